@@ -1,0 +1,1 @@
+"""What several stages need: backbones, the lens, the encoder, integrated gradients."""

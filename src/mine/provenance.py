@@ -1,0 +1,181 @@
+"""Where a result comes from: digests of code and of models, versions of libraries."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import mine
+from mine.errors import InputError
+
+SCHEMA_VERSION = 1
+"""Version of the stores' layout; raised when readers of old stores would go wrong."""
+
+PACKAGE = Path(mine.__file__).resolve().parent
+
+# The values of a configuration reach a rule as parameters, so the text that describes them need
+# not count as code: with it every edited help sentence would rerun the whole analysis. What the
+# module imports still counts.
+DESCRIPTION_ONLY = frozenset({"mine.config"})
+
+
+def code_digest(script: Path | str) -> str:
+    """Digest the code that a rule runs: its script and every `mine` module that it reaches.
+
+    Syntax trees are hashed, without docstrings, so comments and layout change nothing. Imports are
+    followed transitively, those inside functions too. Only the standard library is used.
+
+    Args:
+        script: path of a Python file.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        InputError: the script does not exist or is no Python.
+    """
+    script = Path(script)
+    if not script.is_file():
+        raise InputError(f"script {script}: expected a Python file, found none")
+    modules: dict[str, str] = {}
+    tree, waiting = _parse_source(script)
+    pending = set(waiting)
+    while pending:
+        name = pending.pop()
+        body, imports = _parse_source(_module_file(name))
+        modules[name] = "" if name in DESCRIPTION_ONLY else body
+        pending |= imports - modules.keys()
+    digest = hashlib.sha256(tree.encode())
+    for name in sorted(modules):
+        digest.update(f"\n{name}\n{modules[name]}".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _parse_source(path: Path) -> tuple[str, frozenset[str]]:
+    """Return the syntax tree of a file as text, and the names of the `mine` modules it imports."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(
+            f"{path}: expected Python, found at line {error.lineno}: {error.msg}"
+        ) from None
+    imports: set[str] = set()
+    package = _package_of(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                parents = package.split(".")
+                base = ".".join(parents[: len(parents) - node.level + 1])
+                module = f"{base}.{module}" if module else base
+            imports.add(module)
+            imports.update(f"{module}.{alias.name}" for alias in node.names)
+    _drop_docstrings(tree)
+    return ast.dump(tree), frozenset(_with_parents(imports))
+
+
+def _package_of(path: Path) -> str:
+    """Return the dotted name of the package that holds a file of this library, or nothing."""
+    if not path.resolve().is_relative_to(PACKAGE):
+        return ""
+    return ".".join(("mine", *path.resolve().parent.relative_to(PACKAGE).parts))
+
+
+def _with_parents(names: Iterable[str]) -> set[str]:
+    """Keep the names that are modules of this library, and add the packages that hold them."""
+    found: set[str] = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != "mine":
+            continue
+        for length in range(1, len(parts) + 1):
+            candidate = ".".join(parts[:length])
+            # `from mine.config import InputError` names an attribute, not a module.
+            if _module_file(candidate) is not None:
+                found.add(candidate)
+    return found
+
+
+def _module_file(name: str) -> Path | None:
+    """Return the file of a module of this library, None where there is none of that name."""
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    """Take the docstrings out of a syntax tree, in place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            # Bare strings elsewhere in a body (those below a constant) document it, and do nothing.
+            node.body = [
+                statement
+                for statement in node.body
+                if not (
+                    isinstance(statement, ast.Expr)
+                    and isinstance(statement.value, ast.Constant)
+                    and isinstance(statement.value.value, str)
+                )
+            ]
+
+
+def library_versions(*names: str) -> dict[str, str]:
+    """Return the installed version of each distribution named, and that of this package."""
+    return {name: importlib.metadata.version(name) for name in ("mine", *sorted(names))}
+
+
+def model_digest(path: Path | str) -> str:
+    """Digest a model's file, or every file of its folder by relative name and content.
+
+    Raises:
+        InputError: there is nothing at `path`.
+    """
+    path = Path(path)
+    if path.is_file():
+        files = [(path.name, path)]
+    elif path.is_dir():
+        found = (file for file in path.rglob("*") if file.is_file())
+        files = sorted((file.relative_to(path).as_posix(), file) for file in found)
+    else:
+        raise InputError(f"model {path}: expected a file or a folder, found nothing")
+    digest = hashlib.sha256()
+    for name, file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{name}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def describe_provenance(
+    *,
+    seed: int | None = None,
+    models: Mapping[str, str] | None = None,
+    libraries: Iterable[str] = (),
+) -> dict[str, object]:
+    """Gather what a manifest says of a store's origin; no time, no host, no path.
+
+    Args:
+        seed: the analysis's seed, where the store depends on it.
+        models: digest of each model that was used, by its name.
+        libraries: distributions whose versions can change the numbers.
+    """
+    return {
+        "seed": seed,
+        "models": dict(models or {}),
+        "libraries": library_versions("numpy", *libraries),
+    }
+
+
+def dump_json(content: Mapping[str, object]) -> str:
+    """Write a mapping as JSON that is the same text whenever the content is the same."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,239 @@
+"""Stores: one xarray dataset in one Zarr v3 group, with a manifest that says it is whole.
+
+A store is written to a partial name, renamed, and only then gets its manifest. So a manifest
+means a finished store, and whatever a killed job leaves behind is never taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mine.errors import InputError
+from mine.provenance import SCHEMA_VERSION, dump_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CHUNK_BYTES = 4 * 2**20
+"""Size of a chunk before compression: what the smallest read has to decompress."""
+
+SHARD_BYTES = 512 * 2**20
+"""Size of a shard before compression: one file, held in memory while it is written."""
+
+
+def manifest_path(path: Path | str) -> Path:
+    """Return the place of a store's manifest: `results/encoder.zarr` -> `results/encoder.json`."""
+    path = Path(path)
+    if path.suffix != ".zarr":
+        raise InputError(f"store {path}: expected a name that ends in .zarr")
+    return path.with_suffix(".json")
+
+
+def write_store(dataset: xr.Dataset, path: Path | str, *, provenance: Mapping[str, object]) -> None:
+    """Write a dataset as a store, whole or not at all.
+
+    Whatever stood at `path` is replaced. The manifest holds the digest of the content, so two runs
+    that give the same numbers give the same manifest, byte for byte.
+
+    Args:
+        dataset: variables of numbers, booleans or strings, with full-word dimensions.
+        path: where to, ending in `.zarr`.
+        provenance: what else the manifest says, see `mine.provenance.describe_provenance`.
+    """
+    path = Path(path)
+    manifest = manifest_path(path)
+    partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The old manifest goes first: from here on until the new one there is no finished store.
+    manifest.unlink(missing_ok=True)
+    _remove(partial)
+    dataset = _plain(dataset)
+    encoding = {name: _layout(variable) for name, variable in dataset.variables.items()}
+    # Zarr v3 has a stable form for strings of variable length only.
+    storable = _with_strings(dataset, lambda array: array.astype(np.dtypes.StringDType()))
+    storable.to_zarr(partial, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    content = {
+        **provenance,
+        "schema_version": SCHEMA_VERSION,
+        "store": path.name,
+        "content_digest": content_digest(dataset),
+        "variables": {
+            str(name): {
+                "dimensions": list(map(str, variable.dims)),
+                "shape": list(variable.shape),
+                "type": _type_name(variable.dtype),
+            }
+            for name, variable in dataset.variables.items()
+        },
+    }
+    _remove(path)
+    partial.rename(path)
+    half = manifest.with_name(manifest.name + ".partial")
+    half.write_text(dump_json(content), encoding="utf-8")
+    os.replace(half, manifest)
+
+
+def read_manifest(path: Path | str) -> dict[str, Any]:
+    """Return the manifest of the store at `path`.
+
+    Raises:
+        InputError: the store is absent, unfinished, or of a layout that this version cannot read.
+    """
+    path = Path(path)
+    manifest = manifest_path(path)
+    if not path.is_dir():
+        raise InputError(f"store {path}: expected a folder, found nothing")
+    if not manifest.is_file():
+        raise InputError(
+            f"store {path}: expected its manifest {manifest.name} beside it, found none, so the "
+            "store was never finished"
+        )
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or "content_digest" not in content:
+        raise InputError(f"manifest {manifest}: expected a store's manifest, found something else")
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"store {path}: expected schema version {SCHEMA_VERSION}, found "
+            f"{content.get('schema_version')}"
+        )
+    return content
+
+
+def open_store(path: Path | str) -> xr.Dataset:
+    """Open a finished store; numbers are read when they are used, strings at once.
+
+    Raises:
+        InputError: as `read_manifest`, or the store lacks a variable that its manifest names.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    manifest = read_manifest(path)
+    with warnings.catch_warnings():
+        # Snakemake leaves a time stamp in the folder of every store it has made.
+        warnings.filterwarnings("ignore", message=r".*\.snakemake_timestamp.*")
+        dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False)
+    missing = sorted(set(manifest["variables"]) - set(map(str, dataset.variables)))
+    if missing:
+        raise InputError(
+            f"store {path}: expected the variables of its manifest, found no {', '.join(missing)}"
+        )
+    return _plain(dataset)
+
+
+def content_digest(dataset: xr.Dataset) -> str:
+    """Digest what a dataset says: names, dimensions, types, numbers and attributes.
+
+    The same dataset has the same digest in memory and on disk, however it is cut into chunks and
+    in whatever order its variables were added.
+    """
+    digest = hashlib.sha256(_attributes_text(dataset.attrs))
+    for name in sorted(dataset.variables, key=str):
+        variable = dataset.variables[name]
+        kind = "coordinate" if name in dataset.coords else "variable"
+        head = [kind, str(name), list(map(str, variable.dims)), list(variable.shape)]
+        digest.update(json.dumps([*head, _type_name(variable.dtype)]).encode())
+        digest.update(_attributes_text(variable.attrs))
+        for block in _blocks(variable):
+            digest.update(_canonical_bytes(block))
+    return digest.hexdigest()
+
+
+def _plain(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset without encodings, and with every string as fixed-width text.
+
+    Strings come back from Zarr as another type than the one they had, so all are made one type:
+    the dataset that was written and the one that is opened behave alike.
+    """
+    # By way of objects, because numpy does not measure its own strings of variable length.
+    return _with_strings(dataset.drop_encoding(), lambda array: array.astype(object).astype(str))
+
+
+def _with_strings(dataset: xr.Dataset, convert: Callable[[np.ndarray], np.ndarray]) -> xr.Dataset:
+    """Return the dataset with every array of strings converted."""
+    texts = {
+        name: (variable.dims, convert(np.asarray(variable.values)), variable.attrs)
+        for name, variable in dataset.variables.items()
+        if _type_name(variable.dtype) == "string"
+    }
+    coordinates = {name: text for name, text in texts.items() if name in dataset.coords}
+    others = {name: text for name, text in texts.items() if name not in dataset.coords}
+    return dataset.assign_coords(coordinates).assign(others)
+
+
+def _layout(variable: xr.Variable) -> dict[str, Any]:
+    """Choose chunks and shards, in C order: a shard is a run of chunks along the first axes."""
+    encoding: dict[str, Any] = {}
+    if _type_name(variable.dtype) != "string":
+        # Without it every float array would get a value that stands for missing numbers.
+        encoding["_FillValue"] = None
+    if variable.ndim and variable.size:
+        chunks = _shrink(variable.shape, CHUNK_BYTES // variable.dtype.itemsize)
+        limit = SHARD_BYTES // variable.dtype.itemsize
+        shards = tuple(
+            chunk * math.ceil(bound / chunk)
+            for chunk, bound in zip(chunks, _shrink(variable.shape, limit), strict=True)
+        )
+        encoding |= {"chunks": chunks, "shards": shards}
+    return encoding
+
+
+def _shrink(shape: tuple[int, ...], limit: int) -> tuple[int, ...]:
+    """Halve a box along its first axes until it holds at most `limit` elements."""
+    box = list(shape)
+    for axis in range(len(box)):
+        while box[axis] > 1 and math.prod(box) > limit:
+            box[axis] = math.ceil(box[axis] / 2)
+    return tuple(box)
+
+
+def _blocks(variable: xr.Variable) -> Iterator[np.ndarray]:
+    """Yield the array in C order, a few megabytes at a time, so that a large store stays lazy."""
+    if variable.ndim == 0 or variable.size == 0:
+        yield np.asarray(variable.values)
+        return
+    row_bytes = variable.size // variable.shape[0] * variable.dtype.itemsize
+    rows = max(1, 64 * 2**20 // max(1, row_bytes))
+    for start in range(0, variable.shape[0], rows):
+        yield np.asarray(variable[start : start + rows].values)
+
+
+def _canonical_bytes(block: np.ndarray) -> bytes:
+    if _type_name(block.dtype) == "string":
+        words = [str(word).encode() for word in block.ravel()]
+        return b"".join(len(word).to_bytes(8, "little") + word for word in words)
+    return np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"), copy=False)).tobytes()
+
+
+def _type_name(dtype: np.dtype) -> str:
+    return "string" if dtype.kind in "OUT" else dtype.name
+
+
+def _attributes_text(attributes: Mapping[Any, Any]) -> bytes:
+    def plain(value: object) -> object:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"attribute of type {type(value).__name__} cannot be stored")
+
+    names = {str(name): value for name, value in attributes.items()}
+    return json.dumps(names, sort_keys=True, default=plain).encode()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
