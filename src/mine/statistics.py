@@ -84,15 +84,14 @@ def r_squared(measured: np.ndarray, predicted: np.ndarray, *, axis: int = 0) -> 
     """
     measured, predicted = _as_pair(measured, predicted)
     residual = np.square(measured - predicted).sum(axis=axis)
-    total = np.square(measured - measured.mean(axis=axis, keepdims=True)).sum(axis=axis)
+    total = np.square(_centre(measured, axis)).sum(axis=axis)
     return 1.0 - _divide(residual, total)
 
 
 def pearson(measured: np.ndarray, predicted: np.ndarray, *, axis: int = 0) -> np.ndarray:
     """Pearson correlation over images along ``axis``; nan where either is constant."""
     measured, predicted = _as_pair(measured, predicted)
-    measured = measured - measured.mean(axis=axis, keepdims=True)
-    predicted = predicted - predicted.mean(axis=axis, keepdims=True)
+    measured, predicted = _centre(measured, axis), _centre(predicted, axis)
     scale = np.sqrt(np.square(measured).sum(axis=axis)) * np.sqrt(
         np.square(predicted).sum(axis=axis)
     )
@@ -105,7 +104,7 @@ def r_squared_terms(measured: np.ndarray, predicted: np.ndarray) -> tuple[np.nda
     measured, predicted: (image, column). Centring costs nothing and keeps the variance exact.
     """
     measured, predicted = _as_pair(measured, predicted)
-    centred = measured - measured.mean(axis=0)
+    centred = _centre(measured, 0)
     return np.square(measured - predicted), centred, np.square(centred)
 
 
@@ -117,8 +116,7 @@ def r_squared_of_means(residual: np.ndarray, first: np.ndarray, second: np.ndarr
 def pearson_terms(measured: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, ...]:
     """Terms per image whose means give the correlation: (y, p, y², p², y·p), both centred."""
     measured, predicted = _as_pair(measured, predicted)
-    y = measured - measured.mean(axis=0)
-    p = predicted - predicted.mean(axis=0)
+    y, p = _centre(measured, 0), _centre(predicted, 0)
     return y, p, np.square(y), np.square(p), y * p
 
 
@@ -130,9 +128,7 @@ def pearson_of_means(
     return _divide(yp - y * p, scale)
 
 
-def bootstrap_weights(
-    images: int, *, resamples: int, generator: np.random.Generator
-) -> np.ndarray:
+def bootstrap_weights(images: int, *, resamples: int, generator: np.random.Generator) -> np.ndarray:
     """How often each resample of the images drew each image, over the number of images.
 
     Returns float64 (resample, image), rows summing to 1. One matrix shared by several statistics
@@ -296,6 +292,12 @@ def _as_pair(measured: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, n
             f"measured and predicted differ in shape: {measured.shape}, {predicted.shape}"
         )
     return measured, predicted
+
+
+def _centre(values: np.ndarray, axis: int) -> np.ndarray:
+    """Values less their mean; exactly 0 where constant, where rounding would leave a variance."""
+    constant = np.ptp(values, axis=axis, keepdims=True) == 0
+    return np.where(constant, 0.0, values - values.mean(axis=axis, keepdims=True))
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
