@@ -1,0 +1,310 @@
+"""Read the Natural Scenes Dataset (Allen et al. 2022, Nature Neuroscience 25) as published.
+
+``read_subject`` gives a Recording, from which a stage makes responses; ``read_rois`` gives the
+ROIs of its voxels; ``open_stimuli`` and ``read_*`` give images and what is known about them;
+``check_nsd`` lists everything that is wrong, in seconds, before any of it is read whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mine.datasets import nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.nsd_check import check_nsd
+from mine.datasets.recording import Recording, VoxelSet
+from mine.errors import InputError
+
+__all__ = [
+    "Stimuli",
+    "check_nsd",
+    "open_stimuli",
+    "read_captions",
+    "read_information",
+    "read_instances",
+    "read_rois",
+    "read_subject",
+]
+
+BETAS = "betas_fithrf_GLMdenoise_RR"
+SPACE = "func1pt8mm"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """The images of nsd_stimuli.hdf5, read as they are asked for."""
+
+    path: Path
+    shape: tuple[int, int, int, int]
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Images by nsdId (from 0), in the order asked for: uint8 (image, row, column, 3).
+
+        Each stored chunk is read once, in the order of the file.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        wrong = indices[(indices < 0) | (indices >= self.shape[0])]
+        if len(wrong):
+            raise InputError(
+                f"{self.path}: expected image {wrong[0]}, found {self.shape[0]} images (from 0)"
+            )
+        images = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
+        order = np.argsort(indices, kind="stable")
+        with h5py.File(self.path, "r") as file:
+            data = file["imgBrick"]
+            step = data.chunks[0] if data.chunks else 1
+            chunk = indices[order] // step
+            for part in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
+                if len(part):
+                    start, stop = indices[part[0]], indices[part[-1]] + 1
+                    images[part] = data[start:stop][indices[part] - start]
+        return images
+
+
+def open_stimuli(root: Path) -> Stimuli:
+    """Open the stimuli of the dataset; the side of an image is whatever the file has."""
+    return Stimuli(*nsd_files.open_stimulus_file(root))
+
+
+def read_information(root: Path) -> pd.DataFrame:
+    """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId (from 0)."""
+    return nsd_files.read_information(root)
+
+
+def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Read COCO captions (captions_train2017.json and the like): cocoId -> sentences.
+
+    Only the images of coco_ids are kept; one without captions is left out.
+    """
+    wanted = set(map(int, coco_ids))
+    captions: dict[int, list[str]] = {}
+    for path in paths:
+        for entry in _read_coco(path, "annotations", ("image_id", "caption")):
+            if entry["image_id"] in wanted:
+                captions.setdefault(entry["image_id"], []).append(str(entry["caption"]).strip())
+    return captions
+
+
+def read_instances(
+    paths: Iterable[Path], *, coco_ids: Iterable[int]
+) -> tuple[list[str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
+    """Read COCO objects (instances_train2017.json and the like).
+
+    Returns the names of all categories, in the order of their numbers, and for each image of
+    coco_ids that a file covers its objects as (category, (left, top, right, bottom)), the box in
+    fractions of the whole COCO image. An image that is covered and shows nothing has an empty list.
+    """
+    wanted = set(map(int, coco_ids))
+    names: dict[int, str] = {}
+    objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
+    for path in paths:
+        content = _load_json(path)
+        categories = {
+            entry["id"]: entry["name"]
+            for entry in _entries(path, content, "categories", ("id", "name"))
+        }
+        names |= categories
+        sizes = {
+            entry["id"]: (entry["width"], entry["height"])
+            for entry in _entries(path, content, "images", ("id", "width", "height"))
+            if entry["id"] in wanted
+        }
+        for image in sizes:
+            objects.setdefault(image, [])
+        fields = ("image_id", "category_id", "bbox")
+        for entry in _entries(path, content, "annotations", fields):
+            if entry["image_id"] in sizes:
+                width, height = sizes[entry["image_id"]]
+                x, y, w, h = entry["bbox"]
+                box = (x / width, y / height, (x + w) / width, (y + h) / height)
+                objects[entry["image_id"]].append((categories[entry["category_id"]], box))
+    return [names[number] for number in sorted(names)], objects
+
+
+def read_subject(
+    root: Path,
+    subject: str,
+    *,
+    space: str = SPACE,
+    betas: str = BETAS,
+    voxels: str | Sequence[str] = "nsdgeneral",
+    sessions: int | None = None,
+) -> Recording:
+    """Open one subject: which image each trial showed, which voxels, and how to read the betas.
+
+    space: "func1pt8mm" or "func1mm". betas: folder of the betas' version. voxels: references of
+    ROIs (see mine.datasets.nsd_rois), united. sessions: how many to use, from the first; all that
+    are there by default.
+
+    Betas are read from HDF5 where both formats are there. Raises InputError for whatever is
+    missing, damaged, of another shape or affine, or in disagreement with the design.
+    """
+    root = Path(root)
+    files = nsd_sessions.open_sessions(root, subject, space=space, betas=betas, sessions=sessions)
+    images = nsd_sessions.assign_images(root, subject, files)
+    affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
+    first = files[0]
+    grid = {"shape": first.shape, "affine": affine, "of": first.path}
+    mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
+    ijk = np.argwhere(mask)
+    hemisphere = nsd_rois.read_hemisphere(root, subject, ijk, space=space, shape=first.shape)
+    path = nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz"
+    ncsnr = None
+    if path.is_file():
+        volume = nsd_files.match_volume(nsd_files.read_volume(path), **grid)
+        ncsnr = volume[mask].astype(np.float32)
+    behaviour = nsd_files.read_behaviour(root, subject)
+    planned = len(files) if behaviour is None else int(behaviour["SESSION"].max())
+    return Recording(
+        subject=subject,
+        images=images,
+        shared=np.sort(nsd_files.read_design(root).shared),
+        voxels=VoxelSet(ijk, first.shape, affine, hemisphere, space),
+        read_session=lambda number: nsd_sessions.read_session(files[number], ijk),
+        ncsnr=ncsnr,
+        attributes={
+            "dataset": "Natural Scenes Dataset",
+            "subject": subject,
+            "betas": betas,
+            "betas_format": ", ".join(sorted({file.format for file in files})),
+            "sessions": len(files),
+            "sessions_recorded": planned,
+            "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
+        },
+    )
+
+
+def read_rois(
+    root: Path,
+    subject: str,
+    *,
+    rois: Sequence[str] | Mapping[str, str],
+    voxels: VoxelSet,
+    t_threshold: float | Mapping[str, float] | None = None,
+) -> xr.Dataset:
+    """Which voxels belong to which ROI, and the localiser's t-values.
+
+    rois: references (see mine.datasets.nsd_rois), or name -> reference. voxels: the subject's
+    voxel set. t_threshold: an ROI of a localiser's atlas keeps only voxels whose t-value of that
+    contrast is above it; one number, or contrast ("faces", "bodies", "places", "word") -> number.
+
+    Returns ``member`` bool (roi, voxel), ``size`` (roi): voxels of the ROI inside and outside of
+    the voxel set, after the threshold, and ``t`` float32 (contrast, voxel). ROIs that this subject
+    lacks, or that share no voxel with its voxel set, are left out and named in attrs ``absent``,
+    each with the reason in ``absent_reason``.
+    Raises InputError for a name that no subject's atlases have.
+    """
+    root = Path(root)
+    references = rois if isinstance(rois, Mapping) else {name: name for name in rois}
+    place = tuple(voxels.ijk.T)
+    of = nsd_files.subject_folder(root, subject, voxels.space)
+    grid = {"shape": voxels.shape, "affine": voxels.affine, "of": of}
+    t_maps = nsd_rois.read_localiser(root, subject, space=voxels.space, **grid)
+    found: dict[str, tuple[np.ndarray, int, str]] = {}
+    absent: dict[str, str] = {}
+    for name, reference in references.items():
+        region = nsd_rois.find_region(root, subject, reference, space=voxels.space)
+        volumes = (
+            []
+            if region is None
+            else nsd_rois.read_region(root, subject, region, space=voxels.space)
+        )
+        if not volumes:
+            absent[name] = f"{subject} has no region {reference}"
+            continue
+        mask = np.zeros(voxels.shape, dtype=bool)
+        for volume in volumes:
+            mask |= nsd_files.match_volume(volume, **grid)
+        if not mask.any():
+            absent[name] = f"no voxel of {subject} has the label {reference}"
+            continue
+        threshold = nsd_rois.find_threshold(region, t_threshold)
+        if threshold is not None:
+            if region.contrast not in t_maps:
+                raise InputError(
+                    f"{of / f'floc_{region.contrast}tval.nii.gz'}: expected the t-map that "
+                    f"thresholds {name}, found no file"
+                )
+            mask &= t_maps[region.contrast] > threshold
+        if not mask[place].any():
+            limit = "" if threshold is None else f" above t = {threshold:g}"
+            absent[name] = (
+                f"none of the {int(mask.sum())} voxels{limit} is in the voxel set of {subject}"
+            )
+            continue
+        source = region.source if region.label is None else f"{region.source}:{region.label}"
+        found[name] = (mask[place], int(mask.sum()), source)
+    for name, reason in absent.items():
+        log.warning("ROI %s is left out: %s", name, reason)
+    count = len(voxels.ijk)
+    return xr.Dataset(
+        {
+            "member": (
+                ("roi", "voxel"),
+                np.array([entry[0] for entry in found.values()], dtype=bool).reshape(-1, count),
+                {"long_name": "whether the voxel belongs to the ROI"},
+            ),
+            "size": (
+                "roi",
+                np.array([entry[1] for entry in found.values()], dtype=np.int32),
+                {"long_name": "voxels of the ROI, in the voxel set or not", "units": "voxels"},
+            ),
+            "t": (
+                ("contrast", "voxel"),
+                np.array([values[place] for values in t_maps.values()], dtype=np.float32).reshape(
+                    -1, count
+                ),
+                {"long_name": "t-value of the functional localiser", "units": "t"},
+            ),
+        },
+        coords={
+            "roi": ("roi", np.array(list(found), dtype=np.str_)),
+            "source": ("roi", np.array([entry[2] for entry in found.values()], dtype=np.str_)),
+            "contrast": ("contrast", np.array(list(t_maps), dtype=np.str_)),
+            **voxels.to_coordinates(),
+        },
+        attrs={
+            "subject": subject,
+            "absent": list(absent),
+            "absent_reason": list(absent.values()),
+            "t_threshold": json.dumps(t_threshold),
+            **voxels.to_attributes(),
+        },
+    )
+
+
+def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
+    return _entries(path, _load_json(path), key, fields)
+
+
+def _load_json(path: Path) -> object:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected COCO annotations, found no file")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, found something else: {error}") from None
+
+
+def _entries(path: Path, content: object, key: str, fields: tuple[str, ...]) -> list[dict]:
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: expected COCO annotations with a list {key}, found none")
+    for entry in entries:
+        if not isinstance(entry, dict) or any(name not in entry for name in fields):
+            raise InputError(
+                f"{path}: expected {', '.join(fields)} in each of {key}, found one without"
+            )
+    return entries

@@ -1,0 +1,259 @@
+"""The files of the Natural Scenes Dataset, one function per kind, each with a check of its form.
+
+Every fault is an InputError: one sentence that names the file, what was expected and what was
+found.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from mine.errors import InputError
+
+STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
+INFORMATION = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    struct.error,
+    ValueError,
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which image each trial shows; all indices from 0.
+
+    master_ordering: (trial,) into a subject's images. subject_images: (subject, image) nsdId.
+    shared: (image,) nsdId of the images that all subjects see.
+    """
+
+    master_ordering: np.ndarray
+    subject_images: np.ndarray
+    shared: np.ndarray
+
+    def trial_images(self, subject: str) -> np.ndarray:
+        """NsdId of every planned trial of a subject: int64 (trial,)."""
+        row = subject_number(subject) - 1
+        if row >= len(self.subject_images):
+            raise InputError(
+                f"{DESIGN}: expected a row of subjectim for {subject}, found "
+                f"{len(self.subject_images)} subjects"
+            )
+        return self.subject_images[row][self.master_ordering]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A three-dimensional image. affine: (4, 4), or None where the header states no position."""
+
+    path: Path
+    values: np.ndarray
+    affine: np.ndarray | None
+
+
+def subject_number(subject: str) -> int:
+    """Number of a subject from 1: "subj03" -> 3."""
+    match = re.fullmatch(r"subj(\d{2})", subject)
+    if not match or int(match[1]) < 1:
+        raise InputError(f"subject {subject!r}: expected a name such as subj01")
+    return int(match[1])
+
+
+def subject_folder(root: Path, subject: str, space: str) -> Path:
+    """Folder of a subject's volumes in a space."""
+    return Path(root) / "nsddata/ppdata" / subject / space
+
+
+def betas_folder(root: Path, subject: str, space: str, betas: str) -> Path:
+    """Folder of a subject's betas of one version in a space."""
+    return Path(root) / "nsddata_betas/ppdata" / subject / space / betas
+
+
+def read_design(root: Path) -> Design:
+    """Read nsd_expdesign.mat."""
+    path = Path(root) / DESIGN
+    names = ("masterordering", "subjectim", "sharedix")
+    if not path.is_file():
+        raise InputError(f"{path}: expected the experiment's design, found no file")
+    try:
+        content = scipy.io.loadmat(path, variable_names=names)
+    except (*UNREADABLE, NotImplementedError, TypeError) as error:
+        raise InputError(
+            f"{path}: expected a MATLAB file, found one that is not: {error}"
+        ) from None
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise InputError(f"{path}: expected {', '.join(names)}, found no {missing[0]}")
+    arrays = []
+    for name in names:
+        values = np.asarray(content[name])
+        if values.dtype.kind not in "iuf" or values.ndim != 2 or not values.size:
+            raise InputError(
+                f"{path}: expected a matrix of numbers as {name}, found {values.dtype} "
+                f"{values.shape}"
+            )
+        if not (values == np.rint(values)).all() or values.min() < 1:
+            raise InputError(f"{path}: expected whole numbers from 1 in {name}, found others")
+        arrays.append(values.astype(np.int64) - 1)
+    ordering, subject_images, shared = arrays
+    if ordering.max() >= subject_images.shape[1]:
+        raise InputError(
+            f"{path}: expected masterordering within the {subject_images.shape[1]} images of "
+            f"subjectim, found {ordering.max() + 1}"
+        )
+    return Design(ordering.ravel(), subject_images, shared.ravel())
+
+
+def read_information(root: Path) -> pd.DataFrame:
+    """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId."""
+    path = Path(root) / INFORMATION
+    if not path.is_file():
+        raise InputError(f"{path}: expected the table of images, found no file")
+    try:
+        table = pd.read_csv(path, index_col=0)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected a table, found one that is not: {error}") from None
+    needed = ("cocoId", "cropBox", "nsdId", "shared1000")
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+    if table["nsdId"].duplicated().any():
+        raise InputError(f"{path}: expected each nsdId once, found one of them twice")
+    return table.set_index("nsdId", drop=False).rename_axis(None).sort_index()
+
+
+def read_behaviour(root: Path, subject: str) -> pd.DataFrame | None:
+    """Columns SESSION (from 1) and 73KID (from 1) of responses.tsv; None if there is no file."""
+    path = Path(root) / "nsddata/ppdata" / subject / "behav/responses.tsv"
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path, sep="\t", usecols=["SESSION", "73KID"])
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: expected tab-separated columns SESSION and 73KID, found none: {error}"
+        ) from None
+
+
+def read_labels(path: Path) -> dict[int, str]:
+    """Names of an atlas's labels from its .ctab file: label -> name, without label 0.
+
+    A line is a number and a name, between tabs and spaces; FreeSurfer may add four colour values.
+    """
+    labels = {}
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if not words[0].isdigit() or len(words) < 2:
+            raise InputError(
+                f"{path}: expected a number and a name in line {number}, found {line!r}"
+            )
+        name = words[1:]
+        if len(name) > 4 and all(word.isdigit() for word in name[-4:]):
+            name = name[:-4]
+        if int(words[0]) > 0:
+            labels[int(words[0])] = " ".join(name)
+    return labels
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a three-dimensional NIfTI file."""
+    image = open_nifti(path)
+    shape = image.shape[:3] if image.shape[3:] == (1,) * (len(image.shape) - 3) else image.shape
+    if len(shape) != 3:
+        raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
+    try:
+        values = np.asarray(image.dataobj).reshape(shape)
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: expected a whole NIfTI file, found a damaged one: {error}"
+        ) from None
+    return Volume(Path(path), values, find_position(image))
+
+
+def match_volume(
+    volume: Volume, *, shape: tuple[int, int, int], affine: np.ndarray, of: Path
+) -> np.ndarray:
+    """Values of a volume that lies on the same grid as the betas; InputError where it does not."""
+    if volume.values.shape != tuple(shape):
+        raise InputError(
+            f"{volume.path}: expected the shape {tuple(shape)} of {of}, found {volume.values.shape}"
+        )
+    if volume.affine is not None and not np.allclose(volume.affine, affine, rtol=0, atol=0.01):
+        raise InputError(
+            f"{volume.path}: expected the affine {_show(affine)} of {of}, found "
+            f"{_show(volume.affine)}"
+        )
+    return volume.values
+
+
+def open_stimulus_file(root: Path) -> tuple[Path, tuple[int, ...]]:
+    """Path and shape (image, row, column, 3) of the stimuli."""
+    path = Path(root) / STIMULI
+    with open_hdf5(path, "imgBrick") as file:
+        data = file["imgBrick"]
+        if data.dtype != np.uint8 or data.ndim != 4 or data.shape[3] != 3:
+            raise InputError(
+                f"{path}: expected imgBrick to be uint8 (image, row, column, 3), found "
+                f"{data.dtype} {data.shape}"
+            )
+        return path, data.shape
+
+
+def open_nifti(path: Path) -> nib.Nifti1Image:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected a NIfTI file, found none")
+    try:
+        image = nib.load(path)
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected a NIfTI file, found one that is not: {error}") from None
+    if not isinstance(image, nib.Nifti1Pair):
+        raise InputError(f"{path}: expected a NIfTI file, found {type(image).__name__}")
+    return image
+
+
+def open_hdf5(path: Path, dataset: str) -> h5py.File:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected an HDF5 file, found none")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a whole HDF5 file, found a damaged one: {error}"
+        ) from None
+    if not isinstance(file.get(dataset), h5py.Dataset):
+        names = ", ".join(file) or "nothing"
+        file.close()
+        raise InputError(f"{path}: expected a dataset {dataset}, found {names}")
+    return file
+
+
+def find_position(image: nib.Nifti1Image) -> np.ndarray | None:
+    header = image.header
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        return None
+    return np.asarray(image.affine, dtype=np.float64)
+
+
+def _show(affine: np.ndarray) -> str:
+    return str(np.round(np.asarray(affine)[:3], 3).tolist())

@@ -1,0 +1,279 @@
+"""Regions of interest of the Natural Scenes Dataset, by name, by atlas and label, or by mask file.
+
+A reference to an ROI is one of
+
+- the name of a label in an atlas's .ctab file: ``FFA-1``;
+- an atlas and one of its labels, where several atlases share the name: ``Kastner2015:V1v``;
+- the name of a whole ROI volume, of which all labels count: ``nsdgeneral``, ``streams``;
+- ``brainmask``;
+- the path of a mask, relative to the dataset's folder, with ``{subject}`` where the subject's name
+  belongs: ``masks/{subject}/food.nii.gz``. Only an absolute path may lie outside the folder.
+
+NSD's ROI volumes hold -1 outside cortex, 0 in unlabelled cortex and labels above 0, so a region is
+always where the volume is *above 0*. Leaving out -1 alone would take in unlabelled cortex.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mine.datasets import nsd_files
+from mine.errors import InputError
+
+ATLASES = (
+    "prf-visualrois",
+    "floc-faces",
+    "floc-bodies",
+    "floc-places",
+    "floc-words",
+    "streams",
+)
+"""Atlases whose labels win where another atlas uses the same name."""
+
+CONTRASTS = {"floc-words": "word"}
+"""Localiser contrasts that are not called as their atlas is."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where an ROI comes from. label: None for a whole volume; contrast: of the localiser."""
+
+    reference: str
+    source: str
+    label: str | None = None
+    contrast: str | None = None
+
+
+def list_subjects(root: Path) -> list[str]:
+    """Subjects that have a folder of volumes or of labels."""
+    folders = [
+        *(Path(root) / "nsddata/ppdata").glob("subj??"),
+        *(Path(root) / "nsddata/freesurfer").glob("subj??"),
+    ]
+    return sorted({folder.name for folder in folders if folder.is_dir()})
+
+
+def list_labels(root: Path, subject: str) -> dict[str, dict[int, str]]:
+    """Names of the labels of each atlas of a subject: atlas -> label -> name."""
+    folder = Path(root) / "nsddata/freesurfer" / subject / "label"
+    suffix = ".mgz.ctab"
+    return {
+        path.name.removesuffix(suffix): nsd_files.read_labels(path)
+        for path in sorted(folder.glob(f"*{suffix}"))
+    }
+
+
+def list_volumes(root: Path, subject: str, space: str) -> list[str]:
+    """Names of a subject's ROI volumes, whether combined or by hemisphere."""
+    folder = nsd_files.subject_folder(root, subject, space) / "roi"
+    names = {path.name.removesuffix(".nii.gz") for path in folder.glob("*.nii.gz")}
+    return sorted({name[3:] if name[:3] in ("lh.", "rh.") else name for name in names})
+
+
+def find_region(root: Path, subject: str, reference: str, *, space: str) -> Region | None:
+    """Find the atlas or file that a reference means; None if this subject lacks it.
+
+    Raises InputError if no subject has it (with the names that exist), if several atlases use the
+    name, or if a relative path leaves the dataset's folder.
+    """
+    if reference.endswith((".nii", ".nii.gz")):
+        return _find_mask(root, subject, reference)
+    region = _find_here(root, subject, reference, space)
+    if region is not None:
+        return region
+    others = [name for name in list_subjects(root) if name != subject]
+    if any(_find_here(root, other, reference, space) is not None for other in others):
+        return None
+    names = sorted(
+        {
+            name
+            for one in [subject, *others]
+            for name in [
+                *list_volumes(root, one, space),
+                *(label for labels in list_labels(root, one).values() for label in labels.values()),
+            ]
+        }
+    )
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(reference.casefold(), folded, n=1, cutoff=0.5)
+    hint = f" Did you mean {folded[close[0]]}?" if close else ""
+    raise InputError(
+        f"ROI {reference!r}: expected one of the regions of {Path(root)}: "
+        f"{', '.join(names) or 'there are none'}; found no such name.{hint}"
+    )
+
+
+def read_region(root: Path, subject: str, region: Region, *, space: str) -> list[nsd_files.Volume]:
+    """Read a region as boolean volumes, to be united: the combined file, else each hemisphere's.
+
+    Returns an empty list if the subject has no such file.
+    """
+    value = None
+    if region.label is not None:
+        labels = list_labels(root, subject).get(region.source, {})
+        value = [number for number, name in labels.items() if name == region.label]
+    volumes = []
+    for path in _find_files(root, subject, region, space):
+        volume = nsd_files.read_volume(path)
+        if np.isnan(volume.values).any():
+            raise InputError(
+                f"{path}: expected labels in every voxel, found NaN in "
+                f"{int(np.isnan(volume.values).sum())}"
+            )
+        inside = volume.values > 0 if value is None else np.isin(volume.values, value)
+        volumes.append(nsd_files.Volume(path, inside, volume.affine))
+    return volumes
+
+
+def read_mask(
+    root: Path,
+    subject: str,
+    references: str | Iterable[str],
+    *,
+    space: str,
+    shape: tuple[int, int, int],
+    affine: np.ndarray,
+    of: Path,
+) -> np.ndarray:
+    """Union of regions as a mask on the betas' grid: bool (X, Y, Z).
+
+    Raises InputError if the subject lacks one of them or if the union is empty.
+    """
+    references = [references] if isinstance(references, str) else list(references)
+    mask = np.zeros(shape, dtype=bool)
+    for reference in references:
+        region = find_region(root, subject, reference, space=space)
+        volumes = [] if region is None else read_region(root, subject, region, space=space)
+        if not volumes:
+            raise InputError(
+                f"{subject}: expected the region {reference} as its voxel set, found no file of it"
+            )
+        for volume in volumes:
+            mask |= nsd_files.match_volume(volume, shape=shape, affine=affine, of=of)
+    if not mask.any():
+        raise InputError(
+            f"{subject}: expected voxels in {' and '.join(references)}, found none in the volume"
+        )
+    return mask
+
+
+def read_hemisphere(
+    root: Path, subject: str, ijk: np.ndarray, *, space: str, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Hemisphere of each voxel from the lh. and rh. ROI files: "left", "right" or "unknown".
+
+    A hemisphere's volume is -1 outside that hemisphere's cortex. A voxel that both claim goes to
+    the one that gives it a label. nsdgeneral is asked first, then the other atlases as needed.
+    """
+    folder = nsd_files.subject_folder(root, subject, space) / "roi"
+    hemisphere = np.full(len(ijk), "unknown", dtype="<U7")
+    names = list_volumes(root, subject, space)
+    for name in sorted(names, key=lambda name: (name != "nsdgeneral", name not in ATLASES, name)):
+        paths = [folder / f"{side}.{name}.nii.gz" for side in ("lh", "rh")]
+        if not all(path.is_file() for path in paths):
+            continue
+        values = [nsd_files.read_volume(path).values for path in paths]
+        if any(value.shape != tuple(shape) for value in values):
+            continue
+        left, right = (value[tuple(ijk.T)] for value in values)
+        unknown = hemisphere == "unknown"
+        hemisphere[unknown & (left >= 0) & ((right < 0) | ((left > 0) & (right == 0)))] = "left"
+        hemisphere[unknown & (right >= 0) & ((left < 0) | ((right > 0) & (left == 0)))] = "right"
+        if (hemisphere != "unknown").all():
+            break
+    return hemisphere
+
+
+def read_localiser(
+    root: Path,
+    subject: str,
+    *,
+    space: str,
+    shape: tuple[int, int, int],
+    affine: np.ndarray,
+    of: Path,
+) -> dict[str, np.ndarray]:
+    """All t-maps of the localiser: contrast -> float (X, Y, Z)."""
+    folder = nsd_files.subject_folder(root, subject, space)
+    return {
+        path.name.removeprefix("floc_").removesuffix("tval.nii.gz"): nsd_files.match_volume(
+            nsd_files.read_volume(path), shape=shape, affine=affine, of=of
+        )
+        for path in sorted(folder.glob("floc_*tval.nii.gz"))
+    }
+
+
+def find_threshold(region: Region, threshold: float | Mapping[str, float] | None) -> float | None:
+    """Threshold that applies to a region; none unless it comes from a localiser's atlas."""
+    if region.contrast is None or threshold is None:
+        return None
+    return threshold.get(region.contrast) if isinstance(threshold, Mapping) else threshold
+
+
+def _find_here(root: Path, subject: str, reference: str, space: str) -> Region | None:
+    atlas, _, label = reference.rpartition(":")
+    volumes = list_volumes(root, subject, space)
+    if not atlas and reference in volumes:
+        return Region(reference, reference, contrast=_find_contrast(reference))
+    if not atlas and reference == "brainmask":
+        return Region(reference, reference)
+    labels = list_labels(root, subject)
+    atlases = [
+        name for name, names in labels.items() if label in names.values() and atlas in ("", name)
+    ]
+    atlases = [name for name in atlases if name in ATLASES] or atlases
+    if len(atlases) > 1:
+        choices = " or ".join(f"{name}:{label}" for name in atlases)
+        raise InputError(f"ROI {reference!r}: expected a name of one atlas, found {choices}")
+    if not atlases:
+        return None
+    return Region(reference, atlases[0], label, _find_contrast(atlases[0]))
+
+
+def _find_contrast(atlas: str) -> str | None:
+    if not atlas.startswith("floc-"):
+        return None
+    return CONTRASTS.get(atlas, atlas.removeprefix("floc-"))
+
+
+def _find_mask(root: Path, subject: str, reference: str) -> Region | None:
+    subjects = [subject, *list_subjects(root)] if "{subject}" in reference else [subject]
+    paths = [_place_mask(root, name, reference) for name in subjects]
+    if paths[0].is_file():
+        return Region(reference, str(paths[0]))
+    if any(path.is_file() for path in paths):
+        return None
+    raise InputError(f"ROI mask {paths[0]}: expected a NIfTI file, found none")
+
+
+def _place_mask(root: Path, subject: str, reference: str) -> Path:
+    path = Path(reference.replace("{subject}", subject))
+    if path.is_absolute():
+        return path
+    # by name, not by link: links inside the dataset (as DataLad makes them) are its owner's
+    inside = os.path.normpath(path)
+    if inside.split(os.sep)[0] == os.pardir:
+        raise InputError(
+            f"ROI mask {reference}: expected a path inside {Path(root)} or an absolute one, found "
+            "one that leaves it"
+        )
+    return Path(root) / inside
+
+
+def _find_files(root: Path, subject: str, region: Region, space: str) -> list[Path]:
+    if region.reference.endswith((".nii", ".nii.gz")):
+        return [Path(region.source)]
+    folder = nsd_files.subject_folder(root, subject, space)
+    if region.source == "brainmask":
+        return [path for path in [folder / "brainmask.nii.gz"] if path.is_file()]
+    combined = folder / "roi" / f"{region.source}.nii.gz"
+    if combined.is_file():
+        return [combined]
+    halves = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
+    return [path for path in halves if path.is_file()]

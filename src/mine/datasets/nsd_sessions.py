@@ -1,0 +1,249 @@
+"""Sessions of betas of the Natural Scenes Dataset, of which only selected voxels are ever kept."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mine.datasets import nsd_files
+from mine.errors import InputError
+
+BETA_SCALE = 300
+"""Betas are stored as int16 percent signal change × 300."""
+
+FORMATS = ("hdf5", "nii.gz")
+"""Beta formats, the one preferred where both exist first: HDF5 reads single voxels."""
+
+SLAB_BYTES = 64 * 2**20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionFile:
+    """One session of betas on disk. shape: of the volume; affine: None in HDF5."""
+
+    path: Path
+    session: int
+    format: str
+    shape: tuple[int, int, int]
+    trials: int
+    affine: np.ndarray | None
+
+
+def find_sessions(root: Path, subject: str, *, space: str, betas: str) -> dict[int, list[Path]]:
+    """Files of each session, HDF5 before NIfTI: session from 1 -> paths."""
+    folder = nsd_files.betas_folder(root, subject, space, betas)
+    found: dict[int, list[Path]] = {}
+    for suffix in FORMATS:
+        for path in sorted(folder.glob(f"betas_session*.{suffix}")):
+            match = re.fullmatch(rf"betas_session(\d+)\.{re.escape(suffix)}", path.name)
+            if match:
+                found.setdefault(int(match[1]), []).append(path)
+    return dict(sorted(found.items()))
+
+
+def open_session(path: Path, session: int) -> SessionFile:
+    """Read the header of a session's betas."""
+    path = Path(path)
+    if path.suffix == ".hdf5":
+        with nsd_files.open_hdf5(path, "betas") as file:
+            data = file["betas"]
+            _check_betas(path, data.dtype, data.ndim, data.shape)
+            return SessionFile(path, session, "hdf5", data.shape[:0:-1], data.shape[0], None)
+    image = nsd_files.open_nifti(path)
+    _check_betas(path, image.get_data_dtype(), len(image.shape), image.shape)
+    return SessionFile(
+        path, session, "nii.gz", image.shape[:3], image.shape[3], nsd_files.find_position(image)
+    )
+
+
+def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
+    """Betas of selected voxels in one session, in percent signal change: float32 (trial, voxel).
+
+    ijk: int (voxel, 3). The file is read in slabs of at most 64 MB (or one trial or one chunk,
+    if that is more), of which only the selected voxels are kept.
+    """
+    betas = np.empty((file.trials, len(ijk)), dtype=np.float32)
+    slabs = _hdf5_slabs if file.format == "hdf5" else _nifti_slabs
+    try:
+        for trials, voxels, values in slabs(file, np.asarray(ijk)):
+            betas[trials, voxels] = values
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{file.path}: expected {file.trials} trials of shape {file.shape}, found a truncated "
+            f"or damaged file: {error}"
+        ) from None
+    betas /= BETA_SCALE
+    return betas
+
+
+def check_length(file: SessionFile) -> None:
+    """Raise InputError if a session's file is shorter than its header says, reading only its end.
+
+    HDF5 keeps its own length and is refused on opening. A gzip file ends with the number of bytes
+    that went in, modulo 2^32; only if that does not agree (a file of several gzip members says
+    so of its last one) is the file decompressed.
+    """
+    if file.format == "hdf5":
+        return
+    header = nsd_files.open_nifti(file.path)
+    expected = int(header.dataobj.offset) + int(np.prod(header.shape)) * 2
+    with open(file.path, "rb") as raw:
+        raw.seek(-4, 2)
+        if int.from_bytes(raw.read(4), "little") == expected % 2**32:
+            return
+    found = 0
+    try:
+        with gzip.open(file.path, "rb") as stream:
+            while block := stream.read(2**22):
+                found += len(block)
+    except (OSError, EOFError, zlib.error):
+        pass
+    if found < expected:
+        raise InputError(
+            f"{file.path}: expected {expected} bytes for {file.trials} trials of shape "
+            f"{file.shape}, found a truncated file of {found}"
+        )
+
+
+def find_affine(
+    root: Path,
+    subject: str,
+    files: Sequence[SessionFile],
+    *,
+    space: str,
+    betas: str,
+) -> np.ndarray:
+    """Affine (4, 4) of the betas' volume; HDF5 states none, so other volumes of it are asked."""
+    for file in files:
+        if file.affine is not None:
+            return file.affine
+    folder = nsd_files.subject_folder(root, subject, space)
+    candidates = [
+        folder / "mean.nii.gz",
+        folder / "brainmask.nii.gz",
+        nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz",
+        *sorted((folder / "roi").glob("*.nii.gz")),
+    ]
+    for path in candidates:
+        if path.is_file():
+            volume = nsd_files.read_volume(path)
+            if volume.values.shape == tuple(files[0].shape) and volume.affine is not None:
+                return volume.affine
+    raise InputError(
+        f"{folder / 'mean.nii.gz'}: expected the position of the volume of {files[0].path}, found "
+        "no NIfTI file of that shape that states one"
+    )
+
+
+def open_sessions(
+    root: Path, subject: str, *, space: str, betas: str, sessions: int | None
+) -> list[SessionFile]:
+    found = find_sessions(root, subject, space=space, betas=betas)
+    folder = nsd_files.betas_folder(root, subject, space, betas)
+    count = max(found, default=1) if sessions is None else sessions
+    files = []
+    for number in range(1, count + 1):
+        if number not in found:
+            raise InputError(
+                f"{folder / f'betas_session{number:02d}'}: expected a file .hdf5 or .nii.gz, found "
+                "neither"
+            )
+        paths = found[number]
+        if len(paths) > 1:
+            log.info("%s: both formats are there; reading %s", subject, paths[0].name)
+        files.append(open_session(paths[0], number))
+        check_alike(files[-1], files[0])
+    return files
+
+
+def check_alike(file: SessionFile, first: SessionFile) -> None:
+    """Raise InputError unless two sessions have the same trials, shape and affine."""
+    here, there = (*file.shape, file.trials), (*first.shape, first.trials)
+    if here != there:
+        raise InputError(
+            f"{file.path}: expected the shape (X, Y, Z, trial) {there} of {first.path.name}, found "
+            f"{here}"
+        )
+    both = file.affine is not None and first.affine is not None
+    if both and not np.allclose(file.affine, first.affine, rtol=0, atol=0.01):
+        raise InputError(
+            f"{file.path}: expected the affine of {first.path.name}, found another one"
+        )
+
+
+def assign_images(root: Path, subject: str, files: Sequence[SessionFile]) -> tuple[np.ndarray, ...]:
+    planned = nsd_files.read_design(root).trial_images(subject)
+    trials = files[0].trials
+    if trials * len(files) > len(planned):
+        raise InputError(
+            f"{root / nsd_files.DESIGN}: expected at least {trials * len(files)} trials for the "
+            f"{len(files)} sessions of {subject}, found {len(planned)}"
+        )
+    return tuple(planned[trials * n : trials * (n + 1)] for n in range(len(files)))
+
+
+def _check_betas(path: Path, dtype: np.dtype, axes: int, shape: tuple[int, ...]) -> None:
+    if axes != 4 or 0 in shape:
+        raise InputError(f"{path}: expected betas of four axes, found shape {tuple(shape)}")
+    if dtype.kind != "i" or dtype.itemsize != 2:
+        raise InputError(
+            f"{path}: expected betas as int16 percent signal change × 300, found {dtype}"
+        )
+
+
+Slab = tuple[slice, np.ndarray | slice, np.ndarray]
+
+
+def _nifti_slabs(file: SessionFile, ijk: np.ndarray) -> Iterator[Slab]:
+    """Runs of trials, in the order of the file: gzip can only be read forwards."""
+    proxy = nsd_files.open_nifti(file.path).dataobj
+    flat = np.ravel_multi_index(tuple(ijk.T), file.shape, order="F")
+    volume_bytes = 2 * int(np.prod(file.shape))
+    step = max(1, SLAB_BYTES // volume_bytes)
+    with gzip.open(file.path, "rb") as stream:
+        stream.seek(proxy.offset)
+        for start in range(0, file.trials, step):
+            stop = min(start + step, file.trials)
+            block = stream.read(volume_bytes * (stop - start))
+            if len(block) < volume_bytes * (stop - start):
+                raise EOFError(f"it ends in trial {start + len(block) // volume_bytes + 1}")
+            volumes = np.frombuffer(block, dtype=proxy.dtype).reshape(stop - start, -1)
+            values = volumes[:, flat].astype(np.float32)
+            if (proxy.slope, proxy.inter) != (1, 0):
+                values = values * np.float32(proxy.slope) + np.float32(proxy.inter)
+            yield slice(start, stop), slice(None), values
+
+
+def _hdf5_slabs(file: SessionFile, ijk: np.ndarray) -> Iterator[Slab]:
+    """Slabs that no chunk spans twice: runs of trials, or planes where a chunk has all trials."""
+    low, high = ijk.min(axis=0), ijk.max(axis=0) + 1
+    box = tuple(slice(a, b) for a, b in zip(low[:2], high[:2], strict=True))
+    with nsd_files.open_hdf5(file.path, "betas") as handle:
+        data = handle["betas"]
+        chunk = data.chunks or (1, *data.shape[1:])
+        if chunk[0] < file.trials:
+            volume_bytes = 2 * int(np.prod(data.shape[1:]))
+            step = chunk[0] * max(1, SLAB_BYTES // (volume_bytes * chunk[0]))
+            i, j, k = (ijk - low).T
+            for start in range(0, file.trials, step):
+                run = slice(start, min(start + step, file.trials))
+                block = data[run, low[2] : high[2], box[1], box[0]]
+                yield run, slice(None), block[:, k, j, i]
+            return
+        plane_bytes = 2 * file.trials * int(np.prod((high - low)[:2]))
+        step = chunk[1] * max(1, SLAB_BYTES // (plane_bytes * chunk[1]))
+        for start in range(low[2] // chunk[1] * chunk[1], high[2], step):
+            inside = np.flatnonzero((ijk[:, 2] >= start) & (ijk[:, 2] < start + step))
+            if len(inside):
+                i, j, k = (ijk[inside] - (low[0], low[1], start)).T
+                block = data[:, start : start + step, box[1], box[0]]
+                yield slice(None), inside, block[:, k, j, i]

@@ -1,0 +1,221 @@
+"""Laws of making responses from single trials, held on recordings in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mine.datasets.recording import Recording, VoxelSet
+from mine.errors import InputError
+from mine.stages.responses import build_responses, standardise_session
+from mine.stages.stimuli import measure_visible, read_crop
+from mine.statistics import ncsnr_from_trials, noise_ceiling
+
+VOXELS = 6
+SHARED = np.array([2, 5, 9, 30])
+
+
+def make_recording(sessions: int = 3, trials: int = 50, seed: int = 0, **changes) -> Recording:
+    random = np.random.default_rng(seed)
+    images = random.permutation(np.repeat(np.arange(sessions * trials // 3), 3))
+    signal = random.normal(0, 1.5, (sessions * trials, VOXELS))
+    # sessions differ in level and scale, as real ones do
+    betas = [
+        random.normal(2 * n, 1 + n, VOXELS)
+        + (1 + n) * (signal[part] + random.normal(0, 1, (trials, VOXELS)))
+        for n, part in enumerate(np.split(images, sessions))
+    ]
+    voxels = VoxelSet(
+        ijk=np.stack(np.unravel_index(np.arange(VOXELS), (1, 2, 3)), axis=1),
+        shape=(1, 2, 3),
+        affine=np.eye(4),
+        hemisphere=np.full(VOXELS, "left"),
+        space="func1pt8mm",
+    )
+    recording = Recording(
+        subject="subj01",
+        images=tuple(np.split(images, sessions)),
+        shared=SHARED,
+        voxels=voxels,
+        read_session=lambda number: betas[number].astype(np.float32),
+    )
+    return replace(recording, **changes)
+
+
+def change_betas(recording: Recording, change) -> Recording:
+    read = recording.read_session
+    return replace(recording, read_session=lambda number: change(number, read(number)))
+
+
+@pytest.mark.parametrize("standardise_on", ["train", "all"])
+def test_response_is_the_mean_of_z_scored_trials(standardise_on: str) -> None:
+    recording = make_recording()
+    expected: dict[int, list[np.ndarray]] = {}
+    for number, images in enumerate(recording.images):
+        betas = recording.read_session(number).astype(np.float64)
+        fit = betas if standardise_on == "all" else betas[~np.isin(images, SHARED)]
+        for image, trial in zip(images, (betas - fit.mean(0)) / fit.std(0), strict=True):
+            expected.setdefault(int(image), []).append(trial)
+    dataset = build_responses(recording, standardise_on=standardise_on)
+    assert dataset["image"].values.tolist() == sorted(expected)
+    np.testing.assert_allclose(
+        dataset["response"],
+        [np.mean(expected[image], axis=0) for image in sorted(expected)],
+        atol=1e-5,
+    )
+    assert dataset["response"].dtype == np.float32
+
+
+def test_test_trials_do_not_reach_the_training_responses() -> None:
+    recording = make_recording()
+
+    def shift(number: int, betas: np.ndarray) -> np.ndarray:
+        betas[np.isin(recording.images[number], SHARED)] += 100
+        return betas
+
+    train = np.array(build_responses(recording)["split"]) == "train"
+    shifted = change_betas(recording, shift)
+    for standardise_on, same in (("train", True), ("all", False)):
+        before, after = (
+            build_responses(one, standardise_on=standardise_on)["response"].values[train]
+            for one in (recording, shifted)
+        )
+        assert np.allclose(before, after, atol=1e-5) == same
+
+
+def test_training_trials_of_every_session_have_mean_zero_and_variance_one() -> None:
+    random = np.random.default_rng(3)
+    betas = random.normal(5, 3, (40, VOXELS)).astype(np.float32)
+    fit = random.random(40) < 0.6
+    assert standardise_session(betas, fit).all()
+    np.testing.assert_allclose(betas[fit].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(betas[fit].std(axis=0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 1.7, np.nan, np.inf])
+def test_voxels_that_are_invalid_in_any_session_are_left_out_and_counted(value: float) -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        if number == 1:
+            betas[:, 2] = value
+        return betas
+
+    recording = make_recording()
+    whole = build_responses(recording)
+    dataset = build_responses(change_betas(recording, spoil))
+    assert dataset.attrs["voxels_invalid"] == 1 and dataset.attrs["voxels_selected"] == VOXELS
+    keep = [0, 1, 3, 4, 5]
+    np.testing.assert_array_equal(dataset["index"], keep)
+    np.testing.assert_array_equal(dataset["response"], whole["response"][:, keep])
+    np.testing.assert_allclose(dataset["noise_ceiling"], whole["noise_ceiling"][keep], rtol=1e-5)
+
+
+def test_shared_images_with_fewer_than_three_repeats_can_be_left_out() -> None:
+    recording = make_recording()
+    first_two = replace(recording, images=recording.images[:2])
+    every = build_responses(first_two)
+    dataset = build_responses(first_two, test="shared_three_repeats")
+    seen, repeats = np.unique(np.concatenate(first_two.images), return_counts=True)
+    shared = np.isin(seen, SHARED)
+    assert 0 < (shared & (repeats == 3)).sum() < shared.sum()
+    np.testing.assert_array_equal(dataset["image"], seen[~shared | (repeats == 3)])
+    np.testing.assert_array_equal(every["image"], seen)
+    assert dataset.attrs["images_left_out"] == (shared & (repeats < 3)).sum()
+    np.testing.assert_array_equal(
+        dataset["response"], every.sel(image=dataset["image"].values)["response"]
+    )
+    for one in (every, dataset):
+        assert not np.isin(one["image"][one["split"] == "train"], SHARED).any()
+
+
+def test_ceiling_comes_from_the_repeats_of_the_test_images_without_ncsnr() -> None:
+    recording = make_recording()
+    trials, images = [], []
+    for number, shown in enumerate(recording.images):
+        betas = recording.read_session(number)
+        standardise_session(betas, ~np.isin(shown, SHARED))
+        trials.append(betas[np.isin(shown, SHARED)])
+        images.append(shown[np.isin(shown, SHARED)])
+    ncsnr = ncsnr_from_trials(np.concatenate(trials), np.concatenate(images))
+    dataset = build_responses(recording)
+    assert dataset.attrs["noise_ceiling_source"] == "repeats of the test images"
+    np.testing.assert_allclose(dataset["ncsnr"], ncsnr, rtol=1e-5)
+    np.testing.assert_allclose(
+        dataset["noise_ceiling"], noise_ceiling(ncsnr, repeats=np.full(4, 3)), rtol=1e-5
+    )
+
+
+def test_a_ceiling_that_is_not_published_for_a_voxel_is_zero() -> None:
+    ncsnr = np.array([0.1, np.nan, 0.5, 0.7, 0.9, 1.1])
+    dataset = build_responses(make_recording(ncsnr=ncsnr))
+    assert dataset["noise_ceiling"].values[1] == 0
+    assert dataset.attrs["ncsnr_not_a_number"] == 1
+    assert dataset.attrs["noise_ceiling_source"] == "published ncsnr"
+
+
+def test_no_ceiling_can_be_had_from_single_trials() -> None:
+    recording = make_recording(sessions=1, trials=51)
+    once = replace(recording, images=(np.arange(51),))
+    dataset = build_responses(once)
+    assert np.isnan(dataset["noise_ceiling"]).all()
+    assert dataset.attrs["noise_ceiling_source"] == "none: no test image was repeated"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test": "all"}, "test: expected shared or shared_three_repeats, found 'all'"),
+        ({"standardise_on": "test"}, "standardise_on: expected train or all, found 'test'"),
+    ],
+)
+def test_unknown_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_responses(make_recording(), **options)
+
+
+@pytest.mark.parametrize(
+    ("shared", "message"),
+    [
+        ([900], "expected test images"),
+        (np.arange(900), "expected training images"),
+    ],
+)
+def test_an_empty_split_is_refused(shared, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_responses(make_recording(shared=np.asarray(shared)))
+
+
+def test_a_session_without_training_trials_is_refused() -> None:
+    recording = make_recording()
+    with pytest.raises(InputError, match="session 2: expected two training trials"):
+        build_responses(replace(recording, shared=np.unique(recording.images[1])))
+
+
+def test_a_voxel_set_without_a_valid_voxel_is_refused() -> None:
+    recording = change_betas(make_recording(), lambda number, betas: betas * 0)
+    with pytest.raises(InputError, match="found none among the 6"):
+        build_responses(recording)
+
+
+def test_a_subject_without_sessions_is_refused() -> None:
+    with pytest.raises(InputError, match="expected at least one session"):
+        make_recording(images=())
+
+
+def test_voxel_set_survives_a_store() -> None:
+    dataset = build_responses(make_recording())
+    voxels = VoxelSet.from_dataset(dataset)
+    np.testing.assert_array_equal(voxels.index, dataset["index"])
+    assert voxels.shape == (1, 2, 3) and voxels.space == "func1pt8mm"
+    np.testing.assert_array_equal(voxels.affine, np.eye(4))
+
+
+def test_crops_and_boxes_share_the_image() -> None:
+    assert read_crop("(0, 0, 0.125, 0.25)") == (0, 0, 0.125, 0.25)
+    assert measure_visible((0, 0, 1, 1), (0, 0, 0.125, 0.25)) == pytest.approx(0.625)
+    assert measure_visible((0, 0, 0.1, 0.1), (0, 0, 0.125, 0.25)) == 0
+    assert measure_visible((0.5, 0.5, 0.5, 0.5), (0, 0, 0, 0)) == 1
+    for text in ("(0, 0)", "left", "(0.5, 0.5, 0, 0)", "(-1, 0, 0, 0)", "nan"):
+        with pytest.raises(InputError, match="cropBox"):
+            read_crop(text)
