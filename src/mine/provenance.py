@@ -19,9 +19,9 @@ SCHEMA_VERSION = 1
 PACKAGE = Path(mine.__file__).resolve().parent
 
 # The values of a configuration reach a rule as parameters, so the text that describes them need
-# not count as code: with it every edited help sentence would rerun the whole analysis. What the
-# module imports still counts.
-DESCRIPTION_ONLY = frozenset({"mine.config"})
+# not count as code: with it every edited help sentence would rerun the whole analysis. What these
+# modules import still counts.
+DESCRIPTION_ONLY = frozenset({"mine.config", "mine.settings"})
 
 
 def code_digest(script: Path | str) -> str:
@@ -127,6 +127,14 @@ def _drop_docstrings(tree: ast.Module) -> None:
                     and isinstance(statement.value.value, str)
                 )
             ]
+
+
+def manifest_path(path: Path | str) -> Path:
+    """Return the place of a store's manifest: `results/encoder.zarr` -> `results/encoder.json`."""
+    path = Path(path)
+    if path.suffix != ".zarr":
+        raise InputError(f"store {path}: expected a name that ends in .zarr")
+    return path.with_suffix(".json")
 
 
 def library_versions(*names: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mine.errors import InputError
-from mine.provenance import SCHEMA_VERSION, dump_json
+from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,14 +29,6 @@ CHUNK_BYTES = 4 * 2**20
 
 SHARD_BYTES = 512 * 2**20
 """Size of a shard before compression: one file, held in memory while it is written."""
-
-
-def manifest_path(path: Path | str) -> Path:
-    """Return the place of a store's manifest: `results/encoder.zarr` -> `results/encoder.json`."""
-    path = Path(path)
-    if path.suffix != ".zarr":
-        raise InputError(f"store {path}: expected a name that ends in .zarr")
-    return path.with_suffix(".json")
 
 
 def write_store(dataset: xr.Dataset, path: Path | str, *, provenance: Mapping[str, object]) -> None:

@@ -1,0 +1,238 @@
+"""Everything that can be known to be wrong before hours of work are spent."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mine.config import Config, InputError, find_problems, read_yaml
+from mine.datasets import nsd, nsd_files, nsd_sessions
+
+GIGABYTE = 1e9
+WEIGHTS = "open_clip_model.safetensors"
+
+
+def check_file(path: Path | str) -> list[str]:
+    """List what is wrong with a configuration file, or with what it names.
+
+    While a key is wrong, nothing that the keys name is looked at.
+    """
+    try:
+        data = read_yaml(path)
+    except InputError as error:
+        return [str(error)]
+    config, problems = find_problems(data, name=str(path))
+    return problems if config is None else check_config(config)
+
+
+def check_config(config: Config, *, results: Path | str = "results") -> list[str]:
+    """List what is wrong with the files, the models and the machine of an analysis.
+
+    Args:
+        config: a configuration whose keys are right.
+        results: the folder that the analysis will fill.
+
+    Returns:
+        One sentence for each problem, in the order in which to mend them; none if all is well.
+    """
+    return [
+        *_check_dataset(config),
+        *_check_backbone(config),
+        *_check_vocabulary(config.lens.vocabulary),
+        *_check_machine(config, Path(results)),
+    ]
+
+
+def _check_dataset(config: Config) -> list[str]:
+    if _dataset_is_to_come(config):
+        return []
+    dataset = config.dataset
+    return nsd.check_nsd(
+        Path(dataset.root),
+        subjects=config.subjects,
+        rois=config.roi_references(),
+        space=dataset.space,
+        betas=dataset.betas,
+        voxels=dataset.voxels,
+        sessions=dataset.sessions,
+        t_threshold=dataset.localiser_threshold or None,
+        captions=[Path(path) for path in dataset.captions],
+        instances=[Path(path) for path in dataset.instances],
+    )
+
+
+def _dataset_is_to_come(config: Config) -> bool:
+    """Tell whether the dataset is the demo's, which a rule has yet to write or is writing."""
+    return config.demo is not None and not (Path(config.dataset.root) / nsd_files.DESIGN).exists()
+
+
+def _check_backbone(config: Config) -> list[str]:
+    model, pretrained = config.backbone.model, config.backbone.pretrained
+    scheme, _, place = model.rpartition(":")
+    if scheme == "local-dir":
+        return _check_model_folder(Path(place))
+    if scheme == "hf-hub":
+        # Only the network could tell; a local rule fetches it before anything else runs.
+        return []
+    if scheme:
+        return [
+            f"backbone.model: expected a name, local-dir: or hf-hub:, found {scheme}: in {model}"
+        ]
+    # Imported late: it brings torch, and a model in a folder needs neither.
+    import open_clip
+
+    if model not in open_clip.list_models():
+        near = _nearest(model, open_clip.list_models())
+        return [f"backbone.model: expected a model of open_clip, found {model!r}; {near}"]
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if pretrained not in tags:
+        near = _nearest(str(pretrained), tags)
+        return [
+            f"backbone.pretrained: expected a tag of {model}'s weights, found "
+            f"{pretrained!r}; {near}"
+        ]
+    return []
+
+
+def _check_model_folder(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return [f"backbone.model: expected a folder {folder}, found none"]
+    try:
+        _read_model_folder(folder)
+    except InputError as error:
+        return [str(error)]
+    if not (folder / WEIGHTS).is_file():
+        return [f"backbone.model: expected the weights {folder / WEIGHTS}, found no such file"]
+    return []
+
+
+def _read_model_folder(folder: Path) -> Mapping[str, Any]:
+    """Return the description of a model in a folder."""
+    path = folder / "open_clip_config.json"
+    if not path.is_file():
+        raise InputError(f"backbone.model: expected the description {path}, found no such file")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: expected JSON with an entry model_cfg, found something else"
+        ) from None
+
+
+def _check_vocabulary(vocabulary: str) -> list[str]:
+    if vocabulary == "tokenizer":
+        return []
+    path = Path(vocabulary)
+    try:
+        words = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return [
+            f"lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
+            f"such file {path}"
+        ]
+    counts = Counter(word.strip() for word in words if word.strip())
+    twice = sorted(word for word, count in counts.items() if count > 1)
+    if not counts:
+        return [f"{path}: expected a word a line, found none"]
+    if twice:
+        return [f"{path}: expected each word once, found {', '.join(twice[:5])} more than once"]
+    return []
+
+
+def _check_machine(config: Config, results: Path) -> list[str]:
+    problems = []
+    memory = _physical_memory() / GIGABYTE
+    if config.memory_gb > memory:
+        problems.append(
+            f"memory_gb: expected at most the {memory:.1f} GB of this machine, found "
+            f"{config.memory_gb:g}"
+        )
+    needed = _loader_bytes(config) / GIGABYTE
+    if config.memory_gb < needed:
+        problems.append(
+            f"memory_gb: expected at least {needed:.1f} GB, what two sessions of "
+            f"{config.dataset.root} take, found {config.memory_gb:g}"
+        )
+    # The folder is made by the workflow; the disk is that of the nearest folder that is there.
+    place = next(
+        path for path in (results.absolute(), *results.absolute().parents) if path.exists()
+    )
+    free = shutil.disk_usage(place).free / GIGABYTE
+    needed = _embedding_bytes(config) / GIGABYTE
+    if free < needed:
+        problems.append(
+            f"{results}: expected {needed:.1f} GB of free disk for the images' tokens, found "
+            f"{free:.1f} GB"
+        )
+    return problems
+
+
+def _physical_memory() -> float:
+    """Return the machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _loader_bytes(config: Config) -> float:
+    """Return what two sessions of the largest subject take, in bytes; 0 where it is not known."""
+    dataset = config.dataset
+    sizes = [0.0]
+    for subject in config.subjects:
+        try:
+            found = nsd_sessions.find_sessions(
+                Path(dataset.root), subject, space=dataset.space, betas=dataset.betas
+            )
+            for session, paths in list(found.items())[:1]:
+                file = nsd_sessions.open_session(paths[0], session)
+                x, y, z = file.shape
+                sizes.append(2.0 * x * y * z * file.trials * 2)
+        except InputError:
+            # Told already, among the problems of the dataset.
+            continue
+    return max(sizes)
+
+
+def _embedding_bytes(config: Config) -> float:
+    """Return what the tokens and their words take on disk, in bytes; 0 where it is not known."""
+    scheme, _, place = config.backbone.model.rpartition(":")
+    try:
+        if scheme == "local-dir":
+            model = _read_model_folder(Path(place))
+        elif scheme:
+            return 0.0
+        else:
+            import open_clip
+
+            model = open_clip.get_model_config(config.backbone.model) or {}
+        images = _count_images(config)
+    except InputError:
+        return 0.0
+    vision = model.get("vision_cfg", {})
+    if not isinstance(vision.get("patch_size"), int) or not isinstance(
+        vision.get("image_size"), int
+    ):
+        return 0.0
+    tokens = (vision["image_size"] // vision["patch_size"]) ** 2
+    features = 2 * model["embed_dim"]
+    words = config.lens.words_per_token * (4 + 2)
+    return float(images * tokens * (features + words))
+
+
+def _count_images(config: Config) -> int:
+    """Return the number of distinct images that the subjects saw."""
+    if _dataset_is_to_come(config):
+        return config.demo.images_shared + len(config.subjects) * config.demo.images_unique
+    design = nsd_files.read_design(Path(config.dataset.root))
+    return len({image for subject in config.subjects for image in design.trial_images(subject)})
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    if near:
+        return f"the nearest are {', '.join(near)}"
+    return f"there are {', '.join(known[:8])}" if known else "it has none"

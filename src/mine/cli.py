@@ -1,0 +1,73 @@
+"""The command line: `mine check` before hours of work are spent, `mine config` to begin with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+import mine
+from mine.config import Config, InputError
+from mine.settings_documents import default_yaml, json_schema, reference_markdown
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 1 where something is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def config_schema() -> str:
+    """Return the JSON schema of the configuration, as it is committed."""
+    return json.dumps(json_schema(Config, title="Configuration of MINE"), indent=2) + "\n"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mine", description=mine.__doc__)
+    parser.add_argument("--version", action="version", version=f"mine {mine.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    check = commands.add_parser(
+        "check",
+        help="list everything that is wrong with a configuration and what it names",
+        description="Print every problem, what to mend first at the top. Nothing is computed.",
+    )
+    check.add_argument("config", help="YAML file of the analysis")
+    check.set_defaults(run=_check)
+    config = commands.add_parser(
+        "config",
+        help="print a configuration with every key, its help and its default",
+        description="Print a configuration to begin with, or what describes its keys.",
+    )
+    config.add_argument(
+        "--as",
+        dest="form",
+        choices=("yaml", "schema", "markdown"),
+        default="yaml",
+        help="a file to fill in, a JSON schema, or tables for the documentation",
+    )
+    config.set_defaults(run=_print_config)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    # Imported late: `mine config` and `mine --help` need not wait for the readers of files.
+    from mine.check import check_file
+
+    problems = check_file(options.config)
+    print("\n".join(problems) or f"{options.config}: nothing wrong")
+    return 1 if problems else 0
+
+
+def _print_config(options: argparse.Namespace) -> int:
+    forms = {
+        "yaml": lambda: default_yaml(Config),
+        "schema": config_schema,
+        "markdown": lambda: reference_markdown(Config),
+    }
+    print(forms[options.form](), end="")
+    return 0

@@ -1,0 +1,267 @@
+"""Typed settings: dataclasses whose fields carry help and limits, and the check against them.
+
+Only the standard library is used, since the workflow's rules import this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+REQUIRED: Any = dataclasses.MISSING
+
+_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
+def setting(
+    help: str,
+    default: Any = REQUIRED,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    pattern: str | None = None,
+    nonempty: bool = False,
+    example: Any = None,
+) -> Any:
+    """Declare a field of a section.
+
+    Args:
+        help: one sentence or two with the unit, shown wherever the key is documented.
+        default: its value where the user says nothing; without one the key is required.
+        minimum, maximum: bounds, included, of a number or of every number of a list or mapping.
+        choices: the only texts allowed.
+        pattern: regular expression that each whole text has to match.
+        nonempty: a list needs at least one item, and none twice.
+        example: what the default YAML shows for a required key.
+    """
+    metadata = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "pattern": pattern,
+        "nonempty": nonempty,
+        "example": example,
+    }
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def section(cls: type, help: str, *, optional: bool = False) -> Any:
+    """Declare a field that is a section of its own: with its defaults, or absent if optional."""
+    metadata = {"help": help}
+    if optional:
+        return dataclasses.field(default=None, metadata=metadata)
+    if any(is_required(field) for field in dataclasses.fields(cls)):
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default_factory=cls, metadata=metadata)
+
+
+def parse_settings(cls: type, data: object, *, source: str) -> tuple[Any, list[str]]:
+    """Check data against a section's declaration.
+
+    Args:
+        cls: the dataclass of the whole configuration.
+        data: what was read from a file: mappings, lists, texts, numbers.
+        source: name of the file, for the messages.
+
+    Returns:
+        The instance, None where anything is wrong; and every problem found, a sentence each.
+    """
+    problems: list[str] = []
+    known = {path.split(".")[-1]: path for path in _key_paths(cls)}
+    value = _parse_section(cls, data, "", problems, known)
+    return (None if problems else value), [f"{source}: {problem}" for problem in problems]
+
+
+def _parse_section(
+    cls: type, data: object, path: str, problems: list[str], known: Mapping[str, str]
+) -> Any:
+    if not isinstance(data, Mapping):
+        what = f"{path}: " if path else ""
+        problems.append(f"{what}expected a mapping of keys to values, found {_show(data)}")
+        return None
+    kinds = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in data:
+        if key not in fields:
+            problems.append(_unknown_key(_join(path, key), key, list(fields), path, known))
+    values = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _parse_value(
+                kinds[name], data[name], _join(path, name), field.metadata, problems, known
+            )
+        elif is_required(field):
+            problems.append(
+                f"{_join(path, name)}: expected {_expected(kinds[name], field.metadata)}"
+                ", found no such key"
+            )
+    # A missing key has been reported already; the instance is then thrown away.
+    if any(is_required(field) and name not in values for name, field in fields.items()):
+        return None
+    return cls(**values)
+
+
+def _parse_value(
+    kind: Any,
+    data: object,
+    path: str,
+    limits: Mapping[str, Any],
+    problems: list[str],
+    known: Mapping[str, str],
+) -> Any:
+    """Return the value of one key, checked; a problem is noted, not raised."""
+    inner, optional = unwrap(kind)
+    if data is None and optional:
+        return None
+    if dataclasses.is_dataclass(inner):
+        return _parse_section(inner, data, path, problems, known)
+    container = typing.get_origin(inner)
+    if container is list and isinstance(data, list):
+        (item,) = typing.get_args(inner)
+        values = [
+            _parse_value(item, entry, f"{path}[{index}]", limits, problems, known)
+            for index, entry in enumerate(data)
+        ]
+        if limits.get("nonempty"):
+            if not values:
+                problems.append(f"{path}: expected at least one item, found none")
+            for value in sorted({str(value) for value in values if values.count(value) > 1}):
+                problems.append(f"{path}: expected each item once, found {value!r} twice")
+        return values
+    if container is dict and isinstance(data, Mapping):
+        _, item = typing.get_args(inner)
+        return {
+            str(name): _parse_value(item, entry, _join(path, name), limits, problems, known)
+            for name, entry in data.items()
+        }
+    value = _as_scalar(inner, data)
+    if value is None or not _within(value, limits):
+        problems.append(f"{path}: expected {_expected(kind, limits)}, found {_show(data)}")
+    return value
+
+
+def _as_scalar(kind: type, data: object) -> Any:
+    """Return data as a text, number or truth value; None where it is something else."""
+    if kind is float:
+        # YAML 1.1 reads 1e-3, without a point, as a text.
+        if isinstance(data, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", data):
+            data = float(data)
+        if isinstance(data, int | float) and not isinstance(data, bool) and math.isfinite(data):
+            return float(data)
+        return None
+    # In Python true is a whole number, in a configuration it is not.
+    if kind is int and isinstance(data, bool):
+        return None
+    return data if isinstance(kind, type) and isinstance(data, kind) else None
+
+
+def _within(value: object, limits: Mapping[str, Any]) -> bool:
+    if isinstance(value, str):
+        if limits.get("choices") and value not in limits["choices"]:
+            return False
+        return not limits.get("pattern") or re.fullmatch(limits["pattern"], value) is not None
+    if isinstance(value, bool):
+        return True
+    low, high = limits.get("minimum"), limits.get("maximum")
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _unknown_key(
+    path: str, key: object, siblings: list[str], section: str, known: Mapping[str, str]
+) -> str:
+    """Say that a key is unknown and name the nearest: first in its section, then anywhere."""
+    near = difflib.get_close_matches(str(key), siblings, n=1)
+    if near:
+        suggestion = f"the nearest is {_join(section, near[0])}"
+    elif str(key) in known:
+        suggestion = f"the nearest is {known[str(key)]}"
+    elif near := difflib.get_close_matches(str(key), known, n=1):
+        suggestion = f"the nearest is {known[near[0]]}"
+    else:
+        suggestion = f"known here are {', '.join(siblings)}"
+    return f"{path}: expected a known key, found this one; {suggestion}"
+
+
+def _expected(kind: Any, limits: Mapping[str, Any]) -> str:
+    inner, optional = unwrap(kind)
+    if limits.get("choices"):
+        text = f"one of {', '.join(limits['choices'])}"
+    else:
+        text = type_words(inner)
+        low, high = limits.get("minimum"), limits.get("maximum")
+        if low is not None and high is not None:
+            text += f" from {low} to {high}"
+        elif low is not None:
+            text += f" of at least {low}"
+        elif high is not None:
+            text += f" of at most {high}"
+        if limits.get("pattern"):
+            text += f" that matches {limits['pattern']}"
+    return f"{text} or null" if optional else text
+
+
+def type_words(kind: Any) -> str:
+    """Name a type as a user would: "a list of numbers"."""
+    inner, optional = unwrap(kind)
+    arguments = typing.get_args(inner)
+    if dataclasses.is_dataclass(inner):
+        text = "a mapping of keys to values"
+    elif arguments:
+        plural = {str: "texts", int: "whole numbers", float: "numbers"}[unwrap(arguments[-1])[0]]
+        container = "a list of" if typing.get_origin(inner) is list else "a mapping of names to"
+        text = f"{container} {plural}"
+    else:
+        text = _NAMES[inner]
+    return f"{text} or null" if optional else text
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def unwrap(kind: Any) -> tuple[Any, bool]:
+    """Split `X | None` into X and whether None is allowed."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        inner = [part for part in typing.get_args(kind) if part is not type(None)]
+        return inner[0], True
+    return kind, False
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    """Tell whether a field has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _key_paths(cls: type, path: str = "") -> Iterator[str]:
+    """Yield the full path of every key, sections included."""
+    for name, kind in typing.get_type_hints(cls).items():
+        yield _join(path, name)
+        inner, _ = unwrap(kind)
+        if dataclasses.is_dataclass(inner):
+            yield from _key_paths(inner, _join(path, name))

@@ -1,0 +1,90 @@
+# The checked configuration, the names that wildcards may take, and the helpers by which a rule
+# reads as a table. Nothing heavier than PyYAML is imported here.
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mine.config import InputError, load_config
+from mine.provenance import code_digest, manifest_path
+
+FITS = (
+    "all",
+    "first_half",
+    "second_half",
+    "first_half_shuffled",
+    "second_half_shuffled",
+    "all_random",
+    "first_half_random",
+    "second_half_random",
+)
+"""The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+
+try:
+    settings = load_config(config, name="configuration")
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+pathvars:
+    results=f"results/{settings.name}",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+
+
+def alternatives(names):
+    """Return a regular expression that matches one of the names and nothing else."""
+    return "|".join(re.escape(name) for name in names)
+
+
+wildcard_constraints:
+    subject=alternatives(settings.subjects),
+    roi=alternatives(settings.rois),
+    fit=alternatives(FITS),
+    backbone=alternatives([settings.backbone.name]),
+    shard=r"\d+",
+
+
+def check_start():
+    """Refuse to start while anything that the configuration names is wrong."""
+    # Imported late: only a run needs the readers of files, not each of its jobs.
+    from mine.check import check_config
+
+    problems = check_config(settings)
+    if problems:
+        raise WorkflowError("\n".join(problems))
+
+
+def section(name):
+    """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
+    sees when one has changed."""
+    return asdict(getattr(settings, name))
+
+
+def code(name):
+    """Return the digest of the code behind the rule of that name, for the rule's params."""
+    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{name}.py")
+
+
+def writes(store):
+    """Return a rule's outputs: the store and, written after it, its manifest."""
+    return {"store": directory(store), "manifest": str(manifest_path(store))}
+
+
+def reads(**stores):
+    """Return a rule's inputs, name to store: the manifest of each, which changes with the content,
+    and the store itself, whose age is not looked at. A store may be a path, a list of paths, or a
+    function of the wildcards that gives either."""
+    inputs = {}
+    for name, store in stores.items():
+        inputs[name] = ancient(store)
+        inputs[f"{name}_manifest"] = manifests_of(store)
+    return inputs
+
+
+def manifests_of(store):
+    """Return what `store` is, with the manifest in the place of each store."""
+    if callable(store):
+        return lambda wildcards: manifests_of(store(wildcards))
+    if isinstance(store, str):
+        return str(manifest_path(store))
+    return [manifests_of(path) for path in store]
