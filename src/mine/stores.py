@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +124,42 @@ def open_store(path: Path | str) -> xr.Dataset:
             f"store {path}: expected the variables of its manifest, found no {', '.join(missing)}"
         )
     return _plain(dataset)
+
+
+def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:
+    """Return the images of one shard: those whose identity is in [shard · size, (shard + 1) · size).
+
+    images: (image,) identities from 0. A shard's place depends on identities alone, so that images
+    added later leave the other shards as they are.
+    """
+    return images[images // size == shard]
+
+
+def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
+    """Read some images out of the shards that hold them, in the order asked for.
+
+    paths: stores with an ``image`` coordinate of identities. images: (image,) identities. Only the
+    chunks that hold them are read. Raises InputError if an image is in none of the shards.
+    """
+    import xarray as xr
+
+    parts, found = [], []
+    for path in paths:
+        shard = open_store(path)
+        rows = np.flatnonzero(np.isin(shard["image"].values, images))
+        if len(rows):
+            found.append(shard["image"].values[rows])
+            parts.append(shard.isel(image=rows).load())
+    known = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    missing = np.setdiff1d(images, known)
+    if len(missing):
+        raise InputError(
+            f"{len(missing)} images, the first of them {missing[0]}: expected in one of the shards, "
+            "found in none"
+        )
+    return xr.concat(parts, "image", data_vars="minimal", coords="minimal", compat="override").sel(
+        image=images
+    )
 
 
 def content_digest(dataset: xr.Dataset) -> str:

@@ -88,3 +88,62 @@ def manifests_of(store):
     if isinstance(store, str):
         return str(manifest_path(store))
     return [manifests_of(path) for path in store]
+
+
+# --- what the rules of an analysis share -----------------------------------------------------------
+
+if settings.demo is None:
+    FITTED = [fit for fit in FITS if not fit.endswith("_random")]
+else:
+    FITTED = list(FITS)
+
+
+pathvars:
+    embeddings=f"results/{settings.name}/embeddings/{settings.backbone.name}",
+    images=f"results/{settings.name}/embeddings/{settings.backbone.name}/images/{{shard}}.zarr",
+
+
+def count_images():
+    """Return how many images the stimulus file holds: rows of the dataset's table of images."""
+    if settings.demo is not None:
+        return settings.demo.images_shared + settings.demo.images_unique * len(settings.subjects)
+    table = Path(settings.dataset.root) / "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+    with open(table, "rb") as file:
+        return sum(1 for _ in file) - 1
+
+
+def shards(pattern):
+    """Return one path for each shard of images, a run of `shard_size` identities."""
+    count = -(-count_images() // settings.backbone.shard_size)
+    return expand(pattern, shard=range(count), allow_missing=True)
+
+
+def fits(pattern):
+    """Return one path for each fit of a subject's encoder that this analysis needs."""
+    return expand(pattern, fit=FITTED, allow_missing=True)
+
+
+def dataset_files():
+    """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables."""
+    if settings.demo is not None:
+        return f"{settings.dataset.root}.json"
+    folder = f"{settings.dataset.root}/nsddata/experiments/nsd"
+    return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
+
+
+def model_files():
+    """Return the files of a local model, whose change makes everything stale; none for a hub's."""
+    if not settings.backbone.model.startswith("local-dir:"):
+        return []
+    folder = Path(settings.backbone.model.removeprefix("local-dir:"))
+    return [str(folder / name) for name in ("open_clip_config.json", "open_clip_model.safetensors")]
+
+
+def truth_outputs():
+    """Return the stores of planted truth and their manifests, as outputs of the rule that plants."""
+    outputs = {}
+    for name in ["images", *settings.subjects]:
+        store = f"{settings.demo.truth}/{name}.zarr"
+        outputs[f"truth_{name}"] = directory(store)
+        outputs[f"truth_{name}_manifest"] = str(manifest_path(store))
+    return outputs

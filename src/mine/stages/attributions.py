@@ -24,6 +24,7 @@ def attribute(
     tolerance: float,
     maximum_nodes: int,
     tokens_kept: int,
+    lowest_kept: int = 0,
     voxel_batch: int,
     image_batch: int,
     on_batch: Callable[[AttributionBatch], None] | None = None,
@@ -32,7 +33,8 @@ def attribute(
 
     weights: encoder of the voxels to attribute. tokens: (image, token, feature), standardised, an
     array or a lazy one. baseline: (token, feature), the mean training token at each position.
-    phi: (token, basis). tokens_kept: tokens stored per sign, voxel and image.
+    phi: (token, basis). tokens_kept: tokens stored per sign, voxel and image. lowest_kept: tokens
+    of lowest |attribution| stored besides, as controls that had their part in nothing.
     on_batch: called with every batch of scalars as it passes, so that patching shares the pass.
 
     Returns, in units of the response,
@@ -41,6 +43,7 @@ def attribute(
     - total (sign, voxel, image): sum over all tokens of that sign; both signs together are
       prediction − baseline_prediction, up to the completeness error
     - position_map (sign, voxel, token): mean over images of the attribution of that sign
+    - lowest (voxel, image, lowest): index of the tokens of lowest |attribution|, lowest first
     - prediction (voxel, image), baseline_prediction (voxel)
     - completeness_error (voxel, image): relative to Σ|IG|; nodes (voxel, image): nodes used
     """
@@ -50,6 +53,7 @@ def attribute(
     index = np.int16 if token_count <= np.iinfo(np.int16).max else np.int32
     token = np.full((2, voxels, images, kept), -1, index)
     attribution = np.zeros((2, voxels, images, kept), np.float32)
+    lowest = np.zeros((voxels, images, min(lowest_kept, token_count)), index)
     total = np.zeros((2, voxels, images), np.float32)
     position_map = np.zeros((2, voxels, token_count))
     prediction = np.zeros((voxels, images), np.float32)
@@ -78,6 +82,8 @@ def attribute(
             attribution[sign][here] = direction * _by_voxel(strongest)
             total[sign][here] = direction * _by_voxel(part.sum(dim=-1))
             position_map[sign, batch.voxels] += direction * part.sum(dim=0).cpu().numpy()
+        weakest = batch.attribution.abs().topk(lowest.shape[-1], dim=-1, largest=False).indices
+        lowest[here] = _by_voxel(weakest)
         prediction[here] = _by_voxel(batch.prediction)
         baseline_prediction[batch.voxels] = batch.baseline_prediction.cpu().numpy()
         completeness_error[here] = _by_voxel(batch.completeness_error)
@@ -99,6 +105,11 @@ def attribute(
                 ranked[:3],
                 total,
                 {"long_name": "sum of the attributions of that sign, all tokens", **response},
+            ),
+            "lowest": (
+                ("voxel", "image", "lowest"),
+                lowest,
+                {"long_name": "index of the tokens of lowest |attribution|"},
             ),
             "position_map": (
                 ("sign", "voxel", "token"),

@@ -1,0 +1,109 @@
+"""The logit lens: which words a token's raw embedding is closest to.
+
+    p(word | token) = softmax_word( cos(x − x̄, w − w̄) / temperature )
+
+x̄ is the mean raw token over reference images and w̄ the mean text embedding over the vocabulary:
+without them the gap between the two modalities (arXiv 2203.02053) makes the same words win for
+every token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mine.errors import InputError
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Read a word list, one a line. Raises InputError if it is absent, empty or repeats a word."""
+    if not path.is_file():
+        raise InputError(f"lens.vocabulary: expected a word list at {path}, found no such file")
+    words = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    seen: set[str] = set()
+    for word in words:
+        if word in seen:
+            raise InputError(f"{path}: expected each word once, found {word!r} twice")
+        seen.add(word)
+    if len(words) < 2:
+        raise InputError(f"{path}: expected at least two words, found {len(words)}")
+    return words
+
+
+def tokenizer_words(tokenizer: object) -> list[str]:
+    """Return a tokenizer's own whole words: entries of three letters or more that stand for a word.
+
+    Byte-pair tokenizers of CLIP mark the end of a word by ``</w>``, others the start by ``Ġ`` or
+    ``▁``; a tokenizer without marks has whole words only.
+    """
+    inner = getattr(tokenizer, "tokenizer", None)
+    entries = list(tokenizer.encoder if inner is None else inner.get_vocab())  # type:
+    ignore[attr-defined] for mark in (r"(.+)</w>", r"[Ġ▁](.+)"):
+        marked = [match.group(1) for entry in entries if (match := re.fullmatch(mark, entry))]
+        if marked:
+            entries = marked
+            break
+    return sorted({entry for entry in entries if re.fullmatch(r"[a-z]{3,}", entry)})
+
+
+def embed_vocabulary(
+    words: list[str], prompts: list[str], encode_texts: Callable[[list[str]], np.ndarray]
+) -> np.ndarray:
+    """Return each word's text embedding, float32 (word, feature): the mean over prompts, centred,
+    unit length.
+
+    Each prompt's embedding has unit length before the mean; the vocabulary's mean is removed after
+    it.
+    """
+    total = sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts)
+    return _unit(_unit(total) - _unit(total).mean(axis=0)).astype(np.float32)
+
+
+def apply_lens(
+    tokens: np.ndarray,
+    *,
+    token_mean: np.ndarray,
+    text: np.ndarray,
+    temperature: float,
+    words_per_token: int,
+    memory_bytes: int = 2**28,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read tokens out in words.
+
+    tokens: raw (image, token, feature). token_mean: (feature,). text: (word, feature) of
+    :func:`embed_vocabulary`. Returns ``word`` int32 and ``score`` float16, both (image, token,
+    rank): the indices and softmax probabilities of the best ``words_per_token`` words, best first.
+    Tokens are read in blocks so that no more than ``memory_bytes`` of (token, word) scores exist at
+    once.
+    """
+    images, count, _ = tokens.shape
+    kept = min(words_per_token, len(text))
+    flat = tokens.reshape(images * count, -1)
+    words = np.empty((len(flat), kept), dtype=np.int32)
+    scores = np.empty((len(flat), kept), dtype=np.float16)
+    block = max(1, memory_bytes // (12 * len(text)))
+    for start in range(0, len(flat), block):
+        part = slice(start, start + block)
+        logits = _unit(flat[part] - token_mean).astype(np.float32) @ text.T
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(np.divide(logits, temperature, out=logits), out=logits)
+        best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
+        value = np.take_along_axis(logits, best, axis=1)
+        order = np.argsort(-value, axis=1, kind="stable")
+        words[part] = np.take_along_axis(best, order, axis=1)
+        scores[part] = np.take_along_axis(value, order, axis=1) / logits.sum(axis=1, keepdims=True)
+    return words.reshape(images, count, kept), scores.reshape(images, count, kept)
+
+
+def word_mass(word: np.ndarray, score: np.ndarray, *, words: int) -> np.ndarray:
+    """Spread the lens's best words over the vocabulary: (…, token, rank) → float32 (…, token,
+    word).""" mass = np.zeros((*word.shape[:-1], words), dtype=np.float32)
+    np.put_along_axis(mass, word.astype(np.int64), score.astype(np.float32), axis=-1)
+    return mass
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

@@ -1,0 +1,116 @@
+"""Descriptions: for one voxel and one image, the words of the tokens that drove the voxel.
+
+With A the positive attributions of the top k tokens, scaled to sum to one, and p the lens's
+probabilities,
+
+    mass(word) = Σ_t A_t p_t(word),        weight(word) = mass(word) − base_rate(word)
+
+summed over groups of near-synonyms. A group is named by its word of largest mass. Control
+descriptions are made the same way from random tokens and from the tokens of lowest |attribution| of
+the same image, none of them among the top k.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mine.core.lens import word_mass
+from mine.core.synonyms import name_groups, sum_groups
+
+CONDITIONS = ("attribution", "random", "lowest")
+
+
+def select_tokens(
+    attributions: xr.Dataset, *, kept: int, tokens: int, generator: np.random.Generator
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return each condition's tokens and their weights, both (voxel, image, rank).
+
+    Top tokens are weighted by their attribution over the sum of the selected ones; control tokens
+    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0.
+    """
+    token = attributions["token"].sel(sign="positive").values[..., :kept].astype(np.int64)
+    weight = attributions["attribution"].sel(sign="positive").values[..., :kept].astype(np.float32)
+    weight = np.where(token >= 0, weight, 0)
+    top = np.maximum(token, 0)
+    used = np.zeros((*token.shape[:-1], tokens), dtype=bool)
+    np.put_along_axis(used, top, True, axis=-1)
+    order = generator.random(used.shape, dtype=np.float32) + used
+    drawn = np.argpartition(order, kept, axis=-1)[..., :kept]
+    lowest = attributions["lowest"].values[..., :kept].astype(np.int64)
+    equal = np.full(token.shape, 1 / kept, dtype=np.float32)
+    scaled = weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1e-12)
+    return {"attribution": (top, scaled), "random": (drawn, equal), "lowest": (lowest, equal)}
+
+
+def describe_images(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    vocabulary: xr.Dataset,
+    *,
+    token_fraction: float,
+    words: int,
+    phrase_words: int,
+    generator: np.random.Generator,
+) -> xr.Dataset:
+    """Describe every (voxel, image) of an attributions store.
+
+    lens: ``word`` and ``score`` (image, token, rank) of the same images. vocabulary: ``base_rate``
+    and ``group`` (word,). token_fraction: k over the number of tokens. Returns ``word`` int32 and
+    ``weight`` float32 (condition, voxel, image, rank), the best ``words`` groups by weight,
+    ``patch`` int16, the token that gave most of the word, and ``phrase`` (condition, voxel, image).
+    """
+    tokens = lens.sizes["token"]
+    kept = max(1, round(token_fraction * tokens))
+    selected = select_tokens(attributions, kept=kept, tokens=tokens, generator=generator)
+    names = vocabulary["word"].values
+    base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values
+    groups = int(group.max()) + 1
+    rates = np.bincount(group, weights=base_rate, minlength=groups).astype(np.float32)
+    shape = (len(CONDITIONS), attributions.sizes["voxel"], attributions.sizes["image"])
+    count = min(words, groups)
+    word = np.empty((*shape, count), dtype=np.int32)
+    weight = np.empty((*shape, count), dtype=np.float32)
+    patch = np.empty((*shape, count), dtype=np.int16)
+    for image in range(shape[2]):
+        mass = word_mass(lens["word"].values[image], lens["score"].values[image], words=len(names))
+        grouped = sum_groups(mass, group, groups)
+        for index, condition in enumerate(CONDITIONS):
+            token, share = (array[:, image] for array in selected[condition])
+            contribution = share[..., None] * grouped[token]
+            excess = contribution.sum(axis=1) - rates
+            best = np.argsort(-excess, axis=1, kind="stable")[:, :count]
+            weight[index, :, image] = np.take_along_axis(excess, best, axis=1)
+            by_token = np.take_along_axis(contribution, best[:, None, :], axis=2).argmax(axis=1)
+            patch[index, :, image] = np.take_along_axis(token, by_token, axis=1)
+            word_total = np.einsum("vk,vkw->vw", share, mass[token])
+            word[index, :, image] = name_groups(word_total, group, groups)[
+                np.arange(len(best))[:, None], best
+            ]
+    phrase = _join_words(names, word[..., :phrase_words], weight[..., :phrase_words])
+    dimensions = ("condition", "voxel", "image", "rank")
+    return xr.Dataset(
+        {
+            "word": (dimensions, word, {"long_name": "index into the vocabulary"}),
+            "weight": (
+                dimensions,
+                weight,
+                {"long_name": "probability of the word above its base rate"},
+            ),
+            "patch": (dimensions, patch, {"long_name": "token that gave most of the word"}),
+            "phrase": (dimensions[:-1], phrase),
+        },
+        coords={
+            "condition": list(CONDITIONS),
+            "voxel": attributions["voxel"],
+            "image": attributions["image"],
+        },
+        attrs={"tokens": kept},
+    )
+
+
+def _join_words(names: np.ndarray, word: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Join the words of positive weight with commas: (…, rank) → text (…)."""
+    flat_word, flat_weight = word.reshape(-1, word.shape[-1]), weight.reshape(-1, word.shape[-1])
+    phrases = [", ".join(names[w[x > 0]]) for w, x in zip(flat_word, flat_weight, strict=True)]
+    return np.array(phrases, dtype=str).reshape(word.shape[:-1])

@@ -1,0 +1,169 @@
+"""Image tokens, their lens readings, and the text side that the readings need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import xarray as xr
+
+from mine.core.backbone import Backbone, standardise
+from mine.core.lens import apply_lens, embed_vocabulary
+from mine.core.synonyms import group_synonyms
+
+Reader = Callable[[np.ndarray], np.ndarray]
+"""Reads images by nsdId: uint8 (image, row, column, 3)."""
+
+
+def build_vocabulary(
+    backbone: Backbone,
+    *,
+    words: list[str],
+    prompts: list[str],
+    temperature: float | None,
+    reference_images: np.ndarray,
+    read_images: Reader,
+    batch_size: int,
+) -> xr.Dataset:
+    """Embed the vocabulary and measure the mean raw token over reference images.
+
+    Returns ``text`` float32 (word, feature), centred and of unit length, and ``token_mean``
+    (feature,). ``temperature`` of the lens is kept in the attributes; None takes the model's own.
+    """
+    total, count = 0.0, 0
+    for start in range(0, len(reference_images), batch_size):
+        tokens, _ = backbone.encode_images(
+            read_images(reference_images[start : start + batch_size])
+        )
+        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
+        count += tokens.shape[0] * tokens.shape[1]
+    return xr.Dataset(
+        {
+            "text": (
+                ("word", "feature"),
+                embed_vocabulary(words, prompts, backbone.encode_texts),
+                {"long_name": "text embedding, centred over the vocabulary, unit length"},
+            ),
+            "token_mean": (
+                ("feature",),
+                (total / count).astype(np.float32),
+                {"long_name": "mean raw token over the reference images"},
+            ),
+        },
+        coords={"word": words},
+        attrs={
+            "temperature": backbone.temperature if temperature is None else temperature,
+            "reference_images": len(reference_images),
+        },
+    )
+
+
+def embed_images(
+    backbone: Backbone,
+    images: np.ndarray,
+    read_images: Reader,
+    *,
+    vocabulary: xr.Dataset,
+    words_per_token: int,
+    batch_size: int,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Embed one shard of images: its tokens for the encoder, and what the lens reads in the raw
+    ones.
+
+    images: (image,) nsdIds. Returns the tokens' dataset — ``tokens`` float16 (image, token,
+    feature) standardised, ``norm`` of the raw token, ``pooled`` — and the lens's, ``word`` and
+    ``score``.
+    """
+    parts = []
+    for start in range(0, len(images), batch_size):
+        raw, pooled = backbone.encode_images(read_images(images[start : start + batch_size]))
+        word, score = apply_lens(
+            raw,
+            token_mean=vocabulary["token_mean"].values,
+            text=vocabulary["text"].values,
+            temperature=float(vocabulary.attrs["temperature"]),
+            words_per_token=words_per_token,
+        )
+        norm = np.linalg.norm(raw, axis=-1).astype(np.float32)
+        parts.append((standardise(raw).astype(np.float16), norm, pooled, word, score))
+    tokens, norm, pooled, word, score = map(np.concatenate, zip(*parts, strict=True))
+    row, column = np.divmod(np.arange(tokens.shape[1]), backbone.columns)
+    place = {
+        "image": ("image", images, {"long_name": "nsdId, from 0"}),
+        "row": ("token", row.astype(np.int16)),
+        "column": ("token", column.astype(np.int16)),
+    }
+    grid = {"rows": backbone.rows, "columns": backbone.columns}
+    embedded = xr.Dataset(
+        {
+            "tokens": (
+                ("image", "token", "feature"),
+                tokens,
+                {"long_name": "standardised token", "units": "standard deviations over features"},
+            ),
+            "norm": (("image", "token"), norm, {"long_name": "length of the raw token"}),
+            "pooled": (("image", "feature"), pooled.astype(np.float32)),
+        },
+        coords=place,
+        attrs=grid,
+    )
+    lens = xr.Dataset(
+        {
+            "word": (
+                ("image", "token", "rank"),
+                word,
+                {"long_name": "index into the vocabulary"},
+            ),
+            "score": (
+                ("image", "token", "rank"),
+                score,
+                {"long_name": "softmax probability over the vocabulary"},
+            ),
+        },
+        coords=place,
+        attrs=grid,
+    )
+    return embedded, lens
+
+
+def measure_base_rates(
+    lenses: Iterable[xr.Dataset],
+    training_images: np.ndarray,
+    *,
+    vocabulary: xr.Dataset,
+    merge_cosine: float,
+) -> xr.Dataset:
+    """Measure how often each word is read, and group near-synonyms.
+
+    Returns ``base_rate`` float32 (word,), the mean lens probability over all tokens of the training
+    images, and ``group`` int32 (word,), see :func:`mine.core.synonyms.group_synonyms`.
+    """
+    total, images, tokens = np.zeros(vocabulary.sizes["word"]), 0, 0
+    for lens in lenses:
+        chosen = lens.isel(image=np.isin(lens["image"].values, training_images))
+        score = chosen["score"].values.astype(np.float64)
+        np.add.at(total, chosen["word"].values.ravel(), score.ravel())
+        images += chosen.sizes["image"]
+        tokens += score[..., 0].size
+    base_rate = (total / tokens).astype(np.float32)
+    group = group_synonyms(vocabulary["text"].values, base_rate, cosine=merge_cosine)
+    return xr.Dataset(
+        {
+            "base_rate": (("word",), base_rate, {"long_name": "mean lens probability"}),
+            "group": (("word",), group, {"long_name": "group of near-synonyms"}),
+        },
+        coords={"word": vocabulary["word"]},
+        attrs={"images": images, "tokens": tokens},
+    )
+
+
+def embed_captions(backbone: Backbone, captions: list[list[str]], images: np.ndarray) -> xr.Dataset:
+    """Embed captions: ``caption`` float32 (image, feature), the mean of the unit embeddings of an
+    image's captions; zero where it has none."""
+    counts = np.array([len(texts) for texts in captions])
+    features = backbone.encode_texts([text for texts in captions for text in texts])
+    owner = np.repeat(np.arange(len(images)), counts)
+    total = np.zeros((len(images), features.shape[1]), dtype=np.float32)
+    np.add.at(total, owner, features)
+    mean = total / np.maximum(counts, 1)[:, None]
+    return xr.Dataset({"caption": (("image", "feature"), mean)}, coords={"image": images})

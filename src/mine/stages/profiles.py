@@ -1,0 +1,291 @@
+"""Profiles: the words that a voxel's attributions keep falling on, over its images.
+
+For image n let A_n be a voxel's map of positive attributions over the tokens and L_n the lens's
+probabilities (token, group of synonyms). The evidence of an image for a word is its mass under the
+voxel's own map less its mass under the null, the mean map of the voxel's other images:
+
+    d_n(w) = Σ_t [A_nt − mean_{m≠n} A_mt] L_nt(w),        z(w) = Σ_n d_n / √Σ_n d_n²
+
+Exchanging maps between images keeps their spatial structure (blobs, a preferred place, their total)
+and breaks only the tie to what the image shows there. Summed over images it is the covariance of
+attribution and word at each place, so that scenes that fill an image survive as well as objects
+that fill a patch. ``z_within`` shifts the map over its own image instead (the mean over all shifts
+on the torus), so that only the place within the image counts.
+
+The image is the unit: under the null the sign of d_n is a coin's, and the probability of a sum this
+large is bounded without drawing any permutation (:func:`mine.statistics.sign_flip_bound`). The
+suppressive profile is the same with negative attributions.
+
+A profile is only as real as its voxel: see :func:`judge_voxels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from mine.core.lens import word_mass
+from mine.core.synonyms import name_groups, sum_groups
+from mine.statistics import benjamini_hochberg, sign_flip_bound
+
+SIGNS = ("positive", "negative")
+REASONS = (
+    "described",
+    "not predicted",
+    "retinotopic",
+    "no reliable profile",
+    "no significant word",
+)
+
+
+@dataclass(frozen=True)
+class WordScores:
+    """Evidence for every group of synonyms: each (voxel, group); ``name`` is the group's best
+    word."""
+
+    z: np.ndarray
+    z_within: np.ndarray
+    effect: np.ndarray
+    name: np.ndarray
+
+
+def score_words(
+    attributions: xr.Dataset, lens: xr.Dataset, group: np.ndarray, *, sign: str = "positive"
+) -> WordScores:
+    """Score all words for all voxels of an attributions store (see the module's docstring).
+
+    attributions: ``token`` and ``attribution`` (sign, voxel, image, rank). lens: ``word`` and
+    ``score`` (image, token, rank) of the same images. group: int (word,). ``effect`` is the mean of
+    d_n over images, in units of the response. Voxels without any attribution of the sign score 0.
+    """
+    token = attributions["token"].sel(sign=sign).values.astype(np.int64)
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values).astype(np.float32)
+    voxels, images, _ = token.shape
+    tokens, groups = lens.sizes["token"], int(group.max()) + 1
+    strength = np.where(token >= 0, strength, 0)
+    token = np.maximum(token, 0)
+
+    def full_map(image: int) -> np.ndarray:
+        full = np.zeros((voxels, tokens), dtype=np.float32)
+        # A padded entry adds 0 to token 0, so no token may be assigned twice: add instead.
+        np.add.at(full, (np.arange(voxels)[:, None], token[:, image]), strength[:, image])
+        return full
+
+    everywhere = sum(full_map(image) for image in range(images))
+    totals = {name: np.zeros((voxels, groups)) for name in ("d", "dd", "within", "within2")}
+    by_word = np.zeros((voxels, len(group)), dtype=np.float32)
+    for image in range(images):
+        own = full_map(image)
+        mass = word_mass(lens["word"].values[image], lens["score"].values[image], words=len(group))
+        grouped = sum_groups(mass, group, groups)
+        difference = (own - (everywhere - own) / max(images - 1, 1)) @ grouped
+        within = (own - own.mean(axis=1, keepdims=True)) @ grouped
+        by_word += own @ mass
+        totals["d"] += difference
+        totals["dd"] += np.square(difference)
+        totals["within"] += within
+        totals["within2"] += np.square(within)
+    z = totals["d"] / np.sqrt(np.maximum(totals["dd"], 1e-20))
+    z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], 1e-20))
+    return WordScores(z, z_within, totals["d"] / images, name_groups(by_word, group, groups))
+
+
+def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson correlation between every row of one array and every row of another; nan if
+    constant.""" scaled = []
+    for rows in (first, second):
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scaled.append(np.where(length > 1e-9, centred / length, np.nan))
+    return scaled[0] @ scaled[1].T
+
+
+def measure_reliability(
+    halves: tuple[np.ndarray, np.ndarray], shuffled: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Agreement of the two half-data encoders' profiles, and its probability under shuffled
+    responses.
+
+    halves, shuffled: z (voxel, group) of the first and of the second half, from the encoders fitted
+    to measured responses and to responses shuffled over images. The null pools all pairs of voxels
+    of the shuffled halves. Returns the correlation and p = (1 + #null ≥ r) / (1 + #null), (voxel,).
+    A voxel with an empty profile has correlation 0 and p 1.
+    """
+    agreement = np.diagonal(correlate_rows(*halves))
+    null = np.sort(correlate_rows(*shuffled).ravel())
+    null = null[np.isfinite(null)]
+    above = len(null) - np.searchsorted(null, np.nan_to_num(agreement), side="left")
+    p = (1 + above) / (1 + len(null))
+    return np.nan_to_num(agreement), np.where(np.isfinite(agreement), p, 1.0)
+
+
+def qualify_voxels(
+    validation_p: np.ndarray, semantic_p: np.ndarray, *, false_discovery_rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of all the subject's voxels are predicted, and which are semantic: bool
+    (voxel,).
+
+    The false discovery rate is controlled over all voxels that were fitted, not over one ROI's.
+    """
+    return (
+        benjamini_hochberg(validation_p) <= false_discovery_rate,
+        benjamini_hochberg(semantic_p) <= false_discovery_rate,
+    )
+
+
+def judge_voxels(
+    *,
+    predicted: np.ndarray,
+    semantic: np.ndarray,
+    reliable: np.ndarray,
+    significant: np.ndarray,
+) -> np.ndarray:
+    """Return the reason, one of REASONS, for which each voxel is described or not: (voxel,).
+
+    The first condition that fails is the reason: predicted (validation R² above zero), semantic
+    (the semantic band adds to the low-level one, else the voxel is retinotopic), reliable (the two
+    half-data encoders agree), significant (at least one word).
+    """
+    reason = np.full(len(predicted), REASONS[0], dtype=object)
+    conditions = zip(REASONS[:0:-1], (significant, reliable, semantic, predicted), strict=True)
+    for name, holds in conditions:
+        reason[~holds] = name
+    return reason.astype(str)
+
+
+def build_profiles(
+    attributions: dict[str, xr.Dataset],
+    lenses: dict[str, xr.Dataset],
+    *,
+    text: np.ndarray,
+    group: np.ndarray,
+    predicted: np.ndarray,
+    semantic: np.ndarray,
+    false_discovery_rate: float,
+    words: int,
+    exemplars: int,
+) -> xr.Dataset:
+    """Build the profiles of one ROI.
+
+    attributions, lenses: by fit — ``all``, ``first_half``, ``second_half`` and the shuffled halves
+    — with the images of each. text: (word, feature), group: (word,). predicted, semantic: bool
+    (voxel,), whether validation R² exceeds zero and whether the semantic band adds to the low-level
+    one. Returns the store described in docs/stores.md.
+    """
+    positive, negative = (
+        score_words(attributions["all"], lenses["all"], group, sign=sign) for sign in SIGNS
+    )
+    fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
+    z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}
+    agreement, p = measure_reliability((z[fits[0]], z[fits[1]]), (z[fits[2]], z[fits[3]]))
+    q = {
+        name: benjamini_hochberg(sign_flip_bound(scores.z), axis=1)
+        for name, scores in (("positive", positive), ("negative", negative))
+    }
+    significant = (q["positive"] <= false_discovery_rate).any(axis=1)
+    reliable = p <= false_discovery_rate
+    reason = judge_voxels(
+        predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
+    )
+    ranked = [
+        _rank(scores, q[name], words)
+        for name, scores in zip(SIGNS, (positive, negative), strict=True)
+    ]
+    data = attributions["all"]
+    rows, columns = lenses["all"].attrs["rows"], lenses["all"].attrs["columns"]
+    place = data["position_map"].sel(sign="positive").values
+    place = place / np.maximum(place.sum(axis=1, keepdims=True), 1e-12)
+    best = np.argsort(-data["prediction"].values, axis=1, kind="stable")[:, :exemplars]
+    by_rank = ("sign", "voxel", "rank")
+    return xr.Dataset(
+        {
+            "word": (by_rank, _stack(ranked, 0), {"long_name": "index into the vocabulary"}),
+            "z": (by_rank, _stack(ranked, 1), {"long_name": "evidence over images"}),
+            "q": (by_rank, _stack(ranked, 2), {"long_name": "false discovery rate over words"}),
+            "z_within": (by_rank, _stack(ranked, 3), {"long_name": "evidence within images"}),
+            "effect": (
+                by_rank,
+                _stack(ranked, 4),
+                {
+                    "long_name": "mean attribution on the word above its null",
+                    "units": "standard deviations of the response",
+                },
+            ),
+            "group_z": (
+                ("fit", "voxel", "group"),
+                np.stack([positive.z, z["first_half"], z["second_half"]]).astype(np.float32),
+                {"long_name": "evidence for every group of synonyms"},
+            ),
+            "embedding": (
+                ("voxel", "feature"),
+                embed_profiles(positive, text),
+                {"long_name": "profile in text space, unit length"},
+            ),
+            "reliability": (
+                ("voxel",),
+                agreement,
+                {"long_name": "correlation of the halves' profiles"},
+            ),
+            "reliability_p": (
+                ("voxel",),
+                p,
+                {"long_name": "its probability under shuffled responses"},
+            ),
+            "specificity": (("voxel",), measure_specificity(positive.z)),
+            "described": (("voxel",), reason == REASONS[0]),
+            "reason": (("voxel",), reason),
+            "predicted": (("voxel",), predicted),
+            "semantic": (("voxel",), semantic),
+            "position_map": (
+                ("voxel", "row", "column"),
+                place.reshape(-1, rows, columns),
+                {"long_name": "share of the positive attribution at each place"},
+            ),
+            "exemplar": (
+                ("voxel", "exemplar"),
+                data["image"].values[best],
+                {"long_name": "nsdId of the images of largest prediction"},
+            ),
+        },
+        coords={
+            "sign": list(SIGNS),
+            "fit": ["all", "first_half", "second_half"],
+            "voxel": data["voxel"],
+        },
+        attrs={"images": data.sizes["image"], "false_discovery_rate": false_discovery_rate},
+    )
+
+
+def embed_profiles(scores: WordScores, text: np.ndarray) -> np.ndarray:
+    """Return profiles in text space, unit length: Σ_w max(z_w, 0) text_w over the groups' best
+    words.""" weight = np.maximum(scores.z, 0)
+    total = (
+        np.einsum("vg,vgf->vf", weight, text[scores.name])
+        if len(weight)
+        else np.zeros((0, text.shape[1]))
+    )
+    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(
+        np.float32
+    )
+
+
+def measure_specificity(z: np.ndarray) -> np.ndarray:
+    """One minus the correlation of each voxel's profile with the mean of the ROI's others:
+    (voxel,).""" others = (z.sum(axis=0) - z) / max(len(z) - 1, 1)
+    return 1 - np.diagonal(correlate_rows(z, others))
+
+
+def _rank(scores: WordScores, q: np.ndarray, words: int) -> tuple[np.ndarray, ...]:
+    best = np.argsort(-scores.z, axis=1, kind="stable")[:, :words]
+    take = [
+        np.take_along_axis(array, best, axis=1)
+        for array in (scores.name, scores.z, q, scores.z_within, scores.effect)
+    ]
+    return (take[0].astype(np.int32), *(array.astype(np.float32) for array in take[1:]))
+
+
+def _stack(ranked: list[tuple[np.ndarray, ...]], index: int) -> np.ndarray:
+    return np.stack([arrays[index] for arrays in ranked])

@@ -1,0 +1,103 @@
+# Image tokens in the space of language, and what the logit lens reads in them.
+
+
+rule vocabulary:
+    input:
+        **reads(stimuli="<results>/stimuli.zarr"),
+        models=model_files(),
+    output:
+        **writes("<results>/embeddings/{backbone}/vocabulary.zarr"),
+    log:
+        "<logs>/vocabulary/{backbone}.log",
+    benchmark:
+        "<benchmarks>/vocabulary/{backbone}.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        code=code("vocabulary"),
+        root=settings.dataset.root,
+        backbone=section("backbone"),
+        lens=section("lens"),
+        seed=settings.seed,
+    message:
+        "Embedding the vocabulary"
+    script:
+        "../scripts/vocabulary.py"
+
+
+rule captions:
+    input:
+        **reads(stimuli="<results>/stimuli.zarr"),
+        models=model_files(),
+    output:
+        **writes("<results>/embeddings/{backbone}/captions.zarr"),
+    log:
+        "<logs>/captions/{backbone}.log",
+    benchmark:
+        "<benchmarks>/captions/{backbone}.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        code=code("captions"),
+        backbone=section("backbone"),
+        seed=settings.seed,
+    message:
+        "Embedding the captions"
+    script:
+        "../scripts/captions.py"
+
+
+rule embed:
+    input:
+        **reads(
+            stimuli="<results>/stimuli.zarr",
+            vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
+        ),
+        models=model_files(),
+    output:
+        images=directory("<results>/embeddings/{backbone}/images/{shard}.zarr"),
+        images_manifest="<results>/embeddings/{backbone}/images/{shard}.json",
+        lens=directory("<results>/embeddings/{backbone}/lens/{shard}.zarr"),
+        lens_manifest="<results>/embeddings/{backbone}/lens/{shard}.json",
+    log:
+        "<logs>/embed/{backbone}/{shard}.log",
+    benchmark:
+        "<benchmarks>/embed/{backbone}/{shard}.tsv"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        code=code("embed"),
+        root=settings.dataset.root,
+        backbone=section("backbone"),
+        words_per_token=settings.lens.words_per_token,
+        seed=settings.seed,
+    message:
+        "Embedding images, shard {wildcards.shard}"
+    script:
+        "../scripts/embed.py"
+
+
+rule base_rates:
+    input:
+        **reads(
+            stimuli="<results>/stimuli.zarr",
+            vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
+            lens=shards("<results>/embeddings/{backbone}/lens/{shard}.zarr"),
+        ),
+    output:
+        **writes("<results>/embeddings/{backbone}/base_rates.zarr"),
+    log:
+        "<logs>/base_rates/{backbone}.log",
+    benchmark:
+        "<benchmarks>/base_rates/{backbone}.tsv"
+    params:
+        code=code("base_rates"),
+        merge_cosine=settings.description.merge_cosine,
+        seed=settings.seed,
+    message:
+        "Counting how often every word is read"
+    script:
+        "../scripts/base_rates.py"

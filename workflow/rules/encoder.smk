@@ -1,0 +1,75 @@
+# Encoders of a subject, the ridge regressions beside them, and how well each predicts.
+
+
+rule fit_encoder:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            images=shards("<images>"),
+        ),
+    output:
+        **writes("<results>/{subject}/encoder/{fit}.zarr"),
+    log:
+        "<logs>/fit_encoder/{subject}/{fit}.log",
+    benchmark:
+        "<benchmarks>/fit_encoder/{subject}/{fit}.tsv"
+    resources:
+        gpu=1,
+    params:
+        code=code("fit_encoder"),
+        encoder=section("encoder"),
+        seed=settings.seed,
+    message:
+        "Fitting the encoder of {wildcards.subject}: {wildcards.fit}"
+    script:
+        "../scripts/fit_encoder.py"
+
+
+rule baselines:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            images=shards("<images>"),
+            low_level=shards("<results>/low_level/{shard}.zarr"),
+            captions="<embeddings>/captions.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/baselines.zarr"),
+    log:
+        "<logs>/baselines/{subject}.log",
+    benchmark:
+        "<benchmarks>/baselines/{subject}.tsv"
+    params:
+        code=code("baselines"),
+        baselines=section("baselines"),
+        seed=settings.seed,
+    message:
+        "Fitting ridge regressions of {wildcards.subject}"
+    script:
+        "../scripts/baselines.py"
+
+
+rule scores:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            rois="<results>/{subject}/rois.zarr",
+            images=shards("<images>"),
+            encoder="<results>/{subject}/encoder/all.zarr",
+            baselines="<results>/{subject}/baselines.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/scores.zarr"),
+    log:
+        "<logs>/scores/{subject}.log",
+    benchmark:
+        "<benchmarks>/scores/{subject}.tsv"
+    params:
+        code=code("scores"),
+        resamples=settings.bootstrap.resamples,
+        position_orders=settings.encoder.position_orders,
+        seed=settings.seed,
+    message:
+        "Scoring the predictions for {wildcards.subject}"
+    script:
+        "../scripts/scores.py"

@@ -1,0 +1,43 @@
+# Words for one voxel over its images, and whether they may be believed.
+
+# Which fit plays which part: the measured encoders, and as a control untrained ones, which have no
+# part in any response and so must not be described.
+PARTS = {
+    "": {"all": "all", "first_half": "first_half", "second_half": "second_half"},
+    "_random": {
+        "all": "all_random",
+        "first_half": "first_half_random",
+        "second_half": "second_half_random",
+    },
+}
+NULL = {fit: fit for fit in ("first_half_shuffled", "second_half_shuffled")}
+
+
+rule profile:
+    input:
+        **reads(
+            encoder="<results>/{subject}/encoder/all{control}.zarr",
+            baselines="<results>/{subject}/baselines.zarr",
+            attributions=lambda wildcards: [
+                f"<results>/{wildcards.subject}/{wildcards.roi}/attributions/{fit}.zarr"
+                for fit in (PARTS[wildcards.control] | NULL).values()
+            ],
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/{roi}/profiles{control}.zarr"),
+    log:
+        "<logs>/profile{control}/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/profile{control}/{subject}/{roi}.tsv"
+    params:
+        code=code("profile"),
+        parts=list(PARTS[""] | NULL),
+        profile=section("profile"),
+        seed=settings.seed,
+    message:
+        "Profiling {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/profile.py"

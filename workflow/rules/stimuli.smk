@@ -1,0 +1,41 @@
+# Images: their index, what they show at low level.
+
+
+rule stimuli:
+    input:
+        dataset=dataset_files(),
+    output:
+        **writes("<results>/stimuli.zarr"),
+    log:
+        "<logs>/stimuli.log",
+    benchmark:
+        "<benchmarks>/stimuli.tsv"
+    params:
+        code=code("stimuli"),
+        dataset=section("dataset"),
+        subjects=settings.subjects,
+        seed=settings.seed,
+    message:
+        "Indexing the images"
+    script:
+        "../scripts/stimuli.py"
+
+
+rule low_level:
+    input:
+        **reads(stimuli="<results>/stimuli.zarr"),
+    output:
+        **writes("<results>/low_level/{shard}.zarr"),
+    log:
+        "<logs>/low_level/{shard}.log",
+    benchmark:
+        "<benchmarks>/low_level/{shard}.tsv"
+    params:
+        code=code("low_level"),
+        root=settings.dataset.root,
+        shard_size=settings.backbone.shard_size,
+        seed=settings.seed,
+    message:
+        "Measuring contrast and Gabor energy, shard {wildcards.shard}"
+    script:
+        "../scripts/low_level.py"

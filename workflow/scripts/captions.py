@@ -1,0 +1,19 @@
+"""Embed the captions of every image."""
+
+import json
+
+from mine.core.backbone import load_backbone
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.embeddings import embed_captions
+from mine.stores import open_store, write_store
+
+start_logging(snakemake)
+params = snakemake.params
+settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
+backbone = load_backbone(**settings)
+stimuli = open_store(snakemake.input.stimuli)
+texts = [json.loads(text) for text in stimuli["captions"].values]
+captions = embed_captions(backbone, texts, stimuli["image"].values)
+provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+write_store(captions, snakemake.output.store, provenance=provenance)

@@ -1,0 +1,30 @@
+"""Embed one shard of images and read its tokens out in words."""
+
+from pathlib import Path
+
+from mine.core.backbone import load_backbone
+from mine.datasets import nsd
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.embeddings import embed_images
+from mine.stores import open_store, shard_of, write_store
+
+start_logging(snakemake)
+params = snakemake.params
+settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
+backbone = load_backbone(**settings)
+images, lens = embed_images(
+    backbone,
+    shard_of(
+        open_store(snakemake.input.stimuli)["image"].values,
+        int(snakemake.wildcards.shard),
+        size=params.backbone["shard_size"],
+    ),
+    nsd.open_stimuli(Path(params.root)).read,
+    vocabulary=open_store(snakemake.input.vocabulary),
+    words_per_token=params.words_per_token,
+    batch_size=params.backbone["batch_size"],
+)
+provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+write_store(images, snakemake.output.images, provenance=provenance)
+write_store(lens, snakemake.output.lens, provenance=provenance)

@@ -1,0 +1,34 @@
+"""Build the profiles of one region, and judge which of them may be believed."""
+
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.profiles import build_profiles, qualify_voxels
+from mine.stores import open_images, open_store, write_store
+
+log = start_logging(snakemake)
+params, level = snakemake.params, snakemake.params.profile["false_discovery_rate"]
+stores = zip(params.parts, snakemake.input.attributions, strict=True)
+attributions = {part: open_store(path).load() for part, path in stores}
+base_rates = open_store(snakemake.input.base_rates).load()
+predicted, semantic = qualify_voxels(
+    open_store(snakemake.input.encoder)["validation_p"].values,
+    open_store(snakemake.input.baselines)["semantic_p"].values,
+    false_discovery_rate=level,
+)
+voxels = attributions["all"]["voxel"].values
+profiles = build_profiles(
+    attributions,
+    {
+        part: open_images(snakemake.input.lens, dataset["image"].values)
+        for part, dataset in attributions.items()
+    },
+    text=open_store(snakemake.input.vocabulary)["text"].values,
+    group=base_rates["group"].values,
+    predicted=predicted[voxels],
+    semantic=semantic[voxels],
+    false_discovery_rate=level,
+    words=params.profile["words"],
+    exemplars=params.profile["exemplars"],
+)
+log.info("%d of %d voxels described", int(profiles["described"].sum()), len(voxels))
+write_store(profiles, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

@@ -1,0 +1,30 @@
+"""Render the miniature dataset and write the planted truth beside it."""
+
+import json
+from pathlib import Path
+
+from mine.demo import miniature
+from mine.logging import start_logging
+from mine.provenance import describe_provenance, digest_folder
+from mine.stores import write_store
+
+log = start_logging(snakemake)
+demo, names, seed = snakemake.params.demo, snakemake.params.subjects, snakemake.params.seed
+sizes = {"shared": demo["images_shared"], "unique": demo["images_unique"]}
+stimuli = miniature.render_stimuli(**sizes, subjects_count=len(names), side=demo["side"], seed=seed)
+design = miniature.draw_design(
+    **sizes, subjects_count=len(names), sessions=demo["sessions"], seed=seed
+)
+root = Path(snakemake.output.dataset)
+miniature.write_miniature(root, stimuli, design, names=names, seed=seed)
+log.info("wrote %d images and %d trials a subject", len(stimuli.scenes), len(design.order))
+provenance = describe_provenance(seed=seed)
+write_store(
+    miniature.describe_images(stimuli), snakemake.output.truth_images, provenance=provenance
+)
+for row, name in enumerate(names):
+    truth = miniature.describe_truth(stimuli, design, row, name, seed=seed)
+    write_store(truth, snakemake.output[f"truth_{name}"], provenance=provenance)
+Path(snakemake.output.manifest).write_text(
+    json.dumps({"content": digest_folder(root)} | provenance, indent=2, sort_keys=True) + "\n"
+)

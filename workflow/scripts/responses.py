@@ -1,0 +1,27 @@
+"""Read a subject's single trials and average them into one response for each image."""
+
+from pathlib import Path
+
+from mine.datasets import nsd
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.responses import build_responses
+from mine.stores import write_store
+
+log = start_logging(snakemake)
+dataset = snakemake.params.dataset
+recording = nsd.read_subject(
+    Path(dataset["root"]),
+    snakemake.wildcards.subject,
+    space=dataset["space"],
+    betas=dataset["betas"],
+    voxels=dataset["voxels"],
+    sessions=dataset["sessions"],
+)
+responses = build_responses(
+    recording, test=dataset["test_images"], standardise_on=dataset["zscore"]
+)
+log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxel"])
+write_store(
+    responses, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
+)

@@ -1,0 +1,37 @@
+"""Embed the vocabulary and measure the mean token over reference images."""
+
+from pathlib import Path
+
+from mine.core.backbone import load_backbone
+from mine.core.lens import read_vocabulary, tokenizer_words
+from mine.datasets import nsd
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.randomness import generator
+from mine.stages.embeddings import build_vocabulary
+from mine.stores import open_store, write_store
+
+log = start_logging(snakemake)
+params, lens = snakemake.params, snakemake.params.lens
+settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
+backbone = load_backbone(**settings)
+if lens["vocabulary"] == "tokenizer":
+    words = tokenizer_words(backbone.tokenizer)
+else:
+    words = read_vocabulary(Path(lens["vocabulary"]))
+stimuli = open_store(snakemake.input.stimuli)
+training = stimuli["image"].values[~stimuli["shared"].values]
+count = min(lens["reference_images"], len(training))
+drawn = generator(params.seed, "reference_images").choice(training, size=count, replace=False)
+log.info("%d words, %d reference images", len(words), count)
+vocabulary = build_vocabulary(
+    backbone,
+    words=words,
+    prompts=lens["prompts"],
+    temperature=lens["temperature"],
+    reference_images=sorted(drawn),
+    read_images=nsd.open_stimuli(Path(params.root)).read,
+    batch_size=params.backbone["batch_size"],
+)
+provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+write_store(vocabulary, snakemake.output.store, provenance=provenance)
