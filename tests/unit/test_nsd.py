@@ -295,8 +295,8 @@ def test_an_roi_that_one_subject_lacks_is_reported_and_left_out(written: World) 
     rois = nsd.read_rois(written.root, "subj02", rois=["OFA", "FFA-1"], voxels=voxels)
     assert list(rois["roi"].values) == ["FFA-1"]
     assert rois.attrs["absent"] == ["OFA"]
-    assert rois.attrs["absent_reason"] == ["no voxel of subj02 has the label OFA"]
-    assert nsd.check_nsd(written.root, subjects=["subj02"], rois=["OFA", "FFA-1"]) == []
+    assert rois.attrs["absent_reason"] == ["no voxel of subj02 is in OFA"]
+    assert written.check(rois=["OFA", "FFA-1"]) == []
 
 
 def test_an_atlas_that_one_subject_lacks_is_reported_and_left_out(world: World) -> None:
@@ -309,6 +309,22 @@ def test_an_atlas_that_one_subject_lacks_is_reported_and_left_out(world: World) 
     rois = nsd.read_rois(world.root, "subj02", rois=["FFA-1"], voxels=voxels)
     assert rois.attrs["absent"] == ["FFA-1"] and rois.sizes["roi"] == 0
     assert world.check() == []
+
+
+def test_check_names_an_roi_that_every_subject_lacks(written: World) -> None:
+    problems = nsd.check_nsd(written.root, subjects=["subj02"], rois=["OFA"])
+    expect_one(problems, "ROI OFA: expected voxels in one of subj02", "no voxel of subj02 is in")
+
+
+def test_the_finer_space_reads_alike(world: World) -> None:
+    for folder in list(world.root.glob("nsddata*/ppdata/subj01/func1pt8mm")):
+        folder.rename(folder.with_name("func1mm"))
+    dataset = build_responses(nsd.read_subject(world.root, "subj01", space="func1mm"))
+    assert set(dataset["space"].values) == {"func1mm"}
+    np.testing.assert_allclose(dataset["response"], compute_reference(world, 1)[2], atol=0.01)
+    assert world.check(subjects=["subj01"], space="func1mm", rois=["FFA-1"]) == []
+    with pytest.raises(InputError, match="func1pt8mm"):
+        nsd.read_subject(world.root, "subj01")
 
 
 def test_an_roi_outside_of_the_voxel_set_is_reported_and_left_out(written: World) -> None:
@@ -471,6 +487,7 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
         1000 + image: [("dog", (0, 0, 4, 4)), ("cat", (6, 0, 4, 4))] for image in range(IMAGES)
     }
     objects[1003] = [("dog", (2, 0, 4, 4))]
+    objects[1006] = [("dog", (1, 0, 4, 4))]
     del objects[1004]
     captions = {1000 + image: [f"image {image}", "naïve"] for image in range(IMAGES - 1)}
     paths = [
@@ -501,7 +518,8 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
     assert one["captions"].item() == '["image 3", "naïve"]'
     assert dataset.sel(image=IMAGES - 1)["captions"].item() == "[]"
     assert list(dataset["category"].values) == ["dog", "cat"]
-    # half of the dog at x from 2 to 6 of 16 is left by the crop; at x from 0 to 4 nothing is
+    # of a dog at x from 2 to 6 of 16 the crop leaves a half, from 1 to 5 a quarter
+    assert not dataset.sel(image=6)["category_present"].any()
     assert one["category_present"].values.tolist() == [True, False]
     assert dataset.sel(image=5)["category_present"].values.tolist() == [False, True]
     assert not dataset.sel(image=4)["annotated"] and dataset.sel(image=5)["annotated"]
@@ -684,7 +702,11 @@ def test_check_names_an_empty_voxel_set(world: World) -> None:
 def test_check_names_an_empty_mask(world: World) -> None:
     path = world.root / "food.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros(SHAPE, dtype=np.uint8), AFFINE), path)
-    expect_one(world.check(rois={"food": "food.nii.gz"}), str(path), "it is empty")
+    expect_one(
+        world.check(rois={"food": "food.nii.gz"}),
+        "ROI food: expected voxels in one of",
+        "no voxel of subj01 is in food.nii.gz",
+    )
 
 
 def test_check_names_a_missing_mask(written: World) -> None:
@@ -766,5 +788,5 @@ def test_check_tells_everything_at_once(world: World) -> None:
 
 def test_all_that_check_accepts_can_be_read(written: World) -> None:
     for subject in nsd_rois.list_subjects(written.root):
-        assert written.check(subjects=[subject]) == []
+        assert written.check(subjects=[subject], rois=["FFA-1"]) == []
         build_responses(nsd.read_subject(written.root, subject))

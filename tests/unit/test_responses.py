@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mine.errors import InputError
 from mine.stages.responses import build_responses, standardise_session
 from mine.stages.stimuli import measure_visible, read_crop
 from mine.statistics import ncsnr_from_trials, noise_ceiling
+from mine.stores import open_store, write_store
 
 VOXELS = 6
 SHARED = np.array([2, 5, 9, 30])
@@ -203,9 +205,12 @@ def test_a_subject_without_sessions_is_refused() -> None:
         make_recording(images=())
 
 
-def test_voxel_set_survives_a_store() -> None:
+def test_responses_and_voxel_set_survive_a_store(tmp_path: Path) -> None:
     dataset = build_responses(make_recording())
-    voxels = VoxelSet.from_dataset(dataset)
+    write_store(dataset, tmp_path / "responses.zarr", provenance={})
+    stored = open_store(tmp_path / "responses.zarr")
+    assert stored.identical(dataset)
+    voxels = VoxelSet.from_dataset(stored)
     np.testing.assert_array_equal(voxels.index, dataset["index"])
     assert voxels.shape == (1, 2, 3) and voxels.space == "func1pt8mm"
     np.testing.assert_array_equal(voxels.affine, np.eye(4))

@@ -8,18 +8,17 @@ ROIs of its voxels; ``open_stimuli`` and ``read_*`` give images and what is know
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from mine.datasets import nsd_files, nsd_rois, nsd_sessions
 from mine.datasets.nsd_check import check_nsd
+from mine.datasets.nsd_rois import read_rois
 from mine.datasets.recording import Recording, VoxelSet
 from mine.errors import InputError
 
@@ -36,8 +35,6 @@ __all__ = [
 
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -180,105 +177,6 @@ def read_subject(
             "sessions": len(files),
             "sessions_recorded": planned,
             "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
-        },
-    )
-
-
-def read_rois(
-    root: Path,
-    subject: str,
-    *,
-    rois: Sequence[str] | Mapping[str, str],
-    voxels: VoxelSet,
-    t_threshold: float | Mapping[str, float] | None = None,
-) -> xr.Dataset:
-    """Which voxels belong to which ROI, and the localiser's t-values.
-
-    rois: references (see mine.datasets.nsd_rois), or name -> reference. voxels: the subject's
-    voxel set. t_threshold: an ROI of a localiser's atlas keeps only voxels whose t-value of that
-    contrast is above it; one number, or contrast ("faces", "bodies", "places", "word") -> number.
-
-    Returns ``member`` bool (roi, voxel), ``size`` (roi): voxels of the ROI inside and outside of
-    the voxel set, after the threshold, and ``t`` float32 (contrast, voxel). ROIs that this subject
-    lacks, or that share no voxel with its voxel set, are left out and named in attrs ``absent``,
-    each with the reason in ``absent_reason``.
-    Raises InputError for a name that no subject's atlases have.
-    """
-    root = Path(root)
-    references = rois if isinstance(rois, Mapping) else {name: name for name in rois}
-    place = tuple(voxels.ijk.T)
-    of = nsd_files.subject_folder(root, subject, voxels.space)
-    grid = {"shape": voxels.shape, "affine": voxels.affine, "of": of}
-    t_maps = nsd_rois.read_localiser(root, subject, space=voxels.space, **grid)
-    found: dict[str, tuple[np.ndarray, int, str]] = {}
-    absent: dict[str, str] = {}
-    for name, reference in references.items():
-        region = nsd_rois.find_region(root, subject, reference, space=voxels.space)
-        volumes = (
-            []
-            if region is None
-            else nsd_rois.read_region(root, subject, region, space=voxels.space)
-        )
-        if not volumes:
-            absent[name] = f"{subject} has no region {reference}"
-            continue
-        mask = np.zeros(voxels.shape, dtype=bool)
-        for volume in volumes:
-            mask |= nsd_files.match_volume(volume, **grid)
-        if not mask.any():
-            absent[name] = f"no voxel of {subject} has the label {reference}"
-            continue
-        threshold = nsd_rois.find_threshold(region, t_threshold)
-        if threshold is not None:
-            if region.contrast not in t_maps:
-                raise InputError(
-                    f"{of / f'floc_{region.contrast}tval.nii.gz'}: expected the t-map that "
-                    f"thresholds {name}, found no file"
-                )
-            mask &= t_maps[region.contrast] > threshold
-        if not mask[place].any():
-            limit = "" if threshold is None else f" above t = {threshold:g}"
-            absent[name] = (
-                f"none of the {int(mask.sum())} voxels{limit} is in the voxel set of {subject}"
-            )
-            continue
-        source = region.source if region.label is None else f"{region.source}:{region.label}"
-        found[name] = (mask[place], int(mask.sum()), source)
-    for name, reason in absent.items():
-        log.warning("ROI %s is left out: %s", name, reason)
-    count = len(voxels.ijk)
-    return xr.Dataset(
-        {
-            "member": (
-                ("roi", "voxel"),
-                np.array([entry[0] for entry in found.values()], dtype=bool).reshape(-1, count),
-                {"long_name": "whether the voxel belongs to the ROI"},
-            ),
-            "size": (
-                "roi",
-                np.array([entry[1] for entry in found.values()], dtype=np.int32),
-                {"long_name": "voxels of the ROI, in the voxel set or not", "units": "voxels"},
-            ),
-            "t": (
-                ("contrast", "voxel"),
-                np.array([values[place] for values in t_maps.values()], dtype=np.float32).reshape(
-                    -1, count
-                ),
-                {"long_name": "t-value of the functional localiser", "units": "t"},
-            ),
-        },
-        coords={
-            "roi": ("roi", np.array(list(found), dtype=np.str_)),
-            "source": ("roi", np.array([entry[2] for entry in found.values()], dtype=np.str_)),
-            "contrast": ("contrast", np.array(list(t_maps), dtype=np.str_)),
-            **voxels.to_coordinates(),
-        },
-        attrs={
-            "subject": subject,
-            "absent": list(absent),
-            "absent_reason": list(absent.values()),
-            "t_threshold": json.dumps(t_threshold),
-            **voxels.to_attributes(),
         },
     )
 

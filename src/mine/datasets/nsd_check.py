@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from mine.datasets import nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.recording import VoxelSet
 from mine.errors import InputError
 
 Result = TypeVar("Result")
@@ -30,14 +31,16 @@ def check_nsd(
     """List what is wrong with the files that an analysis would read: one sentence per problem.
 
     The arguments are those of read_subject and read_rois; captions and instances are COCO files.
-    Of betas only headers and the last bytes are read. An ROI that exists in another subject, or
-    that has no voxel in a voxel set, is no problem: it is left out there.
+    Of betas only headers and the last bytes are read. An ROI that one of the subjects lacks is no
+    problem, since it is left out there; one that all of them lack is.
     An empty list means that nothing was found.
     """
     root = Path(root)
     if not root.is_dir():
         return [f"{root}: expected the dataset's folder, found none"]
     problems: list[str] = []
+    references = nsd_rois.name_references(rois)
+    absent: dict[str, list[str]] = {}
     design = _attempt(problems, nsd_files.read_design, root)
     stimuli = _attempt(problems, nsd_files.open_stimulus_file, root)
     _attempt(problems, nsd_files.read_information, root)
@@ -51,10 +54,25 @@ def check_nsd(
         if design is not None:
             _check_design(problems, root, subject, design, files, stimuli)
         if files:
-            _check_volumes(
-                problems, root, subject, files[0], rois=rois, space=space, betas=betas,
-                voxels=voxels, t_threshold=t_threshold, all_files=files,
-            )  # fmt: skip
+            reasons = _check_volumes(
+                problems,
+                root,
+                subject,
+                files,
+                rois=references,
+                space=space,
+                betas=betas,
+                voxels=voxels,
+                t_threshold=t_threshold,
+            )
+            for name, reason in reasons.items():
+                absent.setdefault(name, []).append(reason)
+    for name, reasons in absent.items():
+        if len(reasons) == len(subjects):
+            problems.append(
+                f"ROI {name}: expected voxels in one of {', '.join(subjects)}, found none: "
+                + "; ".join(reasons)
+            )
     # the same unknown name or missing file need not be told once per subject
     return list(dict.fromkeys(problems))
 
@@ -141,42 +159,45 @@ def _check_volumes(
     problems: list[str],
     root: Path,
     subject: str,
-    first: nsd_sessions.SessionFile,
+    files: Sequence[nsd_sessions.SessionFile],
     *,
-    all_files: Sequence[nsd_sessions.SessionFile],
-    rois: Sequence[str] | Mapping[str, str],
+    rois: Mapping[str, str],
     space: str,
     betas: str,
     voxels: str | Sequence[str],
     t_threshold: float | Mapping[str, float] | None,
-) -> None:
+) -> dict[str, str]:
+    """Returns why an ROI would be left out in this subject, by name of the ROI."""
     affine = _attempt(
-        problems, nsd_sessions.find_affine, root, subject, all_files, space=space, betas=betas
+        problems, nsd_sessions.find_affine, root, subject, files, space=space, betas=betas
     )
     if affine is None:
-        return
-    grid = {"shape": first.shape, "affine": affine, "of": first.path}
-    _attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
-    t_maps = _attempt(problems, nsd_rois.read_localiser, root, subject, space=space, **grid)
+        return {}
+    grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
     path = nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz"
     if path.is_file():
         volume = _attempt(problems, nsd_files.read_volume, path)
         if volume is not None:
             _attempt(problems, nsd_files.match_volume, volume, **grid)
-    references = rois.values() if isinstance(rois, Mapping) else rois
-    for reference in references:
-        region = _attempt(problems, nsd_rois.find_region, root, subject, reference, space=space)
-        if region is None:
-            continue
-        volumes = _attempt(problems, nsd_rois.read_region, root, subject, region, space=space)
-        for volume in volumes or ():
-            _attempt(problems, nsd_files.match_volume, volume, **grid)
-        if region.label is None and volumes and not any(one.values.any() for one in volumes):
-            problems.append(f"{volumes[0].path}: expected voxels above 0, found none: it is empty")
-        threshold = nsd_rois.find_threshold(region, t_threshold)
-        if threshold is not None and t_maps is not None and region.contrast not in t_maps:
-            folder = nsd_files.subject_folder(root, subject, space)
-            problems.append(
-                f"{folder / f'floc_{region.contrast}tval.nii.gz'}: expected the t-map that "
-                f"thresholds {reference}, found no file"
-            )
+    t_maps = _attempt(problems, nsd_rois.read_localiser, root, subject, space=space, **grid)
+    mask = _attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
+    if t_maps is None or mask is None:
+        return {}
+    ijk = np.argwhere(mask)
+    voxel_set = VoxelSet(ijk, files[0].shape, affine, np.full(len(ijk), "unknown"), space)
+    absent: dict[str, str] = {}
+    # one by one, so that one fault does not hide another
+    for name, reference in rois.items():
+        members = _attempt(
+            problems,
+            nsd_rois.find_members,
+            root,
+            subject,
+            rois={name: reference},
+            voxels=voxel_set,
+            t_maps=t_maps,
+            t_threshold=t_threshold,
+        )
+        if members is not None:
+            absent |= members[1]
+    return absent

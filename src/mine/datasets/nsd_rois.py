@@ -16,14 +16,18 @@ always where the volume is *above 0*. Leaving out -1 alone would take in unlabel
 from __future__ import annotations
 
 import difflib
+import json
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from mine.datasets import nsd_files
+from mine.datasets.recording import VoxelSet
 from mine.errors import InputError
 
 ATLASES = (
@@ -35,6 +39,8 @@ ATLASES = (
     "streams",
 )
 """Atlases whose labels win where another atlas uses the same name."""
+
+log = logging.getLogger(__name__)
 
 CONTRASTS = {"floc-words": "word"}
 """Localiser contrasts that are not called as their atlas is."""
@@ -161,6 +167,142 @@ def read_mask(
             f"{subject}: expected voxels in {' and '.join(references)}, found none in the volume"
         )
     return mask
+
+
+@dataclass(frozen=True)
+class Members:
+    """An ROI within a voxel set. inside: bool (voxel,); size: of the ROI, inside it or not."""
+
+    inside: np.ndarray
+    size: int
+    source: str
+
+
+def find_members(
+    root: Path,
+    subject: str,
+    *,
+    rois: Mapping[str, str],
+    voxels: VoxelSet,
+    t_maps: Mapping[str, np.ndarray],
+    t_threshold: float | Mapping[str, float] | None,
+) -> tuple[dict[str, Members], dict[str, str]]:
+    """Find which voxels belong to which ROI: those found, and why the others are not, by name.
+
+    The arguments are those of read_rois; t_maps: contrast -> (X, Y, Z).
+    """
+    place = tuple(voxels.ijk.T)
+    folder = nsd_files.subject_folder(root, subject, voxels.space)
+    grid = {"shape": voxels.shape, "affine": voxels.affine, "of": folder}
+    found: dict[str, Members] = {}
+    absent: dict[str, str] = {}
+    for name, reference in rois.items():
+        region = find_region(root, subject, reference, space=voxels.space)
+        volumes = [] if region is None else read_region(root, subject, region, space=voxels.space)
+        if not volumes:
+            absent[name] = f"{subject} has no region {reference}"
+            continue
+        mask = np.zeros(voxels.shape, dtype=bool)
+        for volume in volumes:
+            mask |= nsd_files.match_volume(volume, **grid)
+        if not mask.any():
+            absent[name] = f"no voxel of {subject} is in {reference}"
+            continue
+        threshold = find_threshold(region, t_threshold)
+        if threshold is not None:
+            if region.contrast not in t_maps:
+                raise InputError(
+                    f"{folder / f'floc_{region.contrast}tval.nii.gz'}: expected the t-map that "
+                    f"thresholds {name}, found no file"
+                )
+            mask &= t_maps[region.contrast] > threshold
+        if not mask[place].any():
+            limit = "" if threshold is None else f" above t = {threshold:g}"
+            absent[name] = (
+                f"none of its {int(mask.sum())} voxels{limit} is in the voxel set of {subject}"
+            )
+            continue
+        source = region.source if region.label is None else f"{region.source}:{region.label}"
+        found[name] = Members(mask[place], int(mask.sum()), source)
+    return found, absent
+
+
+def read_rois(
+    root: Path,
+    subject: str,
+    *,
+    rois: Sequence[str] | Mapping[str, str],
+    voxels: VoxelSet,
+    t_threshold: float | Mapping[str, float] | None = None,
+) -> xr.Dataset:
+    """Which voxels belong to which ROI, and the localiser's t-values.
+
+    rois: references, or name -> reference. voxels: the subject's voxel set. t_threshold: an ROI of
+    a localiser's atlas keeps only voxels whose t-value of that contrast is above it; one number,
+    or contrast ("faces", "bodies", "places", "word") -> number.
+
+    Returns ``member`` bool (roi, voxel), ``size`` (roi): voxels of the ROI inside and outside of
+    the voxel set, after the threshold, and ``t`` float32 (contrast, voxel). ROIs that this subject
+    lacks, or that share no voxel with its voxel set, are left out and named in attrs ``absent``,
+    each with the reason in ``absent_reason``.
+    Raises InputError for a name that no subject's atlases have.
+    """
+    root = Path(root)
+    folder = nsd_files.subject_folder(root, subject, voxels.space)
+    t_maps = read_localiser(
+        root, subject, space=voxels.space, shape=voxels.shape, affine=voxels.affine, of=folder
+    )
+    found, absent = find_members(
+        root,
+        subject,
+        rois=name_references(rois),
+        voxels=voxels,
+        t_maps=t_maps,
+        t_threshold=t_threshold,
+    )
+    for name, reason in absent.items():
+        log.warning("ROI %s is left out: %s", name, reason)
+    place = tuple(voxels.ijk.T)
+    count = len(voxels.ijk)
+    members = np.array([one.inside for one in found.values()], dtype=bool)
+    t_values = np.array([values[place] for values in t_maps.values()], dtype=np.float32)
+    return xr.Dataset(
+        {
+            "member": (
+                ("roi", "voxel"),
+                members.reshape(-1, count),
+                {"long_name": "whether the voxel belongs to the ROI"},
+            ),
+            "size": (
+                "roi",
+                np.array([one.size for one in found.values()], dtype=np.int32),
+                {"long_name": "voxels of the ROI, in the voxel set or not", "units": "voxels"},
+            ),
+            "t": (
+                ("contrast", "voxel"),
+                t_values.reshape(-1, count),
+                {"long_name": "t-value of the functional localiser", "units": "t"},
+            ),
+        },
+        coords={
+            "roi": ("roi", np.array(list(found), dtype=np.str_)),
+            "source": ("roi", np.array([one.source for one in found.values()], dtype=np.str_)),
+            "contrast": ("contrast", np.array(list(t_maps), dtype=np.str_)),
+            **voxels.to_coordinates(),
+        },
+        attrs={
+            "subject": subject,
+            "absent": list(absent),
+            "absent_reason": list(absent.values()),
+            "t_threshold": json.dumps(t_threshold),
+            **voxels.to_attributes(),
+        },
+    )
+
+
+def name_references(rois: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Name -> reference of ROIs that are given as such or by their references alone."""
+    return dict(rois) if isinstance(rois, Mapping) else {name: name for name in rois}
 
 
 def read_hemisphere(

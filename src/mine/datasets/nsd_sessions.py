@@ -21,7 +21,7 @@ BETA_SCALE = 300
 FORMATS = ("hdf5", "nii.gz")
 """Beta formats, the one preferred where both exist first: HDF5 reads single voxels."""
 
-SLAB_BYTES = 64 * 2**20
+SLAB_BYTES = 16 * 2**20
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def open_session(path: Path, session: int) -> SessionFile:
 def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
     """Betas of selected voxels in one session, in percent signal change: float32 (trial, voxel).
 
-    ijk: int (voxel, 3). The file is read in slabs of at most 64 MB (or one trial or one chunk,
+    ijk: int (voxel, 3). The file is read in slabs of at most 16 MB (or one trial or one chunk,
     if that is more), of which only the selected voxels are kept.
     """
     betas = np.empty((file.trials, len(ijk)), dtype=np.float32)
@@ -157,11 +157,17 @@ def open_sessions(
                 f"{folder / f'betas_session{number:02d}'}: expected a file .hdf5 or .nii.gz, found "
                 "neither"
             )
-        paths = found[number]
-        if len(paths) > 1:
-            log.info("%s: both formats are there; reading %s", subject, paths[0].name)
-        files.append(open_session(paths[0], number))
+        files.append(open_session(found[number][0], number))
         check_alike(files[-1], files[0])
+    both = [number for number in range(1, count + 1) if len(found[number]) > 1]
+    if both:
+        log.info(
+            "%s: %d of %d sessions are there in both formats; reading %s",
+            subject,
+            len(both),
+            count,
+            FORMATS[0],
+        )
     return files
 
 
