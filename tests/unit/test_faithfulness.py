@@ -43,7 +43,7 @@ def test_patched_predictions_equal_forward_passes_on_patched_tokens(sharpness):
     batch = one_batch(problem)
     place = place_by_score(torch.rand(4, 5, 12, generator=torch.Generator().manual_seed(1)))
     counts = [0, 1, 4, 9, 12]
-    keep, remove = predict_patched(batch, place, counts)
+    keep, remove = (each[0] for each in predict_patched(batch, [place], counts))
     baseline = double(problem.baseline)
     for image, tokens in enumerate(double(problem.tokens)):
         for voxel in range(5):
@@ -64,7 +64,7 @@ def test_patched_predictions_equal_forward_passes_on_patched_tokens(sharpness):
 def test_patching_none_and_all_gives_the_image_and_the_baseline():
     batch = one_batch(random_problem())
     place = torch.arange(12).expand(4, 1, 12)
-    keep, remove = predict_patched(batch, place, [0, 12])
+    keep, remove = (each[0] for each in predict_patched(batch, [place], [0, 12]))
     full, baseline = batch.prediction, batch.baseline_prediction.expand(4, 5)
     for found, expected in (
         (keep[..., 1], full),
@@ -79,14 +79,14 @@ def test_keeping_the_first_is_removing_the_last():
     batch = one_batch(random_problem())
     place = place_by_score(torch.rand(4, 5, 12))
     counts = [0, 3, 5, 7, 9, 12]
-    keep, _ = predict_patched(batch, place, counts)
-    _, remove = predict_patched(batch, 11 - place, counts)
+    keep, _ = predict_patched(batch, [place], counts)
+    _, remove = predict_patched(batch, [11 - place], counts)
     np.testing.assert_allclose(keep, remove.flip(-1), rtol=1e-6, atol=1e-6)
 
 
 def test_no_logits_are_too_far_apart():
     batch = one_batch(random_problem(sharpness=200.0))
-    for patched in predict_patched(batch, torch.arange(12).expand(4, 1, 12), [0, 1, 6, 12]):
+    for patched in predict_patched(batch, [torch.arange(12).expand(4, 1, 12)], [0, 1, 6, 12]):
         assert bool(torch.isfinite(patched).all())
 
 
@@ -99,11 +99,11 @@ def test_curves_are_the_scores_of_the_patched_predictions():
     place = place_by_score(batch.attribution.abs())
     counts = [round(fraction * 12) for fraction in FRACTIONS]
     for mode, patched in zip(
-        ("keep", "remove"), predict_patched(batch, place, counts), strict=True
+        ("keep", "remove"), predict_patched(batch, [place], counts), strict=True
     ):
         curves = found.sel(ranking="ig", mode=mode)
         for column in range(len(counts)):
-            values = patched[..., column].numpy()
+            values = patched[0, ..., column].numpy()
             here = curves.isel(fraction=column)
             for target, reference in (("prediction", full), ("measured", measured)):
                 expected = r_squared(reference, values)
@@ -139,8 +139,8 @@ def test_paired_intervals_equal_a_bootstrap_by_resampled_images():
     full = batch.prediction.numpy()
     curves = {}
     for ranking, score in (("ig", batch.attribution.abs()), ("random", random[:, None])):
-        keep, _ = predict_patched(batch, place_by_score(score), [1, 6])
-        curves[ranking] = keep.numpy()
+        keep, _ = predict_patched(batch, [place_by_score(score)], [1, 6])
+        curves[ranking] = keep[0].numpy()
     differences = []
     for draw in counts:
         images = np.repeat(np.arange(20), draw)

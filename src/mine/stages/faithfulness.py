@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -28,44 +29,49 @@ CHUNK = 2**17
 
 
 def predict_patched(
-    batch: AttributionBatch, place: torch.Tensor, counts: Sequence[int]
+    batch: AttributionBatch, places: Sequence[torch.Tensor], counts: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Predictions with the first k tokens of a ranking kept, and with them removed.
+    """Predictions with the first k tokens of each ranking kept, and with them removed.
 
     Tokens are gathered into segments between successive k; sums of exp(s){1, u} over the segments,
     accumulated from either end, give every k at once. All terms of a denominator are positive, so
     nothing cancels, and double precision holds logits hundreds apart.
 
-    place: (image, voxel or 1, token), 0 for the token ranked first. counts: k, rising.
-    Returns (keep, remove), each (image, voxel, fraction). Invariants: keep at k = 0 and remove at
-    k = T are the baseline's prediction, keep at k = T and remove at k = 0 the image's.
+    places: of each ranking, (image, voxel or 1, token), 0 for the token ranked first.
+    counts: k, rising. Returns (keep, remove), each (ranking, image, voxel, fraction). Invariants:
+    keep at k = 0 and remove at k = T are the baseline's prediction, keep at k = T and remove at
+    k = 0 the image's.
     """
     images, voxels, heads, tokens = batch.s1.shape
-    ends = torch.as_tensor(list(counts), device=place.device)
-    keep = torch.empty(images, voxels, len(ends), device=place.device)
+    device = batch.s1.device
+    keep = torch.empty(len(places), images, voxels, len(counts), device=device)
     remove = torch.empty_like(keep)
-    segments = torch.arange(len(ends) + 1, device=place.device)
-    voxel_step = max(1, CHUNK // (4 * heads * tokens))
-    for image in range(images):
-        for start in range(0, voxels, voxel_step):
-            part = slice(start, start + voxel_step)
-            where = place[image] if place.shape[1] == 1 else place[image, part]
-            segment = torch.searchsorted(ends, where.contiguous(), right=True)
-            member = (segment[..., None] == segments).double()
-            s0, s1 = batch.s0[0, part].double(), batch.s1[image, part].double()
-            highest = torch.maximum(s0, s1).amax(dim=-1, keepdim=True)
-            e0, e1 = torch.exp(s0 - highest), torch.exp(s1 - highest)
-            u0, u1 = batch.u0[0, part].double(), batch.u1[image, part].double()
-            terms = torch.stack([e0, e0 * u0, e1, e1 * u1], dim=1)
-            sums = (terms.flatten(1, 2) @ member).unflatten(1, (4, heads))
-            first = sums.cumsum(dim=-1)[..., :-1]
-            last = sums.flip(-1).cumsum(dim=-1).flip(-1)[..., 1:]
-            bias = batch.bias[part, None]
-            for patched, (inside, outside) in ((keep, (2, 0)), (remove, (0, 2))):
-                weight = first[:, inside] + last[:, outside]
-                value = first[:, inside + 1] + last[:, outside + 1]
-                patched[image, part] = (bias + (value / weight).sum(dim=1)).float()
-    return keep, remove
+    ends = torch.as_tensor(list(counts), device=device)
+    segment = torch.searchsorted(ends, torch.arange(tokens, device=device), right=True)
+    segments = torch.arange(len(ends) + 1, device=device)
+    member = (segment[:, None] == segments).double()
+    # Rankings side by side, so that one product of fair size serves them all.
+    together = torch.stack([place.expand(images, voxels, tokens) for place in places], dim=-1)
+    width = len(places) * len(segments)
+    voxel_step = max(1, CHUNK // (tokens * (4 * heads + width)))
+    for image, start in product(range(images), range(0, voxels, voxel_step)):
+        part = slice(start, start + voxel_step)
+        s0, s1 = batch.s0[0, part].double(), batch.s1[image, part].double()
+        u0, u1 = batch.u0[0, part].double(), batch.u1[image, part].double()
+        highest = torch.maximum(s0, s1).amax(dim=-1, keepdim=True)
+        e0, e1 = torch.exp(s0 - highest), torch.exp(s1 - highest)
+        terms = torch.stack([e0, e0 * u0, e1, e1 * u1], dim=1).flatten(1, 2)
+        sums = terms @ member[together[image, part]].flatten(-2)
+        sums = sums.unflatten(-1, (len(places), len(segments))).unflatten(1, (4, heads))
+        first = sums.cumsum(dim=-1)[..., :-1]
+        last = sums.flip(-1).cumsum(dim=-1).flip(-1)[..., 1:]
+        for patched, (inside, outside) in ((keep, (2, 0)), (remove, (0, 2))):
+            weight = first[:, inside] + last[:, outside]
+            value = first[:, inside + 1] + last[:, outside + 1]
+            sum_of_heads = (value / weight).sum(dim=1)
+            patched[:, image, part] = sum_of_heads.transpose(0, 1).float()
+    bias = batch.bias[:, None]
+    return keep.add_(bias), remove.add_(bias)
 
 
 class FaithfulnessCurves:
@@ -144,13 +150,10 @@ class FaithfulnessCurves:
         if self._measured is not None:
             response = self._measured[streamed][:, batch.voxels]
             references.append(torch.as_tensor(response, device=device))
-        for ranking, place in enumerate(places.values()):
-            for mode, patched in enumerate(predict_patched(batch, place, self._counts)):
-                for target, reference in enumerate(references):
-                    squared = (patched - reference[..., None]).square_()
-                    self._squared[target, ranking, mode, :, rows] = (
-                        squared.permute(2, 0, 1).cpu().numpy()
-                    )
+        for mode, patched in enumerate(predict_patched(batch, list(places.values()), self._counts)):
+            for target, reference in enumerate(references):
+                squared = (patched - reference[..., None]).square_().permute(0, 3, 1, 2)
+                self._squared[target, :, mode, :, rows] = squared.cpu().numpy()
 
     def dataset(self) -> xr.Dataset:
         """The curves of all voxels and of their mean.
