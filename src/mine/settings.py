@@ -187,7 +187,7 @@ def _unknown_key(
     path: str, key: object, siblings: list[str], section: str, known: Mapping[str, str]
 ) -> str:
     """Say that a key is unknown and name the nearest: first in its section, then anywhere."""
-    near = difflib.get_close_matches(str(key), siblings, n=1)
+    near = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.5)
     if near:
         suggestion = f"the nearest is {_join(section, near[0])}"
     elif str(key) in known:

@@ -1,0 +1,180 @@
+"""`mine check` and the start of the workflow: one sentence for each fault, before any work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mine import check
+from mine.check import check_config, check_file
+from mine.cli import main
+from mine.config import load_config
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """A configuration of the demo with which nothing is wrong; its dataset is yet to be written."""
+    monkeypatch.chdir(tmp_path)
+    model = {"embed_dim": 64, "vision_cfg": {"image_size": 64, "patch_size": 8}}
+    Path("clip").mkdir()
+    Path("clip/open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    Path("clip/open_clip_model.safetensors").write_bytes(b"")
+    Path("words.txt").write_text("cat\ndog\n\n")
+    return {
+        "name": "small",
+        "subjects": ["subj01"],
+        "rois": ["EBA"],
+        "memory_gb": 1,
+        "dataset": {"root": "nsd"},
+        "demo": {},
+        "backbone": {"model": "local-dir:clip", "pretrained": None},
+        "lens": {"vocabulary": "words.txt"},
+    }
+
+
+def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 0
+    assert capsys.readouterr().out == "config.yaml: nothing wrong\n"
+
+
+def test_command_prints_all_problems_in_order(
+    analysis: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del analysis["demo"]
+    analysis["lens"]["vocabulary"] = "absent.txt"
+    analysis["memory_gb"] = 1e6
+    shutil.rmtree("clip")
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "nsd: expected the dataset's folder, found none",
+        "backbone.model: expected a folder clip, found none",
+        "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no such "
+        "file absent.txt",
+    ]
+    assert lines[3].startswith("memory_gb: expected at most the ") and len(lines) == 4
+
+
+def test_wrong_keys_come_alone(analysis: dict) -> None:
+    shutil.rmtree("clip")
+    Path("config.yaml").write_text(yaml.safe_dump({**analysis, "seed": -1, "nom": 1}))
+    assert check_file("config.yaml") == [
+        "config.yaml: nom: expected a known key, found this one; the nearest is name",
+        "config.yaml: seed: expected a whole number of at least 0, found -1",
+    ]
+
+
+def test_missing_configuration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["check", str(tmp_path / "absent.yaml")]) == 1
+    assert "absent.yaml: expected a configuration file, found none" in capsys.readouterr().out
+
+
+def spoil_config_json() -> None:
+    Path("clip/open_clip_config.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda: shutil.rmtree("clip"), "backbone.model: expected a folder clip, found none"),
+        (
+            Path("clip/open_clip_config.json").unlink,
+            "backbone.model: expected the description clip/open_clip_config.json, found no such "
+            "file",
+        ),
+        (
+            spoil_config_json,
+            "clip/open_clip_config.json: expected JSON with an entry model_cfg, found something "
+            "else",
+        ),
+        (
+            Path("clip/open_clip_model.safetensors").unlink,
+            "backbone.model: expected the weights clip/open_clip_model.safetensors, found no such "
+            "file",
+        ),
+        (
+            Path("words.txt").unlink,
+            "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
+            "such file words.txt",
+        ),
+        (
+            lambda: Path("words.txt").write_text("\n"),
+            "words.txt: expected a word a line, found none",
+        ),
+        (
+            lambda: Path("words.txt").write_text("cat\ndog\ncat\n"),
+            "words.txt: expected each word once, found cat more than once",
+        ),
+    ],
+)
+def test_one_fault_gives_one_sentence(analysis: dict, spoil: object, problem: str) -> None:
+    config = load_config(analysis)
+    assert check_config(config) == []
+    spoil()
+    assert check_config(config) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "problem"),
+    [
+        (
+            {"model": "ViT-L-41"},
+            "backbone.model: expected a model of open_clip, found 'ViT-L-41'; the nearest are ViT-",
+        ),
+        (
+            {"model": "ViT-B-32", "pretrained": "opanai"},
+            "backbone.pretrained: expected a tag of ViT-B-32's weights, found 'opanai'; the "
+            "nearest are openai",
+        ),
+        (
+            {"model": "hub:some/model", "pretrained": None},
+            "backbone.model: expected a name, local-dir: or hf-hub:, found hub: in hub:some/model",
+        ),
+    ],
+)
+def test_wrong_model(analysis: dict, backbone: dict, problem: str) -> None:
+    problems = check_config(load_config({**analysis, "backbone": backbone}))
+    assert len(problems) == 1 and problems[0].startswith(problem)
+
+
+def test_known_models_pass(analysis: dict) -> None:
+    for backbone in (
+        {"model": "ViT-B-32", "pretrained": "openai"},
+        {"model": "hf-hub:some/model", "pretrained": None},
+    ):
+        assert check_config(load_config({**analysis, "backbone": backbone})) == []
+
+
+def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_physical_memory", lambda: 2e9)
+    assert check_config(load_config({**analysis, "memory_gb": 4})) == [
+        "memory_gb: expected at most the 2.0 GB of this machine, found 4"
+    ]
+
+
+def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e6))
+    config = load_config(analysis)
+    # 1250 images of 8 x 8 tokens: 64 half-floats, and 10 words with their scores.
+    needed = 1250 * 64 * (64 * 2 + 10 * 6) / 1e9
+    assert check_config(config) == [
+        f"results: expected {needed:.1f} GB of free disk for the images' tokens, found 0.0 GB"
+    ]
+
+
+def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
+    config = load_config(analysis)
+    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    assert check_config(config) == []
+    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    problems = check_config(config)
+    assert problems and problems[0].startswith("nsd/nsddata/experiments/nsd/nsd_expdesign.mat: ")

@@ -1,0 +1,216 @@
+"""The configuration: one declaration, and a clear sentence for each way to get it wrong."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+from mine.cli import config_schema, main
+from mine.config import Config, InputError, find_problems, generator, load_config
+from mine.settings_documents import default_yaml, json_schema, reference_markdown
+
+SMALLEST = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nsd"}}
+
+
+def problems_of(**changes: object) -> list[str]:
+    return find_problems({**SMALLEST, **changes}, name="config.yaml")[1]
+
+
+def test_committed_schema_is_the_declared_one(repository: Path) -> None:
+    path = repository / "workflow/schemas/config.schema.json"
+    committed, declared = path.read_text(), config_schema()
+    difference = difflib.unified_diff(
+        committed.splitlines(), declared.splitlines(), "committed", "declared", lineterm=""
+    )
+    assert committed == declared, (
+        f"run `mine config --as schema > {path.relative_to(repository)}`\n" + "\n".join(difference)
+    )
+
+
+def test_default_file_gives_the_defaults() -> None:
+    text = default_yaml(Config)
+    data = yaml.safe_load(text)
+    config = load_config(data)
+    required = {"name": "nsd", "subjects": ["subj01"], "rois": config.rois}
+    assert asdict(config) == asdict(load_config({**required, "dataset": {"root": "data/nsd"}}))
+    jsonschema.validate(data, json_schema(Config, title="Configuration"))
+
+
+def test_every_key_is_explained() -> None:
+    text = reference_markdown(Config)
+    for name, values in asdict(load_config({**SMALLEST, "demo": {}})).items():
+        for key in values if isinstance(values, dict) else [name]:
+            assert f"| `{key}` |" in text, key
+
+
+def test_demo_configuration_is_right(repository: Path) -> None:
+    path = repository / "config.yaml"
+    config = load_config(path)
+    assert config.demo is not None
+    jsonschema.validate(
+        yaml.safe_load(path.read_text()), json_schema(Config, title="Configuration")
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"encoder": {"heds": 4}},
+            "encoder.heds: expected a known key, found this one; the nearest is encoder.heads",
+        ),
+        (
+            {"head_width": 4},
+            "head_width: expected a known key, found this one; the nearest is encoder.head_width",
+        ),
+        (
+            {"encoder": {"heads": "four"}},
+            "encoder.heads: expected a whole number of at least 1, found 'four'",
+        ),
+        (
+            {"encoder": {"heads": True}},
+            "encoder.heads: expected a whole number of at least 1, found true",
+        ),
+        (
+            {"encoder": {"heads": 0}},
+            "encoder.heads: expected a whole number of at least 1, found 0",
+        ),
+        (
+            {"encoder": {"heads": None}},
+            "encoder.heads: expected a whole number of at least 1, found null",
+        ),
+        ({"encoder": 3}, "encoder: expected a mapping of keys to values, found 3"),
+        (
+            {"baselines": {"alphas": [1, "two"]}},
+            "baselines.alphas[1]: expected a number of at least 1e-12, found 'two'",
+        ),
+        (
+            {"baselines": {"alphas": 1}},
+            "baselines.alphas: expected a list of numbers of at least 1e-12, found 1",
+        ),
+        (
+            {"description": {"merge_cosine": float("nan")}},
+            "description.merge_cosine: expected a number from 0 to 1, found nan",
+        ),
+        (
+            {"backbone": {"alignment": "values"}},
+            "backbone.alignment: expected one of output, value, self, found 'values'",
+        ),
+        ({"rois": []}, "rois: expected at least one item, found none"),
+        ({"rois": ["EBA", "EBA"]}, "rois: expected each item once, found 'EBA' twice"),
+        (
+            {"name": "../up"},
+            "name: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found '../up'",
+        ),
+        ({"dataset": {}}, "dataset.root: expected a text, found no such key"),
+        (
+            {"attribution": {"nodes": 16, "maximum_nodes": 8}},
+            "attribution.maximum_nodes: expected at least attribution.nodes, 16, found 8",
+        ),
+        (
+            {"backbone": {"model": "local-dir:models/clip"}},
+            "backbone.pretrained: expected null, since local-dir:models/clip holds its weights, "
+            "found 'openai'",
+        ),
+        (
+            {"backbone": {"pretrained": None}},
+            "backbone.pretrained: expected the tag of ViT-L-14's weights, found null",
+        ),
+        (
+            {"dataset": {"root": "nsd", "roi_references": {"food": "food.nii.gz"}}},
+            "dataset.roi_references.food: expected one of rois, EBA, found none of that name",
+        ),
+        (
+            {"demo": {"sessions": 4}},
+            "demo.trials_per_session: expected three trials for each image, 3750 in all sessions, "
+            "found 3000",
+        ),
+        (
+            {"description": {"token_fraction": 0.5}},
+            "description.token_fraction: expected at most attribution.token_fraction, 0.2, since "
+            "only these are stored, found 0.5",
+        ),
+    ],
+)
+def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) -> None:
+    assert problems_of(**changes) == [f"config.yaml: {problem}"]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(InputError) as raised:
+        load_config({"name": "small", "encoder": {"heads": 0, "depth": 2}}, name="config.yaml")
+    lines = str(raised.value).splitlines()
+    keys = [line.split(": ")[1] for line in lines]
+    assert keys == ["subjects", "rois", "dataset", "encoder.depth", "encoder.heads"]
+
+
+def test_yaml_number_without_a_point_is_a_number() -> None:
+    config = load_config({**SMALLEST, "encoder": yaml.safe_load("learning_rate: 2e-3")})
+    assert config.encoder.learning_rate == 0.002
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: a\nname: b\n", "expected YAML, found in line 2: the key 'name' a second time"),
+        ("name: [a\n", "expected YAML, found in line 2: "),
+        ("a: !!python/object/apply:os.getcwd []\n", "expected YAML, found in line 1: could not"),
+        ("- a\n", "expected a mapping of keys to values, found ['a']"),
+    ],
+)
+def test_damaged_file(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as raised:
+        load_config(path)
+    assert str(raised.value).startswith(f"{path}: {problem}")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a configuration file, found none"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_schema_and_reader_agree_on_faults() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema(Config, title="Configuration"))
+    for changes in (
+        {"encoder": {"heds": 4}},
+        {"encoder": {"heads": 0}},
+        {"encoder": {"heads": "four"}},
+        {"lens": {"prompts": ["a photo"]}},
+        {"rois": []},
+        {"rois": ["EBA", "EBA"]},
+        {"backbone": {"alignment": "values"}},
+        {"demo": None},
+        {"attribution": {"images": None}},
+    ):
+        assert validator.is_valid({**SMALLEST, **changes}) == (not problems_of(**changes)), changes
+
+
+def test_generator_depends_on_seed_and_names_alone() -> None:
+    def draw(seed: int, *names: object) -> list[float]:
+        return generator(seed, *names).random(4).tolist()
+
+    assert draw(0, "encoder", 1) == draw(0, "encoder", 1)
+    draws = [draw(0), draw(1), draw(0, "a"), draw(0, "a", "b"), draw(0, "b", "a"), draw(0, "ab")]
+    assert len({tuple(values) for values in draws}) == len(draws)
+    # A stored number: streams must not move with a version of Python or of the library.
+    np.testing.assert_allclose(draw(0, "a", 1)[0], STREAM)
+
+
+STREAM = 0.9867040030947852
+
+
+def test_command_line_prints_what_it_documents(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    assert capsys.readouterr().out == default_yaml(Config)
+    assert main(["config", "--as", "schema"]) == 0
+    assert capsys.readouterr().out == config_schema()
+    assert main(["config", "--as", "markdown"]) == 0
+    assert capsys.readouterr().out == reference_markdown(Config)

@@ -1,0 +1,105 @@
+"""Digests change when what they stand for changes, and never otherwise."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mine
+from mine import provenance
+from mine.errors import InputError
+from mine.provenance import code_digest, describe_provenance, library_versions, model_digest
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small library in the place of this one: script -> mine.a -> mine.inner.b."""
+    root = tmp_path / "mine"
+    (root / "inner").mkdir(parents=True)
+    (root / "__init__.py").write_text("")
+    (root / "config.py").write_text("from mine.errors import InputError\n")
+    (root / "errors.py").write_text("class InputError(ValueError): pass\n")
+    (root / "a.py").write_text("def f():\n    from .inner import b\n    return b.X\n")
+    (root / "inner/__init__.py").write_text("")
+    (root / "inner/b.py").write_text("from ..config import InputError\nX = 1\n")
+    (root / "apart.py").write_text("Y = 1\n")
+    (tmp_path / "script.py").write_text('"""Do it."""\nfrom mine.a import f\nprint(f())\n')
+    monkeypatch.setattr(provenance, "PACKAGE", root)
+    return root
+
+
+def digest_after(package: Path, name: str, text: str) -> str:
+    (package / name).write_text(text)
+    provenance._parse_source.cache_clear()
+    return code_digest(package.parent / "script.py")
+
+
+def test_code_digest_sees_what_the_script_reaches(package: Path) -> None:
+    before = code_digest(package.parent / "script.py")
+    changed = {
+        digest_after(package, "../script.py", "from mine.a import f\nprint(f() + 1)\n"),
+        digest_after(package, "inner/b.py", "from ..config import InputError\nX = 2\n"),
+        digest_after(package, "errors.py", "class InputError(TypeError): pass\n"),
+        digest_after(package, "inner/__init__.py", "Z = 1\n"),
+    }
+    assert len(changed | {before}) == 5
+
+
+def test_code_digest_ignores_what_does_not_run(package: Path) -> None:
+    before = code_digest(package.parent / "script.py")
+    script = '"""Do it otherwise."""\n\n# a comment\nfrom mine.a import (f)\nprint(f())\n'
+    assert digest_after(package, "../script.py", script) == before
+    assert digest_after(package, "apart.py", "Y = 2\n") == before
+    assert digest_after(package, "config.py", "from mine.errors import InputError\nQ = 1") == before
+    text = 'from ..config import InputError\nX = 1\n"""The number."""\n'
+    assert digest_after(package, "inner/b.py", text) == before
+
+
+def test_code_digest_is_the_same_in_another_folder(package: Path, tmp_path: Path) -> None:
+    before = code_digest(package.parent / "script.py")
+    copy = tmp_path / "elsewhere" / "script.py"
+    copy.parent.mkdir()
+    shutil.copy(package.parent / "script.py", copy)
+    assert code_digest(copy) == before
+
+
+def test_code_digest_refuses_what_is_no_script(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a Python file, found none"):
+        code_digest(tmp_path / "absent.py")
+    (tmp_path / "broken.py").write_text("x = 1\ndef (:\n")
+    with pytest.raises(InputError, match="expected Python, found at line 2"):
+        code_digest(tmp_path / "broken.py")
+
+
+def test_rules_import_nothing_heavy() -> None:
+    heavy = ["numpy", "scipy", "pandas", "xarray", "zarr", "torch", "nibabel", "h5py", "jsonschema"]
+    command = f"import sys, mine.config, mine.provenance; print(sys.modules.keys() & {heavy})"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def test_model_digest_sees_names_and_content_alone(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    (first / "weights").write_bytes(b"123")
+    (first / "config").write_bytes(b"{}")
+    shutil.copytree(first, second)
+    before = model_digest(first)
+    assert model_digest(second) == before
+    (second / "weights").write_bytes(b"124")
+    assert model_digest(second) != before
+    (first / "weights").rename(first / "weight")
+    assert model_digest(first) != before
+    with pytest.raises(InputError, match="expected a file or a folder, found nothing"):
+        model_digest(tmp_path / "absent")
+
+
+def test_provenance_says_seed_models_and_versions() -> None:
+    said = describe_provenance(seed=3, models={"clip": "abc"}, libraries=("zarr",))
+    assert said["seed"] == 3 and said["models"] == {"clip": "abc"}
+    assert set(said["libraries"]) == {"mine", "numpy", "zarr"}
+    assert library_versions()["mine"] == mine.__version__

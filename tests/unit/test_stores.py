@@ -1,0 +1,227 @@
+"""A store is whole or it is not there, and the same content has the same digest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.errors import InputError
+from mine.provenance import describe_provenance
+from mine.stores import content_digest, manifest_path, open_store, read_manifest, write_store
+
+PROVENANCE = describe_provenance(seed=0)
+
+
+@pytest.fixture
+def dataset() -> xr.Dataset:
+    """One variable of each type that the project stores, an empty one and a scalar."""
+    generator = np.random.default_rng(0)
+    return xr.Dataset(
+        {
+            "token": (
+                ("image", "token", "feature"),
+                generator.normal(size=(6, 4, 3)).astype("float16"),
+                {"long_name": "standardised token", "units": "1"},
+            ),
+            "response": (("image", "voxel"), generator.normal(size=(6, 5)).astype("float32")),
+            "rank": (("image",), np.arange(6, dtype="int32")),
+            "member": (("voxel",), np.arange(5) % 2 == 0),
+            "phrase": (("image",), np.array(["", "a dog", "café", "x" * 40, "b", "c"])),
+            "name": (("image",), np.array(["a", "b", "c", "d", "e", "f"], dtype=object)),
+            "pixel": (("row", "column"), np.zeros((2, 2), "uint8")),
+            "nothing": (("none", "voxel"), np.zeros((0, 5), "float32")),
+            "missing": (("voxel",), np.array([1, np.nan, 0, -0.0, np.inf])),
+            "temperature": ((), 0.07),
+        },
+        coords={"word": ("word", np.array(["cat", "dog"])), "voxel": np.arange(5)},
+        attrs={"affine": [1.0, 0.0], "subject": "subj01", "shape": np.array([2, 3])},
+    )
+
+
+def test_roundtrip_is_exact(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    opened = open_store(tmp_path / "a.zarr")
+    expected = dataset.assign(name=dataset["name"].astype(str))
+    expected.attrs["shape"] = [2, 3]
+    xr.testing.assert_identical(opened.load(), expected)
+    for name, variable in expected.variables.items():
+        assert opened[name].dtype.kind == variable.dtype.kind
+        if variable.dtype.kind != "U":
+            assert opened[name].dtype == variable.dtype
+
+
+def test_digest_is_that_of_the_content(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    opened = open_store(tmp_path / "a.zarr")
+    digest = content_digest(dataset)
+    assert read_manifest(tmp_path / "a.zarr")["content_digest"] == digest
+    assert content_digest(opened) == digest
+    backwards = dict(reversed(list(dataset.data_vars.items())))
+    assert content_digest(xr.Dataset(backwards, dataset.coords, dataset.attrs)) == digest
+
+
+@pytest.mark.parametrize("chunk, shard", [(2**4, 2**5), (2**4, 2**30), (2**20, 2**30)])
+def test_digest_does_not_depend_on_chunks(
+    dataset: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, shard: int
+) -> None:
+    monkeypatch.setattr("mine.stores.CHUNK_BYTES", chunk)
+    monkeypatch.setattr("mine.stores.SHARD_BYTES", shard)
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    assert content_digest(open_store(tmp_path / "a.zarr")) == content_digest(dataset)
+
+
+def test_digest_sees_every_part(dataset: xr.Dataset) -> None:
+    one = dataset.copy(deep=True)
+    one["token"][5, 3, 2] += 1
+    renamed_dimension = dataset.rename({"feature": "width"})
+    attribute = dataset.copy(deep=True)
+    attribute["token"].attrs["units"] = "2"
+    changed = [
+        dataset,
+        one,
+        renamed_dimension,
+        attribute,
+        dataset.rename({"rank": "order"}),
+        dataset.assign(rank=dataset["rank"].astype("int64")),
+        dataset.assign_attrs(subject="subj02"),
+        dataset.drop_vars("rank"),
+        dataset.assign(phrase=("image", ["", "a do", "gcafé", "x" * 40, "b", "c"])),
+        dataset.set_coords("rank"),
+    ]
+    assert len({content_digest(entry) for entry in changed}) == len(changed)
+
+
+def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:
+    response = np.random.default_rng(0).normal(size=(3000, 2000)).astype("float32")
+    dataset = xr.Dataset({"response": (("image", "voxel"), response)})
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    files = [path for path in (tmp_path / "a.zarr").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    opened = open_store(tmp_path / "a.zarr")
+    assert not opened["response"].variable._in_memory
+    np.testing.assert_array_equal(opened["response"][2990:].values, response[2990:])
+
+
+def test_same_content_gives_the_same_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write_store(dataset, tmp_path / folder / "a.zarr", provenance=PROVENANCE)
+        time.sleep(0.01)
+    first, second = (tmp_path / folder / "a.json" for folder in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_opened_store_can_be_written_again(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    write_store(open_store(tmp_path / "a.zarr"), tmp_path / "b.zarr", provenance=PROVENANCE)
+    digests = [read_manifest(tmp_path / name)["content_digest"] for name in ("a.zarr", "b.zarr")]
+    assert digests[0] == digests[1]
+
+
+def test_writing_replaces_store_and_leftovers(dataset: xr.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "a.zarr.partial").mkdir()
+    (tmp_path / "a.zarr.partial/leftover").write_text("x")
+    write_store(dataset[["rank", "member"]], tmp_path / "a.zarr", provenance=PROVENANCE)
+    write_store(dataset[["rank"]], tmp_path / "a.zarr", provenance=PROVENANCE)
+    assert list(open_store(tmp_path / "a.zarr").data_vars) == ["rank"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.zarr"]
+
+
+WRITER = """
+import sys
+import numpy as np, xarray as xr
+from mine import stores
+
+dataset = xr.Dataset({"rank": ("image", np.arange(1000))})
+stores.write_store(dataset, sys.argv[1], provenance={})
+before = sys.argv[2]
+rest = getattr(stores, before)
+
+
+def wait(*arguments):
+    print("waiting", flush=True)
+    sys.stdin.read()
+
+
+setattr(stores, before, wait)
+stores.write_store(dataset + 1, sys.argv[1], provenance={})
+"""
+
+
+@pytest.mark.parametrize("step", ["content_digest", "dump_json"])
+def test_killed_writer_leaves_nothing_that_looks_finished(tmp_path: Path, step: str) -> None:
+    # Killed with the new store half written, and with it in place but without its manifest.
+    store = tmp_path / "a.zarr"
+    command = [sys.executable, "-c", WRITER, str(store), step]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"waiting\n"
+        os.kill(writer.pid, signal.SIGKILL)
+    assert not manifest_path(store).exists()
+    with pytest.raises(InputError, match=r"a\.zarr: expected its manifest a\.json|found nothing"):
+        open_store(store)
+    dataset = xr.Dataset({"rank": ("image", np.arange(3))})
+    write_store(dataset, store, provenance=PROVENANCE)
+    xr.testing.assert_identical(open_store(store).load(), dataset)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.zarr"]
+
+
+def test_snakemakes_time_stamp_is_passed_over(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    (tmp_path / "a.zarr/.snakemake_timestamp").touch()
+    assert set(open_store(tmp_path / "a.zarr").data_vars) == set(dataset.data_vars)
+
+
+def test_absent_store(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.zarr: expected a folder, found nothing"):
+        open_store(tmp_path / "a.zarr")
+
+
+def test_store_without_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    (tmp_path / "a.json").unlink()
+    with pytest.raises(InputError, match="expected its manifest a.json beside it, found none"):
+        open_store(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_damaged_manifest(dataset: xr.Dataset, tmp_path: Path, text: str) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=r"a\.json: expected a store's manifest, found something"):
+        open_store(tmp_path / "a.zarr")
+
+
+def test_store_of_another_version(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    manifest = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": 99}))
+    with pytest.raises(InputError, match="expected schema version 1, found 99"):
+        open_store(tmp_path / "a.zarr")
+
+
+def test_store_that_lost_a_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    shutil.rmtree(tmp_path / "a.zarr/rank")
+    with pytest.raises(InputError, match="expected the variables of its manifest, found no rank"):
+        open_store(tmp_path / "a.zarr")
+
+
+def test_name_of_a_store_is_checked(dataset: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.nc: expected a name that ends in \.zarr"):
+        write_store(dataset, tmp_path / "a.nc", provenance=PROVENANCE)
+
+
+def test_attribute_that_is_no_data_is_refused(tmp_path: Path) -> None:
+    dataset = xr.Dataset(attrs={"when": object()})
+    with pytest.raises(TypeError):
+        write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    assert not (tmp_path / "a.json").exists()

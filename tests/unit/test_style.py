@@ -1,0 +1,65 @@
+"""Style, the direction of imports, and the workflow's own linter."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def run(repository: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("snakefmt", "--check", "Snakefile", "workflow"),
+        ("lint-imports",),
+    ],
+    ids=["ruff-check", "ruff-format", "snakefmt", "imports"],
+)
+def test_tool_finds_nothing(repository: Path, command: tuple[str, ...]) -> None:
+    done = run(repository, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_lint(repository: Path) -> None:
+    done = run(repository, "snakemake", "--lint", "json")
+    if done.returncode == 0:
+        return
+    assert "{" in done.stdout, done.stderr
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    # Every rule runs in the one locked environment that `make` builds, which is what the linter
+    # asks each rule to say.
+    allowed = "Specify a conda environment or container for each rule."
+    left = [
+        (entry.get("rule") or entry.get("snakefile"), lint["title"])
+        for kind in ("rules", "snakefiles")
+        for entry in found.get(kind, [])
+        for lint in entry["lints"]
+        if lint["title"] != allowed
+    ]
+    assert not left, left
+
+
+def test_rule_script_log_and_benchmark_share_a_name(repository: Path) -> None:
+    scripts = {path.stem for path in (repository / "workflow/scripts").glob("*.py")}
+    rules = set()
+    for path in (repository / "workflow/rules").glob("*.smk"):
+        for block in path.read_text().split("\nrule ")[1:]:
+            name = block.split(":")[0]
+            rules.add(name)
+            for part in (f"<logs>/{name}", f"<benchmarks>/{name}", f'scripts/{name}.py"'):
+                assert part in block, f"{path.name}: rule {name} lacks {part}"
+            assert f'code("{name}")' in block, f"{path.name}: rule {name} lacks its code digest"
+    assert scripts == rules
