@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from mine.datasets import nsd, nsd_files, nsd_rois, nsd_sessions
-from mine.datasets.recording import VoxelSet
+from mine.datasets.recording import voxels_of
 from mine.demo import nsd_writer
 from mine.errors import InputError
 from mine.stages.responses import build_responses
@@ -260,7 +260,7 @@ def test_rois_of_responses_stay_aligned_after_voxels_were_left_out(world: World)
     rewrite_betas(path, lambda values: np.where(mark(values.shape, place), 0, values))
     responses = build_responses(nsd.read_subject(world.root, "subj01"))
     assert responses.attrs["voxels_invalid"] == 1
-    voxels = VoxelSet.from_dataset(responses)
+    voxels = voxels_of(responses)
     assert place not in set(map(tuple, voxels.ijk.tolist()))
     rois = nsd.read_rois(world.root, "subj01", rois=["FFA-1"], voxels=voxels)
     np.testing.assert_array_equal(rois["member"].values[0], world.faces[tuple(voxels.ijk.T)] == 2)

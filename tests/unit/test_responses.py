@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mine.datasets.recording import Recording, VoxelSet
+from mine.datasets.recording import Recording, VoxelSet, voxels_of
 from mine.errors import InputError
 from mine.stages.responses import build_responses, standardise_session
 from mine.stages.stimuli import measure_visible, read_crop
@@ -210,7 +210,7 @@ def test_responses_and_voxel_set_survive_a_store(tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "responses.zarr", provenance={})
     stored = open_store(tmp_path / "responses.zarr")
     assert stored.identical(dataset)
-    voxels = VoxelSet.from_dataset(stored)
+    voxels = voxels_of(stored)
     np.testing.assert_array_equal(voxels.index, dataset["index"])
     assert voxels.shape == (1, 2, 3) and voxels.space == "func1pt8mm"
     np.testing.assert_array_equal(voxels.affine, np.eye(4))

@@ -19,7 +19,7 @@ import pandas as pd
 from mine.datasets import nsd_files, nsd_rois, nsd_sessions
 from mine.datasets.nsd_check import check_nsd
 from mine.datasets.nsd_rois import read_rois
-from mine.datasets.recording import Recording, VoxelSet
+from mine.datasets.recording import Recording, VoxelSet, voxels_of
 from mine.errors import InputError
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "read_instances",
     "read_rois",
     "read_subject",
+    "voxels_of",
 ]
 
 BETAS = "betas_fithrf_GLMdenoise_RR"

@@ -54,16 +54,16 @@ class VoxelSet:
         """The voxels where ``keep`` (voxel,) holds, in the same order."""
         return replace(self, ijk=self.ijk[keep], hemisphere=self.hemisphere[keep])
 
-    @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> VoxelSet:
-        """The voxel set of a store that holds to_coordinates and to_attributes."""
-        return cls(
-            ijk=dataset["ijk"].values.astype(np.int64),
-            shape=tuple(int(side) for side in dataset.attrs["shape"]),
-            affine=np.asarray(dataset.attrs["affine"], dtype=np.float64),
-            hemisphere=dataset["hemisphere"].values,
-            space=str(dataset["space"].values[0]),
-        )
+
+def voxels_of(dataset: xr.Dataset) -> VoxelSet:
+    """Voxel set of a store that holds a VoxelSet's coordinates and attributes."""
+    return VoxelSet(
+        ijk=dataset["ijk"].values.astype(np.int64),
+        shape=tuple(int(side) for side in dataset.attrs["shape"]),
+        affine=np.asarray(dataset.attrs["affine"], dtype=np.float64),
+        hemisphere=dataset["hemisphere"].values,
+        space=str(dataset["space"].values[0]),
+    )
 
 
 @dataclass(frozen=True)
