@@ -12,6 +12,19 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/stimuli.smk"
+include: "workflow/rules/responses.smk"
+include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/encoder.smk"
+include: "workflow/rules/attributions.smk"
+include: "workflow/rules/descriptions.smk"
+include: "workflow/rules/profiles.smk"
+
+
+if settings.demo is not None:
+
+    include: "workflow/rules/demo.smk"
+    include: "workflow/rules/recovery.smk"
 
 
 onstart:
@@ -21,4 +34,9 @@ onstart:
 rule all:
     default_target: True
     input:
-        [],
+        regions(
+            "{results}/{subject}/{roi}/descriptions.json",
+            "{results}/{subject}/{roi}/profiles.json",
+        ),
+        expand("<results>/{subject}/scores.json", subject=settings.subjects),
+        [] if settings.demo is None else "<results>/recovery.tsv",

@@ -92,7 +92,6 @@ class Demo:
     side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
     sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
     trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
-    noise_voxels: int = setting("Voxels of pure noise for each subject.", 200, minimum=0)
     truth: str = setting(
         "Folder for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
@@ -163,16 +162,22 @@ class Encoder:
         4,
         minimum=0,
     )
-    epochs: int = setting("Most passes through the training images.", 100, minimum=1)
+    epochs: int = setting("Most passes through the training images.", 16, minimum=1)
     patience: int = setting(
-        "Passes without a better validation error before fitting stops.", 8, minimum=1
+        "Passes without a better validation R² before fitting stops.", 4, minimum=1
     )
-    batch_size: int = setting("Images in one step.", 128, minimum=1)
+    image_batch: int = setting("Images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 2048, minimum=1
+        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
     )
-    learning_rate: float = setting("AdamW's largest learning rate.", 1e-3, minimum=1e-8)
-    weight_decay: float = setting("AdamW's weight decay.", 1e-2, minimum=0)
+    learning_rate: float = setting("AdamW's largest learning rate.", 3e-3, minimum=1e-8)
+    weight_decay: float = setting("AdamW's weight decay.", 3.0, minimum=0)
+    averaging: float = setting(
+        "Decay per step of the running average of the weights that is validated and kept.",
+        0.98,
+        minimum=0,
+        maximum=0.9999,
+    )
     validation_fraction: float = setting(
         "Share of the training images that decides when to stop.", 0.1, minimum=0.01, maximum=0.5
     )
@@ -192,8 +197,10 @@ class Baselines:
         nonempty=True,
     )
     folds: int = setting("Folds of the cross-validation that chooses.", 5, minimum=2)
-    iterations: int = setting(
-        "Random mixtures of the bands that banded ridge tries.", 20, minimum=1
+    mixtures: int = setting(
+        "Weights of the two bands that banded ridge tries, from one alone to the other alone.",
+        9,
+        minimum=2,
     )
 
 
@@ -211,6 +218,12 @@ class Attribution:
         0.2,
         minimum=0.001,
         maximum=1,
+    )
+    voxel_batch: int = setting(
+        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+    )
+    image_batch: int = setting(
+        "Images computed at once; bounds the memory, changes no number.", 32, minimum=1
     )
     images: int | None = setting(
         "Most images attributed for each fit, drawn at random; null takes all.", None, minimum=1
@@ -242,7 +255,8 @@ class Description:
         minimum=0.001,
         maximum=1,
     )
-    words: int = setting("Words kept for each image and voxel.", 20, minimum=1)
+    words: int = setting("Words kept for each image and voxel.", 10, minimum=1)
+    phrase_words: int = setting("Words of the phrase, the first of these.", 4, minimum=1)
     merge_cosine: float = setting(
         "Cosine of text embeddings from which two words count as one.",
         0.9,
@@ -256,7 +270,6 @@ class Profile:
     false_discovery_rate: float = setting(
         "Expected share of false words among those reported.", 0.05, minimum=1e-6, maximum=0.5
     )
-    permutations: int = setting("Sign flips over images.", 10_000, minimum=100)
     words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
     exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
 

@@ -142,8 +142,8 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("mine", *sorted(names))}
 
 
-def model_digest(path: Path | str) -> str:
-    """Digest a model's file, or every file of its folder by relative name and content.
+def digest_files(path: Path | str) -> str:
+    """Digest a file, or every file of a folder by relative name and content.
 
     Raises:
         InputError: there is nothing at `path`.
@@ -155,7 +155,7 @@ def model_digest(path: Path | str) -> str:
         found = (file for file in path.rglob("*") if file.is_file())
         files = sorted((file.relative_to(path).as_posix(), file) for file in found)
     else:
-        raise InputError(f"model {path}: expected a file or a folder, found nothing")
+        raise InputError(f"{path}: expected a file or a folder, found nothing")
     digest = hashlib.sha256()
     for name, file in files:
         with file.open("rb") as stream:

@@ -127,7 +127,8 @@ def open_store(path: Path | str) -> xr.Dataset:
 
 
 def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:
-    """Return the images of one shard: those whose identity is in [shard · size, (shard + 1) · size).
+    """Return the images of one shard: those whose identity is in [shard · size, (shard + 1) ·
+    size).
 
     images: (image,) identities from 0. A shard's place depends on identities alone, so that images
     added later leave the other shards as they are.
@@ -154,8 +155,8 @@ def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
     missing = np.setdiff1d(images, known)
     if len(missing):
         raise InputError(
-            f"{len(missing)} images, the first of them {missing[0]}: expected in one of the shards, "
-            "found in none"
+            f"{len(missing)} images, the first of them {missing[0]}: expected each in one of the "
+            "shards, found in none"
         )
     return xr.concat(parts, "image", data_vars="minimal", coords="minimal", compat="override").sel(
         image=images

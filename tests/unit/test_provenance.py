@@ -12,7 +12,7 @@ import pytest
 import mine
 from mine import provenance
 from mine.errors import InputError
-from mine.provenance import code_digest, describe_provenance, library_versions, model_digest
+from mine.provenance import code_digest, describe_provenance, library_versions, digest_files
 
 
 @pytest.fixture
@@ -88,14 +88,14 @@ def test_model_digest_sees_names_and_content_alone(tmp_path: Path) -> None:
     (first / "weights").write_bytes(b"123")
     (first / "config").write_bytes(b"{}")
     shutil.copytree(first, second)
-    before = model_digest(first)
-    assert model_digest(second) == before
+    before = digest_files(first)
+    assert digest_files(second) == before
     (second / "weights").write_bytes(b"124")
-    assert model_digest(second) != before
+    assert digest_files(second) != before
     (first / "weights").rename(first / "weight")
-    assert model_digest(first) != before
+    assert digest_files(first) != before
     with pytest.raises(InputError, match="expected a file or a folder, found nothing"):
-        model_digest(tmp_path / "absent")
+        digest_files(tmp_path / "absent")
 
 
 def test_provenance_says_seed_models_and_versions() -> None:

@@ -51,7 +51,7 @@ def change_betas(recording: Recording, change) -> Recording:
     return replace(recording, read_session=lambda number: change(number, read(number)))
 
 
-@pytest.mark.parametrize("standardise_on", ["train", "all"])
+@pytest.mark.parametrize("standardise_on", ["training", "all"])
 def test_response_is_the_mean_of_z_scored_trials(standardise_on: str) -> None:
     recording = make_recording()
     expected: dict[int, list[np.ndarray]] = {}
@@ -77,9 +77,9 @@ def test_test_trials_do_not_reach_the_training_responses() -> None:
         betas[np.isin(recording.images[number], SHARED)] += 100
         return betas
 
-    train = np.array(build_responses(recording)["split"]) == "train"
+    train = np.array(build_responses(recording)["split"]) == "training"
     shifted = change_betas(recording, shift)
-    for standardise_on, same in (("train", True), ("all", False)):
+    for standardise_on, same in (("training", True), ("all", False)):
         before, after = (
             build_responses(one, standardise_on=standardise_on)["response"].values[train]
             for one in (recording, shifted)
@@ -128,7 +128,7 @@ def test_shared_images_with_fewer_than_three_repeats_can_be_left_out() -> None:
         dataset["response"], every.sel(image=dataset["image"].values)["response"]
     )
     for one in (every, dataset):
-        assert not np.isin(one["image"][one["split"] == "train"], SHARED).any()
+        assert not np.isin(one["image"][one["split"] == "training"], SHARED).any()
 
 
 def test_ceiling_comes_from_the_repeats_of_the_test_images_without_ncsnr() -> None:

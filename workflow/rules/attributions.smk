@@ -6,11 +6,13 @@ rule attribute:
         **reads(
             rois="<results>/{subject}/rois.zarr",
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<images>"),
+            images=shards("<embeddings>/images/{shard}.zarr"),
             encoder=fits("<results>/{subject}/encoder/{fit}.zarr"),
         ),
     output:
-        store=[directory(path) for path in fits("<results>/{subject}/{roi}/attributions/{fit}.zarr")],
+        store=[
+            directory(path) for path in fits("<results>/{subject}/{roi}/attributions/{fit}.zarr")
+        ],
         manifest=fits("<results>/{subject}/{roi}/attributions/{fit}.json"),
         faithfulness=directory("<results>/{subject}/{roi}/faithfulness.zarr"),
         faithfulness_manifest="<results>/{subject}/{roi}/faithfulness.json",

@@ -40,6 +40,7 @@ wildcard_constraints:
     subject=alternatives(settings.subjects),
     roi=alternatives(settings.rois),
     fit=alternatives(FITS),
+    control="|_random",
     backbone=alternatives([settings.backbone.name]),
     shard=r"\d+",
 
@@ -100,7 +101,6 @@ else:
 
 pathvars:
     embeddings=f"results/{settings.name}/embeddings/{settings.backbone.name}",
-    images=f"results/{settings.name}/embeddings/{settings.backbone.name}/images/{{shard}}.zarr",
 
 
 def count_images():
@@ -121,6 +121,21 @@ def shards(pattern):
 def fits(pattern):
     """Return one path for each fit of a subject's encoder that this analysis needs."""
     return expand(pattern, fit=FITTED, allow_missing=True)
+
+
+def regions(*patterns):
+    """Return an input function: each pattern for every subject and every region that it has."""
+
+    def find(wildcards):
+        paths = []
+        for subject in settings.subjects:
+            table = checkpoints.rois.get(subject=subject).output.sizes
+            rows = Path(table).read_text().splitlines()[1:]
+            rois = [row.split("\t")[0] for row in rows]
+            paths += expand(patterns, subject=subject, roi=rois, results=f"results/{settings.name}")
+        return paths
+
+    return find
 
 
 def dataset_files():

@@ -4,9 +4,9 @@
 
 rule render_demo:
     output:
+        **truth_outputs(),
         dataset=directory(settings.dataset.root),
         manifest=f"{settings.dataset.root}.json",
-        **truth_outputs(),
     log:
         "<logs>/render_demo.log",
     benchmark:

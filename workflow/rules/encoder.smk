@@ -5,7 +5,7 @@ rule fit_encoder:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<images>"),
+            images=shards("<embeddings>/images/{shard}.zarr"),
         ),
     output:
         **writes("<results>/{subject}/encoder/{fit}.zarr"),
@@ -29,7 +29,7 @@ rule baselines:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<images>"),
+            images=shards("<embeddings>/images/{shard}.zarr"),
             low_level=shards("<results>/low_level/{shard}.zarr"),
             captions="<embeddings>/captions.zarr",
         ),
@@ -54,7 +54,7 @@ rule scores:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
-            images=shards("<images>"),
+            images=shards("<embeddings>/images/{shard}.zarr"),
             encoder="<results>/{subject}/encoder/all.zarr",
             baselines="<results>/{subject}/baselines.zarr",
         ),

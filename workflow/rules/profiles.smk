@@ -16,7 +16,10 @@ NULL = {fit: fit for fit in ("first_half_shuffled", "second_half_shuffled")}
 rule profile:
     input:
         **reads(
-            encoder="<results>/{subject}/encoder/all{control}.zarr",
+            halves=[
+                f"<results>/{{subject}}/encoder/{half}{{control}}.zarr"
+                for half in ("first_half", "second_half")
+            ],
             baselines="<results>/{subject}/baselines.zarr",
             attributions=lambda wildcards: [
                 f"<results>/{wildcards.subject}/{wildcards.roi}/attributions/{fit}.zarr"

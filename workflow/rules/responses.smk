@@ -1,4 +1,5 @@
-# Responses: the voxels of a subject, and which of them belong to which region.
+# Responses: the voxels of a subject, and which of them belong to which region. A region that a
+# subject lacks is left out there, so what follows for it is known once its regions are.
 
 
 rule responses:
@@ -20,12 +21,13 @@ rule responses:
         "../scripts/responses.py"
 
 
-rule rois:
+checkpoint rois:
     input:
-        dataset=dataset_files(),
         **reads(responses="<results>/{subject}/responses.zarr"),
+        dataset=dataset_files(),
     output:
         **writes("<results>/{subject}/rois.zarr"),
+        sizes="<results>/{subject}/rois.tsv",
     log:
         "<logs>/rois/{subject}.log",
     benchmark:

@@ -1,7 +1,5 @@
 """Attribute every fit's predictions for one region, and patch those of the first on test images."""
 
-from pathlib import Path
-
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -21,18 +19,16 @@ test = seen[responses["split"].values == "test"]
 embedded = open_images(snakemake.input.images, seen)
 baseline = mean_tokens(embedded["tokens"].sel(image=seen[responses["split"].values != "test"]))
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
-kept = round(params.attribution["token_fraction"] * embedded.sizes["token"])
-passing = {key: params.attribution[key] for key in ("nodes", "tolerance", "maximum_nodes")}
-passing |= {"voxel_batch": params.voxel_batch, "image_batch": params.image_batch}
+passing = dict(params.attribution)
+kept = round(passing.pop("token_fraction") * embedded.sizes["token"])
+most = passing.pop("images")
 
 for fit, path in zip(params.fits, snakemake.output.store, strict=True):
-    encoder = open_store(Path(snakemake.input.encoder[params.fits.index(fit)]))
+    encoder = open_store(snakemake.input.encoder[params.fits.index(fit)])
     weights = select_voxels(weights_from_dataset(encoder), voxels)
     # An encoder of a half is read on the images of its half alone, so that the halves stay apart.
     images = seen if fit.startswith("all") else encoder["image"].values
-    images = choose_images(
-        images, test, most=params.attribution["images"], generator=generator(params.seed, fit)
-    )
+    images = choose_images(images, test, most=most, generator=generator(params.seed, fit))
     dataset = attribute(
         weights,
         embedded["tokens"].sel(image=images).values,

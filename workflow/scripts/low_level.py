@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from mine.core.low_level import measure_low_level
+import xarray as xr
+
+from mine.core.low_level import low_level_features
 from mine.datasets import nsd
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -15,6 +17,8 @@ images = shard_of(
     int(snakemake.wildcards.shard),
     size=params.shard_size,
 )
-stimuli = nsd.open_stimuli(Path(params.root))
-dataset = measure_low_level(stimuli.read(images)).assign_coords(image=images)
+values, names = low_level_features(nsd.open_stimuli(Path(params.root)).read(images))
+dataset = xr.Dataset(
+    {"feature_value": (("image", "feature"), values)}, coords={"image": images, "feature": names}
+)
 write_store(dataset, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

@@ -2,6 +2,7 @@
 
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.stages.encoder import combine_held_out
 from mine.stages.profiles import build_profiles, qualify_voxels
 from mine.stores import open_images, open_store, write_store
 
@@ -11,7 +12,7 @@ stores = zip(params.parts, snakemake.input.attributions, strict=True)
 attributions = {part: open_store(path).load() for part, path in stores}
 base_rates = open_store(snakemake.input.base_rates).load()
 predicted, semantic = qualify_voxels(
-    open_store(snakemake.input.encoder)["validation_p"].values,
+    combine_held_out(*map(open_store, snakemake.input.halves))[1],
     open_store(snakemake.input.baselines)["semantic_p"].values,
     false_discovery_rate=level,
 )

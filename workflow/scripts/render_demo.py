@@ -1,11 +1,10 @@
 """Render the miniature dataset and write the planted truth beside it."""
 
-import json
 from pathlib import Path
 
 from mine.demo import miniature
 from mine.logging import start_logging
-from mine.provenance import describe_provenance, digest_folder
+from mine.provenance import describe_provenance, digest_files, dump_json
 from mine.stores import write_store
 
 log = start_logging(snakemake)
@@ -25,6 +24,4 @@ write_store(
 for row, name in enumerate(names):
     truth = miniature.describe_truth(stimuli, design, row, name, seed=seed)
     write_store(truth, snakemake.output[f"truth_{name}"], provenance=provenance)
-Path(snakemake.output.manifest).write_text(
-    json.dumps({"content": digest_folder(root)} | provenance, indent=2, sort_keys=True) + "\n"
-)
+Path(snakemake.output.manifest).write_text(dump_json({"content": digest_files(root)} | provenance))

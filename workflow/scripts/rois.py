@@ -7,7 +7,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stores import open_store, write_store
 
-log = start_logging(snakemake)
+start_logging(snakemake)
 params = snakemake.params
 rois = nsd.read_rois(
     Path(params.dataset["root"]),
@@ -16,6 +16,6 @@ rois = nsd.read_rois(
     voxels=nsd.voxels_of(open_store(snakemake.input.responses)),
     t_threshold=params.dataset["localiser_threshold"],
 )
-for name, reason in zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True):
-    log.warning("%s left out: %s", name, reason)
+sizes = rois["member"].sum("voxel").to_series().rename("voxels")
+sizes.to_csv(snakemake.output.sizes, sep="\t")
 write_store(rois, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

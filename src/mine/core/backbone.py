@@ -14,8 +14,6 @@ does:
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ import torch
 from torch.nn import functional
 
 from mine.errors import InputError
+from mine.provenance import digest_files
 
 ALIGNMENTS = ("output", "value", "self")
 
@@ -109,7 +108,9 @@ def align_tokens(
 
 def standardise(tokens: np.ndarray) -> np.ndarray:
     """LayerNorm without affine over features: (x − mean) / √(variance + 1e-5), any leading
-    shape.""" centred = tokens - tokens.mean(axis=-1, keepdims=True)
+    shape.
+    """
+    centred = tokens - tokens.mean(axis=-1, keepdims=True)
     return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
 
 
@@ -128,7 +129,6 @@ def load_backbone(
     if alignment not in ALIGNMENTS:
         raise InputError(f"backbone.alignment: expected one of {ALIGNMENTS}, found {alignment!r}")
     digest = model_digest(model, pretrained)
-    logging.getLogger("root").setLevel(logging.INFO)
     try:
         network, _, preprocess = open_clip.create_model_and_transforms(
             model, pretrained=pretrained, weights_only=True
@@ -145,8 +145,8 @@ def load_backbone(
         or visual.attn_pool is not None
     ):
         raise InputError(
-            f"backbone.model: expected a ViT pooled by its class token or by an average, found {model!r} "
-            f"with a {type(visual).__name__}"
+            "backbone.model: expected a ViT pooled by its class token or by an average, found "
+            f"{model!r} with a {type(visual).__name__}"
         )
     chosen = choose_device(device)
     rows, columns = visual.grid_size
@@ -173,8 +173,4 @@ def model_digest(model: str, pretrained: str | None) -> str:
     weights = folder / "open_clip_model.safetensors"
     if not weights.is_file():
         raise InputError(f"backbone.model: expected {weights}, found no such file")
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest_files(folder)

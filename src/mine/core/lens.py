@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,15 +34,15 @@ def read_vocabulary(path: Path) -> list[str]:
     return words
 
 
-def tokenizer_words(tokenizer: object) -> list[str]:
+def tokenizer_words(tokenizer: Any) -> list[str]:
     """Return a tokenizer's own whole words: entries of three letters or more that stand for a word.
 
     Byte-pair tokenizers of CLIP mark the end of a word by ``</w>``, others the start by ``Ġ`` or
     ``▁``; a tokenizer without marks has whole words only.
     """
     inner = getattr(tokenizer, "tokenizer", None)
-    entries = list(tokenizer.encoder if inner is None else inner.get_vocab())  # type:
-    ignore[attr-defined] for mark in (r"(.+)</w>", r"[Ġ▁](.+)"):
+    entries = list(tokenizer.encoder if inner is None else inner.get_vocab())
+    for mark in (r"(.+)</w>", r"[Ġ▁](.+)"):
         marked = [match.group(1) for entry in entries if (match := re.fullmatch(mark, entry))]
         if marked:
             entries = marked
@@ -100,7 +101,9 @@ def apply_lens(
 
 def word_mass(word: np.ndarray, score: np.ndarray, *, words: int) -> np.ndarray:
     """Spread the lens's best words over the vocabulary: (…, token, rank) → float32 (…, token,
-    word).""" mass = np.zeros((*word.shape[:-1], words), dtype=np.float32)
+    word).
+    """
+    mass = np.zeros((*word.shape[:-1], words), dtype=np.float32)
     np.put_along_axis(mass, word.astype(np.int64), score.astype(np.float32), axis=-1)
     return mass
 

@@ -77,7 +77,9 @@ def draw_design(
     *, shared: int, unique: int, subjects_count: int, sessions: int, seed: int
 ) -> Design:
     """Draw an order in which every image of a subject is shown three times, spread over the
-    sessions.""" trials = (shared + unique) * REPEATS
+    sessions.
+    """
+    trials = (shared + unique) * REPEATS
     if trials % sessions:
         raise ValueError(f"{trials} trials do not fill {sessions} sessions of equal length")
     order = generator(seed, "demo", "order").permutation(
@@ -160,7 +162,9 @@ def subject_responses(
     miniature: Miniature, design: Design, row: int, name: str, *, seed: int
 ) -> tuple[subjects.Plan, np.ndarray]:
     """Return what is planted in a subject and the noiseless responses to its images: (image,
-    voxel).""" plan = subjects.plan_subject(name, seed=seed)
+    voxel).
+    """
+    plan = subjects.plan_subject(name, seed=seed)
     seen = design.images[row]
     table = subjects.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]
@@ -221,7 +225,7 @@ def _write_regions(
             if region.volume == volume:
                 values[tuple(plan.ijk[plan.region == region.name].T)] = region.label
         nsd_writer.write_roi(root, number, volume, values, labels, affine=AFFINE)
-    for contrast in ("faces", "bodies", "places", "words"):
+    for contrast in ("faces", "bodies", "places", "word"):
         preferred = np.isin(
             plan.region,
             [region.name for region in subjects.REGIONS if region.localiser == contrast],
@@ -239,13 +243,14 @@ def _volume(ijk: np.ndarray, values: np.ndarray) -> np.ndarray:
     return volume
 
 
-# --- truth
-# ---------------------------------------------------------------------------------------------
+# --- truth ---
 
 
 def describe_images(miniature: Miniature) -> xr.Dataset:
     """Return the truth about the images: ``label`` (image, row, column) and the scene as JSON
-    (image,).""" return xr.Dataset(
+    (image,).
+    """
+    return xr.Dataset(
         {
             "label": (
                 ("image", "row", "column"),
@@ -265,7 +270,9 @@ def describe_truth(
     miniature: Miniature, design: Design, row: int, name: str, *, seed: int
 ) -> xr.Dataset:
     """Return what is planted in a subject's voxels, with the noiseless responses and planted
-    regressors.""" plan, responses = subject_responses(miniature, design, row, name, seed=seed)
+    regressors.
+    """
+    plan, responses = subject_responses(miniature, design, row, name, seed=seed)
     seen = design.images[row]
     table = subjects.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]

@@ -25,7 +25,9 @@ CONTROLS = {"contrast": "V1v", "": "noise"}  # planted kind → its row in the t
 
 def match_voxels(truth: xr.Dataset, responses: xr.Dataset) -> xr.Dataset:
     """Return the truth in the order of the responses' voxels, matched by their place in the
-    volume.""" row_of = {tuple(place): row for row, place in enumerate(truth["ijk"].values.tolist())}
+    volume.
+    """
+    row_of = {tuple(place): row for row, place in enumerate(truth["ijk"].values.tolist())}
     return truth.isel(voxel=[row_of[tuple(place)] for place in responses["ijk"].values.tolist()])
 
 
@@ -131,7 +133,9 @@ def _score_pointing(
 
 def patch_shares(masks: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Return the share of each patch that a mask covers: bool (image, row, column) → (image,
-    token).""" rows, columns = grid
+    token).
+    """
+    rows, columns = grid
     images, height, width = masks.shape
     blocks = masks.reshape(images, rows, height // rows, columns, width // columns)
     return blocks.mean(axis=(2, 4)).reshape(images, rows * columns)
@@ -144,8 +148,7 @@ def find_peak(surface: np.ndarray) -> np.ndarray:
     return (place + 0.5) / np.array(surface.shape)
 
 
-# --- the table
-# -------------------------------------------------------------------------------------------
+# --- the table ---
 
 SHARES = (
     "top_word",
@@ -235,3 +238,90 @@ def mean_interval(
     draws = generator.choice(values, size=(resamples, len(values))).mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
+
+
+# --- what the encoders could reach ---
+
+
+def predict_bounds(
+    truth: xr.Dataset, responses: np.ndarray, *, training: np.ndarray, alphas: list[float]
+) -> dict[str, np.ndarray]:
+    """Predict the test images from what was planted: (image, voxel) by model.
+
+    ``planted_ridge``: ridge on all planted regressors, fitted on the same noisy training responses,
+    a reference. ``noiseless``: the planted response, brought to the responses' scale by least
+    squares on the training images, the bound. training: bool (image,) over the responses' images,
+    which are the truth's.
+    """
+    from himalaya.ridge import RidgeCV
+
+    regressors = truth["regressor"].values.astype(np.float64)
+    mean, deviation = regressors[training].mean(axis=0), regressors[training].std(axis=0)
+    standard = (regressors - mean) / np.where(deviation > 0, deviation, 1)
+    ridge = RidgeCV(alphas=alphas, fit_intercept=True, solver_params={"warn": False})
+    ridge.fit(standard[training], responses[training].astype(np.float64))
+    planted = truth["response"].values.astype(np.float64)
+    centred = planted[training] - planted[training].mean(axis=0)
+    measured = responses[training] - responses[training].mean(axis=0)
+    slope = (centred * measured).sum(axis=0) / np.maximum(np.square(centred).sum(axis=0), 1e-12)
+    shift = responses[training].mean(axis=0) - slope * planted[training].mean(axis=0)
+    return {
+        "planted_ridge": ridge.predict(standard[~training]).astype(np.float32),
+        "noiseless": (planted[~training] * slope + shift).astype(np.float32),
+    }
+
+
+def read_ridge_words(
+    weights: np.ndarray, pooled: np.ndarray, vocabulary: xr.Dataset, *, temperature: float = 1 / 150
+) -> np.ndarray:
+    """Read ridge weights out in words as BrainSCUBA reads voxel weights (arXiv 2310.04420).
+
+    The unit weight vector is projected onto the training images' unit embeddings e_i by a softmax,
+    Σ_i softmax_i(⟨w, e_i⟩ / temperature) e_i, which brings it among what images look like; its word
+    is that of largest cosine with the result, both centred as for the lens. weights: (voxel,
+    feature). Returns the index of each voxel's word: (voxel,).
+    """
+    unit = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    direction = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-12)
+    logits = direction @ unit.T / temperature
+    share = np.exp(logits - logits.max(axis=1, keepdims=True))
+    projected = (share / share.sum(axis=1, keepdims=True)) @ unit - unit.mean(axis=0)
+    return np.argmax(projected @ vocabulary["text"].values.T, axis=1)
+
+
+def tabulate_scores(scores: xr.Dataset, subject: str) -> pd.DataFrame:
+    """Rows ``measure subject roi value low high n`` of the encoders' normalised R² and of MINE's
+    paired differences to the others; n is the number of voxels."""
+    rows = []
+    for roi in scores["roi"].values:
+        here = scores.sel(roi=roi)
+        common = {"subject": subject, "roi": str(roi), "n": int(here["voxels"])}
+        for model in scores["model"].values:
+            low, high = here["r2_normalised_interval"].sel(model=model).values
+            value = float(here["r2_normalised"].sel(model=model))
+            rows.append(
+                {"measure": f"r2_normalised_{model}", "value": value, "low": low, "high": high}
+                | common
+            )
+            if model != "mine":
+                pair = here.sel(model="mine", reference=model)
+                low, high = pair["difference_interval"].values
+                rows.append(
+                    {
+                        "measure": f"r2_normalised_mine_minus_{model}",
+                        "value": float(pair["difference"]),
+                        "low": low,
+                        "high": high,
+                    }
+                    | common
+                )
+    columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
+    return pd.DataFrame(rows)[columns]
+
+
+def category_members(truth: xr.Dataset, rois: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """Return the category ROIs and, as ``all``, their union: bool (roi, voxel), and names."""
+    planted = np.isin(truth["main"].values, list(SYNONYMS))
+    names = [str(roi) for roi in rois["roi"].values if planted[rois["member"].sel(roi=roi)].any()]
+    members = [rois["member"].sel(roi=name).values for name in names]
+    return np.stack([*members, np.any(members, axis=0)]), [*names, "all"]

@@ -79,7 +79,9 @@ class Scene:
 
 def sample_scene(random: np.random.Generator) -> Scene:
     """Draw a scene: a background, one to four objects of different categories, places that stay
-    visible.""" background = str(random.choice(list(BACKGROUNDS)))
+    visible.
+    """
+    background = str(random.choice(list(BACKGROUNDS)))
     count = int(random.choice(list(OBJECT_COUNTS), p=list(OBJECT_COUNTS.values())))
     names = list(CATEGORIES)
     weights = np.array([AFFINITY_WEIGHT if n in AFFINITY[background] else 1.0 for n in names])
@@ -113,7 +115,9 @@ def _sample_object(category: str, count: int, random: np.random.Generator) -> Sc
 
 def _all_visible(objects: tuple[SceneObject, ...]) -> bool:
     """Whether every object's box keeps SMALLEST_VISIBLE of its area uncovered by those before
-    it.""" grid = (np.arange(48) + 0.5) / 48
+    it.
+    """
+    grid = (np.arange(48) + 0.5) / 48
     boxes = [
         (np.abs(grid[:, None] - o.row) < 0.5 * o.width)
         & (np.abs(grid[None, :] - o.column) < 0.5 * o.width)
@@ -155,7 +159,9 @@ def render_scene(scene: Scene, *, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def token_shares(masks: np.ndarray, *, rows: int, columns: int) -> np.ndarray:
     """Return the share of each patch that each mask covers: (object, row, column) → (object,
-    token).""" count, height, width = masks.shape
+    token).
+    """
+    count, height, width = masks.shape
     blocks = masks.reshape(count, rows, height // rows, columns, width // columns)
     return blocks.mean(axis=(2, 4)).reshape(count, rows * columns)
 
@@ -195,8 +201,7 @@ def _say(concept: str, random: np.random.Generator) -> str:
     return str(random.choice(sorted(SYNONYMS[concept])))
 
 
-# --- painting
-# --------------------------------------------------------------------------------------
+# --- painting ---
 
 
 def _tone(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:

@@ -117,7 +117,7 @@ REGIONS = (
             Second("place", (0.5, 0.75)),
         ),
         suppressed="dog",
-        localiser="words",
+        localiser="word",
     ),
     Region(
         "food",
@@ -144,8 +144,7 @@ VOLUME_LABELS = {
 }
 
 
-# --- what the images hold
-# ------------------------------------------------------------------------------
+# --- what the images hold ---
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,9 @@ class SceneTable:
 
 def tabulate_scenes(scenes: list[Scene], labels: np.ndarray) -> SceneTable:
     """Measure what is visible. ``labels``: uint8 (image, row, column), 0 for background, else 1 +
-    category.""" names, colours, backgrounds = list(CATEGORIES), list(COLOURS), list(BACKGROUNDS)
+    category.
+    """
+    names, colours, backgrounds = list(CATEGORIES), list(COLOURS), list(BACKGROUNDS)
     count, rows, columns = labels.shape
     place_row, place_column = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
     area, row, column = (np.zeros((count, len(names))) for _ in range(3))
@@ -195,8 +196,7 @@ def tabulate_scenes(scenes: list[Scene], labels: np.ndarray) -> SceneTable:
     return SceneTable(area, row, column, colour, happy, background, (labels == 0).mean(axis=(1, 2)))
 
 
-# --- what is planted
-# ------------------------------------------------------------------------------------
+# --- what is planted ---
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,7 @@ def _plan_region(
     return name, ijk, main, form, mixture, suppressed, receptive_field, ceiling
 
 
-# --- responses
-# ---------------------------------------------------------------------------------------------
+# --- responses ---
 
 
 def noiseless_responses(plan: Plan, table: SceneTable, contrast: np.ndarray) -> np.ndarray:

@@ -4,13 +4,16 @@
 folder: ``open_clip_config.json``, ``open_clip_model.safetensors``, a word-level tokenizer, and
 ``scores.json``.
 
-Two losses, both from captions alone; no mask is ever seen:
+Three losses, none of which any stage of the pipeline could compute for a subject's images:
 
 * the image–caption contrastive loss (softmax over the batch) on average-pooled tokens;
-* a token-level loss: for image i and phrase p, ``logit = scale · LSE_t(cos(token_t, text_p)) +
-offset`` with
-  a sigmoid against "p is true of i". It makes single tokens, not only their average, mean words. In the
-  spirit of FILIP (arXiv 2111.07783) with a log-sum-exp in place of the maximum.
+* a token-level loss from captions: for image i and phrase p,
+  ``logit = scale · LSE_t(cos(token_t, text_p)) + offset`` with a sigmoid against "p is true of
+  i", in the spirit of FILIP (arXiv 2111.07783) with a log-sum-exp in place of the maximum;
+* a region–phrase loss, as open-vocabulary detectors are trained (RegionCLIP, arXiv 2112.09106):
+  a patch of which at least half shows one object is matched with that object's category, colour,
+  size and expression among all of the kind, and an empty patch with its background. The scenes'
+  masks give the regions.
 """
 
 from __future__ import annotations
@@ -57,11 +60,21 @@ MEAN, DEVIATION = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 FUNCTION_WORDS = ("a", "the", "of", "in", "and", "picture")
 PADDING, UNKNOWN = "[pad]", "[unknown]"
 START, END = "[start]", "[end]"
+MIXED, EMPTY = -2, -1  # owners of a patch that shows several things, or only background
+KINDS = {
+    "category": words.CATEGORIES,
+    "colour": words.COLOURS,
+    "expression": words.EXPRESSIONS,
+    "size": words.SIZES,
+    "background": words.BACKGROUNDS,
+}
 
 
 def token_ids() -> dict[str, int]:
     """Return the tokenizer's words and ids; the end mark has the highest id, where CLIP's text
-    tower pools.""" entries = [PADDING, UNKNOWN, START, *FUNCTION_WORDS, *words.vocabulary(), END]
+    tower pools.
+    """
+    entries = [PADDING, UNKNOWN, START, *FUNCTION_WORDS, *words.vocabulary(), END]
     return {entry: index for index, entry in enumerate(entries)}
 
 
@@ -95,24 +108,38 @@ def encode(texts: list[str], ids: dict[str, int]) -> torch.Tensor:
     return table
 
 
-# --- scenes
-# ----------------------------------------------------------------------------------------
+# --- scenes ---
 
 
-def render_scenes(count: int, *, seed: int, workers: int) -> tuple[list[Scene], np.ndarray]:
-    """Render scenes in processes: the scenes and their images, uint8 (image, row, column, 3)."""
+def render_scenes(
+    count: int, *, seed: int, workers: int
+) -> tuple[list[Scene], np.ndarray, np.ndarray]:
+    """Render scenes in processes: scenes, uint8 (image, row, column, 3), and owners of patches."""
     parts = [count // workers + (index < count % workers) for index in range(workers)]
     with ProcessPoolExecutor(workers) as pool:
         results = list(pool.map(_render_part, parts, [(seed, index) for index in range(workers)]))
-    return [scene for scenes, _ in results for scene in scenes], np.concatenate(
-        [images for _, images in results]
-    )
+    scenes = [scene for part, _, _ in results for scene in part]
+    images, owners = (np.concatenate([part[index] for part in results]) for index in (1, 2))
+    return scenes, images, owners
 
 
-def _render_part(count: int, seed: tuple[int, int]) -> tuple[list[Scene], np.ndarray]:
+def _render_part(count: int, seed: tuple[int, int]) -> tuple[list[Scene], np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     scenes = [sample_scene(random) for _ in range(count)]
-    return scenes, np.stack([render_scene(scene, side=SIDE)[0] for scene in scenes])
+    rendered = [render_scene(scene, side=SIDE) for scene in scenes]
+    owners = np.stack([own_patches(masks) for _, masks in rendered])
+    return scenes, np.stack([image for image, _ in rendered]), owners
+
+
+def own_patches(masks: np.ndarray) -> np.ndarray:
+    """Return whose each patch is, int8 (row, column): an object's index, EMPTY, or MIXED."""
+    count = SIDE // PATCH
+    shares = token_shares(masks, rows=count, columns=count)
+    owner = np.full(shares.shape[1], MIXED, dtype=np.int8)
+    owner[shares.sum(axis=0) <= 0.1] = EMPTY
+    for index, share in enumerate(shares):
+        owner[share >= 0.5] = index
+    return owner.reshape(count, count)
 
 
 @dataclass(frozen=True)
@@ -145,7 +172,9 @@ def sample_phrases(
     truths: Truths, rows: np.ndarray, random: np.random.Generator
 ) -> tuple[list[str], torch.Tensor]:
     """Draw phrases and whether each is true of each of the batch's scenes: (phrase,), (image,
-    phrase).""" concepts, pairs = truths.concepts[rows], truths.pairs[rows]
+    phrase).
+    """
+    concepts, pairs = truths.concepts[rows], truths.pairs[rows]
     phrases, columns = [], []
 
     def add(phrase: str, column: np.ndarray) -> None:
@@ -161,13 +190,62 @@ def sample_phrases(
     for position, colour in enumerate(words.COLOURS):
         for place, category in enumerate(words.CATEGORIES):
             if random.random() < 0.6:
-                pair = f"{random.choice(words.COLOURS[colour])} {random.choice(words.CATEGORIES[category])}"
+                pair = " ".join(
+                    random.choice(kind)
+                    for kind in (words.COLOURS[colour], words.CATEGORIES[category])
+                )
                 add(pair, pairs[:, position, place])
     return phrases, torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
 
-# --- model
-# -----------------------------------------------------------------------------------------
+def label_regions(
+    scenes: list[Scene], owners: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return, for each kind of concept, the patches that have one, and which.
+
+    owners: int8 (image, row, column) of :func:`own_patches`. Both arrays of a kind are (patch,):
+    flat indices into (image × token), and indices into the kind's concepts.
+    """
+    flat = owners.reshape(len(owners), -1)
+    found: dict[str, list[tuple[np.ndarray, int]]] = {kind: [] for kind in KINDS}
+    names = {kind: list(concepts) for kind, concepts in KINDS.items()}
+    for image, scene in enumerate(scenes):
+        for index, item in enumerate([*scene.objects, scene]):
+            owner = index if item is not scene else EMPTY
+            places = np.flatnonzero(flat[image] == owner) + image * flat.shape[1]
+            for kind in KINDS:
+                concept = getattr(item, kind, None)
+                if concept is not None:
+                    found[kind].append((places, names[kind].index(concept)))
+    return {
+        kind: (
+            np.concatenate([places for places, _ in entries]),
+            np.concatenate([np.full(len(places), label) for places, label in entries]),
+        )
+        for kind, entries in found.items()
+    }
+
+
+def region_loss(
+    tokens: torch.Tensor,
+    texts: torch.Tensor,
+    regions: dict[str, tuple[np.ndarray, np.ndarray]],
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """Mean over kinds of the cross-entropy of patches against the concepts of the kind.
+
+    tokens: (image, token, feature); texts: (concept, feature) in the order of ``words.CONCEPTS``;
+    both of unit length.
+    """
+    flat, order = tokens.flatten(0, 1), {name: i for i, name in enumerate(words.CONCEPTS)}
+    losses = []
+    for kind, (places, labels) in regions.items():
+        logits = scale * flat[torch.from_numpy(places)] @ texts[[order[n] for n in KINDS[kind]]].T
+        losses.append(functional.cross_entropy(logits, torch.from_numpy(labels)))
+    return torch.stack(losses).mean()
+
+
+# --- model ---
 
 
 def build_model() -> torch.nn.Module:
@@ -193,22 +271,31 @@ def encode_tokens(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 def encode_texts(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """Return unit text embeddings (text, feature); like ``encode_text``, for texts shorter than the
-    context.""" length = ids.shape[1]
+    context.
+    """
+    length = ids.shape[1]
     hidden = model.token_embedding(ids) + model.positional_embedding[:length]
     hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
     hidden = model.ln_final(hidden)[torch.arange(len(ids)), ids.argmax(dim=-1)]
     return functional.normalize(hidden @ model.text_projection, dim=-1)
 
 
-def to_input(images: np.ndarray, random: np.random.Generator | None = None) -> torch.Tensor:
-    """Return normalised images (image, 3, row, column); with a generator, flipped and of varied
-    brightness.""" array = images.astype(np.float32) / 255
-    if random is not None:
-        flipped = random.random(len(array)) < 0.5
-        array[flipped] = array[flipped][:, :, ::-1]
-        array = array * random.uniform(0.85, 1.15, (len(array), 1, 1, 1)).astype(np.float32)
-        array = array + random.normal(0, 0.01, array.shape).astype(np.float32)
-    array = (np.clip(array, 0, 1) - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+def augment(
+    images: np.ndarray, owners: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mirror half of the images with their owners, and vary brightness: float32 in [0, 1]."""
+    array, owners = images.astype(np.float32) / 255, owners.copy()
+    mirrored = random.random(len(array)) < 0.5
+    array[mirrored] = array[mirrored][:, :, ::-1]
+    owners[mirrored] = owners[mirrored][:, :, ::-1]
+    array *= random.uniform(0.85, 1.15, (len(array), 1, 1, 1)).astype(np.float32)
+    array += random.normal(0, 0.01, array.shape).astype(np.float32)
+    return np.clip(array, 0, 1), owners
+
+
+def to_input(images: np.ndarray) -> torch.Tensor:
+    """Return the model's input (image, 3, row, column) of images with values from 0 to 1."""
+    array = (images - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=np.float32))
 
 
@@ -216,9 +303,11 @@ def train(
     *, scenes: int, steps: int, batch: int, rate: float, seed: int, output: Path, workers: int
 ) -> None:
     """Train from scratch and write the model's folder (every 500 steps, and at the end with its
-    scores).""" torch.manual_seed(seed)
+    scores).
+    """
+    torch.manual_seed(seed)
     random = np.random.default_rng([seed, 1])
-    all_scenes, images = render_scenes(scenes, seed=seed, workers=workers)
+    all_scenes, images, owners = render_scenes(scenes, seed=seed, workers=workers)
     truths, ids = Truths.of(all_scenes), token_ids()
     model = build_model()
     scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
@@ -238,8 +327,10 @@ def train(
         rows = random.choice(len(images), size=batch, replace=False)
         captions = [describe_scene(all_scenes[row], random)[random.integers(2)] for row in rows]
         phrases, labels = sample_phrases(truths, rows, random)
+        pixels, owned = augment(images[rows], owners[rows], random)
+        regions = label_regions([all_scenes[row] for row in rows], owned)
         with torch.autocast("cpu", torch.bfloat16):
-            tokens = encode_tokens(model, to_input(images[rows], random))
+            tokens = encode_tokens(model, to_input(pixels))
             caption_texts = encode_texts(model, encode(captions, ids))
             phrase_texts = encode_texts(model, encode(phrases, ids))
         tokens = tokens.float()
@@ -249,7 +340,8 @@ def train(
         contrastive = 0.5 * (
             functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
         )
-        cosines = functional.normalize(tokens, dim=-1) @ phrase_texts.float().T
+        unit = functional.normalize(tokens, dim=-1)
+        cosines = unit @ phrase_texts.float().T
         evidence = (
             torch.logsumexp(scale.exp().clamp(max=60) * cosines, dim=1)
             - math.log(tokens.shape[1])
@@ -263,7 +355,10 @@ def train(
             .mean()
             / 20
         )
-        loss = contrastive + token_level
+        # The first phrases of a batch are the concepts themselves, one synonym each.
+        concept_texts = phrase_texts[: len(words.CONCEPTS)].float()
+        region = region_loss(unit, concept_texts, regions, scale.exp())
+        loss = contrastive + token_level + region
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -271,12 +366,13 @@ def train(
         schedule.step()
         if step % 50 == 0:
             print(
-                f"step {step} contrastive {contrastive.item():.3f} token-level {token_level.item():.3f} "
+                f"step {step} contrastive {contrastive.item():.3f} "
+                f"token-level {token_level.item():.3f} region {region.item():.3f} "
                 f"scale {scale.exp().item():.1f} offset {offset.item():.1f} "
                 f"seconds {time.time() - started:.0f}",
                 flush=True,
             )
-        if step % 500 == 0 or step == steps:
+        if step % 250 == 0 or step == steps:
             write_model(model, output)
             print(
                 json.dumps(score_model(model, seed=seed + 1, scenes=500 if step < steps else 2000)),
@@ -288,7 +384,9 @@ def train(
 
 def write_model(model: torch.nn.Module, folder: Path) -> None:
     """Write an open_clip ``local-dir:`` folder: configuration, half-precision safetensors,
-    tokenizer.""" from safetensors.torch import save_file
+    tokenizer.
+    """
+    from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     configuration = json.loads(json.dumps(MODEL))
@@ -306,8 +404,7 @@ def write_model(model: torch.nn.Module, folder: Path) -> None:
     write_tokenizer(folder)
 
 
-# --- scores
-# ----------------------------------------------------------------------------------------
+# --- scores ---
 
 
 @torch.no_grad()
@@ -336,7 +433,10 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
     rendered = [render_scene(scene, side=SIDE) for scene in drawn]
     images = np.stack([image for image, _ in rendered])
     tokens = torch.cat(
-        [encode_tokens(model, to_input(images[i : i + 250])) for i in range(0, scenes, 250)]
+        [
+            encode_tokens(model, to_input(images[i : i + 250] / np.float32(255)))
+            for i in range(0, scenes, 250)
+        ]
     )
     pooled = functional.normalize(tokens.mean(dim=1), dim=-1)
     vocabulary = words.vocabulary()
@@ -351,16 +451,9 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
         )
         return (points @ functional.normalize(table, dim=-1).T).argmax(dim=-1).numpy()
 
-    kinds = {
-        "category": words.CATEGORIES,
-        "colour": words.COLOURS,
-        "expression": words.EXPRESSIONS,
-        "size": words.SIZES,
-        "background": words.BACKGROUNDS,
-    }
-    guesses = {name: best(centred, kind) for name, kind in kinds.items()}
+    guesses = {name: best(centred, kind) for name, kind in KINDS.items()}
     top = (centred @ text.T).argmax(dim=-1).numpy()
-    hits: dict[str, list[bool]] = {name: [] for name in (*kinds, "top_word_true")}
+    hits: dict[str, list[bool]] = {name: [] for name in (*KINDS, "top_word_true")}
     per_category: dict[str, list[bool]] = {name: [] for name in words.CATEGORIES}
     for row, (scene, (_, masks)) in enumerate(zip(drawn, rendered, strict=True)):
         shares = token_shares(masks, rows=SIDE // PATCH, columns=SIDE // PATCH)
@@ -369,7 +462,7 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
                 for name in ("category", "colour", "expression", "size"):
                     truth = getattr(item, name)
                     if truth is not None:
-                        hits[name].append(list(kinds[name])[guesses[name][row, token]] == truth)
+                        hits[name].append(list(KINDS[name])[guesses[name][row, token]] == truth)
                 per_category[item.category].append(hits["category"][-1])
                 said = words.concept_of(vocabulary[top[row, token]])
                 hits["top_word_true"].append(
@@ -396,14 +489,19 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
     single = [row for row, scene in enumerate(drawn) if len(scene.objects) == 1]
     centred_pool = pooled - pooled.mean(dim=0)
     for name in ("category", "colour"):
-        guess = best(centred_pool[single], kinds[name])
+        guess = best(centred_pool[single], KINDS[name])
         truth = [getattr(drawn[row].objects[0], name) for row in single]
         scores[f"zero_shot_{name}"] = float(
-            np.mean([list(kinds[name])[g] == t for g, t in zip(guess, truth)])
+            np.mean([list(KINDS[name])[g] == t for g, t in zip(guess, truth, strict=True)])
         )
     guess = best(centred_pool, words.BACKGROUNDS)
     scores["zero_shot_background"] = float(
-        np.mean([list(words.BACKGROUNDS)[g] == scene.background for g, scene in zip(guess, drawn)])
+        np.mean(
+            [
+                list(words.BACKGROUNDS)[g] == scene.background
+                for g, scene in zip(guess, drawn, strict=True)
+            ]
+        )
     )
     model.train()
     return {name: round(value, 4) for name, value in scores.items()}

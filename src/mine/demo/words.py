@@ -99,12 +99,16 @@ SYNONYMS: dict[str, frozenset[str]] = {name: frozenset(words) for name, words in
 
 def concept_of(word: str) -> str | None:
     """Return the concept that a word names, or None for hypernyms, distractors and words unknown
-    here.""" return _CONCEPT_OF.get(word)
+    here.
+    """
+    return _CONCEPT_OF.get(word)
 
 
 def vocabulary() -> list[str]:
     """Return the lens's vocabulary: every synonym, hypernym and distractor, in alphabetical
-    order.""" scene_words = [word for words in CONCEPTS.values() for word in words]
+    order.
+    """
+    scene_words = [word for words in CONCEPTS.values() for word in words]
     return sorted({*scene_words, *HYPERNYMS, *DISTRACTORS})
 
 

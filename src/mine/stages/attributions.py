@@ -142,6 +142,32 @@ def attribute(
     )
 
 
+def mean_tokens(tokens: xr.DataArray) -> np.ndarray:
+    """Mean token at each position over images: float32 (token, feature), the attributions'
+    baseline.
+
+    tokens: (image, token, feature). Summed in double precision, a block of images at a time.
+    """
+    total = np.zeros(tokens.shape[1:])
+    for start in range(0, len(tokens), 256):
+        total += tokens[start : start + 256].values.sum(axis=0, dtype=np.float64)
+    return (total / len(tokens)).astype(np.float32)
+
+
+def choose_images(
+    images: np.ndarray, test: np.ndarray, *, most: int | None, generator: np.random.Generator
+) -> np.ndarray:
+    """Choose at most ``most`` images, ascending: the test images first, others drawn at random.
+
+    images, test: identities. None takes all of ``images``.
+    """
+    if most is None or len(images) <= most:
+        return images
+    kept, others = images[np.isin(images, test)], images[~np.isin(images, test)]
+    drawn = generator.permutation(others)[: max(most - len(kept), 0)]
+    return np.sort(np.concatenate([kept, drawn]))
+
+
 def _by_voxel(values: torch.Tensor) -> np.ndarray:
     """(image, voxel, ...) as an array (voxel, image, ...)."""
     return values.transpose(0, 1).cpu().numpy()

@@ -94,7 +94,9 @@ def score_words(
 
 def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Pearson correlation between every row of one array and every row of another; nan if
-    constant.""" scaled = []
+    constant.
+    """
+    scaled = []
     for rows in (first, second):
         centred = rows - rows.mean(axis=1, keepdims=True)
         length = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -123,7 +125,7 @@ def measure_reliability(
 
 
 def qualify_voxels(
-    validation_p: np.ndarray, semantic_p: np.ndarray, *, false_discovery_rate: float
+    predicted_p: np.ndarray, semantic_p: np.ndarray, *, false_discovery_rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which of all the subject's voxels are predicted, and which are semantic: bool
     (voxel,).
@@ -131,7 +133,7 @@ def qualify_voxels(
     The false discovery rate is controlled over all voxels that were fitted, not over one ROI's.
     """
     return (
-        benjamini_hochberg(validation_p) <= false_discovery_rate,
+        benjamini_hochberg(predicted_p) <= false_discovery_rate,
         benjamini_hochberg(semantic_p) <= false_discovery_rate,
     )
 
@@ -145,7 +147,7 @@ def judge_voxels(
 ) -> np.ndarray:
     """Return the reason, one of REASONS, for which each voxel is described or not: (voxel,).
 
-    The first condition that fails is the reason: predicted (validation R² above zero), semantic
+    The first condition that fails is the reason: predicted (held-out R² above zero), semantic
     (the semantic band adds to the low-level one, else the voxel is retinotopic), reliable (the two
     half-data encoders agree), significant (at least one word).
     """
@@ -172,7 +174,7 @@ def build_profiles(
 
     attributions, lenses: by fit — ``all``, ``first_half``, ``second_half`` and the shuffled halves
     — with the images of each. text: (word, feature), group: (word,). predicted, semantic: bool
-    (voxel,), whether validation R² exceeds zero and whether the semantic band adds to the low-level
+    (voxel,), whether held-out R² exceeds zero and whether the semantic band adds to the low-level
     one. Returns the store described in docs/stores.md.
     """
     positive, negative = (
@@ -261,7 +263,9 @@ def build_profiles(
 
 def embed_profiles(scores: WordScores, text: np.ndarray) -> np.ndarray:
     """Return profiles in text space, unit length: Σ_w max(z_w, 0) text_w over the groups' best
-    words.""" weight = np.maximum(scores.z, 0)
+    words.
+    """
+    weight = np.maximum(scores.z, 0)
     total = (
         np.einsum("vg,vgf->vf", weight, text[scores.name])
         if len(weight)
@@ -274,7 +278,9 @@ def embed_profiles(scores: WordScores, text: np.ndarray) -> np.ndarray:
 
 def measure_specificity(z: np.ndarray) -> np.ndarray:
     """One minus the correlation of each voxel's profile with the mean of the ROI's others:
-    (voxel,).""" others = (z.sum(axis=0) - z) / max(len(z) - 1, 1)
+    (voxel,).
+    """
+    others = (z.sum(axis=0) - z) / max(len(z) - 1, 1)
     return 1 - np.diagonal(correlate_rows(z, others))
 
 

@@ -10,13 +10,13 @@ from mine.errors import InputError
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 
 TESTS = ("shared", "shared_three_repeats")
-STANDARDISE_ON = ("train", "all")
+STANDARDISE_ON = ("training", "all")
 
 VOXEL_BATCH = 8192
 
 
 def build_responses(
-    recording: Recording, *, test: str = "shared", standardise_on: str = "train"
+    recording: Recording, *, test: str = "shared", standardise_on: str = "training"
 ) -> xr.Dataset:
     """Responses of one subject, one row per image.
 
@@ -25,10 +25,10 @@ def build_responses(
 
     test: "shared": all shared images that the subject saw; "shared_three_repeats": those it saw
     three times, the other shared images being left out altogether. Shared images never train.
-    standardise_on: "train": mean and standard deviation of a session come from its training
+    standardise_on: "training": mean and standard deviation of a session come from its training
     trials alone; "all": from all of its trials, as most readers of NSD do.
 
-    Returns ``response`` float32 (image, voxel); ``repeats`` and ``split`` ("train", "test")
+    Returns ``response`` float32 (image, voxel); ``repeats`` and ``split`` ("training", "test")
     (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by identity. Voxels that are
     not finite or constant over those trials in any session (NSD writes 0 where a session has no
     data) are left out; attrs say how many of how many.
@@ -52,7 +52,7 @@ def build_responses(
     for number, images in enumerate(recording.images):
         betas = recording.read_session(number)
         fit = np.ones(len(images), dtype=bool)
-        if standardise_on == "train":
+        if standardise_on == "training":
             fit = ~np.isin(images, recording.shared)
         if fit.sum() < 2:
             raise InputError(
@@ -97,7 +97,7 @@ def build_responses(
                 repeats.astype(np.int16),
                 {"long_name": "trials averaged", "units": "trials"},
             ),
-            "split": ("image", np.where(is_test, "test", "train"), {"long_name": "split"}),
+            "split": ("image", np.where(is_test, "test", "training"), {"long_name": "split"}),
             "noise_ceiling": (
                 "voxel",
                 ceiling.astype(np.float32),

@@ -1,0 +1,249 @@
+"""Ridge regressions on the encoder's split, and what a voxel owes to content and to contrast.
+
+All features are standardised on the images of the fit, all penalties chosen by cross-validation
+within them, in float64: the smallest penalties leave kernels that float32 cannot invert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from himalaya.kernel_ridge import MultipleKernelRidgeCV
+from himalaya.ridge import GroupRidgeCV, RidgeCV
+from himalaya.scoring import r2_score_split
+from sklearn.model_selection import KFold
+
+from mine.randomness import generator
+from mine.statistics import r_squared, sign_flip_test
+
+BANDS = ("semantic", "low_level")
+
+# Voxels whose predictions for all penalties are in memory at once.
+VOXEL_BLOCK = 2048
+
+Predictor = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+def fit_baselines(
+    embedding: np.ndarray,
+    low_level: np.ndarray,
+    responses: np.ndarray,
+    *,
+    training: np.ndarray,
+    halves: tuple[np.ndarray, np.ndarray],
+    captions: np.ndarray | None = None,
+    alphas: Sequence[float],
+    folds: int = 5,
+    mixtures: int = 9,
+    permutations: int = 10_000,
+    seed: int,
+) -> xr.Dataset:
+    """Fit the baselines of a subject, and partition each voxel's variance between two bands.
+
+    embedding: (image, feature), the pooled embedding. captions: (image, feature), the embedding of
+    the image's caption. low_level: (image, feature). responses: (image, voxel), z-scored.
+    training: bool (image,); the rest are test images, which are only predicted. halves: positions
+    (image,) of two disjoint halves of the training images, those of the encoder's fits.
+    alphas: penalties to choose from, per voxel. folds: of the cross-validation. mixtures: weights
+    of the two bands to choose from, per voxel, evenly from one band alone to the other alone.
+
+    Returns
+
+    - prediction (model, image, voxel), float32: of the test images, by ``ridge`` on the embedding,
+      ``caption`` on the captions (if given), ``banded`` on embedding and low-level features, each
+      fitted on all training images: ridge needs no validation images apart from its folds
+    - alpha (model, voxel), and band_weight (band, voxel): banded ridge's share of each band
+    - split_r2 (band, voxel): banded ridge's R² partitioned by the product measure; the sum over
+      bands is R². low_level_r2 (voxel): that of ridge on the low-level band alone
+    - semantic_z, semantic_p (voxel): image-level test (one-sided, sign flip) that the semantic
+      band adds to the low-level one: squared errors of the low-level ridge less those of the
+      banded. These last four are taken over all training images, each predicted by the fit of the
+      half that it does not belong to: neither weights nor penalties have seen it.
+    """
+    training = np.asarray(training, dtype=bool)
+    options = {"alphas": np.asarray(alphas, dtype=np.float64)}
+    folding = KFold(folds, shuffle=True, random_state=_derive_seed(seed, "folds"))
+    options |= {"folds": folding}
+    bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
+    fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
+
+    predictions, penalties = {}, {}
+    singles = {"ridge": bands[0]}
+    if captions is not None:
+        singles["caption"] = np.asarray(captions, np.float64)
+    for model, features in singles.items():
+        predict, penalties[model] = fit_ridge(features[fitted], responses[fitted], **options)
+        predictions[model] = predict([features[test]])[0]
+    predict, penalties["banded"], band_weight = fit_banded_ridge(
+        [band[fitted] for band in bands], responses[fitted], mixtures=mixtures, **options
+    )
+    predictions["banded"] = predict([band[test] for band in bands]).sum(axis=0)
+
+    crossed, low_only = _predict_across_halves(
+        bands, responses, halves, mixtures=mixtures, **options
+    )
+    members = np.sort(np.concatenate(halves))
+    measured, joint = responses[members].astype(np.float64), crossed.sum(axis=0)
+    gain = np.square(measured - low_only) - np.square(measured - joint)
+    z, p = sign_flip_test(
+        gain, permutations=permutations, generator=generator(seed, "baselines", "flips")
+    )
+    dataset = xr.Dataset(
+        {
+            "prediction": (
+                ("model", "image", "voxel"),
+                np.stack(list(predictions.values())).astype(np.float32),
+            ),
+            "alpha": (("model", "voxel"), np.stack(list(penalties.values()))),
+            "band_weight": (("band", "voxel"), band_weight),
+            "split_r2": (("band", "voxel"), partition_variance(measured, crossed)),
+            "low_level_r2": ("voxel", r_squared(measured, low_only)),
+            "semantic_z": ("voxel", z),
+            "semantic_p": ("voxel", p),
+        },
+        coords={"model": list(predictions), "band": list(BANDS), "image": test},
+    )
+    for name, long_name in _LONG_NAMES.items():
+        dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
+    return dataset
+
+
+def fit_ridge(
+    features: np.ndarray, responses: np.ndarray, *, alphas: np.ndarray, folds: KFold
+) -> tuple[Predictor, np.ndarray]:
+    """Ridge regression, one penalty per voxel: min_w ‖y − Xw‖² + α ‖w‖², X standardised.
+
+    features: (image, feature). responses: (image, voxel). Returns the predictor, [(image,
+    feature)] -> (1, image, voxel), and alpha (voxel,).
+    """
+    standardise = make_standardiser(features)
+    model = RidgeCV(
+        alphas=alphas,
+        fit_intercept=True,
+        cv=folds,
+        solver_params={"n_targets_batch": VOXEL_BLOCK, "warn": False},
+    ).fit(standardise(features), np.asarray(responses, np.float64))
+    return lambda new: model.predict(standardise(new[0]))[None], model.best_alphas_
+
+
+def fit_banded_ridge(
+    bands: Sequence[np.ndarray],
+    responses: np.ndarray,
+    *,
+    alphas: np.ndarray,
+    folds: KFold,
+    mixtures: int,
+) -> tuple[Predictor, np.ndarray, np.ndarray]:
+    """Ridge regression with a penalty for each of two bands (Dupré la Tour et al. 2022).
+
+    min_w ‖y − Σ_b √γ_b X_b w_b‖² + α Σ_b ‖w_b‖², γ on the simplex, X_b standardised and brought to
+    equal total variance. α and γ are chosen per voxel. γ = 0 switches a band off.
+
+    bands: two arrays (image, feature). Returns the predictor, two arrays -> (band, image, voxel)
+    whose sum over bands is the prediction (the mean is shared out evenly), alpha (voxel,),
+    and γ (band, voxel).
+    """
+    scale = np.sqrt(np.mean([band.shape[1] for band in bands]))
+    standardisers = [make_standardiser(band) for band in bands]
+
+    def prepare(new: Sequence[np.ndarray]) -> list[np.ndarray]:
+        pairs = zip(standardisers, new, strict=True)
+        return [standardise(band) * scale / np.sqrt(band.shape[1]) for standardise, band in pairs]
+
+    first = np.linspace(0, 1, mixtures)
+    solver = {
+        "n_iter": np.stack([first, 1 - first], axis=1),
+        "alphas": alphas,
+        "n_targets_batch": VOXEL_BLOCK,
+        "progress_bar": False,
+    }
+    fitted = prepare(bands)
+    # Himalaya splits predictions only without an intercept; bands and responses are centred here.
+    responses = np.asarray(responses, np.float64)
+    centre = responses.mean(axis=0)
+    # The same estimate from the smaller of the two matrices: image × image, or feature × feature.
+    if sum(band.shape[1] for band in bands) > len(responses):
+
+        def make_input(new: Sequence[np.ndarray]) -> np.ndarray:
+            return np.stack([n @ f.T for n, f in zip(prepare(new), fitted, strict=True)])
+
+        model = MultipleKernelRidgeCV(kernels="precomputed", cv=folds, solver_params=solver)
+    else:
+        make_input = prepare
+        model = GroupRidgeCV(groups="input", cv=folds, solver_params=solver | {"warn": False})
+    # The logarithm of a band's weight, which himalaya keeps, is -inf where the band is off.
+    with np.errstate(divide="ignore"):
+        model.fit(make_input(bands), responses - centre)
+
+    def predict(new: Sequence[np.ndarray]) -> np.ndarray:
+        return model.predict(make_input(new), split=True) + centre / len(bands)
+
+    weight = np.exp(model.deltas_)
+    return predict, 1 / weight.sum(axis=0), weight / weight.sum(axis=0)
+
+
+def partition_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Share of R² of each summand of a prediction, by the product measure.
+
+    With ŷ = Σ_b ŷ_b:  R²_b = Σ_n ŷ_b (2 y − ŷ) / Σ_n y², y centred; Σ_b R²_b = R² of ŷ.
+
+    measured: (image, voxel). predicted: (band, image, voxel). Returns (band, voxel).
+    """
+    mean = measured.mean(axis=0)
+    # Himalaya's measure wants centred responses; it goes in equal parts to the bands.
+    return r2_score_split(measured - mean, predicted - mean / len(predicted))
+
+
+def make_standardiser(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Zero mean, unit variance on these images; a constant feature becomes zero on all images."""
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    varies = deviation > 1e-9 * np.maximum(1.0, np.abs(mean))
+    inverse = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
+    return lambda new: (new - mean) * inverse
+
+
+def _predict_across_halves(
+    bands: Sequence[np.ndarray],
+    responses: np.ndarray,
+    halves: tuple[np.ndarray, np.ndarray],
+    *,
+    alphas: np.ndarray,
+    folds: KFold,
+    mixtures: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict each half by fits of the other: banded (band, image, voxel), low-level alone."""
+    members = np.sort(np.concatenate(halves))
+    joint = np.empty((len(bands), len(members), responses.shape[1]))
+    alone = np.empty(joint.shape[1:])
+    for fitted, other in (halves, halves[::-1]):
+        place = np.searchsorted(members, other)
+        predict, *_ = fit_banded_ridge(
+            [band[fitted] for band in bands],
+            responses[fitted],
+            alphas=alphas,
+            folds=folds,
+            mixtures=mixtures,
+        )
+        joint[:, place] = predict([band[other] for band in bands])
+        predict, _ = fit_ridge(bands[1][fitted], responses[fitted], alphas=alphas, folds=folds)
+        alone[place] = predict([bands[1][other]])[0]
+    return joint, alone
+
+
+def _derive_seed(seed: int, name: str) -> int:
+    return int(generator(seed, "baselines", name).integers(2**31))
+
+
+_LONG_NAMES = {
+    "prediction": "predicted response to the test images",
+    "alpha": "ridge penalty",
+    "band_weight": "share of each band in banded ridge",
+    "split_r2": "R² of banded ridge by band, product measure, across halves",
+    "low_level_r2": "R² of ridge on the low-level band alone, across halves",
+    "semantic_z": "image-level test that the semantic band adds to the low-level one",
+    "semantic_p": "one-sided p of semantic_z by sign flips over images",
+}
+
+_UNITS = {"prediction": "z-scored response"}

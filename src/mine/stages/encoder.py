@@ -1,0 +1,348 @@
+"""Encoders of a subject: which images each fit may see, how it is fitted, how well it predicts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from scipy.stats import norm
+
+from mine.core.encoder import (
+    FitHistory,
+    cross_scale,
+    fit_encoder,
+    position_basis,
+    predict,
+    random_encoder,
+    weights_to_dataset,
+)
+from mine.randomness import generator
+from mine.statistics import (
+    bootstrap_interval,
+    bootstrap_over_images,
+    bootstrap_weights,
+    interval,
+    pearson,
+    pearson_of_means,
+    pearson_terms,
+    r_squared,
+    r_squared_of_means,
+    r_squared_terms,
+    sign_flip_test,
+)
+
+# What each fit is made from, and how.
+FITS = {
+    "all": ("all", "fitted"),
+    "first_half": ("first_half", "fitted"),
+    "second_half": ("second_half", "fitted"),
+    "first_half_shuffled": ("first_half", "shuffled"),
+    "second_half_shuffled": ("second_half", "shuffled"),
+    "all_random": ("all", "random"),
+    "first_half_random": ("first_half", "random"),
+    "second_half_random": ("second_half", "random"),
+}
+
+# A ceiling below this is mostly estimation error: dividing by it would show noise as prediction.
+LEAST_CEILING = 0.1
+
+# Voxels whose bootstrap draws are in memory at once.
+VOXEL_BLOCK = 1024
+
+
+def split_halves(training_images: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint halves of the training images, drawn at random; each ascends.
+
+    Of an odd number the first half has one more. The same for any order of ``training_images``.
+    """
+    images = np.sort(np.asarray(training_images))
+    shuffled = generator(seed, "halves").permutation(images)
+    middle = (len(images) + 1) // 2
+    return np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
+
+
+def fit_subject(
+    tokens: np.ndarray,
+    responses: np.ndarray,
+    images: np.ndarray,
+    *,
+    fit: str,
+    rows: int,
+    columns: int,
+    position_orders: int,
+    validation_fraction: float,
+    heads: int,
+    head_width: int,
+    permutations: int = 10_000,
+    seed: int,
+    device: str = "cpu",
+    **options: float,
+) -> xr.Dataset:
+    """Fit one encoder of a subject, wholly apart from those of other fits.
+
+    tokens: (image, token, feature), standardised, all training images of the subject, row-major
+    over rows × columns. responses: (image, voxel), z-scored. images: (image,) their identities.
+    fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images, so
+    the covariance of voxels stays and nothing is left to be learned. ``_random``: not fitted.
+    validation_fraction: share of the fit's images held out of the gradient. permutations: sign
+    flips of the tests. options: passed on to fit_encoder.
+
+    Returns the weights (see core.encoder.weights_to_dataset) and
+
+    - image: the images that the fit uses; role (image): "train" or "validation"
+    - validation_r2 (voxel), and validation_z, validation_p: the image-level test that the
+      prediction of the validation images beats the training mean (Σ of the differences of squared
+      errors over its root sum of squares, and the one-sided p of a sign flip). The readout's scale
+      was chosen on these images; here each half of them is scaled by the other.
+    - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
+      the *other* half, of which the fit has seen nothing; see combine_held_out
+    - scale (voxel), training_loss, validation_score (epoch): see core.encoder.FitHistory
+
+    Raises ValueError for an unknown fit, or too few images to validate on.
+    """
+    if fit not in FITS:
+        raise ValueError(f"fit: expected one of {', '.join(FITS)}; found {fit}")
+    part, kind = FITS[fit]
+    halves = dict(zip(("first_half", "second_half"), split_halves(images, seed=seed), strict=True))
+    own = np.isin(images, halves[part]) if part in halves else np.ones(len(images), dtype=bool)
+    members = np.flatnonzero(own)
+    validation = _draw_validation(len(members), validation_fraction, seed, part)
+    phi = position_basis(rows, columns, position_orders)
+    fit_tokens, fit_responses = tokens[members], responses[members]
+    if kind == "shuffled":
+        fit_responses = generator(seed, "shuffle", part).permutation(fit_responses, axis=0)
+    centre = fit_responses[~validation].mean(axis=0)
+
+    history: FitHistory | None = None
+    if kind == "random":
+        weights = random_encoder(
+            voxels=responses.shape[1],
+            features=tokens.shape[2],
+            heads=heads,
+            head_width=head_width,
+            basis=phi.shape[1],
+            seed=_derive_seed(seed, fit),
+        )
+        validation_prediction = cross_scale(
+            fit_responses[validation], predict(weights, fit_tokens[validation], phi), centre
+        )
+    else:
+        weights, history = fit_encoder(
+            fit_tokens,
+            fit_responses,
+            phi=phi,
+            validation=validation,
+            heads=heads,
+            head_width=head_width,
+            seed=_derive_seed(seed, fit),
+            device=device,
+            **options,
+        )
+        validation_prediction = history.validation_prediction
+
+    dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(images)[members])
+    dataset["role"] = ("image", np.where(validation, "validation", "train"))
+    flips = {"permutations": permutations, "seed": seed}
+    dataset.update(
+        _test_prediction(
+            "validation", fit_responses[validation], validation_prediction, centre, **flips
+        )
+    )
+    if part in halves:
+        predicted = predict(weights, tokens[~own], phi)
+        dataset.update(_test_prediction("held_out", responses[~own], predicted, centre, **flips))
+    if history is not None:
+        dataset["scale"] = ("voxel", history.scale)
+        dataset["training_loss"] = ("epoch", history.training_loss)
+        dataset["validation_score"] = ("epoch", history.validation_r2)
+        dataset.attrs["best_epoch"] = history.best_epoch
+    dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
+    return _annotate(dataset)
+
+
+def combine_held_out(first: xr.Dataset, second: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Does any encoder predict this voxel, judged by every training image, each held out once?
+
+    The encoder of the first half is tested on the second half's images and the other way round.
+    Their images are disjoint, so under the null the two z are independent and (z₁ + z₂) / √2 is
+    again standard normal (Stouffer): far more images than a validation split has.
+
+    first, second: datasets of fit_subject for the two halves. Returns (z, p), each (voxel,).
+    """
+    z = (first["held_out_z"].values + second["held_out_z"].values) / np.sqrt(2)
+    return z, norm.sf(z)
+
+
+def score_predictions(
+    predictions: Mapping[str, np.ndarray],
+    measured: np.ndarray,
+    noise_ceiling: np.ndarray,
+    *,
+    resamples: int,
+    seed: int,
+) -> xr.Dataset:
+    """R², correlation, and R² over the noise ceiling, per model and voxel, with intervals.
+
+    predictions: model -> (image, voxel). measured: (image, voxel). noise_ceiling: (voxel,), the
+    largest R² that can be reached. A voxel with a ceiling below LEAST_CEILING has no normalised
+    R²; nothing is clipped. Intervals: 95% bootstrap percentiles over images, the same resamples
+    for all models and voxels.
+
+    Returns r2, r, r2_normalised (model, voxel), each with <name>_interval (model, voxel, bound).
+    """
+    weights = _draw_resamples(len(measured), resamples, seed)
+    usable = np.where(noise_ceiling >= LEAST_CEILING, noise_ceiling, np.nan)
+    models = list(predictions)
+    values: dict[str, list[np.ndarray]] = {name: [] for name in ("r2", "r")}
+    bounds: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    kinds = {
+        "r2": (r_squared, r_squared_terms, r_squared_of_means),
+        "r": (pearson, pearson_terms, pearson_of_means),
+    }
+    for model in models:
+        for name, (score, make_terms, of_means) in kinds.items():
+            values[name].append(score(measured, predictions[model]))
+            terms = make_terms(measured, predictions[model])
+            bounds[name].append(
+                np.stack(bootstrap_interval(terms, of_means, weights, columns=VOXEL_BLOCK), axis=-1)
+            )
+    dataset = xr.Dataset(coords={"model": models, "bound": ["low", "high"]})
+    for name in kinds:
+        dataset[name] = (("model", "voxel"), np.stack(values[name]))
+        dataset[f"{name}_interval"] = (("model", "voxel", "bound"), np.stack(bounds[name]))
+    dataset["r2_normalised"] = dataset["r2"] / ("voxel", usable)
+    dataset["r2_normalised_interval"] = dataset["r2_interval"] / ("voxel", usable)
+    return _annotate(dataset)
+
+
+def score_roi(
+    predictions: Mapping[str, np.ndarray],
+    measured: np.ndarray,
+    noise_ceiling: np.ndarray,
+    members: np.ndarray,
+    *,
+    rois: list[str],
+    resamples: int,
+    seed: int,
+) -> xr.Dataset:
+    """Share of an ROI's explainable variance that each model explains: Σ R² / Σ noise ceiling.
+
+    Sums run over the ROI's voxels with a ceiling of LEAST_CEILING or more. predictions, measured,
+    noise_ceiling: as for score_predictions. members: bool (roi, voxel).
+
+    Returns r2_normalised (model, roi); difference (model, reference, roi): that of the first model
+    less that of the second; both with <name>_interval (..., bound), 95% bootstrap percentiles over
+    images, paired between models; voxels (roi): how many the sums run over. NaN where there is
+    none.
+    """
+    weights = _draw_resamples(len(measured), resamples, seed)
+    usable = np.nan_to_num(noise_ceiling) >= LEAST_CEILING
+    members = np.asarray(members, dtype=bool) & usable
+    models = list(predictions)
+    total = (members * np.where(usable, noise_ceiling, 0.0)).sum(axis=1)
+    total = np.where(total > 0, total, np.nan)
+
+    value = np.empty((len(models), len(rois)))
+    draws = np.zeros((len(models), len(rois), resamples))
+    for number, model in enumerate(models):
+        r2 = np.nan_to_num(r_squared(measured, predictions[model]))
+        value[number] = members @ r2 / total
+        terms = r_squared_terms(measured, predictions[model])
+        for start in range(0, len(usable), VOXEL_BLOCK):
+            part = slice(start, start + VOXEL_BLOCK)
+            block = bootstrap_over_images(
+                [term[:, part] for term in terms], r_squared_of_means, weights
+            )
+            draws[number] += members[:, part] @ np.nan_to_num(block).T
+    draws /= total[:, None]
+
+    dataset = xr.Dataset(
+        coords={"model": models, "reference": models, "roi": rois, "bound": ["low", "high"]}
+    )
+    dataset["r2_normalised"] = (("model", "roi"), value)
+    dataset["r2_normalised_interval"] = (
+        ("model", "roi", "bound"),
+        np.stack(interval(draws, axis=-1), axis=-1),
+    )
+    difference = np.zeros((len(models), len(models), len(rois)))
+    bounds = np.zeros((*difference.shape, 2))
+    for one, other in itertools.permutations(range(len(models)), 2):
+        difference[one, other] = value[one] - value[other]
+        bounds[one, other] = np.stack(interval(draws[one] - draws[other], axis=-1), axis=-1)
+    dataset["difference"] = (("model", "reference", "roi"), difference)
+    dataset["difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
+    dataset["voxels"] = ("roi", members.sum(axis=1))
+    return _annotate(dataset)
+
+
+def _draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
+    """bool (image,): at least two images, drawn by the part's name, the same for its controls."""
+    held = max(2, round(fraction * count))
+    validation = np.zeros(count, dtype=bool)
+    validation[generator(seed, "validation", part).permutation(count)[:held]] = True
+    return validation
+
+
+def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:
+    return bootstrap_weights(images, resamples=resamples, generator=generator(seed, "scores"))
+
+
+def _derive_seed(seed: int, fit: str) -> int:
+    return int(generator(seed, "fit", fit).integers(2**31))
+
+
+def _test_prediction(
+    name: str,
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    centre: np.ndarray,
+    *,
+    permutations: int,
+    seed: int,
+) -> dict[str, tuple[str, np.ndarray]]:
+    gain = np.square(measured - centre) - np.square(measured - predicted)
+    z, p = sign_flip_test(gain, permutations=permutations, generator=generator(seed, "flip", name))
+    return {
+        f"{name}_r2": ("voxel", r_squared(measured, predicted).astype(np.float32)),
+        f"{name}_z": ("voxel", z.astype(np.float32)),
+        f"{name}_p": ("voxel", p),
+    }
+
+
+_LONG_NAMES = {
+    "query": "query of each voxel and head",
+    "readout": "readout of each voxel and head",
+    "key": "key projection, shared by all voxels",
+    "value": "value projection, shared by all voxels",
+    "position": "weights of the receptive field over the position basis",
+    "bias": "bias",
+    "role": "what the fit used the image for",
+    "validation_r2": "R² on the validation images",
+    "validation_z": "image-level test that the prediction beats the mean, validation images",
+    "validation_p": "one-sided p of validation_z by sign flips over images",
+    "held_out_r2": "R² on the images of the other half",
+    "held_out_z": "image-level test that the prediction beats the mean, the other half's images",
+    "held_out_p": "one-sided p of held_out_z by sign flips over images",
+    "scale": "factor on the readout, chosen on validation images",
+    "training_loss": "mean squared error on training images",
+    "validation_score": "mean over voxels of R² on the validation images",
+    "r2": "coefficient of determination",
+    "r": "Pearson correlation",
+    "r2_normalised": "R² over the noise ceiling",
+    "difference": "difference of R² over the noise ceiling, model less reference",
+    "voxels": "voxels with a sufficient noise ceiling",
+}
+
+_UNITS = {"readout": "z-scored response", "bias": "z-scored response"}
+
+
+def _annotate(dataset: xr.Dataset) -> xr.Dataset:
+    for name in dataset.data_vars:
+        stem = str(name).removesuffix("_interval")
+        dataset[name].attrs["long_name"] = (
+            _LONG_NAMES[stem] if stem == name else f"95% interval of: {_LONG_NAMES[stem]}"
+        )
+        dataset[name].attrs["units"] = _UNITS.get(stem, "1")
+    return dataset

@@ -1,0 +1,28 @@
+"""Fit the ridge regressions that every encoder is compared with, and partition the variance."""
+
+import numpy as np
+
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.baselines import fit_baselines
+from mine.stages.encoder import split_halves
+from mine.stores import open_images, open_store, write_store
+
+start_logging(snakemake)
+params = snakemake.params
+responses = open_store(snakemake.input.responses).load()
+images, training = responses["image"].values, responses["split"].values != "test"
+halves = split_halves(images[training], seed=params.seed)
+baselines = fit_baselines(
+    open_images(snakemake.input.images, images)["pooled"].values,
+    open_images(snakemake.input.low_level, images)["feature_value"].values,
+    responses["response"].values,
+    training=training,
+    halves=tuple(np.searchsorted(images, half) for half in halves),
+    captions=open_store(snakemake.input.captions)["caption"].sel(image=images).values,
+    seed=params.seed,
+    **params.baselines,
+)
+baselines = baselines.assign_coords(image=images[~training])
+provenance = describe_provenance(seed=params.seed, libraries=["himalaya", "scikit-learn"])
+write_store(baselines, snakemake.output.store, provenance=provenance)

@@ -1,0 +1,29 @@
+"""Fit one of a subject's encoders."""
+
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.encoder import fit_subject
+from mine.stores import open_images, open_store, write_store
+
+log = start_logging(snakemake)
+params = snakemake.params
+responses = open_store(snakemake.input.responses)
+responses = responses.isel(image=responses["split"].values != "test").load()
+embedded = open_images(snakemake.input.images, responses["image"].values)
+encoder = fit_subject(
+    embedded["tokens"].values,
+    responses["response"].values,
+    responses["image"].values,
+    fit=snakemake.wildcards.fit,
+    rows=embedded.attrs["rows"],
+    columns=embedded.attrs["columns"],
+    seed=params.seed,
+    **params.encoder,
+)
+log.info(
+    "mean validation R² %.3f, best epoch %s",
+    float(encoder["validation_r2"].mean()),
+    encoder.attrs.get("best_epoch"),
+)
+provenance = describe_provenance(seed=params.seed, libraries=["torch"])
+write_store(encoder, snakemake.output.store, provenance=provenance)
