@@ -40,10 +40,6 @@ SHARED = ("key", "value")
 INITIAL_QUERY = 0.02
 INITIAL_READOUT = 0.01
 
-# Image-wise variance of an imagined correct prediction, in units of the z-scored response: how
-# much evidence the validation images must give before a voxel's output is scaled down.
-SCALE_PRIOR = 0.05
-
 
 @dataclass(frozen=True)
 class EncoderWeights:
@@ -70,13 +66,9 @@ class FitHistory:
     training_loss: np.ndarray
     """(epoch,): mean squared error on the training batches as they came"""
     validation_r2: np.ndarray
-    """(epoch,): mean over voxels of R² on the validation images, scaled as the final weights are"""
+    """(epoch,): mean over voxels of R² on the validation images"""
     best_epoch: int
     """the epoch, from 0, whose weights were kept"""
-    scale: np.ndarray
-    """(voxel,): factor in [0, 1] that the readout was multiplied by"""
-    validation_prediction: np.ndarray
-    """(validation image, voxel): scaled by what the *other* half of the validation images says"""
 
 
 def position_basis(rows: int, columns: int, orders: int) -> torch.Tensor:
@@ -164,7 +156,7 @@ def fit_encoder(
     validation: np.ndarray,
     heads: int = 4,
     head_width: int = 32,
-    epochs: int = 16,
+    epochs: int = 12,
     patience: int = 4,
     image_batch: int = 32,
     voxel_batch: int = 64,
@@ -179,9 +171,7 @@ def fit_encoder(
     Minimises the mean squared error with AdamW under a one-cycle learning rate. What is validated
     and kept is the running average of the weights over steps (``averaging``: its decay a step).
     The fit stops when ``patience`` epochs brought no better validation R². The projections serve
-    all voxels, so one epoch is kept for all; what differs by voxel, how far its output can be
-    trusted, is a scale in [0, 1] towards its training mean, folded into readout and bias, which
-    the validation images choose: voxels of noise fall silent, and the equation stays as it is.
+    all voxels, so one epoch is kept for all.
 
     tokens: (image, token, feature), float16 or float32. responses: (image, voxel), z-scored.
     validation: bool (image,): images held out of the gradient. phi: (token, basis).
@@ -232,7 +222,7 @@ def fit_encoder(
     validation_tokens = tokens[validation_images]
     measured = responses[validation_images]
     losses, scores = [], []
-    best_epoch, best_weights, best_prediction = 0, start, None
+    best_epoch, best_weights = -1, start
     step = 0
     for epoch in range(epochs):
         order = training_images[torch.randperm(len(training_images), generator=stream).numpy()]
@@ -258,20 +248,15 @@ def fit_encoder(
             weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch
         )
         losses.append(total / (len(order) * responses.shape[1]))
-        scores.append(_scaled_r2(measured, cross_scale(measured, predicted, centre), centre))
-        if best_prediction is None or scores[-1] > scores[best_epoch]:
-            best_epoch, best_weights, best_prediction = epoch, weights, predicted
+        scores.append(_mean_r2(measured, predicted, centre))
+        if best_epoch < 0 or scores[-1] > scores[best_epoch]:
+            best_epoch, best_weights = epoch, weights
         elif epoch - best_epoch >= patience:
             break
-    scale = validation_scale(measured, best_prediction, centre)
     history = FitHistory(
-        training_loss=np.array(losses),
-        validation_r2=np.array(scores),
-        best_epoch=best_epoch,
-        scale=scale,
-        validation_prediction=cross_scale(measured, best_prediction, centre),
+        training_loss=np.array(losses), validation_r2=np.array(scores), best_epoch=best_epoch
     )
-    return scale_output(best_weights, scale, centre), history
+    return best_weights, history
 
 
 def random_encoder(
@@ -305,6 +290,11 @@ def select_voxels(weights: EncoderWeights, indices: np.ndarray) -> EncoderWeight
     )
 
 
+def move_weights(weights: EncoderWeights, device: str) -> EncoderWeights:
+    """The same weights on another device; predictions are computed where the weights are."""
+    return replace(weights, **{name: getattr(weights, name).to(device) for name in DIMENSIONS})
+
+
 def weights_to_dataset(weights: EncoderWeights) -> xr.Dataset:
     """The weights as variables of the same names, with the dimensions of EncoderWeights."""
     return xr.Dataset(
@@ -322,44 +312,6 @@ def weights_from_dataset(dataset: xr.Dataset, *, device: str = "cpu") -> Encoder
             name: _as_tensor(dataset[name].transpose(*dimensions).values, device)
             for name, dimensions in DIMENSIONS.items()
         }
-    )
-
-
-def validation_scale(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """How far each voxel's prediction should depart from its training mean.
-
-    α_v = (mean_n y p + c) / (mean_n p² + c), clipped to [0, 1], with y and p measured and
-    predicted responses less the training mean: least squares of y on p, drawn towards 1 as though
-    images of variance c = SCALE_PRIOR had been predicted right. A voxel with a strong prediction
-    is hardly touched by the noise of few validation images; a weak one must show that it holds.
-
-    measured, predicted: (image, voxel). centre: (voxel,). Returns float32 (voxel,).
-    """
-    y, p = measured - centre, predicted - centre
-    scale = ((y * p).mean(axis=0) + SCALE_PRIOR) / (np.square(p).mean(axis=0) + SCALE_PRIOR)
-    return np.clip(scale, 0.0, 1.0).astype(np.float32)
-
-
-def cross_scale(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Scale each half of the images by what the other half says (even and odd rows).
-
-    A test on the result is not flattered by the choice of the scale. Returns (image, voxel).
-    """
-    scaled = np.empty_like(predicted)
-    for half in (0, 1):
-        scale = validation_scale(measured[1 - half :: 2], predicted[1 - half :: 2], centre)
-        scaled[half::2] = centre + scale * (predicted[half::2] - centre)
-    return scaled
-
-
-def scale_output(weights: EncoderWeights, scale: np.ndarray, centre: np.ndarray) -> EncoderWeights:
-    """Fold ŷ' = centre + scale (ŷ − centre) into readout and bias. scale, centre: (voxel,)."""
-    factor = torch.as_tensor(scale).to(weights.bias)
-    middle = torch.as_tensor(centre).to(weights.bias)
-    return replace(
-        weights,
-        readout=weights.readout * factor[:, None, None],
-        bias=middle + factor * (weights.bias - middle),
     )
 
 
@@ -492,7 +444,7 @@ def _to_weights(parameters: Mapping[str, torch.Tensor]) -> EncoderWeights:
     return EncoderWeights(**weights)
 
 
-def _scaled_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
+def _mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
     """Mean over voxels of 1 − Σ(y − ŷ)² / Σ(y − training mean)²."""
     error = np.square(measured - predicted).sum(axis=0, dtype=np.float64)
     reference = np.square(measured - centre).sum(axis=0, dtype=np.float64)

@@ -51,16 +51,17 @@ def fit_baselines(
 
     Returns
 
-    - prediction (model, image, voxel), float32: of the test images, by ``ridge`` on the embedding,
-      ``caption`` on the captions (if given), ``banded`` on embedding and low-level features, each
-      fitted on all training images: ridge needs no validation images apart from its folds
+    - prediction (model, image, voxel), float32: of the test images in their order, by ``ridge`` on
+      the embedding, ``caption`` on the captions (if given), ``banded`` on embedding and low-level
+      features, each fitted on all training images: ridge needs none apart from its folds to
+      validate on
     - alpha (model, voxel), and band_weight (band, voxel): banded ridge's share of each band
     - split_r2 (band, voxel): banded ridge's R² partitioned by the product measure; the sum over
       bands is R². low_level_r2 (voxel): that of ridge on the low-level band alone
     - semantic_z, semantic_p (voxel): image-level test (one-sided, sign flip) that the semantic
-      band adds to the low-level one: squared errors of the low-level ridge less those of the
-      banded. These last four are taken over all training images, each predicted by the fit of the
-      half that it does not belong to: neither weights nor penalties have seen it.
+      band adds to the low-level one, see measure_semantic_gain. These last four are taken over all
+      training images, each predicted by the fits of the half that it does not belong to: neither
+      their weights nor their penalties have seen it.
     """
     training = np.asarray(training, dtype=bool)
     options = {"alphas": np.asarray(alphas, dtype=np.float64)}
@@ -85,8 +86,11 @@ def fit_baselines(
         bands, responses, halves, mixtures=mixtures, **options
     )
     members = np.sort(np.concatenate(halves))
-    measured, joint = responses[members].astype(np.float64), crossed.sum(axis=0)
-    gain = np.square(measured - low_only) - np.square(measured - joint)
+    measured = responses[members].astype(np.float64)
+    gain = np.empty_like(measured)
+    for half in halves:
+        rows = np.searchsorted(members, half)
+        gain[rows] = measure_semantic_gain(measured[rows], crossed[0, rows], low_only[rows])
     z, p = sign_flip_test(
         gain, permutations=permutations, generator=generator(seed, "baselines", "flips")
     )
@@ -103,7 +107,7 @@ def fit_baselines(
             "semantic_z": ("voxel", z),
             "semantic_p": ("voxel", p),
         },
-        coords={"model": list(predictions), "band": list(BANDS), "image": test},
+        coords={"model": list(predictions), "band": list(BANDS)},
     )
     for name, long_name in _LONG_NAMES.items():
         dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
@@ -196,12 +200,37 @@ def partition_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarra
     return r2_score_split(measured - mean, predicted - mean / len(predicted))
 
 
+def measure_semantic_gain(
+    measured: np.ndarray, semantic: np.ndarray, low_level: np.ndarray
+) -> np.ndarray:
+    """What each image says for the semantic band, once the low-level ridge has said its part.
+
+    The product, per image, of measured response and semantic prediction, each less its regression
+    on the low-level ridge's prediction: the terms of their partial covariance. It is near zero on
+    average for a voxel that the low-level features explain, however much of them the embedding
+    encodes too. A comparison of squared errors is not: the banded ridge, which can drop the many
+    low-level features, gains by overfitting less where there is nothing to fit, and by a better
+    penalty where there is only contrast.
+
+    All (image, voxel), predictions by fits that have not seen these images.
+    """
+    return _remove_linear(measured, low_level) * _remove_linear(semantic, low_level)
+
+
 def make_standardiser(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Zero mean, unit variance on these images; a constant feature becomes zero on all images."""
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     varies = deviation > 1e-9 * np.maximum(1.0, np.abs(mean))
     inverse = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
     return lambda new: (new - mean) * inverse
+
+
+def _remove_linear(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Residual of the regression, per column, of values on known, with an intercept."""
+    values, known = values - values.mean(axis=0), known - known.mean(axis=0)
+    power = np.square(known).sum(axis=0)
+    slope = (values * known).sum(axis=0) / np.where(power > 0, power, 1.0)
+    return values - slope * known
 
 
 def _predict_across_halves(

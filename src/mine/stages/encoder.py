@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 from mine.core.encoder import (
     FitHistory,
-    cross_scale,
     fit_encoder,
+    move_weights,
     position_basis,
     predict,
     random_encoder,
@@ -85,7 +85,8 @@ def fit_subject(
     tokens: (image, token, feature), standardised, all training images of the subject, row-major
     over rows × columns. responses: (image, voxel), z-scored. images: (image,) their identities.
     fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images, so
-    the covariance of voxels stays and nothing is left to be learned. ``_random``: not fitted.
+    the covariance of voxels stays and nothing is left to be learned; those of the other half
+    too, or the luck of a fit would count as prediction half of the time. ``_random``: not fitted.
     validation_fraction: share of the fit's images held out of the gradient. permutations: sign
     flips of the tests. options: passed on to fit_encoder.
 
@@ -94,11 +95,10 @@ def fit_subject(
     - image: the images that the fit uses; role (image): "train" or "validation"
     - validation_r2 (voxel), and validation_z, validation_p: the image-level test that the
       prediction of the validation images beats the training mean (Σ of the differences of squared
-      errors over its root sum of squares, and the one-sided p of a sign flip). The readout's scale
-      was chosen on these images; here each half of them is scaled by the other.
+      errors over its root sum of squares, and the one-sided p of a sign flip)
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
       the *other* half, of which the fit has seen nothing; see combine_held_out
-    - scale (voxel), training_loss, validation_score (epoch): see core.encoder.FitHistory
+    - training_loss, validation_score (epoch), unless random: see core.encoder.FitHistory
 
     Raises ValueError for an unknown fit, or too few images to validate on.
     """
@@ -110,9 +110,9 @@ def fit_subject(
     members = np.flatnonzero(own)
     validation = _draw_validation(len(members), validation_fraction, seed, part)
     phi = position_basis(rows, columns, position_orders)
-    fit_tokens, fit_responses = tokens[members], responses[members]
     if kind == "shuffled":
-        fit_responses = generator(seed, "shuffle", part).permutation(fit_responses, axis=0)
+        responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
+    fit_tokens, fit_responses = tokens[members], responses[members]
     centre = fit_responses[~validation].mean(axis=0)
 
     history: FitHistory | None = None
@@ -124,9 +124,6 @@ def fit_subject(
             head_width=head_width,
             basis=phi.shape[1],
             seed=_derive_seed(seed, fit),
-        )
-        validation_prediction = cross_scale(
-            fit_responses[validation], predict(weights, fit_tokens[validation], phi), centre
         )
     else:
         weights, history = fit_encoder(
@@ -140,21 +137,17 @@ def fit_subject(
             device=device,
             **options,
         )
-        validation_prediction = history.validation_prediction
 
     dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(images)[members])
     dataset["role"] = ("image", np.where(validation, "validation", "train"))
     flips = {"permutations": permutations, "seed": seed}
-    dataset.update(
-        _test_prediction(
-            "validation", fit_responses[validation], validation_prediction, centre, **flips
-        )
-    )
+    tested = {"validation": (fit_tokens[validation], fit_responses[validation])}
     if part in halves:
-        predicted = predict(weights, tokens[~own], phi)
-        dataset.update(_test_prediction("held_out", responses[~own], predicted, centre, **flips))
+        tested["held_out"] = (tokens[~own], responses[~own])
+    for name, (unseen, measured) in tested.items():
+        predicted = predict(move_weights(weights, device), unseen, phi)
+        dataset.update(_test_prediction(name, measured, predicted, centre, **flips))
     if history is not None:
-        dataset["scale"] = ("voxel", history.scale)
         dataset["training_loss"] = ("epoch", history.training_loss)
         dataset["validation_score"] = ("epoch", history.validation_r2)
         dataset.attrs["best_epoch"] = history.best_epoch
@@ -193,7 +186,9 @@ def score_predictions(
     Returns r2, r, r2_normalised (model, voxel), each with <name>_interval (model, voxel, bound).
     """
     weights = _draw_resamples(len(measured), resamples, seed)
-    usable = np.where(noise_ceiling >= LEAST_CEILING, noise_ceiling, np.nan)
+    usable = xr.DataArray(
+        np.where(noise_ceiling >= LEAST_CEILING, noise_ceiling, np.nan), dims="voxel"
+    )
     models = list(predictions)
     values: dict[str, list[np.ndarray]] = {name: [] for name in ("r2", "r")}
     bounds: dict[str, list[np.ndarray]] = {name: [] for name in values}
@@ -212,8 +207,8 @@ def score_predictions(
     for name in kinds:
         dataset[name] = (("model", "voxel"), np.stack(values[name]))
         dataset[f"{name}_interval"] = (("model", "voxel", "bound"), np.stack(bounds[name]))
-    dataset["r2_normalised"] = dataset["r2"] / ("voxel", usable)
-    dataset["r2_normalised_interval"] = dataset["r2_interval"] / ("voxel", usable)
+    dataset["r2_normalised"] = dataset["r2"] / usable
+    dataset["r2_normalised_interval"] = dataset["r2_interval"] / usable
     return _annotate(dataset)
 
 
@@ -285,6 +280,16 @@ def _draw_validation(count: int, fraction: float, seed: int, part: str) -> np.nd
     return validation
 
 
+def _shuffle_images(
+    responses: np.ndarray, own: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Exchange rows among a fit's own images, and among the others."""
+    shuffled = np.empty_like(responses)
+    for part in (own, ~own):
+        shuffled[part] = generator.permutation(responses[part], axis=0)
+    return shuffled
+
+
 def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:
     return bootstrap_weights(images, resamples=resamples, generator=generator(seed, "scores"))
 
@@ -325,7 +330,6 @@ _LONG_NAMES = {
     "held_out_r2": "R² on the images of the other half",
     "held_out_z": "image-level test that the prediction beats the mean, the other half's images",
     "held_out_p": "one-sided p of held_out_z by sign flips over images",
-    "scale": "factor on the readout, chosen on validation images",
     "training_loss": "mean squared error on training images",
     "validation_score": "mean over voxels of R² on the validation images",
     "r2": "coefficient of determination",
