@@ -1,0 +1,54 @@
+"""Every configuration that is shipped can be used as it is, but for the paths of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mine.config import Config, load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+
+
+def load(name: str) -> Config:
+    return load_config(ROOT / "configs" / name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_configuration_is_right(path: Path) -> None:
+    load_config(path)
+
+
+def test_analyses_have_names_of_their_own() -> None:
+    names = [load_config(path).name for path in FILES]
+    assert len(set(names)) == len(names), "two analyses would write to one folder of results"
+
+
+@pytest.mark.parametrize("path", FILES[1:], ids=lambda path: path.name)
+def test_model_is_known_and_has_the_activation_of_its_weights(path: Path) -> None:
+    pretrained = pytest.importorskip("open_clip.pretrained")
+    from open_clip import get_model_config
+
+    backbone = load_config(path).backbone
+    model = get_model_config(backbone.model)
+    weights = pretrained.get_pretrained_cfg(backbone.model, backbone.pretrained)
+    assert model and weights
+    assert model.get("quick_gelu", False) == weights.get("quick_gelu", False)
+
+
+def test_paper_setting() -> None:
+    config = load("paper.yaml")
+    tokens = 16 * 16
+    assert config.encoder.heads * config.encoder.head_width == 512
+    assert config.encoder.head_width == 128
+    assert config.encoder.position_orders == 0
+    assert round(config.description.token_fraction * tokens) == 50
+    assert config.lens.words_per_token == 10
+
+
+def test_class_token_model_gets_an_alignment() -> None:
+    # ViT-L/14 is pooled by its class token: its patch tokens as they come are not in text space.
+    for name in ("nsd.yaml", "paper.yaml"):
+        assert load(name).backbone.alignment != "output"
