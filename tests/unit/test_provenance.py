@@ -12,7 +12,7 @@ import pytest
 import mine
 from mine import provenance
 from mine.errors import InputError
-from mine.provenance import code_digest, describe_provenance, library_versions, digest_files
+from mine.provenance import code_digest, describe_provenance, digest_files, library_versions
 
 
 @pytest.fixture
