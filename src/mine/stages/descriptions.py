@@ -27,20 +27,33 @@ def select_tokens(
     """Return each condition's tokens and their weights, both (voxel, image, rank).
 
     Top tokens are weighted by their attribution over the sum of the selected ones; control tokens
-    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0.
+    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0, and so
+    have controls where fewer tokens are left.
     """
     token = attributions["token"].sel(sign="positive").values[..., :kept].astype(np.int64)
     weight = attributions["attribution"].sel(sign="positive").values[..., :kept].astype(np.float32)
     weight = np.where(token >= 0, weight, 0)
-    top = np.maximum(token, 0)
-    used = np.zeros((*token.shape[:-1], tokens), dtype=bool)
-    np.put_along_axis(used, top, True, axis=-1)
+    used = np.zeros((*token.shape[:-1], tokens + 1), dtype=bool)
+    np.put_along_axis(used, np.where(token >= 0, token, tokens), True, axis=-1)
+    used = used[..., :tokens]
     order = generator.random(used.shape, dtype=np.float32) + used
-    drawn = np.argpartition(order, kept, axis=-1)[..., :kept]
-    lowest = attributions["lowest"].values[..., :kept].astype(np.int64)
-    equal = np.full(token.shape, 1 / kept, dtype=np.float32)
+    drawn = np.argsort(order, axis=-1)[..., :kept]
+    # Where only few tokens drive the voxel they can be among the lowest too: those come last.
+    lowest = attributions["lowest"].values.astype(np.int64)
+    is_top = np.take_along_axis(used, lowest, axis=-1)
+    others = np.argsort(is_top, axis=-1, kind="stable")[..., :kept]
+    lowest = np.take_along_axis(lowest, others, axis=-1)
     scaled = weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1e-12)
-    return {"attribution": (top, scaled), "random": (drawn, equal), "lowest": (lowest, equal)}
+
+    def share(control: np.ndarray) -> np.ndarray:
+        free = (~np.take_along_axis(used, control, axis=-1)).astype(np.float32)
+        return free / np.maximum(free.sum(axis=-1, keepdims=True), 1)
+
+    return {
+        "attribution": (np.maximum(token, 0), scaled),
+        "random": (drawn, share(drawn)),
+        "lowest": (lowest, share(lowest)),
+    }
 
 
 def describe_images(

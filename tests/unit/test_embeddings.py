@@ -1,0 +1,188 @@
+"""Embedding, reading and counting, with a backbone whose numbers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.core.backbone import standardise
+from mine.core.lens import apply_lens, word_mass
+from mine.stages.embeddings import (
+    build_vocabulary,
+    embed_captions,
+    embed_images,
+    measure_base_rates,
+)
+
+ROWS, COLUMNS, FEATURES = 2, 3, 8
+WORDS = ["cat", "dog", "hound", "sea", "sky"]
+
+
+class FakeBackbone:
+    """Tokens are a fixed linear map of the pixels; texts have fixed random embeddings."""
+
+    rows, columns, temperature = ROWS, COLUMNS, 0.05
+
+    def __init__(self) -> None:
+        self.map = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
+        self.batches: list[int] = []
+
+    def encode_images(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.batches.append(len(images))
+        tokens = (images.reshape(len(images), ROWS * COLUMNS, 3) / 50).astype(np.float32) @ self.map
+        return tokens, tokens.mean(axis=1)
+
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        rows = [np.random.default_rng(list(text.encode())).normal(size=FEATURES) for text in texts]
+        rows = np.array(rows, dtype=np.float32).reshape(len(texts), FEATURES)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def read_images(images: np.ndarray) -> np.ndarray:
+    parts = [
+        np.random.default_rng(int(image)).integers(0, 256, (ROWS, COLUMNS, 3)) for image in images
+    ]
+    return np.array(parts, dtype=np.uint8)
+
+
+def make_vocabulary(backbone: FakeBackbone, temperature: float | None = None) -> xr.Dataset:
+    return build_vocabulary(
+        backbone,
+        words=WORDS,
+        prompts=["{}", "a {}"],
+        temperature=temperature,
+        reference_images=np.arange(7),
+        read_images=read_images,
+        batch_size=3,
+    )
+
+
+def test_token_mean_is_the_mean_over_all_reference_tokens():
+    backbone = FakeBackbone()
+    vocabulary = make_vocabulary(backbone)
+    assert backbone.batches == [3, 3, 1]
+    tokens, _ = backbone.encode_images(read_images(np.arange(7)))
+    np.testing.assert_allclose(
+        vocabulary["token_mean"], tokens.reshape(-1, FEATURES).mean(axis=0), rtol=1e-5
+    )
+    assert vocabulary["token_mean"].dtype == vocabulary["text"].dtype == np.float32
+    assert vocabulary["word"].values.tolist() == WORDS
+    assert vocabulary.attrs["reference_images"] == 7
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, 0.05), (0.2, 0.2)])
+def test_temperature_is_the_given_one_or_the_model_s_own(given, kept):
+    assert make_vocabulary(FakeBackbone(), given).attrs["temperature"] == kept
+
+
+def test_embedded_images_hold_what_the_backbone_and_the_lens_give():
+    backbone = FakeBackbone()
+    vocabulary, images = make_vocabulary(backbone), np.array([4, 9, 2, 30, 11])
+    embedded, lens = embed_images(
+        backbone, images, read_images, vocabulary=vocabulary, words_per_token=3, batch_size=2
+    )
+    raw, pooled = backbone.encode_images(read_images(images))
+    assert embedded["tokens"].dims == ("image", "token", "feature")
+    assert embedded["tokens"].dtype == np.float16
+    np.testing.assert_allclose(embedded["tokens"], standardise(raw), atol=2e-3)
+    np.testing.assert_allclose(embedded["norm"], np.linalg.norm(raw, axis=-1), rtol=1e-5)
+    np.testing.assert_allclose(embedded["pooled"], pooled, rtol=1e-5)
+    word, score = apply_lens(
+        raw,
+        token_mean=vocabulary["token_mean"].values,
+        text=vocabulary["text"].values,
+        temperature=0.05,
+        words_per_token=3,
+    )
+    assert lens["word"].dtype == np.int32 and lens["score"].dtype == np.float16
+    np.testing.assert_array_equal(lens["word"], word)
+    np.testing.assert_allclose(lens["score"].astype(float), score.astype(float), rtol=2e-3)
+    for dataset in (embedded, lens):
+        assert dataset["image"].values.tolist() == images.tolist()
+        assert dataset["row"].values.tolist() == [0, 0, 0, 1, 1, 1]
+        assert dataset["column"].values.tolist() == [0, 1, 2, 0, 1, 2]
+        assert (dataset.attrs["rows"], dataset.attrs["columns"]) == (ROWS, COLUMNS)
+
+
+def test_the_batch_changes_no_number():
+    backbone = FakeBackbone()
+    vocabulary, images = make_vocabulary(backbone), np.arange(5)
+    first, second = (
+        embed_images(
+            backbone, images, read_images, vocabulary=vocabulary, words_per_token=2, batch_size=size
+        )
+        for size in (1, 5)
+    )
+    for one, other in zip(first, second, strict=True):
+        xr.testing.assert_allclose(one, other, rtol=1e-3)
+
+
+def make_lenses(words: int = len(WORDS), sizes=(4, 3), seed: int = 0) -> list[xr.Dataset]:
+    random = np.random.default_rng(seed)
+    lenses, first = [], 0
+    for size in sizes:
+        word = random.permuted(np.tile(np.arange(words), (size, 6, 1)), axis=-1)[..., :3]
+        score = np.sort(random.dirichlet(np.ones(4), (size, 6))[..., :3])[..., ::-1]
+        lenses.append(
+            xr.Dataset(
+                {
+                    "word": (("image", "token", "rank"), word.astype(np.int32)),
+                    "score": (("image", "token", "rank"), score.astype(np.float16)),
+                },
+                coords={"image": np.arange(first, first + size)},
+            )
+        )
+        first += size
+    return lenses
+
+
+def test_base_rates_are_the_mean_probability_over_training_tokens():
+    lenses, training = make_lenses(), np.array([0, 2, 5, 99])
+    rates = measure_base_rates(
+        lenses, training, vocabulary=make_vocabulary(FakeBackbone()), merge_cosine=0.9
+    )
+    readings = [
+        word_mass(lens["word"].values, lens["score"].values, words=len(WORDS))[row]
+        for lens in lenses
+        for row, image in enumerate(lens["image"].values)
+        if image in training
+    ]
+    assert rates.attrs == {"images": 3, "tokens": 18}
+    assert rates["base_rate"].dtype == np.float32
+    np.testing.assert_allclose(
+        rates["base_rate"], np.concatenate(readings).mean(axis=0, dtype=float), rtol=1e-5
+    )
+
+
+def test_test_images_do_not_touch_the_base_rates():
+    vocabulary, training = make_vocabulary(FakeBackbone()), np.array([0, 1, 4])
+    lenses = make_lenses()
+    first = measure_base_rates(lenses, training, vocabulary=vocabulary, merge_cosine=0.9)
+    changed = [lens.copy(deep=True) for lens in lenses]
+    for lens in changed:
+        lens["score"].values[~np.isin(lens["image"].values, training)] = 0
+    again = measure_base_rates(changed, training, vocabulary=vocabulary, merge_cosine=0.9)
+    xr.testing.assert_identical(first, again)
+
+
+def test_words_of_one_meaning_share_a_group():
+    vocabulary = make_vocabulary(FakeBackbone())
+    text = np.eye(len(WORDS), FEATURES, dtype=np.float32)
+    text[2] = text[1]
+    vocabulary["text"].values[:] = text
+    group = measure_base_rates(
+        make_lenses(), np.arange(7), vocabulary=vocabulary, merge_cosine=0.9
+    )["group"].values
+    assert group[1] == group[2] and len(set(group)) == 4
+
+
+def test_captions_of_an_image_are_averaged():
+    backbone = FakeBackbone()
+    texts = [["a dog", "a red dog"], [], ["the sea"]]
+    caption = embed_captions(backbone, texts, np.array([5, 6, 7]))["caption"]
+    both = backbone.encode_texts(texts[0])
+    np.testing.assert_allclose(caption.sel(image=5), (both[0] + both[1]) / 2, rtol=1e-5)
+    assert not caption.sel(image=6).values.any()
+    np.testing.assert_allclose(caption.sel(image=7), backbone.encode_texts(texts[2])[0], rtol=1e-6)
+    assert caption.dtype == np.float32

@@ -1,0 +1,95 @@
+"""Groups of near-synonyms partition the words, and sums over them equal loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mine.core.synonyms import group_synonyms, name_groups, sum_groups
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def random_groups(words: int = 12, groups: int = 5, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    group = np.concatenate([np.arange(groups), random.integers(0, groups, words - groups)])
+    return random.permutation(group).astype(np.int32)
+
+
+@pytest.mark.parametrize("cosine", [-1.0, 0.2, 0.7, 1.01])
+def test_groups_partition_the_words(cosine):
+    random = np.random.default_rng(0)
+    text, rate = unit(random.normal(size=(40, 4))), random.random(40)
+    group = group_synonyms(text, rate, cosine=cosine)
+    assert group.shape == (40,) and group.dtype == np.int32
+    assert set(group) == set(range(group.max() + 1))
+    if cosine == -1.0:
+        assert group.max() == 0
+    if cosine > 1:
+        assert group.max() == 39
+
+
+def test_near_duplicates_merge_and_others_do_not():
+    random = np.random.default_rng(1)
+    concepts = unit(random.normal(size=(8, 64)))
+    planted = np.repeat(np.arange(8), 3)
+    text = unit(concepts[planted] + 0.02 * random.normal(size=(24, 64)))
+    order = random.permutation(24)
+    group = group_synonyms(text[order], random.random(24), cosine=0.9)
+    same = group[:, None] == group[None, :]
+    np.testing.assert_array_equal(same, planted[order][:, None] == planted[order][None, :])
+
+
+def test_every_word_is_near_the_most_frequent_word_of_its_group():
+    random = np.random.default_rng(2)
+    text, rate = unit(random.normal(size=(60, 3))), random.random(60)
+    group = group_synonyms(text, rate, cosine=0.8)
+    leaders = []
+    for index in range(group.max() + 1):
+        members = np.flatnonzero(group == index)
+        leader = members[np.argmax(rate[members])]
+        assert (text[members] @ text[leader] >= 0.8 - 1e-9).all()
+        leaders.append(leader)
+    between = text[leaders] @ text[leaders].T
+    np.fill_diagonal(between, -1)
+    assert between.max() < 0.8
+
+
+def test_groups_do_not_depend_on_the_order_of_the_words():
+    random = np.random.default_rng(3)
+    text, rate = unit(random.normal(size=(30, 3))), random.random(30)
+    order = random.permutation(30)
+    first, second = (group_synonyms(text, rate, cosine=0.7) for _ in range(2))
+    moved = group_synonyms(text[order], rate[order], cosine=0.7)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(moved, first[order])
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 12), (2, 4, 12)])
+def test_sum_over_groups_equals_a_loop(shape):
+    group = random_groups()
+    mass = np.random.default_rng(1).random(shape)
+    summed = sum_groups(mass, group, 5)
+    assert summed.shape == (*shape[:-1], 5)
+    for index in range(5):
+        np.testing.assert_allclose(summed[..., index], mass[..., group == index].sum(axis=-1))
+    np.testing.assert_allclose(summed.sum(axis=-1), mass.sum(axis=-1))
+
+
+def test_groups_are_named_by_their_word_of_largest_mass():
+    group = random_groups()
+    mass = np.random.default_rng(2).random((7, 12))
+    names = name_groups(mass, group, 5)
+    assert names.dtype == np.int32 and names.shape == (7, 5)
+    for row in range(7):
+        for index in range(5):
+            members = [word for word in range(12) if group[word] == index]
+            assert names[row, index] == max(members, key=lambda word: mass[row, word])
+
+
+def test_a_group_without_mass_is_still_named_by_a_member():
+    group = random_groups()
+    names = name_groups(np.zeros((2, 12)), group, 5)
+    np.testing.assert_array_equal(group[names], np.tile(np.arange(5), (2, 1)))
