@@ -156,13 +156,18 @@ class Lens:
 class Encoder:
     heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
     head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    rank: int = setting(
+        "Numbers of a voxel's embedding, from which its queries and readouts are made.",
+        128,
+        minimum=1,
+    )
     position_orders: int = setting(
         "Orders along each axis of the cosine basis in which a voxel's receptive field is written; "
         "0 leaves it out, as in the paper.",
         4,
         minimum=0,
     )
-    epochs: int = setting("Most passes through the training images.", 16, minimum=1)
+    epochs: int = setting("Most passes through the training images.", 20, minimum=1)
     patience: int = setting(
         "Passes without a better validation R² before fitting stops.", 4, minimum=1
     )
@@ -170,8 +175,13 @@ class Encoder:
     voxel_batch: int = setting(
         "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
     )
-    learning_rate: float = setting("AdamW's largest learning rate.", 3e-3, minimum=1e-8)
-    weight_decay: float = setting("AdamW's weight decay.", 3.0, minimum=0)
+    learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
+    weight_decay: float = setting(
+        "AdamW's weight decay of the voxels' embeddings and the maps from them.", 0.3, minimum=0
+    )
+    projection_decay: float = setting(
+        "AdamW's weight decay of the projections that all voxels share.", 3.0, minimum=0
+    )
     averaging: float = setting(
         "Decay per step of the running average of the weights that is validated and kept.",
         0.98,

@@ -61,7 +61,7 @@ def score_tokens(ranking, weights, voxel, tokens, baseline, phi):
         return sum(attention for attention, _ in heads)
     if ranking == "attention_value":
         return sum(attention * value for attention, value in heads)
-    if ranking == "gradient":
+    if ranking == "gradient_input":
         return ((tokens - baseline) * gradient(weights, voxel, tokens, phi)).sum(dim=-1)
     if ranking == "ablation":
         full = predict(weights, voxel, tokens, phi)

@@ -101,7 +101,7 @@ def test_curves_are_the_scores_of_the_patched_predictions():
     for mode, patched in zip(
         ("keep", "remove"), predict_patched(batch, [place], counts), strict=True
     ):
-        curves = found.sel(ranking="ig", mode=mode)
+        curves = found.sel(ranking="integrated_gradients", mode=mode)
         for column in range(len(counts)):
             values = patched[0, ..., column].numpy()
             here = curves.isel(fraction=column)
@@ -138,7 +138,10 @@ def test_paired_intervals_equal_a_bootstrap_by_resampled_images():
     counts = generator.multinomial(20, np.full(20, 1 / 20), size=50)
     full = batch.prediction.numpy()
     curves = {}
-    for ranking, score in (("ig", batch.attribution.abs()), ("random", random[:, None])):
+    for ranking, score in (
+        ("integrated_gradients", batch.attribution.abs()),
+        ("random", random[:, None]),
+    ):
         keep, _ = predict_patched(batch, [place_by_score(score)], [1, 6])
         curves[ranking] = keep[0].numpy()
     differences = []
@@ -148,11 +151,11 @@ def test_paired_intervals_equal_a_bootstrap_by_resampled_images():
             name: np.mean([r_squared(full[images], keep[images][..., k]).mean() for k in range(2)])
             for name, keep in curves.items()
         }
-        differences.append(areas["ig"] - areas["random"])
+        differences.append(areas["integrated_gradients"] - areas["random"])
     interval = np.quantile(differences, [0.025, 0.975])
     here = found.auc_difference.sel(target="prediction", ranking="random", mode="keep")
     np.testing.assert_allclose(here.sel(bound=["low", "high"]), interval, rtol=1e-3, atol=1e-4)
-    assert float(np.abs(found.auc_difference.sel(ranking="ig")).max()) == 0
+    assert float(np.abs(found.auc_difference.sel(ranking="integrated_gradients")).max()) == 0
 
 
 @pytest.mark.parametrize(("voxel_batch", "image_batch"), [(1, 3), (2, 99), (5, 1)])
@@ -212,7 +215,7 @@ def test_a_planted_feature_is_found_by_ig_and_not_by_chance():
             difference = found[measured].sel(mode=mode)
             if "target" in difference.dims:
                 difference = difference.sel(target="prediction")
-            for ranking in ("random", "lowest_ig"):
+            for ranking in ("random", "lowest"):
                 low, high = difference.sel(ranking=ranking, bound=["low", "high"]).values
                 assert min(direction * low, direction * high) > 0
 
@@ -240,4 +243,4 @@ def test_images_that_never_came_are_not_passed_over():
     with pytest.raises(RuntimeError, match="before all their images"):
         curves.dataset()
     with pytest.raises(ValueError, match="unknown rankings"):
-        measure(problem, rankings=["ig", "saliency"])
+        measure(problem, rankings=["integrated_gradients", "saliency"])

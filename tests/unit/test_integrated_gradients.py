@@ -196,7 +196,7 @@ def test_every_batch_reaches_who_listens():
     assert (seen == 1).all()
 
 
-@pytest.mark.parametrize("ranking", ["attention", "attention_value", "gradient", "ablation"])
+@pytest.mark.parametrize("ranking", ["attention", "attention_value", "gradient_input", "ablation"])
 @pytest.mark.parametrize("sharpness", [1.0, 10.0])
 def test_each_ranking_equals_its_slow_reference(ranking, sharpness):
     problem = random_problem(sharpness=sharpness)
@@ -205,7 +205,7 @@ def test_each_ranking_equals_its_slow_reference(ranking, sharpness):
     found = {
         "attention": lambda: rankings.attention(batch.s1),
         "attention_value": lambda: rankings.attention_value(batch.s1, batch.u1),
-        "gradient": lambda: rankings.gradient_times_change(*scalars),
+        "gradient_input": lambda: rankings.gradient_times_change(*scalars),
         "ablation": lambda: rankings.ablation(*scalars),
     }[ranking]()
     expected = literal(
@@ -224,7 +224,7 @@ def test_places_sort_the_scores_and_lowest_is_ig_backwards():
     places = rankings.place_tokens(batch, norm=norm, random=random)
     assert tuple(places) == rankings.RANKINGS
     expected = batch.attribution.abs().argsort(dim=-1, descending=True)
-    np.testing.assert_allclose(places["ig"].argsort(dim=-1), expected)
-    np.testing.assert_allclose(places["lowest_ig"], 11 - places["ig"])
+    np.testing.assert_allclose(places["integrated_gradients"].argsort(dim=-1), expected)
+    np.testing.assert_allclose(places["lowest"], 11 - places["integrated_gradients"])
     np.testing.assert_allclose(places["norm"][:, 0].argsort(dim=-1), (-norm).argsort(dim=-1))
     np.testing.assert_allclose(places["random"][:, 0].argsort(dim=-1), (-random).argsort(dim=-1))

@@ -1,5 +1,6 @@
 """Fit one of a subject's encoders."""
 
+from mine.core.devices import choose_device
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import fit_subject
@@ -18,7 +19,7 @@ encoder = fit_subject(
     rows=embedded.attrs["rows"],
     columns=embedded.attrs["columns"],
     seed=params.seed,
-    **params.encoder,
+    **(params.encoder | {"device": choose_device(params.encoder["device"])}),
 )
 log.info(
     "mean validation R² %.3f, best epoch %s",

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from mine.core.devices import choose_device
 from mine.errors import InputError
 from mine.provenance import digest_files
 
@@ -134,31 +135,30 @@ def load_backbone(
             model, pretrained=pretrained, weights_only=True
         )
         tokenizer = open_clip.get_tokenizer(model)
-    except (RuntimeError, FileNotFoundError, ValueError, OSError) as error:
+    except (RuntimeError, TypeError, ValueError, OSError) as error:
+        # open_clip lists every key of the weights on a line of its own.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"backbone.model: expected a model that open_clip can load, found {model!r} with "
-            f"pretrained {pretrained!r}: {error}"
+            f"pretrained {pretrained!r}: {reason}"
         ) from error
     visual = network.visual
     if (
         not isinstance(visual, open_clip.transformer.VisionTransformer)
+        or visual.pool_type not in ("tok", "avg")
         or visual.attn_pool is not None
+        # Other blocks hide their projections elsewhere, or change queries on the way.
+        or type(visual.transformer.resblocks[-1])
+        is not open_clip.transformer.ResidualAttentionBlock
     ):
         raise InputError(
-            "backbone.model: expected a ViT pooled by its class token or by an average, found "
-            f"{model!r} with a {type(visual).__name__}"
+            "backbone.model: expected a plain ViT pooled by its class token or by an average, "
+            f"found {model!r} with another {type(visual).__name__}"
         )
     chosen = choose_device(device)
     rows, columns = visual.grid_size
     network = network.to(chosen).eval().requires_grad_(False)
     return Backbone(network, preprocess, tokenizer, alignment, chosen, digest, rows, columns)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device: ``auto`` is a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def model_digest(model: str, pretrained: str | None) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -156,12 +156,14 @@ def fit_encoder(
     validation: np.ndarray,
     heads: int = 4,
     head_width: int = 32,
-    epochs: int = 12,
+    rank: int = 48,
+    epochs: int = 20,
     patience: int = 4,
     image_batch: int = 32,
     voxel_batch: int = 64,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 3.0,
+    learning_rate: float = 6e-3,
+    weight_decay: float = 0.3,
+    projection_decay: float = 3.0,
     averaging: float = 0.98,
     seed: int,
     device: str = "cpu",
@@ -172,6 +174,12 @@ def fit_encoder(
     and kept is the running average of the weights over steps (``averaging``: its decay a step).
     The fit stops when ``patience`` epochs brought no better validation R². The projections serve
     all voxels, so one epoch is kept for all.
+
+    While it is fitted, what belongs to a voxel is a product of its embedding e_v of ``rank``
+    numbers and maps that all voxels share: q_v = e_v M_q, r_v = e_v M_r, p_v = e_v M_p. Voxels of
+    like tuning so share their evidence, which a few hundred noisy images make worth more than
+    free queries; the weights that are returned are the products, and the equation stays as it is.
+    weight_decay: of embeddings and maps; projection_decay: of W_K and W_V.
 
     tokens: (image, token, feature), float16 or float32. responses: (image, voxel), z-scored.
     validation: bool (image,): images held out of the gradient. phi: (token, basis).
@@ -189,22 +197,24 @@ def fit_encoder(
         )
     stream = torch.Generator().manual_seed(int(generator(seed, "encoder").integers(2**62)))
     centre = responses[training_images].mean(axis=0, dtype=np.float64).astype(np.float32)
-    start = _initialise(
-        voxels=responses.shape[1],
+    start = _initialise_factors(
+        centre=torch.as_tensor(centre),
         features=tokens.shape[2],
         heads=heads,
         head_width=head_width,
         basis=phi.shape[1],
-        query_scale=INITIAL_QUERY,
-        readout_scale=INITIAL_READOUT,
+        rank=rank,
         stream=stream,
     )
-    start = replace(start, bias=torch.as_tensor(centre))
     phi = phi.to(device)
-    parameters = _to_parameters(start, device)
+    shapes = heads, head_width
+    parameters = {
+        name: tensor.to(device, copy=True).requires_grad_() for name, tensor in start.items()
+    }
+    decay_of = {"bias": 0.0, "key": projection_decay, "value": projection_decay}
     optimiser = torch.optim.AdamW(
         [
-            {"params": [tensor], "weight_decay": 0.0 if name == "bias" else weight_decay}
+            {"params": [tensor], "weight_decay": decay_of.get(name, weight_decay)}
             for name, tensor in parameters.items()
         ],
         lr=learning_rate,
@@ -222,7 +232,7 @@ def fit_encoder(
     validation_tokens = tokens[validation_images]
     measured = responses[validation_images]
     losses, scores = [], []
-    best_epoch, best_weights = -1, start
+    best_epoch, best_weights = -1, _to_weights(average, shapes)
     step = 0
     for epoch in range(epochs):
         order = training_images[torch.randperm(len(training_images), generator=stream).numpy()]
@@ -231,6 +241,7 @@ def fit_encoder(
             images = order[first : first + image_batch]
             total += _take_step(
                 parameters,
+                shapes,
                 _as_tensor(tokens[images], device),
                 _as_tensor(responses[images], device),
                 phi,
@@ -243,7 +254,7 @@ def fit_encoder(
             decay = min(averaging, step / (step + 10))
             for name, tensor in parameters.items():
                 average[name].lerp_(tensor.detach(), 1 - decay)
-        weights = _to_weights(average)
+        weights = _to_weights(average, shapes)
         predicted = predict(
             weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch
         )
@@ -374,6 +385,7 @@ class SquaredError(torch.autograd.Function):
 
 def _take_step(
     parameters: Mapping[str, torch.Tensor],
+    shapes: tuple[int, int],
     tokens: torch.Tensor,
     responses: torch.Tensor,
     phi: torch.Tensor,
@@ -385,9 +397,10 @@ def _take_step(
     images, count, features = tokens.shape
     rows = tokens.reshape(-1, features)
     place = phi.repeat(images, 1).expand(len(parameters["key"]), -1, -1)
+    query, readout, position = _multiply_factors(parameters, shapes)
     total = SquaredError.apply(
-        torch.cat([parameters["query"], parameters["position"]], dim=2).transpose(0, 1),
-        parameters["readout"].transpose(0, 1).contiguous(),
+        torch.cat([query, position], dim=2).transpose(0, 1),
+        readout.transpose(0, 1).contiguous(),
         parameters["bias"],
         torch.cat([rows @ parameters["key"], place], dim=2),
         rows @ parameters["value"],
@@ -426,22 +439,63 @@ def _initialise(
     )
 
 
-def _to_parameters(weights: EncoderWeights, device: str) -> dict[str, torch.Tensor]:
-    """Leaves for the optimiser: the query is divided by √width, so that all weights of a voxel
-    live on one scale and one learning rate suits them."""
-    parameters = {field.name: getattr(weights, field.name) for field in fields(weights)}
-    parameters["query"] = parameters["query"] / math.sqrt(weights.query.shape[-1])
+def _initialise_factors(
+    *,
+    centre: torch.Tensor,
+    features: int,
+    heads: int,
+    head_width: int,
+    basis: int,
+    rank: int,
+    stream: torch.Generator,
+) -> dict[str, torch.Tensor]:
+    """What the optimiser sees: embeddings of the voxels, the maps from them, projections, bias.
+
+    The query is kept divided by √width, so that all weights of a voxel live on one scale and one
+    learning rate suits them.
+    """
+
+    def draw(*shape: int, scale: float) -> torch.Tensor:
+        return torch.randn(shape, generator=stream) * scale
+
+    width = heads * head_width
     return {
-        name: tensor.to(device, copy=True).contiguous().requires_grad_()
-        for name, tensor in parameters.items()
+        "embedding": draw(len(centre), rank, scale=1 / math.sqrt(rank)),
+        "query_map": draw(rank, width, scale=INITIAL_QUERY / math.sqrt(head_width)),
+        "readout_map": draw(rank, width, scale=INITIAL_READOUT),
+        "position_map": torch.zeros(rank, heads * basis),
+        "key": draw(heads, features, head_width, scale=1 / math.sqrt(features)),
+        "value": draw(heads, features, head_width, scale=1 / math.sqrt(features)),
+        "bias": centre,
     }
 
 
-def _to_weights(parameters: Mapping[str, torch.Tensor]) -> EncoderWeights:
-    """The inverse of _to_parameters, on the CPU, without history."""
-    weights = {name: tensor.detach().cpu().clone() for name, tensor in parameters.items()}
-    weights["query"] = weights["query"] * math.sqrt(weights["query"].shape[-1])
-    return EncoderWeights(**weights)
+def _multiply_factors(
+    parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Query over √width and readout (voxel, head, width), and position (voxel, head, basis)."""
+    heads, head_width = shapes
+    embedding = parameters["embedding"]
+    query, readout = (
+        (embedding @ parameters[name]).view(-1, heads, head_width)
+        for name in ("query_map", "readout_map")
+    )
+    position = embedding @ parameters["position_map"]
+    return query, readout, position.view(len(embedding), heads, position.shape[1] // heads)
+
+
+def _to_weights(parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int]) -> EncoderWeights:
+    """The products of the factors, on the CPU, without history."""
+    plain = {name: tensor.detach().cpu() for name, tensor in parameters.items()}
+    query, readout, position = _multiply_factors(plain, shapes)
+    return EncoderWeights(
+        query=query * math.sqrt(shapes[1]),
+        readout=readout,
+        key=plain["key"].clone(),
+        value=plain["value"].clone(),
+        position=position,
+        bias=plain["bias"].clone(),
+    )
 
 
 def _mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:

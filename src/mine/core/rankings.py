@@ -13,14 +13,14 @@ import torch
 from mine.core.integrated_gradients import AttributionBatch
 
 RANKINGS = (
-    "ig",
+    "integrated_gradients",
     "attention",
     "attention_value",
-    "gradient",
+    "gradient_input",
     "ablation",
     "norm",
     "random",
-    "lowest_ig",
+    "lowest",
 )
 
 
@@ -67,22 +67,26 @@ def place_tokens(
 
     norm, random: (image, token) of the batch's images, the raw token's norm and a random key,
     the same for all voxels. Returns int64 (image, voxel, token), or (image, 1, token) for these
-    two. "lowest_ig" is "ig" read backwards. Equal scores keep the tokens' order.
+    two. "lowest" is "integrated_gradients" read backwards. Equal scores keep the tokens' order.
     """
     scalars = (batch.s0, batch.s1, batch.u0, batch.u1)
     scores = {
-        "ig": lambda: batch.attribution.abs(),
+        "integrated_gradients": lambda: batch.attribution.abs(),
         "attention": lambda: attention(batch.s1),
         "attention_value": lambda: attention_value(batch.s1, batch.u1).abs(),
-        "gradient": lambda: gradient_times_change(*scalars).abs(),
+        "gradient_input": lambda: gradient_times_change(*scalars).abs(),
         "ablation": lambda: ablation(*scalars).abs(),
         "norm": lambda: norm[:, None],
         "random": lambda: random[:, None],
     }
     places: dict[str, torch.Tensor] = {}
     for ranking in rankings:
-        if ranking == "lowest_ig":
-            first = places["ig"] if "ig" in places else place_by_score(scores["ig"]())
+        if ranking == "lowest":
+            first = (
+                places["integrated_gradients"]
+                if "integrated_gradients" in places
+                else place_by_score(scores["integrated_gradients"]())
+            )
             places[ranking] = first.shape[-1] - 1 - first
         else:
             places[ranking] = place_by_score(scores[ranking]())

@@ -38,9 +38,9 @@ AFFINITY = {
     "night": ("house", "word"),
 }
 AFFINITY_WEIGHT = 1.5
-OBJECT_COUNTS = {1: 0.2, 2: 0.35, 3: 0.3, 4: 0.15}
+OBJECT_COUNTS = {1: 0.25, 2: 0.4, 3: 0.35}
 # Width of an object as a fraction of the image's side.
-SIZE_RANGE = {"small": (0.25, 0.31), "large": (0.38, 0.48)}
+SIZE_RANGE = {"small": (0.3, 0.36), "large": (0.43, 0.55)}
 SMALLEST_VISIBLE = 0.6  # an object keeps at least this share of itself when others stand before it
 OVERSAMPLING = 3
 CAPTIONS_PER_SCENE = 4
@@ -78,7 +78,7 @@ class Scene:
 
 
 def sample_scene(random: np.random.Generator) -> Scene:
-    """Draw a scene: a background, one to four objects of different categories, places that stay
+    """Draw a scene: a background, one to three objects of different categories, places that stay
     visible.
     """
     background = str(random.choice(list(BACKGROUNDS)))

@@ -20,6 +20,9 @@ from mine.statistics import r_squared, sign_flip_test
 
 BANDS = ("semantic", "low_level")
 
+# Share of a band that is as good as off. At none at all, himalaya's group ridge divides by zero.
+LEAST_SHARE = 1e-6
+
 # Voxels whose predictions for all penalties are in memory at once.
 VOXEL_BLOCK = 2048
 
@@ -55,6 +58,7 @@ def fit_baselines(
       the embedding, ``caption`` on the captions (if given), ``banded`` on embedding and low-level
       features, each fitted on all training images: ridge needs none apart from its folds to
       validate on
+    - ridge_weight (voxel, feature), of ``ridge``, per unit of the embedding as it was given
     - alpha (model, voxel), and band_weight (band, voxel): banded ridge's share of each band
     - split_r2 (band, voxel): banded ridge's R² partitioned by the product measure; the sum over
       bands is R². low_level_r2 (voxel): that of ridge on the low-level band alone
@@ -70,13 +74,13 @@ def fit_baselines(
     bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
     fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
 
-    predictions, penalties = {}, {}
+    predictions, penalties, predictors = {}, {}, {}
     singles = {"ridge": bands[0]}
     if captions is not None:
         singles["caption"] = np.asarray(captions, np.float64)
     for model, features in singles.items():
         predict, penalties[model] = fit_ridge(features[fitted], responses[fitted], **options)
-        predictions[model] = predict([features[test]])[0]
+        predictions[model], predictors[model] = predict([features[test]])[0], predict
     predict, penalties["banded"], band_weight = fit_banded_ridge(
         [band[fitted] for band in bands], responses[fitted], mixtures=mixtures, **options
     )
@@ -99,6 +103,10 @@ def fit_baselines(
             "prediction": (
                 ("model", "image", "voxel"),
                 np.stack(list(predictions.values())).astype(np.float32),
+            ),
+            "ridge_weight": (
+                ("voxel", "feature"),
+                read_weights(predictors["ridge"], bands[0].shape[1]).astype(np.float32),
             ),
             "alpha": (("model", "voxel"), np.stack(list(penalties.values()))),
             "band_weight": (("band", "voxel"), band_weight),
@@ -132,6 +140,12 @@ def fit_ridge(
     return lambda new: model.predict(standardise(new[0]))[None], model.best_alphas_
 
 
+def read_weights(predict: Predictor, features: int) -> np.ndarray:
+    """Weights (voxel, feature) of a linear predictor: its values on the axes less that at zero."""
+    zero = predict([np.zeros((1, features))])[0]
+    return (predict([np.eye(features)])[0] - zero).T
+
+
 def fit_banded_ridge(
     bands: Sequence[np.ndarray],
     responses: np.ndarray,
@@ -143,7 +157,8 @@ def fit_banded_ridge(
     """Ridge regression with a penalty for each of two bands (Dupré la Tour et al. 2022).
 
     min_w ‖y − Σ_b √γ_b X_b w_b‖² + α Σ_b ‖w_b‖², γ on the simplex, X_b standardised and brought to
-    equal total variance. α and γ are chosen per voxel. γ = 0 switches a band off.
+    equal total variance. α and γ are chosen per voxel. The grid for γ runs
+    from one band alone to the other alone.
 
     bands: two arrays (image, feature). Returns the predictor, two arrays -> (band, image, voxel)
     whose sum over bands is the prediction (the mean is shared out evenly), alpha (voxel,),
@@ -156,7 +171,7 @@ def fit_banded_ridge(
         pairs = zip(standardisers, new, strict=True)
         return [standardise(band) * scale / np.sqrt(band.shape[1]) for standardise, band in pairs]
 
-    first = np.linspace(0, 1, mixtures)
+    first = np.clip(np.linspace(0, 1, mixtures), LEAST_SHARE, 1 - LEAST_SHARE)
     solver = {
         "n_iter": np.stack([first, 1 - first], axis=1),
         "alphas": alphas,
@@ -177,9 +192,7 @@ def fit_banded_ridge(
     else:
         make_input = prepare
         model = GroupRidgeCV(groups="input", cv=folds, solver_params=solver | {"warn": False})
-    # The logarithm of a band's weight, which himalaya keeps, is -inf where the band is off.
-    with np.errstate(divide="ignore"):
-        model.fit(make_input(bands), responses - centre)
+    model.fit(make_input(bands), responses - centre)
 
     def predict(new: Sequence[np.ndarray]) -> np.ndarray:
         return model.predict(make_input(new), split=True) + centre / len(bands)
@@ -266,6 +279,7 @@ def _derive_seed(seed: int, name: str) -> int:
 
 
 _LONG_NAMES = {
+    "ridge_weight": "weights of ridge on the pooled embedding",
     "prediction": "predicted response to the test images",
     "alpha": "ridge penalty",
     "band_weight": "share of each band in banded ridge",

@@ -27,8 +27,8 @@ def select_tokens(
     """Return each condition's tokens and their weights, both (voxel, image, rank).
 
     Top tokens are weighted by their attribution over the sum of the selected ones; control tokens
-    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0, and so
-    have controls where fewer tokens are left.
+    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0, and
+    so have controls where fewer tokens are left.
     """
     token = attributions["token"].sel(sign="positive").values[..., :kept].astype(np.int64)
     weight = attributions["attribution"].sel(sign="positive").values[..., :kept].astype(np.float32)

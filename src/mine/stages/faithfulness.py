@@ -200,8 +200,8 @@ class FaithfulnessCurves:
             "roi_auc": (bound[:-1], roi_area[:, :last]),
             "roi_error_auc": (("bound", "ranking", "mode"), roi_area[:, last]),
         }
-        if "ig" in self._rankings:
-            ig = [self._rankings.index("ig")]
+        if "integrated_gradients" in self._rankings:
+            ig = [self._rankings.index("integrated_gradients")]
             difference = self._bounds(areas[:, ig] - areas, area_draws[:, ig] - area_draws)
             variables["auc_difference"] = (bound[:-1], difference[:, :last])
             variables["error_auc_difference"] = (("bound", "ranking", "mode"), difference[:, last])

@@ -1,0 +1,282 @@
+"""Attributions: where in an image a voxel's prediction comes from, in words, beside controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.textpath import TextPath
+
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    HEADING,
+    MM_PER_POINT,
+    SIZE,
+    VERMILLION,
+    WIDTH,
+    add_axes,
+    add_image,
+    add_text,
+    new_figure,
+    styled,
+)
+from mine.figures.voxels import rank_images
+
+WORDS_ON_IMAGE = 4
+CONDITIONS = {
+    "attribution": ("top", BLUE),
+    "random": ("random", GREY),
+    "lowest": ("lowest", GREY),
+}
+
+# Clear where there is nothing to see, so that the picture shows through.
+HEAT = LinearSegmentedColormap.from_list(
+    "heat", [(*to_rgb(VERMILLION), 0.0), (*to_rgb(VERMILLION), 0.9)]
+)
+
+# mm
+EDGE = 2.0
+HEAD = 6.5
+LINE = 3.3
+OVERLAY_SHARE = 0.70
+FOOT = 13.0
+
+
+def attribution_shares(attributions: xr.Dataset, voxel: int, image: int, tokens: int) -> np.ndarray:
+    """Return each token's share of a prediction's positive attribution: (token,).
+
+    Tokens that the store left out as too weak have 0, so the sum may be less than one.
+    """
+    here = attributions.sel(sign="positive", voxel=voxel, image=image)
+    token = here["token"].values.astype(int)
+    share = np.zeros(tokens)
+    total = max(float(here["total"]), 1e-12)
+    share[token[token >= 0]] = here["attribution"].values[token >= 0] / total
+    return share
+
+
+@styled
+def draw_attributions(
+    attributions: xr.Dataset,
+    descriptions: xr.Dataset,
+    pictures: xr.DataArray,
+    *,
+    words: np.ndarray,
+    grid: tuple[int, int],
+    table: pd.DataFrame,
+    images: int,
+    region: str,
+) -> Figure:
+    """Draw, for some voxels, the test images of largest prediction and what was read in them.
+
+    attributions, descriptions: stores of the ROI, the drawn voxels and all test images.
+    pictures: uint8 (image, row, column, channel), at least the drawn images. words: (word,) the
+    vocabulary. grid: rows and columns of tokens. table: describe_voxels. images: how many a voxel.
+    region: for the heading. With no voxel the figure says that there is none.
+    """
+    voxels = attributions["voxel"].values
+    if not len(voxels):
+        return _draw_none(table, region)
+    shown = rank_images(attributions["prediction"], images)
+    columns = shown.shape[1]
+    cell = (WIDTH - 2 * EDGE + 2) / max(columns, 4)
+    overlay = (cell - 2) * OVERLAY_SHARE
+    block = HEAD + overlay + 1 + 2 * LINE * len(CONDITIONS) + 3
+    figure = new_figure(len(voxels) * block + FOOT, layout=None)
+    shares = {
+        (voxel, image): attribution_shares(attributions, voxel, image, grid[0] * grid[1])
+        for voxel, row in zip(voxels, shown, strict=True)
+        for image in row
+    }
+    scale = Normalize(0, max(share.max() for share in shares.values()) or 1)
+    for line, (voxel, row) in enumerate(zip(voxels, shown, strict=True)):
+        top = line * block + 1
+        entry = table.loc[voxel]
+        add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
+        heading = (
+            f"R² {entry['r2']:.2f} of a ceiling of {entry['noise_ceiling']:.2f}    "
+            f"profile: {entry['words']}"
+        )
+        add_text(figure, EDGE + 45, top + 0.3, heading)
+        for place, image in enumerate(row):
+            left = EDGE + place * cell
+            axes = add_axes(figure, left, top + HEAD - 1, overlay, overlay)
+            picture = pictures.sel(image=image).values
+            _draw_overlay(axes, picture, shares[voxel, image].reshape(grid), scale)
+            chosen = descriptions.sel(voxel=voxel, image=image)
+            _draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
+            side = cell - overlay - 3
+            small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
+            add_image(small, picture)
+            predicted = float(attributions["prediction"].sel(voxel=voxel, image=image))
+            note = f"pre-\ndicted\n{predicted:+.1f} sd\n\nimage\n{image}"
+            add_text(figure, left + overlay + 1, top + HEAD + side, note, linespacing=1.1)
+            _write_phrases(figure, chosen, left, top + HEAD + overlay, cell - 3)
+    _add_scale(figure, scale, len(voxels) * block + 2)
+    return figure
+
+
+def tabulate_attributions(
+    attributions: xr.Dataset,
+    descriptions: xr.Dataset,
+    *,
+    words: np.ndarray,
+    grid: tuple[int, int],
+    images: int,
+) -> pd.DataFrame:
+    """Return the numbers of :func:`draw_attributions`.
+
+    Columns: item, voxel, image, condition, rank, word, row, column, value. Items: ``prediction``
+    (standard deviations), ``share`` (a token's share of the positive attribution, by its place),
+    ``word`` (its weight, and the patch that gave most of it).
+    """
+    rows: list[dict[str, object]] = []
+    shown = rank_images(attributions["prediction"], images)
+    for voxel, row in zip(attributions["voxel"].values, shown, strict=True):
+        for image in row:
+            common = {"voxel": voxel, "image": image}
+            prediction = float(attributions["prediction"].sel(voxel=voxel, image=image))
+            rows.append(common | {"item": "prediction", "value": prediction})
+            share = attribution_shares(attributions, voxel, image, grid[0] * grid[1])
+            for rank, token in enumerate(np.argsort(-share, kind="stable")[: (share > 0).sum()]):
+                place = dict(zip(("row", "column"), divmod(int(token), grid[1]), strict=True))
+                rows.append(common | place | {"item": "share", "rank": rank, "value": share[token]})
+            for condition in CONDITIONS:
+                chosen = descriptions.sel(voxel=voxel, image=image, condition=condition)
+                for rank, (word, weight, token) in enumerate(
+                    zip(*(chosen[name].values for name in ("word", "weight", "patch")), strict=True)
+                ):
+                    place = dict(zip(("row", "column"), divmod(int(token), grid[1]), strict=True))
+                    found = {"item": "word", "condition": condition, "rank": rank, "value": weight}
+                    rows.append(common | place | found | {"word": words[word]})
+    columns = ["item", "voxel", "image", "condition", "rank", "word", "row", "column", "value"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype({"rank": "Int64", "row": "Int64", "column": "Int64"})
+
+
+def place_words(
+    texts: list[str], centres: np.ndarray, *, sizes: np.ndarray, extent: float
+) -> np.ndarray:
+    """Place words as near to their centres as they can be without overlap: (word, 2) centres.
+
+    centres, sizes: (word, 2), across and down, in the unit of ``extent``, the side of the square
+    that words stay within where they fit. Earlier words have their way. A word that fits nowhere
+    stays where it is least covered.
+    """
+    placed = np.empty((0, 2))
+    for number in range(len(texts)):
+        size = sizes[number]
+        half = np.minimum(size / 2, extent / 2)
+        home = np.clip(centres[number], half, extent - half)
+        across = np.linspace(half[0], extent - half[0], 5)
+        down = np.arange(half[1], extent - half[1] + 1e-9, size[1] / 2)
+        options = np.array([home, *((home[0], y) for y in down)])
+        options = np.concatenate([options, [(x, y) for x in across for y in down]])
+        gap = np.abs(options[:, None] - placed) - (sizes[:number] + size) / 2
+        overlap = np.prod(np.maximum(-gap, 0) * (gap < 0).all(axis=2, keepdims=True), axis=2)
+        cost = overlap.sum(axis=1) * 1e3 + np.hypot(*(options - home).T)
+        placed = np.vstack([placed, options[cost.argmin()]])
+    return placed
+
+
+def _draw_overlay(axes: Axes, picture: np.ndarray, share: np.ndarray, scale: Normalize) -> None:
+    grey = picture @ np.array([0.299, 0.587, 0.114])  # luma, ITU-R BT.601
+    box = {"extent": (0, 1, 1, 0)}
+    add_image(axes, 115 + 0.5 * grey, cmap="gray", vmin=0, vmax=255, **box)
+    axes.imshow(share, cmap=HEAT, norm=scale, interpolation="nearest", **box)
+    axes.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+
+
+def _draw_words(
+    axes: Axes, chosen: xr.Dataset, words: np.ndarray, grid: tuple[int, int], side: float
+) -> None:
+    """Write the best words of positive weight near the patches they came from. side: mm."""
+    best = np.flatnonzero(chosen["weight"].values > 0)[:WORDS_ON_IMAGE]
+    texts = [str(words[word]) for word in chosen["word"].values[best]]
+    row, column = np.divmod(chosen["patch"].values[best].astype(int), grid[1])
+    centres = np.stack([(column + 0.5) / grid[1], (row + 0.5) / grid[0]], axis=1)
+    sizes = np.array([_measure(text) for text in texts]).reshape(-1, 2) / side
+    for text, place in zip(
+        texts, place_words(texts, centres, sizes=sizes, extent=1.0), strict=True
+    ):
+        axes.text(
+            *place,
+            text,
+            ha="center",
+            va="center",
+            weight="bold",
+            color=BLACK,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],
+            gid="word",
+        )
+    for left, top in {(c, r) for c, r in zip(column, row, strict=True)}:
+        corner = (left / grid[1], top / grid[0])
+        outline = Rectangle(
+            corner, 1 / grid[1], 1 / grid[0], fill=False, edgecolor=BLACK, linewidth=0.7
+        )
+        axes.add_patch(outline)
+
+
+def _measure(text: str) -> tuple[float, float]:
+    """Width and height of bold text at the smallest size, with its outline: mm."""
+    box = TextPath((0, 0), text, size=SIZE, prop={"weight": "bold"}).get_extents()
+    return (box.width + 3) * MM_PER_POINT, (SIZE + 1) * MM_PER_POINT
+
+
+def _write_phrases(
+    figure: Figure, chosen: xr.Dataset, left: float, top: float, width: float
+) -> None:
+    for line, (condition, (name, colour)) in enumerate(CONDITIONS.items()):
+        phrase = str(chosen["phrase"].sel(condition=condition).values) or "nothing above base rate"
+        place = top + 2 * line * LINE
+        bold = {"weight": "bold", "color": colour if condition == "attribution" else "#555555"}
+        indent = 11.5
+        add_text(figure, left, place, name, **bold)
+        for row, text in enumerate(_wrap(phrase, width - indent)[:2]):
+            add_text(figure, left + indent, place + row * LINE, text)
+
+
+def _wrap(phrase: str, width: float) -> list[str]:
+    """Break a phrase at its commas into lines of at most ``width`` mm where words allow it."""
+    lines: list[str] = []
+    for word in phrase.split(", "):
+        joined = f"{lines[-1]}, {word}" if lines else word
+        across = TextPath((0, 0), joined, size=SIZE).get_extents().width * MM_PER_POINT
+        if lines and across <= width:
+            lines[-1] = joined
+        else:
+            if lines:
+                lines[-1] += ","
+            lines.append(word)
+    return lines
+
+
+def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:
+    axes = add_axes(figure, EDGE + 1, top, 40, 2.5)
+    bar = figure.colorbar(ScalarMappable(scale, HEAT), cax=axes, orientation="horizontal")
+    bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.0f}")
+    bar.outline.set_linewidth(0.4)
+    bar.set_label("Share of the positive attribution (%)")
+    note = (
+        "Outlined: the patch that gave most of a word (at most four words an image). Below: words "
+        "from the top\ntokens, from random tokens, and from the tokens of lowest |attribution| of "
+        "the same image."
+    )
+    add_text(figure, EDGE + 46, top - 0.8, note)
+
+
+def _draw_none(table: pd.DataFrame, region: str) -> Figure:
+    figure = new_figure(22, layout=None)
+    reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
+    add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
+    text = f"None of the {len(table)} voxels is described, so no words are shown.\n{reasons}"
+    add_text(figure, EDGE, 9, text)
+    return figure

@@ -1,0 +1,72 @@
+"""How many voxels of each ROI are described, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from mine.figures.style import BLACK, REASONS, new_figure, styled
+
+
+def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Count the reasons for which voxels are described or not.
+
+    reasons: by ROI, (voxel,) of the profiles' ``reason``. Returns roi, reason, voxels, value (their
+    share), low, high (Wilson's 95% interval over voxels), n.
+    """
+    rows = []
+    for roi, reason in reasons.items():
+        for name in REASONS:
+            count, n = int((reason == name).sum()), len(reason)
+            interval = binomtest(count, n).proportion_ci(method="wilson") if n else (np.nan,) * 2
+            rows.append(
+                {
+                    "roi": roi,
+                    "reason": name,
+                    "voxels": count,
+                    "value": count / n if n else np.nan,
+                    "low": interval[0],
+                    "high": interval[1],
+                    "n": n,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@styled
+def draw_described(reasons: Mapping[str, np.ndarray]) -> Figure:
+    """Draw :func:`tabulate_described` as one stacked bar for each ROI."""
+    table = tabulate_described(reasons)
+    rois = list(reasons)
+    figure = new_figure(75)
+    axes = figure.subplots()
+    bottom = np.zeros(len(rois))
+    for name, colour in REASONS.items():
+        part = table[table["reason"] == name].set_index("roi").loc[rois]
+        share = part["value"].fillna(0).to_numpy() * 100
+        axes.bar(rois, share, 0.7, bottom, color=colour, edgecolor=BLACK, linewidth=0.4, label=name)
+        for place, (low, size, voxels) in enumerate(
+            zip(bottom, share, part["voxels"], strict=True)
+        ):
+            if size >= 6:  # a thinner part has no room for its number
+                ink = "white" if name == "described" else BLACK
+                axes.text(place, low + size / 2, voxels, ha="center", va="center", color=ink)
+        bottom += share
+    first = table[table["reason"] == "described"].set_index("roi").loc[rois]
+    middle = first["value"].to_numpy() * 100
+    error = [middle - first["low"] * 100, first["high"] * 100 - middle]
+    # Beside the numbers, not across them.
+    beside = np.arange(len(rois)) + 0.22
+    axes.errorbar(
+        beside, middle, yerr=np.maximum(error, 0), fmt="none", ecolor=BLACK, capsize=2, elinewidth=1
+    )
+    for place, n in enumerate(first["n"]):
+        axes.text(place, 102, f"n = {n}", ha="center", va="bottom")
+    axes.set(ylabel="Voxels (%)", xlabel="Region", ylim=(0, 110), yticks=range(0, 101, 25))
+    axes.tick_params(axis="x", rotation=45 if len(rois) > 10 else 0)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(REASONS))
+    return figure

@@ -1,0 +1,158 @@
+"""Encoder scores: R² of each voxel against its noise ceiling, and ROIs against the baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mine.figures.style import (
+    BLACK,
+    GREY,
+    LIGHT,
+    mark_rois,
+    name_model,
+    new_figure,
+    styled,
+)
+
+LOWEST_BAR = -0.3  # an ROI far below zero is named by a number: its bar would flatten the others
+
+
+def assign_rois(rois: xr.Dataset) -> np.ndarray:
+    """Return the name of the first ROI that each voxel is in, or "": (voxel,)."""
+    member = rois["member"].transpose("roi", "voxel").values
+    names = np.append(rois["roi"].values.astype(object), "")
+    first = np.where(member.any(axis=0), member.argmax(axis=0), len(member))
+    return names[first].astype(str)
+
+
+@styled
+def draw_encoder(scores: xr.Dataset, rois: xr.Dataset) -> Figure:
+    """Draw the scores of one subject (stores ``scores`` and ``rois``)."""
+    figure = new_figure(92)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.55))
+    _draw_voxels(left, scores, assign_rois(rois), [str(roi) for roi in scores["roi"].values])
+    _draw_rois(right, scores)
+    return figure
+
+
+def tabulate_encoder(scores: xr.Dataset, rois: xr.Dataset) -> pd.DataFrame:
+    """Return the numbers of :func:`draw_encoder`: panel, roi, voxel, model, noise_ceiling, value,
+    low, high, n.
+    """
+    own = scores.sel(model="mine")
+    voxels = pd.DataFrame(
+        {
+            "panel": "voxels",
+            "roi": assign_rois(rois),
+            "voxel": np.arange(own.sizes["voxel"]),
+            "model": "mine",
+            "noise_ceiling": own["noise_ceiling"].values,
+            "value": own["r2"].values,
+            "low": own["r2_interval"].sel(bound="low").values,
+            "high": own["r2_interval"].sel(bound="high").values,
+        }
+    )
+    interval = scores["roi_r2_normalised_interval"]
+    by_roi = [
+        {
+            "panel": "rois",
+            "roi": str(roi),
+            "model": str(model),
+            "value": float(scores["roi_r2_normalised"].sel(model=model, roi=roi)),
+            "low": float(interval.sel(model=model, roi=roi, bound="low")),
+            "high": float(interval.sel(model=model, roi=roi, bound="high")),
+            "n": int(scores["roi_voxels"].sel(roi=roi)),
+        }
+        for roi in scores["roi"].values
+        for model in scores["model"].values
+    ]
+    table = pd.concat([voxels, pd.DataFrame(by_roi)], ignore_index=True)
+    return table.astype({"voxel": "Int64", "n": "Int64"})
+
+
+def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[str]) -> None:
+    own = scores.sel(model="mine")
+    ceiling, r2 = own["noise_ceiling"].values, own["r2"].values
+    interval = own["r2_interval"].transpose("bound", "voxel").values
+    points = {"s": 7, "linewidths": 0, "alpha": 0.75, "rasterized": True}
+    for roi, (colour, marker) in {"": (LIGHT, "o"), **mark_rois(rois)}.items():
+        here = roi_of == roi
+        if here.any():
+            label = f"{roi or 'no region'} (n = {here.sum():,})"
+            axes.scatter(ceiling[here], r2[here], c=colour, marker=marker, label=label, **points)
+    top = float(np.nanmax(np.append(ceiling, 0.1))) * 1.05
+    axes.plot([0, top], [0, top], color=BLACK, linestyle="--", linewidth=0.8)
+    axes.annotate(
+        "noise ceiling",
+        (top * 0.93, top * 0.93),
+        rotation=45,
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+        ha="right",
+        va="bottom",
+        xytext=(0, 2),
+        textcoords="offset points",
+    )
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    half = float(np.nanmedian(interval[1] - interval[0])) / 2
+    axes.errorbar(
+        [top * 0.05], [top * 0.9], yerr=half, color=BLACK, marker="o", markersize=2, capsize=1.5
+    )
+    axes.annotate("median\n95% interval", (top * 0.08, top * 0.9), va="center")
+    axes.set(
+        xlabel="Noise ceiling (share of variance)",
+        ylabel="R² of MINE on test images (share of variance)",
+        title="Every voxel",
+    )
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+        ncols=2,
+        columnspacing=1,
+        handletextpad=0.2,
+        markerscale=1.5,
+    )
+
+
+def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
+    rois = [str(roi) for roi in scores["roi"].values]
+    models = [str(model) for model in scores["model"].values]
+    counts = scores["roi_voxels"].values
+    width = 0.8 / len(models)
+    value = scores["roi_r2_normalised"].transpose("model", "roi").values
+    bounds = scores["roi_r2_normalised_interval"].transpose("model", "roi", "bound").values
+    for place, model in enumerate(models):
+        name, colour = name_model(model)
+        x = np.arange(len(rois)) + (place - (len(models) - 1) / 2) * width
+        drawn = np.isfinite(value[place]) & (value[place] >= LOWEST_BAR)
+        low, high = bounds[place, drawn, 0], bounds[place, drawn, 1]
+        middle = value[place, drawn]
+        # A percentile interval need not hold the estimate; an error bar cannot be negative.
+        error = np.maximum([middle - low, high - middle], 0)
+        axes.bar(x[drawn], middle, width, color=colour, label=name)
+        axes.errorbar(x[drawn], middle, yerr=error, fmt="none", ecolor=BLACK, elinewidth=0.6)
+        for below in np.flatnonzero(np.isfinite(value[place]) & ~drawn):
+            text = f"▼ {value[place, below]:.1f}"
+            axes.annotate(text, (x[below], 0.02), rotation=90, ha="center", va="bottom")
+    for place in np.flatnonzero(counts == 0):
+        axes.annotate("no voxel above", (place, 0.02), rotation=90, ha="center", va="bottom")
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.axhline(1, color=BLACK, linestyle="--", linewidth=0.8)
+    axes.annotate("noise ceiling", (len(rois) - 0.5, 1), ha="right", va="bottom")
+    labels = [f"{roi}\nn = {count}" for roi, count in zip(rois, counts, strict=True)]
+    axes.set_xticks(range(len(rois)), labels, rotation=45 if len(rois) > 8 else 0)
+    low, high = axes.get_ylim()
+    axes.set(
+        xlim=(-0.6, len(rois) - 0.4),
+        ylim=(max(low, LOWEST_BAR), max(min(high, 1.6), 1.1)),
+        ylabel="ΣR² / Σ noise ceiling on test images",
+        title="Regions (n: voxels with a ceiling ≥ 0.1; bars: 95% intervals over images)",
+    )
+    axes.title.set_fontsize(7)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, columnspacing=1, handlelength=1
+    )

@@ -1,0 +1,197 @@
+"""Faithfulness: what is left of the prediction when tokens are kept or removed in a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    mark_rois,
+    new_figure,
+    styled,
+)
+
+REFERENCE = "integrated_gradients"
+
+RANKINGS = {
+    REFERENCE: ("integrated gradients", BLUE, "-"),
+    "attention": ("attention", ORANGE, "-"),
+    "attention_value": ("attention × value", GREEN, "-"),
+    "gradient_input": ("gradient × input", VERMILLION, "--"),
+    "ablation": ("single-token ablation", SKY, "--"),
+    "norm": ("token norm", PURPLE, "-."),
+    "random": ("random", BLACK, ":"),
+    "lowest": ("lowest |attribution|", GREY, ":"),
+}
+
+MODES = {"keep": "kept first", "remove": "removed first"}
+COLUMNS = 4
+
+
+def retained(faithfulness: xr.Dataset) -> xr.DataArray:
+    """Return what is left of the prediction, 1 − normalised error, as a mean over voxels: (bound,
+    ranking, mode, fraction). 1 is the full prediction, 0 the baseline's. Bounds stay in order.
+    """
+    error = faithfulness["roi_error"]
+    return _flip(1 - error)
+
+
+def advantages(faithfulness: xr.Dataset) -> xr.DataArray:
+    """Return by how much integrated gradients are the more faithful ranking: (bound, ranking,
+    mode).
+
+    The area between its curve of :func:`retained` and the other ranking's, above it where tokens
+    are kept, below it where they are removed: positive in both modes if integrated gradients put
+    the tokens that matter first.
+    """
+    difference = faithfulness["error_auc_difference"]
+    others = difference["ranking"].values != REFERENCE
+    difference = difference.isel(ranking=others)
+    return xr.concat(
+        [_flip(-difference.sel(mode="keep")), difference.sel(mode="remove")],
+        xr.Variable("mode", ["keep", "remove"]),
+    )
+
+
+def tabulate_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return curves and areas: roi, measure, ranking, mode, fraction, value, low, high, n.
+
+    Measures: ``retained`` and ``advantage``, which are drawn, and beside them the areas ``auc``
+    under R² to the prediction and to the measured response, ``error_auc`` under the normalised
+    error, and their paired differences, integrated gradients minus the ranking. n counts images.
+    """
+    rows: list[pd.DataFrame] = []
+    for roi, data in by_roi.items():
+        measures = {
+            "retained": retained(data),
+            "advantage": advantages(data),
+            "error_auc": data["roi_error_auc"],
+            "error_auc_difference": data["error_auc_difference"],
+        }
+        for target in data["target"].values:
+            measures[f"auc_{target}"] = data["roi_auc"].sel(target=target, drop=True)
+            measures[f"auc_{target}_difference"] = data["auc_difference"].sel(
+                target=target, drop=True
+            )
+        for name, array in measures.items():
+            frame = array.rename("_").to_dataset(dim="bound").to_dataframe().reset_index()
+            rows.append(frame.assign(roi=roi, measure=name, n=data.attrs["images"]))
+    columns = ["roi", "measure", "ranking", "mode", "fraction", "value", "low", "high", "n"]
+    return pd.concat(rows, ignore_index=True)[columns]
+
+
+@styled
+def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
+    """Draw the curves and differences of one subject. by_roi: ``faithfulness`` stores by ROI."""
+    rois = list(by_roi)
+    columns = min(COLUMNS, len(rois))
+    strips = -(-len(rois) // columns)
+    shown = next(iter(by_roi.values()))["ranking"].values
+    others = [ranking for ranking in shown if ranking != REFERENCE]
+    band = max(6.0, 1.35 * len(rois))
+    heights = 34.0 * 2 * strips, 14 + band * len(others)
+    figure = new_figure(14 + sum(heights))
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    panels = upper.subplots(2 * strips, columns, sharex=True, sharey=True, squeeze=False)
+    for place, roi in enumerate(rois):
+        strip, column = divmod(place, columns)
+        for line, mode in enumerate(MODES):
+            axes = panels[2 * strip + line, column]
+            _draw_curves(axes, by_roi[roi], mode)
+            if line == 0:
+                n = by_roi[roi].sizes["voxel"]
+                axes.set_title(f"{roi} ({n} voxels)")
+            if column == 0:
+                axes.set_ylabel(f"Tokens {MODES[mode]}:\nprediction left")
+    for axes in panels.flat[: panels.size]:
+        if not axes.lines:
+            axes.set_visible(False)
+    for axes in _lowest(panels):
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("Fraction of tokens")
+    images = next(iter(by_roi.values())).attrs["images"]
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=4,
+        title=f"Tokens ranked by … (mean over voxels, 95% intervals over {images} images)",
+    )
+    for axes, mode in zip(lower.subplots(1, 2, sharey=True), MODES, strict=True):
+        _draw_advantages(axes, by_roi, mode, others)
+    return figure
+
+
+def _draw_curves(axes: Axes, data: xr.Dataset, mode: str) -> None:
+    curves = retained(data).sel(mode=mode)
+    fraction = curves["fraction"].values
+    for ranking in curves["ranking"].values[::-1]:  # so that integrated gradients lie on top
+        name, colour, line = RANKINGS[str(ranking)]
+        value, low, high = curves.sel(ranking=ranking).transpose("bound", "fraction").values
+        axes.fill_between(fraction, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(fraction, value, color=colour, linestyle=line, label=name)
+    axes.axhline(0, color=LIGHT, linewidth=0.6, zorder=0)
+    axes.axhline(1, color=LIGHT, linewidth=0.6, zorder=0)
+    axes.set(xlim=(0, 1), ylim=(-0.3, 1.08), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+
+
+def _draw_advantages(
+    axes: Axes, by_roi: Mapping[str, xr.Dataset], mode: str, others: list[str]
+) -> None:
+    step = 0.8 / max(len(by_roi), 1)
+    for place, (roi, (colour, marker)) in enumerate(mark_rois(list(by_roi)).items()):
+        value, low, high = (
+            advantages(by_roi[roi])
+            .sel(mode=mode, ranking=others)
+            .transpose("bound", "ranking")
+            .values
+        )
+        y = np.arange(len(others)) + (place - (len(by_roi) - 1) / 2) * step
+        axes.errorbar(
+            value,
+            y,
+            xerr=np.maximum([value - low, high - value], 0),
+            fmt=marker,
+            color=colour,
+            markersize=2.5,
+            elinewidth=0.7,
+            label=roi,
+        )
+    for edge in range(1, len(others)):
+        axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
+    axes.axvline(0, color=BLACK, linewidth=0.6)
+    axes.set_yticks(range(len(others)), [RANKINGS[str(name)][0] for name in others])
+    axes.set(
+        ylim=(len(others) - 0.5, -0.5),
+        xlabel="Area between the curves (→ integrated gradients more faithful)",
+        title=f"Tokens {MODES[mode]}: integrated gradients against …",
+    )
+    if mode == "remove":
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)
+
+
+def _flip(array: xr.DataArray) -> xr.DataArray:
+    """Exchange the bounds low and high, after the sign was turned."""
+    order = {"value": "value", "low": "high", "high": "low"}
+    names = [order[str(bound)] for bound in array["bound"].values]
+    return array.sel(bound=names).assign_coords(bound=array["bound"].values)
+
+
+def _lowest(panels: np.ndarray) -> list[Axes]:
+    """The lowest panel that is shown in each column."""
+    return [[axes for axes in column if axes.get_visible()][-1] for column in panels.T]

@@ -1,0 +1,203 @@
+"""Profile cards: what a voxel responds to in words, with what speaks for and against them."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    HEADING,
+    LIGHT,
+    MM_PER_INCH,
+    REASONS,
+    VERMILLION,
+    add_axes,
+    add_image,
+    add_text,
+    new_figure,
+    styled,
+)
+
+WORDS = 8
+SUPPRESSED = 8
+EXEMPLARS = 8
+
+# mm
+CARD = 48.0
+EDGE = 2.0
+HEAD = 10.5
+BODY = 28.0
+FOOT = 14.0
+
+WITHHELD = {
+    "not predicted": "the encoder does not predict this voxel on held-out images",
+    "retinotopic": "content adds nothing to local contrast and orientation",
+    "no reliable profile": "the encoders of the two halves of the images do not agree",
+    "no significant word": "no word stands out from the null maps",
+}
+
+
+@styled
+def draw_profiles(
+    profiles: xr.Dataset,
+    pictures: xr.DataArray,
+    *,
+    words: np.ndarray,
+    table: pd.DataFrame,
+    region: str,
+) -> Figure:
+    """Draw one card for each voxel of ``profiles``, in that order.
+
+    profiles: store of the ROI, the drawn voxels. pictures: uint8 (image, row, column, channel), at
+    least the exemplars. words: (word,) the vocabulary. table: describe_voxels. A voxel that is not
+    described shows the reason in the place of its words.
+    """
+    voxels = profiles["voxel"].values
+    figure = new_figure(CARD * len(voxels) + FOOT, layout=None)
+    # Times the number of places: 1 is an even spread.
+    place = profiles["position_map"] * profiles.sizes["row"] * profiles.sizes["column"]
+    scale = Normalize(0, max(float(place.max()) if place.size else 0, 1))
+    for number, voxel in enumerate(voxels):
+        top = number * CARD
+        card = profiles.sel(voxel=voxel)
+        _write_head(figure, top, voxel, table.loc[voxel], region, profiles.attrs["images"])
+        body = top + HEAD
+        if table.loc[voxel, "described"]:
+            level = profiles.attrs["false_discovery_rate"]
+            strong = add_axes(figure, 27, body, 31, BODY)
+            _draw_bars(strong, card.sel(sign="positive"), words, level, BLUE, WORDS)
+            weak = add_axes(figure, 87, body, 24, BODY)
+            _draw_bars(weak, card.sel(sign="negative"), words, level, VERMILLION, SUPPRESSED)
+            add_text(figure, EDGE, body - 4, "words, z over images", color=BLUE)
+            add_text(figure, 62, body - 4, "suppressed words, z", color=VERMILLION)
+        else:
+            _write_reason(figure, body, str(table.loc[voxel, "reason"]))
+        add_text(figure, 117, body - 4, "where in the image")
+        field = add_axes(figure, 117, body, 20, 20)
+        add_image(field, place.sel(voxel=voxel).values, cmap="cividis", norm=scale)
+        add_text(figure, 141, body - 4, "images of largest prediction")
+        for rank, image in enumerate(card["exemplar"].values[:EXEMPLARS]):
+            line, column = divmod(rank, 4)
+            axes = add_axes(figure, 141 + column * 9.4, body + line * 9.8, 9, 9)
+            add_image(axes, pictures.sel(image=image).values)
+        if number:
+            figure.add_artist(_rule(figure, top))
+    _write_foot(figure, CARD * len(voxels), scale)
+    return figure
+
+
+def tabulate_profiles(
+    profiles: xr.Dataset, *, words: np.ndarray, table: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the numbers of :func:`draw_profiles`.
+
+    Columns: voxel, reason, item, rank, word, row, column, image, value, low, high, q. Items: ``r2``
+    with its interval, ``noise_ceiling``, ``r2_normalised``, ``reliability`` (its probability under
+    shuffled responses as ``q``: it is not corrected), ``positive`` and ``negative`` (z of words;
+    none for voxels that are not described), ``position`` (times the number of places),
+    ``exemplar``.
+    """
+    rows: list[dict[str, object]] = []
+    places = profiles.sizes["row"] * profiles.sizes["column"]
+    for voxel in profiles["voxel"].values:
+        card, entry = profiles.sel(voxel=voxel), table.loc[voxel]
+        found: list[dict[str, object]] = [
+            {"item": "r2", "value": entry["r2"], "low": entry["r2_low"], "high": entry["r2_high"]},
+            {"item": "noise_ceiling", "value": entry["noise_ceiling"]},
+            {"item": "r2_normalised", "value": entry["r2_normalised"]},
+            {"item": "reliability", "value": entry["reliability"], "q": entry["reliability_p"]},
+        ]
+        signs = ("positive", "negative") if entry["described"] else ()
+        for sign, most in zip(signs, (WORDS, SUPPRESSED), strict=False):
+            for rank, (word, z, q) in enumerate(_best(card.sel(sign=sign), most)):
+                found.append({"item": sign, "rank": rank, "word": words[word], "value": z, "q": q})
+        for place, share in np.ndenumerate(card["position_map"].values):
+            row, column = place
+            value = share * places
+            found.append({"item": "position", "row": row, "column": column, "value": value})
+        for rank, image in enumerate(card["exemplar"].values[:EXEMPLARS]):
+            found.append({"item": "exemplar", "rank": rank, "image": image})
+        rows += [{"voxel": voxel, "reason": entry["reason"]} | item for item in found]
+    columns = ["voxel", "reason", "item", "rank", "word", "row", "column", "image", "value"]
+    result = pd.DataFrame(rows, columns=[*columns, "low", "high", "q"])
+    return result.astype(dict.fromkeys(("rank", "row", "column", "image"), "Int64"))
+
+
+def _best(card: xr.Dataset, most: int) -> list[tuple[int, float, float]]:
+    """Word, z and q of the first words with any evidence."""
+    entries = zip(card["word"].values, card["z"].values, card["q"].values, strict=True)
+    return [(int(word), float(z), float(q)) for word, z, q in entries if z > 0][:most]
+
+
+def _draw_bars(
+    axes: Axes, card: xr.Dataset, words: np.ndarray, level: float, colour: str, most: int
+) -> None:
+    best = _best(card, most)
+    for place, (_, z, q) in enumerate(best):
+        fill = colour if q <= level else "white"
+        axes.barh(place, z, 0.72, color=fill, edgecolor=colour, linewidth=0.7)
+    axes.set_yticks(range(len(best)), [str(words[word]) for word, _, _ in best])
+    axes.set_ylim(most - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlim(0, max([z for _, z, _ in best], default=1) * 1.05)
+    axes.locator_params(axis="x", nbins=4)
+    if not best:
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
+
+
+def _write_head(
+    figure: Figure, top: float, voxel: int, entry: pd.Series, region: str, images: int
+) -> None:
+    add_text(figure, EDGE, top + 1.2, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
+    reason = str(entry["reason"])
+    badge = {"facecolor": REASONS[reason], "edgecolor": BLACK, "linewidth": 0.4, "pad": 1.5}
+    ink = "white" if reason == "described" else BLACK
+    add_text(figure, 47, top + 1.5, reason, color=ink, bbox=badge)
+    normalised = entry["r2_normalised"]
+    ratio = f"R²/ceiling {normalised:.2f}" if np.isfinite(normalised) else "ceiling below 0.1"
+    text = (
+        f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], "
+        f"ceiling {entry['noise_ceiling']:.2f}, {ratio}; reliability {entry['reliability']:.2f} "
+        f"(p {_format_p(entry['reliability_p'])}), {images:,} images"
+    )
+    add_text(figure, 178, top + 1.5, text, ha="right")
+
+
+def _format_p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _write_reason(figure: Figure, top: float, reason: str) -> None:
+    text = textwrap.fill(f"{WITHHELD.get(reason, reason)}; words are withheld.", 52)
+    add_text(figure, EDGE, top + 6, f"Not described: {reason}", fontsize=HEADING, weight="bold")
+    add_text(figure, EDGE, top + 11, text, linespacing=1.3)
+
+
+def _write_foot(figure: Figure, top: float, scale: Normalize) -> None:
+    axes = add_axes(figure, 117, top + 2, 30, 2.5)
+    bar = figure.colorbar(ScalarMappable(scale, "cividis"), cax=axes, orientation="horizontal")
+    bar.outline.set_linewidth(0.4)
+    bar.set_label("Positive attribution (1: an even spread)")
+    note = (
+        "Filled bars: q within the false discovery rate over words; open bars: not significant.\n"
+        "Intervals: 95%, over test images. Reliability: correlation of the profiles of two\n"
+        "encoders, each fitted on half of the images."
+    )
+    add_text(figure, EDGE, top + 1, note, color="#444444", linespacing=1.25)
+
+
+def _rule(figure: Figure, top: float) -> Line2D:
+    height = figure.get_size_inches()[1] * MM_PER_INCH
+    y = 1 - (top - 0.8) / height
+    return Line2D([0.01, 0.99], [y, y], color=LIGHT, linewidth=0.6, transform=figure.transFigure)

@@ -1,0 +1,148 @@
+"""Recovery: how much of what was planted in the demo was found, as recovery.tsv has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    LIGHT,
+    MARKERS,
+    MODELS,
+    VERMILLION,
+    new_figure,
+    styled,
+)
+
+FALSE_RATE = 0.05  # what the false discovery rate promises of voxels that have no profile
+
+FOUND = (
+    ("described", "all", "described"),
+    ("top_word", "all", "top word right"),
+    ("top_word_all", "all", "top word right, of all voxels"),
+    ("top_word_ridge", "all", "top word right, ridge weights read out"),
+    ("second_feature", "all", "second feature among four words"),
+    ("suppressed_word", "all", "suppressed word among four"),
+    ("position_recovered", "all", "preferred place found"),
+    ("pointing", "all", "top token on the feature (pointing)"),
+    ("mass_in_mask", "all", "attribution on the feature"),
+)
+FALSE = (
+    ("described", "noise", "described: noise voxels"),
+    ("described", "V1v", "described: contrast voxels (V1v)"),
+    ("described_random_encoder", "all", "described: untrained encoder"),
+)
+CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
+SCORE = "r2_normalised_"
+
+
+@styled
+def draw_recovery(table: pd.DataFrame) -> Figure:
+    """Draw recovery.tsv: measure, subject, roi, value, low, high, n. Subject ``all`` is filled."""
+    found = [entry for entry in (*FOUND, *FALSE) if len(_rows(table, *entry[:2]))]
+    models = [
+        name for name in MODELS if len(table[table["measure"] == SCORE + name]) and name != "banded"
+    ]
+    scores = table[table["measure"].isin([SCORE + name for name in models])]
+    rois = [*sorted(set(scores["roi"]) - {"all"}), *(["all"] if len(scores) else [])]
+    heights = 16 + 6.5 * len(found), 24 + max(7.0, 2.2 * len(models)) * max(len(rois), 1)
+    figure = new_figure(sum(heights))
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    _draw_found(upper.subplots(), table, found)
+    subjects = sorted(scores["subject"].unique()) or ["all"]
+    panels = lower.subplots(1, len(subjects), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, subject in zip(panels, subjects, strict=True):
+        _draw_scores(axes, scores[scores["subject"] == subject], models, rois)
+        axes.set_title(subject)
+    if models:
+        handles, labels = panels[0].get_legend_handles_labels()
+        lower.legend(handles, labels, loc="outside lower center", ncols=len(models))
+    return figure
+
+
+def _rows(table: pd.DataFrame, measure: str, roi: str) -> pd.DataFrame:
+    return table[(table["measure"] == measure) & (table["roi"] == roi)].set_index("subject")
+
+
+def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str]]) -> None:
+    subjects = [name for name in table["subject"].unique() if name != "all"]
+    for place, (measure, roi, _) in enumerate(found):
+        rows = _rows(table, measure, roi)
+        colour = VERMILLION if (measure, roi) in {entry[:2] for entry in FALSE} else BLUE
+        for number, subject in enumerate(["all", *subjects]):
+            if subject not in rows.index:
+                continue
+            row = rows.loc[subject]
+            pooled = subject == "all"
+            shift = 0 if pooled else 0.2 * (1 + (number - 1) % 2)
+            axes.errorbar(
+                row["value"],
+                place + shift,
+                xerr=_error(row),
+                fmt="o" if pooled else MARKERS[number % len(MARKERS)],
+                color=colour,
+                markerfacecolor=colour if pooled else "white",
+                markersize=4.5 if pooled else 3,
+                elinewidth=1.1 if pooled else 0.6,
+                markeredgewidth=0.7,
+                zorder=3 if pooled else 2,
+                label="_",
+            )
+        chance = _rows(table, CHANCE[measure], roi)["value"] if measure in CHANCE else pd.Series()
+        if colour == VERMILLION:
+            chance = pd.Series({"all": FALSE_RATE})
+        if "all" in chance.index:
+            axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")
+        if "all" in rows.index:
+            row = rows.loc["all"]
+            text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]   n = {row['n']:.0f}"
+            axes.text(1.04, place, text, va="center")
+    for edge in range(1, len(found)):
+        axes.axhline(edge - 0.4, color=LIGHT, linewidth=0.5)
+    axes.set_yticks(range(len(found)), [name for _, _, name in found])
+    axes.set(xlim=(-0.02, 1.36), ylim=(len(found) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
+    axes.set_xlabel("Share of voxels, or mean over voxels, with 95% interval", loc="left")
+    axes.set_title(
+        "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
+        "for voxels without a profile (5%)",
+        fontsize=7,
+        loc="right",
+    )
+
+
+def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list[str]) -> None:
+    step = 0.8 / max(len(models), 1)
+    for number, model in enumerate(models):
+        name, colour = MODELS[model]
+        rows = scores[scores["measure"] == SCORE + model].set_index("roi").reindex(rois)
+        y = np.arange(len(rois)) + (number - (len(models) - 1) / 2) * step
+        axes.errorbar(
+            rows["value"],
+            y,
+            xerr=_error(rows),
+            fmt=MARKERS[number],
+            color=colour,
+            markersize=3,
+            elinewidth=0.8,
+            label=name,
+        )
+    counts = scores.groupby("roi")["n"].first().reindex(rois)
+    for place, count in enumerate(counts):
+        if np.isfinite(count):
+            axes.text(0.01, place, f"n = {count:.0f}", transform=axes.get_yaxis_transform())
+    for edge in range(1, len(rois)):
+        axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
+    axes.axvline(1, color=GREY, linestyle="--", linewidth=0.8)
+    axes.set_yticks(range(len(rois)), rois)
+    axes.set(ylim=(max(len(rois), 1) - 0.5, -0.5), xlabel="ΣR² / Σ noise ceiling, 95% interval")
+
+
+def _error(rows: pd.DataFrame | pd.Series) -> np.ndarray:
+    """Lengths of error bars, never negative: (2, row)."""
+    lengths = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+    return np.maximum(np.array(lengths, dtype=float).reshape(2, -1), 0)

@@ -1,0 +1,138 @@
+"""What all figures share: size, type, colours, saving. No figure touches pyplot's global state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WIDTH = 180.0  # mm, two columns of a journal
+DPI = 300
+SIZE = 7.0  # points: the smallest type
+HEADING = 8.0
+MM_PER_INCH = 25.4
+MM_PER_POINT = MM_PER_INCH / 72
+
+# Okabe & Ito, "Color universal design" (2008): told apart with any colour vision.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#999999"
+LIGHT = "#DDDDDD"
+
+# Yellow last: it is pale on white, so it comes in only where six colours do not suffice.
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, BLACK, YELLOW)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+MODELS = {
+    "mine": ("MINE", BLUE),
+    "ridge": ("ridge, image embedding", ORANGE),
+    "caption": ("ridge, captions", SKY),
+    "banded": ("banded ridge", GREEN),
+    "planted_ridge": ("ridge, planted features", PURPLE),
+    "noiseless": ("planted response (bound)", BLACK),
+}
+
+REASONS = {
+    "described": BLUE,
+    "no significant word": SKY,
+    "no reliable profile": ORANGE,
+    "retinotopic": GREEN,
+    "not predicted": LIGHT,
+}
+
+SETTINGS = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that text is alike everywhere
+    "font.size": SIZE,
+    "axes.titlesize": HEADING,
+    "axes.labelsize": SIZE,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": SIZE,
+    "ytick.labelsize": SIZE,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": SIZE,
+    "legend.frameon": False,
+    "legend.handlelength": 1.5,
+    "lines.linewidth": 1.0,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,  # text stays text in the PDF
+}
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Return the function, run in the figures' style and leaving the caller's as it was."""
+
+    @wraps(draw)
+    def within(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.rc_context(SETTINGS):
+            return draw(*args, **kwargs)
+
+    return within
+
+
+def new_figure(height: float, *, layout: str | None = "constrained") -> Figure:
+    """Return an empty figure of journal width. height: mm. layout: None to place axes by hand."""
+    return Figure(figsize=(WIDTH / MM_PER_INCH, height / MM_PER_INCH), layout=layout)
+
+
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in mm from the figure's upper left corner."""
+    across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
+    return figure.add_axes(
+        (left / across, 1 - (top + height) / down, width / across, height / down)
+    )
+
+
+def add_text(figure: Figure, left: float, top: float, text: str, **style: object) -> None:
+    """Write text whose upper left corner is at a place given in mm from the figure's own."""
+    across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
+    figure.text(left / across, 1 - top / down, text, **({"va": "top", "ha": "left"} | style))
+
+
+def add_image(axes: Axes, image: object, **style: object) -> None:
+    """Show an image without ticks, in a thin frame."""
+    axes.imshow(image, **({"interpolation": "nearest"} | style))
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.4, color=GREY)
+
+
+@styled
+def save_figure(figure: Figure, *, png: Path | str, pdf: Path | str) -> None:
+    """Write a figure as PNG and as PDF, the same bytes for the same figure: no dates."""
+    figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    figure.savefig(pdf, dpi=DPI, metadata={"CreationDate": None})
+
+
+def mark_rois(rois: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return a colour and a marker for each ROI; no pair comes twice among 64."""
+    return {
+        str(roi): (
+            CYCLE[place % len(CYCLE)],
+            MARKERS[(place + place // len(CYCLE)) % len(MARKERS)],
+        )
+        for place, roi in enumerate(rois)
+    }
+
+
+def name_model(model: str) -> tuple[str, str]:
+    """Return how a model is called in figures, and its colour."""
+    return MODELS.get(model, (model.replace("_", " "), GREY))

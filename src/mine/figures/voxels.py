@@ -1,0 +1,67 @@
+"""Which voxels and images of an ROI are drawn, and what is said about each voxel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+WORDS_IN_HEADING = 4
+
+
+def describe_voxels(profiles: xr.Dataset, scores: xr.Dataset, words: np.ndarray) -> pd.DataFrame:
+    """Gather what headings say about each voxel of an ROI, best fitted first.
+
+    profiles: of the ROI. scores: of the subject. words: (word,) the vocabulary. Returns a row for
+    each voxel: ``r2`` of MINE on test images with ``r2_low`` and ``r2_high``, ``noise_ceiling``,
+    ``r2_normalised``, ``reliability``, ``reliability_p``, ``described``, ``reason``, ``words``:
+    the first significant words; none unless the voxel is described.
+    """
+    voxels = profiles["voxel"].values
+    own = scores.sel(model="mine").isel(voxel=voxels)
+    table = pd.DataFrame(
+        {
+            "r2": own["r2"].values,
+            "r2_low": own["r2_interval"].sel(bound="low").values,
+            "r2_high": own["r2_interval"].sel(bound="high").values,
+            "noise_ceiling": own["noise_ceiling"].values,
+            "r2_normalised": own["r2_normalised"].values,
+            "reliability": profiles["reliability"].values,
+            "reliability_p": profiles["reliability_p"].values,
+            "described": profiles["described"].values,
+            "reason": profiles["reason"].values,
+        },
+        index=pd.Index(voxels, name="voxel"),
+    )
+    level = profiles.attrs["false_discovery_rate"]
+    positive = profiles[["word", "q"]].sel(sign="positive")
+    table["words"] = [
+        ", ".join(words[word[q <= level][:WORDS_IN_HEADING]]) if described else ""
+        for word, q, described in zip(
+            positive["word"].values, positive["q"].values, table["described"], strict=True
+        )
+    ]
+    return table.sort_values("r2", ascending=False, kind="stable")
+
+
+def choose_described(table: pd.DataFrame, count: int) -> np.ndarray:
+    """Return the described voxels of largest test R², at most ``count``."""
+    return table.index[table["described"]].to_numpy()[:count]
+
+
+def choose_cards(table: pd.DataFrame, count: int) -> np.ndarray:
+    """Return the described voxels of largest test R², at most ``count``, and one that is not
+    described, so that what is withheld is seen too: the one of largest test R². Where none is
+    described, ``count`` that are not.
+    """
+    described = choose_described(table, count)
+    others = table.index[~table["described"]].to_numpy()
+    return np.concatenate([described, others[: 1 if len(described) else count]])
+
+
+def rank_images(predictions: xr.DataArray, count: int) -> np.ndarray:
+    """Return the images of largest prediction, largest first: (voxel, image) → identities
+    (voxel, count).
+    """
+    order = np.argsort(-predictions.values, axis=1, kind="stable")[:, :count]
+    return predictions["image"].values[order]
