@@ -194,10 +194,9 @@ def summarise(
                 }
             )
 
-    category = voxels["main"].isin(list(SYNONYMS))
     for subject, own in [*voxels.groupby("subject"), ("all", voxels)]:
-        parts = {str(roi): part for roi, part in own[category].groupby("roi")}
-        parts["all"] = own[category]
+        category = own[own["main"].isin(list(SYNONYMS))]
+        parts = {str(roi): part for roi, part in category.groupby("roi")} | {"all": category}
         for roi, part in parts.items():
             able = part[part["noise_ceiling"] >= LEAST_CEILING]
             shown = able[able["described"]]

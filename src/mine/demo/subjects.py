@@ -438,8 +438,9 @@ def planted_regressors(table: SceneTable) -> tuple[np.ndarray, list[str]]:
                 continue
             for form in FORMS:
                 drive = main_drive(main, form, table)
-                columns.append(drive)
-                names.append(f"{main} {form}")
+                if f"{main} {form}" not in names:
+                    columns.append(drive)
+                    names.append(f"{main} {form}")
                 for second in region.seconds:
                     if second.kind == "object" or (main in BACKGROUNDS):
                         continue

@@ -87,7 +87,7 @@ def score_words(
         totals["dd"] += np.square(difference)
         totals["within"] += within
         totals["within2"] += np.square(within)
-    # A map that is the same in every image has a difference of rounding alone, which is no evidence.
+    # A map that is the same in every image differs by rounding alone, which is no evidence.
     rounding = np.square(1e-6 * strength.sum(axis=-1)).sum(axis=1)[:, None] + 1e-20
     z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
     z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))

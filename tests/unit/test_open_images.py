@@ -1,0 +1,80 @@
+"""Images read out of shards: in the order asked for, or a sentence that says which are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.errors import InputError
+from mine.stores import open_images, shard_of, write_store
+
+IMAGES = np.array([0, 1, 2, 4, 7, 8, 9, 10, 13, 21])
+SIZE = 5
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    """Stores of shards 0 to 4; shard 3 holds no image."""
+    found = []
+    for shard in range(5):
+        images = shard_of(IMAGES, shard, size=SIZE)
+        if not len(images):
+            continue
+        dataset = xr.Dataset(
+            {
+                "tokens": (("image", "token"), images[:, None] * 10.0 + np.arange(3)),
+                "row": (("token",), np.arange(3)),
+            },
+            coords={"image": images},
+            attrs={"rows": 1, "columns": 3},
+        )
+        found.append(tmp_path / f"{shard}.zarr")
+        write_store(dataset, found[-1], provenance={})
+    return found
+
+
+def test_shards_partition_the_images():
+    parts = [shard_of(IMAGES, shard, size=SIZE) for shard in range(5)]
+    np.testing.assert_array_equal(np.concatenate(parts), IMAGES)
+    assert [len(part) for part in parts] == [4, 3, 2, 0, 1]
+
+
+def test_a_shard_does_not_change_when_images_are_added():
+    more = np.union1d(IMAGES, np.arange(20, 40))
+    for shard in range(4):
+        np.testing.assert_array_equal(
+            shard_of(IMAGES, shard, size=SIZE), shard_of(more, shard, size=SIZE)
+        )
+
+
+@pytest.mark.parametrize("images", [[7], [21, 0, 8], [13, 10, 9, 2, 1], IMAGES.tolist()])
+def test_images_come_in_the_order_asked_for(paths, images):
+    dataset = open_images(paths, np.array(images))
+    assert dataset["image"].values.tolist() == images
+    np.testing.assert_array_equal(dataset["tokens"][:, 0], 10.0 * np.array(images))
+
+
+def test_the_order_of_the_shards_changes_nothing(paths):
+    images = np.array([21, 4, 9])
+    xr.testing.assert_identical(open_images(paths, images), open_images(paths[::-1], images))
+
+
+def test_what_has_no_image_stays_as_it_is(paths):
+    dataset = open_images(paths, np.array([0, 21]))
+    assert dataset["row"].dims == ("token",) and dataset.attrs == {"rows": 1, "columns": 3}
+
+
+def test_missing_images_are_named_in_one_sentence(paths):
+    with pytest.raises(InputError) as caught:
+        open_images(paths, np.array([4, 5, 6]))
+    sentence = str(caught.value)
+    assert "2 images" in sentence and "5" in sentence and "\n" not in sentence
+
+
+def test_unfinished_shard_is_refused(paths):
+    paths[0].with_suffix(".json").unlink()
+    with pytest.raises(InputError, match="never finished"):
+        open_images(paths, np.array([21]))
