@@ -44,6 +44,7 @@ def test_paper_setting() -> None:
     assert config.encoder.heads * config.encoder.head_width == 512
     assert config.encoder.head_width == 128
     assert config.encoder.position_orders == 0
+    assert config.encoder.rank >= 2 * 512, "queries and readouts are to be free"
     assert round(config.description.token_fraction * tokens) == 50
     assert config.lens.words_per_token == 10
 

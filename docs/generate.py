@@ -1,0 +1,114 @@
+"""Write the parts of the documentation that follow from the code: ``python docs/generate.py``.
+
+A test fails, with the difference, where a page and the code have parted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mine.config import Config
+from mine.demo.subjects import REGIONS, Region
+from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
+from mine.settings_documents import reference_markdown
+
+DOCS = Path(__file__).resolve().parent
+SCORES = DOCS.parent / "resources/demo/clip/scores.json"
+
+# What a score of the demo's model means, and what was asked of it.
+MEASURES = {
+    "dense_category": ("token: category of the object that it lies on", 0.95),
+    "dense_colour": ("token: colour of the object that it lies on", 0.90),
+    "dense_size": ("token: size of the object that it lies on", None),
+    "dense_expression": ("token: expression of the face that it lies on", None),
+    "dense_background": ("token: background, on free patches", None),
+    "dense_top_word_true": ("token: best word of the whole vocabulary is true of the object", None),
+    "retrieval_caption_of_image": ("full caption of an image, among 256", 0.95),
+    "retrieval_image_of_caption": ("image of a full caption, among 256", 0.95),
+    "zero_shot_category": ("pooled: category, scenes with one object", 0.95),
+    "zero_shot_colour": ("pooled: colour, scenes with one object", 0.95),
+    "zero_shot_background": ("pooled: background, all scenes", 0.95),
+}
+
+
+def render_pages() -> dict[Path, str]:
+    """Return every page that holds generated parts, as the code wants it."""
+    configuration, demo = DOCS / "configuration.md", DOCS / "demo.md"
+    head = configuration.read_text().split("\n## ")[0].rstrip()
+    scores = json.loads(SCORES.read_text()) if SCORES.is_file() else None
+    text = demo.read_text()
+    for heading, table in {
+        "Regions": tabulate_regions(REGIONS),
+        "Words": tabulate_words(),
+        "What the model reaches": tabulate_scores(scores),
+    }.items():
+        text = replace_table(text, heading, table)
+    # A bare <name> in a table would be read as HTML.
+    reference = re.sub(r"(\S*<\w+>\S*)", r"`\1`", reference_markdown(Config)).replace(".`", "`.")
+    return {configuration: f"{head}\n\n{reference}", demo: text}
+
+
+def replace_table(page: str, heading: str, table: str) -> str:
+    """Replace the first table below a heading."""
+    pattern = rf"(\n#+ {re.escape(heading)}\n.*?\n\n)(?:\|[^\n]*\n)+"
+    page, count = re.subn(pattern, lambda found: found[1] + table, page, count=1, flags=re.DOTALL)
+    if not count:
+        raise ValueError(f"no table below a heading {heading!r}")
+    return page
+
+
+def tabulate_regions(regions: Iterable[Region]) -> str:
+    """What is planted where: a row a region."""
+    rows = []
+    for region in regions:
+        mains = ", ".join(
+            name if share == 1 else f"{name} ({share:.0%})" for name, share in region.mains.items()
+        )
+        seconds = ", ".join(f"{second.kind} {second.concept}" for second in region.seconds)
+        rows.append(
+            (
+                region.name,
+                f"`{region.volume}`",
+                str(region.voxels),
+                mains or "nothing",
+                seconds or "none",
+                region.suppressed or "none",
+            )
+        )
+    columns = ("region", "volume", "voxels", "main feature", "second features", "suppressed")
+    return markdown_table(columns, rows)
+
+
+def tabulate_words() -> str:
+    """What each concept may be called, and the words that count for none."""
+    rows = [(name, ", ".join(words)) for name, words in CONCEPTS.items()]
+    rows.append(("hypernyms", ", ".join(HYPERNYMS)))
+    rows.append(
+        ("nothing", f"{len(DISTRACTORS)} names, from {DISTRACTORS[0]} to {DISTRACTORS[-1]}")
+    )
+    rows.append(("all", f"{len(vocabulary())} words"))
+    return markdown_table(("concept", "words"), rows)
+
+
+def tabulate_scores(scores: dict[str, float] | None) -> str:
+    """What the demo's model reaches on scenes that it has not seen: a row a score."""
+    rows = []
+    for name in scores or MEASURES:
+        meaning, goal = MEASURES.get(name, (name.replace("_", " "), None))
+        value = f"{scores[name]:.4f}" if scores else "not measured yet"
+        rows.append((f"`{name}`", meaning, value, "" if goal is None else f"≥ {goal:.2f}"))
+    return markdown_table(("score", "what is to be named", "share right", "asked for"), rows)
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for path, text in render_pages().items():
+        path.write_text(text)

@@ -1,0 +1,169 @@
+"""The documentation and what it documents do not part."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mine.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [*(ROOT / "docs").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING"))]
+) + [ROOT / "CHANGELOG.md"]
+RULES = sorted((ROOT / "workflow/rules").glob("*.smk"))
+HOSTS = {
+    "naturalscenesdataset.org",
+    "arxiv.org",
+    "snakemake.github.io",
+    "keepachangelog.com",
+    "semver.org",
+}
+
+
+def headings(page: Path) -> list[str]:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    return re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """The name by which a heading is linked to."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def stores() -> set[str]:
+    """Every store that a rule reads or writes, with its wildcards as <name>."""
+    found = set()
+    for path in RULES:
+        for store in re.findall(r'"((?:<results>|<embeddings>)[^"]+\.zarr)"', path.read_text()):
+            store = store.replace("<results>/", "").replace("<embeddings>", "embeddings/{backbone}")
+            store = store.replace("{{", "{").replace("}}", "}").replace("wildcards.", "")
+            store = re.sub(r"/(encoder|attributions)/[\w{}]+\.zarr", r"/\1/{fit}.zarr", store)
+            for control in ("", "_random") if "{control}" in store else ("",):
+                plain = store.replace("{control}", control)
+                found.add(re.sub(r"\{(\w+)\}", r"<\1>", plain))
+    return found
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_what_the_code_says(generate: ModuleType) -> None:
+    for path, declared in generate.render_pages().items():
+        committed = path.read_text()
+        difference = difflib.unified_diff(
+            committed.splitlines(), declared.splitlines(), "committed", "declared", lineterm=""
+        )
+        assert committed == declared, "run `python docs/generate.py`\n" + "\n".join(difference)
+
+
+def test_every_rule_has_its_heading() -> None:
+    rules = set()
+    for path in RULES:
+        names = re.findall(r"^(?:rule|checkpoint) (\w+):", path.read_text(), re.MULTILINE)
+        rules.update(names)
+    assert len(rules) > 10
+    assert not rules - set(headings(ROOT / "docs/pipeline.md"))
+
+
+def test_every_store_has_its_place() -> None:
+    text = (ROOT / "docs/stores.md").read_text()
+    found = stores()
+    assert len(found) > 10
+    missing = {store for store in found if f"`{store}`" not in text}
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if "://" in target:
+            continue
+        name, _, part = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        if part:
+            assert part in map(anchor, headings(linked)), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_nothing_outside(page: Path) -> None:
+    text = page.read_text()
+    hosts = re.findall(r"https?://(?:www\.)?([\w.-]+)", text)
+    assert not set(hosts) - HOSTS
+    # An absolute path would be somebody's machine.
+    assert not re.findall(r"(?<![\w.:/<>}*…-])/[a-z]+/[\w./-]*", text)
+    assert "../" not in text.replace("](../", "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_keys_exist(page: Path) -> None:
+    config = load_config(ROOT / "config.yaml")
+    for section, key in re.findall(r"`(\w+)\.(\w+)(?:: [^`]*)?`", page.read_text()):
+        value = getattr(config, section, None)
+        if dataclasses.is_dataclass(value):
+            assert key in {field.name for field in dataclasses.fields(value)}, f"{section}.{key}"
+
+
+@pytest.mark.slow
+def test_stores_hold_what_is_documented() -> None:
+    """After `make demo`: every variable of every store, with its type and its dimensions."""
+    manifests = [
+        path
+        for path in (ROOT / "results/demo").glob("**/*.json")
+        if path.with_suffix(".zarr").is_dir()
+    ]
+    if not manifests:
+        pytest.skip("no results of the demo")
+    documented = document_variables()
+    for path in manifests:
+        name = generalise(path.relative_to(ROOT / "results/demo").with_suffix(".zarr").as_posix())
+        for variable, found in json.loads(path.read_text())["variables"].items():
+            kind = found["type"].replace("string", "text")
+            expected = (kind, ", ".join(found["dimensions"]))
+            assert documented[name].get(variable) == expected, f"{path}: {variable}"
+
+
+def generalise(store: str) -> str:
+    """The name of a store of the demo as the documentation has it."""
+    config = load_config(ROOT / "config.yaml")
+    parts = store.replace("profiles_random", "profiles").split("/")
+    for place, part in enumerate(parts[:-1]):
+        if part in config.subjects:
+            parts[place] = "<subject>"
+        elif part in config.rois:
+            parts[place] = "<roi>"
+        elif part == config.backbone.name:
+            parts[place] = "<backbone>"
+    stem = parts[-1].removesuffix(".zarr")
+    if stem.isdecimal():
+        parts[-1] = "<shard>.zarr"
+    elif stem in config.subjects:
+        parts[-1] = "<subject>.zarr"
+    elif len(parts) > 1 and parts[-2] in ("encoder", "attributions"):
+        parts[-1] = "<fit>.zarr"
+    return "/".join(parts)
+
+
+def document_variables() -> dict[str, dict[str, tuple[str, str]]]:
+    """Store → variable → type and dimensions, from the tables of docs/stores.md."""
+    found = {}
+    for block in re.split(r"^## ", (ROOT / "docs/stores.md").read_text(), flags=re.MULTILINE):
+        if block.startswith("`"):
+            rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) \|", block, flags=re.MULTILINE)
+            name = block.splitlines()[0].strip("`")
+            found[name] = {variable: (kind, dims) for variable, kind, dims in rows}
+    return found
