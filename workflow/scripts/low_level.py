@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from mine.core.low_level import low_level_features
+from mine.core.low_level import compress_contrast, low_level_features
 from mine.datasets import nsd
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -19,6 +19,7 @@ images = shard_of(
 )
 values, names = low_level_features(nsd.open_stimuli(Path(params.root)).read(images))
 dataset = xr.Dataset(
-    {"feature_value": (("image", "feature"), values)}, coords={"image": images, "feature": names}
+    {"feature_value": (("image", "feature"), compress_contrast(values))},
+    coords={"image": images, "feature": names},
 )
 write_store(dataset, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

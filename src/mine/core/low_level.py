@@ -25,6 +25,17 @@ OCTAVES = 1.0
 MARGIN = 0.25
 
 
+CONTRAST_FLOOR = 0.01
+
+
+def compress_contrast(values: np.ndarray) -> np.ndarray:
+    """log(x + CONTRAST_FLOOR): early visual responses grow with contrast about as its logarithm.
+
+    values: of low_level_features, in units of luminance. The floor keeps blank places finite.
+    """
+    return np.log(values + np.float32(CONTRAST_FLOOR))
+
+
 def low_level_features(
     images: np.ndarray,
     *,

@@ -25,6 +25,9 @@ SHAPE = (30, 24, 20)
 VOXEL_SIZE = 1.8  # millimetres
 FORMS = {"tolerant": 0.5, "saturating": 0.3, "additive": 0.2}
 SECOND_GAIN = {"colour": 1.0, "expression": 1.0, "object": 0.8, "conjunction": 1.2, "place": 1.0}
+SCENERY_GAIN = (
+    1.5  # of a background's drive: it is rarer than an object, and has to stay the main feature
+)
 SUPPRESSION = 0.7
 SUPPRESSED_SHARE = 0.3  # of the voxels of a region with a suppressed feature
 PLACE_WIDTH = 0.22  # standard deviation of a place preference, in image sides
@@ -347,9 +350,11 @@ def main_drive(main: str, form: str, table: SceneTable) -> np.ndarray:
     over the images that show it. additive: a / mean a, at most 3.
     """
     if main in BACKGROUNDS:
-        area = table.visible(main) * table.open
-    else:
-        area = table.area[:, list(CATEGORIES).index(main)]
+        return SCENERY_GAIN * _apply_form(table.visible(main) * table.open, form)
+    return _apply_form(table.area[:, list(CATEGORIES).index(main)], form)
+
+
+def _apply_form(area: np.ndarray, form: str) -> np.ndarray:
     shown = area > 0
     if form == "tolerant":
         return shown.astype(float)

@@ -102,8 +102,8 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
     strips = -(-len(rois) // columns)
     shown = next(iter(by_roi.values()))["ranking"].values
     others = [ranking for ranking in shown if ranking != REFERENCE]
-    band = max(6.0, 1.35 * len(rois))
-    heights = 34.0 * 2 * strips, 14 + band * len(others)
+    band = max(6.0, 1.2 * len(rois))
+    heights = 29.0 * 2 * strips, 18 + band * len(others)
     figure = new_figure(14 + sum(heights))
     upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     panels = upper.subplots(2 * strips, columns, sharex=True, sharey=True, squeeze=False)
@@ -117,7 +117,7 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
                 axes.set_title(f"{roi} ({n} voxels)")
             if column == 0:
                 axes.set_ylabel(f"Tokens {MODES[mode]}:\nprediction left")
-    for axes in panels.flat[: panels.size]:
+    for axes in panels.flat:
         if not axes.lines:
             axes.set_visible(False)
     for axes in _lowest(panels):
@@ -126,8 +126,8 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
     images = next(iter(by_roi.values())).attrs["images"]
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles,
-        labels,
+        handles[::-1],
+        labels[::-1],
         loc="outside upper center",
         ncols=4,
         title=f"Tokens ranked by … (mean over voxels, 95% intervals over {images} images)",
@@ -168,7 +168,7 @@ def _draw_advantages(
             xerr=np.maximum([value - low, high - value], 0),
             fmt=marker,
             color=colour,
-            markersize=2.5,
+            markersize=3,
             elinewidth=0.7,
             label=roi,
         )
@@ -176,10 +176,12 @@ def _draw_advantages(
         axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
     axes.axvline(0, color=BLACK, linewidth=0.6)
     axes.set_yticks(range(len(others)), [RANKINGS[str(name)][0] for name in others])
+    if mode == "keep":
+        axes.set_ylabel("Integrated gradients against …")
     axes.set(
         ylim=(len(others) - 0.5, -0.5),
-        xlabel="Area between the curves (→ integrated gradients more faithful)",
-        title=f"Tokens {MODES[mode]}: integrated gradients against …",
+        xlabel="Area between the curves\n(→ integrated gradients are more faithful)",
+        title=f"Tokens {MODES[mode]}",
     )
     if mode == "remove":
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -65,3 +67,13 @@ def rank_images(predictions: xr.DataArray, count: int) -> np.ndarray:
     """
     order = np.argsort(-predictions.values, axis=1, kind="stable")[:, :count]
     return predictions["image"].values[order]
+
+
+def gather_pictures(read: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> xr.DataArray:
+    """Read each of some images once: (image, row, column, channel), by identity.
+
+    read: identities → uint8 (image, row, column, channel). images: identities, of any shape.
+    """
+    images = np.unique(images)
+    dimensions = ("image", "row", "column", "channel")
+    return xr.DataArray(read(images), dims=dimensions, coords={"image": images})

@@ -62,6 +62,8 @@ def fit_baselines(
     - alpha (model, voxel), and band_weight (band, voxel): banded ridge's share of each band
     - split_r2 (band, voxel): banded ridge's R² partitioned by the product measure; the sum over
       bands is R². low_level_r2 (voxel): that of ridge on the low-level band alone
+      The semantic band enters these last less its ridge regression on the low-level features over
+      the training images (which takes no response), so that what both could tell is low-level
     - semantic_z, semantic_p (voxel): image-level test (one-sided, sign flip) that the semantic
       band adds to the low-level one, see measure_semantic_gain. These last four are taken over all
       training images, each predicted by the fits of the half that it does not belong to: neither
@@ -86,8 +88,11 @@ def fit_baselines(
     )
     predictions["banded"] = predict([band[test] for band in bands]).sum(axis=0)
 
+    # What the low-level features tell of the embedding counts as low-level.
+    predict_embedding, _ = fit_ridge(bands[1][fitted], bands[0][fitted], **options)
+    rest = bands[0] - predict_embedding([bands[1]])[0]
     crossed, low_only = _predict_across_halves(
-        bands, responses, halves, mixtures=mixtures, **options
+        [rest, bands[1]], responses, halves, mixtures=mixtures, **options
     )
     members = np.sort(np.concatenate(halves))
     measured = responses[members].astype(np.float64)

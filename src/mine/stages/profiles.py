@@ -195,7 +195,7 @@ def build_profiles(
         predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
     )
     ranked = [
-        _rank(scores, q[name], words)
+        _rank(scores, q[name], words, false_discovery_rate)
         for name, scores in zip(SIGNS, (positive, negative), strict=True)
     ]
     data = attributions["all"]
@@ -286,8 +286,14 @@ def measure_specificity(z: np.ndarray) -> np.ndarray:
     return 1 - np.diagonal(correlate_rows(z, others))
 
 
-def _rank(scores: WordScores, q: np.ndarray, words: int) -> tuple[np.ndarray, ...]:
-    best = np.argsort(-scores.z, axis=1, kind="stable")[:, :words]
+def _rank(scores: WordScores, q: np.ndarray, words: int, level: float) -> tuple[np.ndarray, ...]:
+    """Rank the words: significant ones by their effect, then the others by their evidence.
+
+    z says how sure a word is and grows with how often it occurs; the effect says how much of the
+    response falls on it, which is what a profile lists.
+    """
+    sure = q <= level
+    best = np.lexsort((-np.where(sure, scores.effect, scores.z), ~sure), axis=1)[:, :words]
     take = [
         np.take_along_axis(array, best, axis=1)
         for array in (scores.name, scores.z, q, scores.z_within, scores.effect)

@@ -1,0 +1,48 @@
+"""Draw a few voxels of one region: attributions in their images, and cards of their profiles."""
+
+from pathlib import Path
+
+from mine.datasets import nsd
+from mine.figures.attributions import draw_attributions, tabulate_attributions
+from mine.figures.profiles import draw_profiles, tabulate_profiles
+from mine.figures.style import save_figure
+from mine.figures.voxels import (
+    choose_cards,
+    choose_described,
+    describe_voxels,
+    gather_pictures,
+    rank_images,
+)
+from mine.logging import start_logging
+from mine.stores import open_store
+
+start_logging(snakemake)
+given, output, count = snakemake.input, snakemake.output, snakemake.params.figures["voxels"]
+profiles = open_store(given.profiles).load()
+words = open_store(given.vocabulary)["word"].values
+grid = profiles.sizes["row"], profiles.sizes["column"]
+table = describe_voxels(profiles, open_store(given.scores), words)
+region = f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}"
+read = nsd.open_stimuli(Path(snakemake.params.root)).read
+
+shown = choose_described(table, count)
+descriptions = open_store(given.descriptions).sel(voxel=shown).load()
+attributions = open_store(given.attributions)
+attributions = attributions.sel(voxel=shown, image=descriptions["image"].values).load()
+drawn = {"words": words, "grid": grid, "images": snakemake.params.figures["images"]}
+pictures = gather_pictures(read, rank_images(attributions["prediction"], drawn["images"]))
+figure = draw_attributions(
+    attributions, descriptions, pictures, table=table, region=region, **drawn
+)
+save_figure(figure, png=output.attributions, pdf=output.attributions_pdf)
+tabulate_attributions(attributions, descriptions, **drawn).to_csv(
+    output.attributions_table, sep="\t", index=False, float_format="%.6g"
+)
+
+cards = profiles.sel(voxel=choose_cards(table, count))
+pictures = gather_pictures(read, cards["exemplar"].values)
+figure = draw_profiles(cards, pictures, words=words, table=table, region=region)
+save_figure(figure, png=output.profiles, pdf=output.profiles_pdf)
+tabulate_profiles(cards, words=words, table=table).to_csv(
+    output.profiles_table, sep="\t", index=False, float_format="%.6g"
+)
