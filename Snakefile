@@ -19,6 +19,7 @@ include: "workflow/rules/encoder.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/figures.smk"
 
 
 if settings.demo is not None:
@@ -40,3 +41,13 @@ rule all:
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
         [] if settings.demo is None else "<results>/recovery.tsv",
+        regions(
+            "{results}/figures/{subject}/{roi}/attributions.png",
+            "{results}/figures/{subject}/{roi}/profiles.png",
+        ),
+        expand(
+            "<results>/figures/{subject}/{figure}.png",
+            subject=settings.subjects,
+            figure=["encoder", "faithfulness", "described"],
+        ),
+        [] if settings.demo is None else "<results>/figures/recovery.png",

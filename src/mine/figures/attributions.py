@@ -101,10 +101,8 @@ def draw_attributions(
         top = line * block + 1
         entry = table.loc[voxel]
         add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-        heading = (
-            f"R² {entry['r2']:.2f} of a ceiling of {entry['noise_ceiling']:.2f}    "
-            f"profile: {entry['words']}"
-        )
+        fit = f"R² {entry['r2']:.2f} of a ceiling of {entry['noise_ceiling']:.2f}"
+        heading = f"{fit.replace('-', '−')}    profile: {entry['words']}"
         add_text(figure, EDGE + 45, top + 0.3, heading)
         for place, image in enumerate(row):
             left = EDGE + place * cell
@@ -117,7 +115,7 @@ def draw_attributions(
             small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
             add_image(small, picture)
             predicted = float(attributions["prediction"].sel(voxel=voxel, image=image))
-            note = f"pre-\ndicted\n{predicted:+.1f} sd\n\nimage\n{image}"
+            note = f"pre-\ndicted\n{_sign(predicted)} sd\n\nimage\n{image}"
             add_text(figure, left + overlay + 1, top + HEAD + side, note, linespacing=1.1)
             _write_phrases(figure, chosen, left, top + HEAD + overlay, cell - 3)
     _add_scale(figure, scale, len(voxels) * block + 2)
@@ -223,6 +221,10 @@ def _draw_words(
             corner, 1 / grid[1], 1 / grid[0], fill=False, edgecolor=BLACK, linewidth=0.7
         )
         axes.add_patch(outline)
+
+
+def _sign(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _measure(text: str) -> tuple[float, float]:

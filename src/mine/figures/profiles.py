@@ -82,7 +82,7 @@ def draw_profiles(
             add_text(figure, 62, body - 4, "suppressed words, z", color=VERMILLION)
         else:
             _write_reason(figure, body, str(table.loc[voxel, "reason"]))
-        add_text(figure, 117, body - 4, "where in the image")
+        add_text(figure, 117, body - 4, "position map")
         field = add_axes(figure, 117, body, 20, 20)
         add_image(field, place.sel(voxel=voxel).values, cmap="cividis", norm=scale)
         add_text(figure, 141, body - 4, "images of largest prediction")
@@ -165,13 +165,13 @@ def _write_head(
     ink = "white" if reason == "described" else BLACK
     add_text(figure, 47, top + 1.5, reason, color=ink, bbox=badge)
     normalised = entry["r2_normalised"]
-    ratio = f"R²/ceiling {normalised:.2f}" if np.isfinite(normalised) else "ceiling below 0.1"
+    ratio = f", ratio {normalised:.2f}" if np.isfinite(normalised) else ""
     text = (
         f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], "
-        f"ceiling {entry['noise_ceiling']:.2f}, {ratio}; reliability {entry['reliability']:.2f} "
-        f"(p {_format_p(entry['reliability_p'])}), {images:,} images"
+        f"ceiling {entry['noise_ceiling']:.2f}{ratio}; reliability {entry['reliability']:.2f} "
+        f"(p {_format_p(entry['reliability_p'])}); {images:,} images"
     )
-    add_text(figure, 178, top + 1.5, text, ha="right")
+    add_text(figure, 178, top + 1.5, text.replace("-", "−"), ha="right")
 
 
 def _format_p(p: float) -> str:

@@ -1,0 +1,322 @@
+"""Figures draw what the data hold: as many bars and words as given, and none where none are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from mine.figures.attributions import (
+    attribution_shares,
+    draw_attributions,
+    place_words,
+    tabulate_attributions,
+)
+from mine.figures.described import draw_described, tabulate_described
+from mine.figures.encoder import assign_rois, draw_encoder, tabulate_encoder
+from mine.figures.faithfulness import (
+    advantages,
+    draw_faithfulness,
+    retained,
+    tabulate_faithfulness,
+)
+from mine.figures.profiles import draw_profiles, tabulate_profiles
+from mine.figures.recovery import draw_recovery
+from mine.figures.style import SIZE, WIDTH, save_figure
+from mine.figures.voxels import (
+    choose_cards,
+    choose_described,
+    describe_voxels,
+    gather_pictures,
+    rank_images,
+)
+
+WORDS = np.array(["dog", "face", "street", "red", "wooden"])
+GRID = (2, 3)
+
+
+def texts(figure: Figure) -> list[str]:
+    """Everything that the figure says."""
+    from matplotlib.text import Text
+
+    shown = [text for text in figure.findobj(Text) if text.get_visible()]
+    return [text.get_text() for text in shown if text.get_text()]
+
+
+def make_scores(voxels: int, *, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
+    rng = np.random.default_rng(seed)
+    models, rois = ["mine", "ridge", "caption", "banded"], ["FFA-1", "V1v"]
+    around = np.array([-0.1, 0.1])
+    r2, by_roi = rng.random((4, voxels)), rng.random((4, 2))
+    by_roi[:, 1] = np.nan  # no voxel with a sufficient ceiling
+    scores = xr.Dataset(
+        {
+            "r2": (("model", "voxel"), r2),
+            "r2_interval": (("model", "voxel", "bound"), r2[..., None] + around),
+            "r2_normalised": (("model", "voxel"), r2 / 0.8),
+            "noise_ceiling": ("voxel", rng.random(voxels)),
+            "roi_r2_normalised": (("model", "roi"), by_roi),
+            "roi_r2_normalised_interval": (("model", "roi", "bound"), by_roi[..., None] + around),
+            "roi_voxels": ("roi", [voxels, 0]),
+        },
+        coords={"model": models, "roi": rois, "bound": ["low", "high"]},
+    )
+    member = np.zeros((2, voxels), dtype=bool)
+    member[0] = True
+    return scores, xr.Dataset({"member": (("roi", "voxel"), member)}, coords={"roi": rois})
+
+
+def make_profiles(reasons: list[str]) -> xr.Dataset:
+    voxels = len(reasons)
+    word = np.broadcast_to(np.arange(5), (2, voxels, 5))
+    z = np.broadcast_to([9.0, 5.0, 3.0, 1.0, -1.0], (2, voxels, 5))
+    return xr.Dataset(
+        {
+            "word": (("sign", "voxel", "rank"), word),
+            "z": (("sign", "voxel", "rank"), z),
+            "q": (("sign", "voxel", "rank"), np.where(z > 2, 0.01, 0.5)),
+            "reliability": ("voxel", np.full(voxels, 0.8)),
+            "reliability_p": ("voxel", np.full(voxels, 0.001)),
+            "described": ("voxel", np.array(reasons) == "described"),
+            "reason": ("voxel", np.array(reasons, dtype=str)),
+            "position_map": (("voxel", "row", "column"), np.full((voxels, *GRID), 1 / 6)),
+            "exemplar": (("voxel", "exemplar"), np.tile([0, 2, 3], (voxels, 1))),
+        },
+        coords={"sign": ["positive", "negative"], "voxel": np.arange(voxels)},
+        attrs={"images": 100, "false_discovery_rate": 0.05},
+    )
+
+
+def make_explained(voxels: int, images: int = 4) -> tuple[xr.Dataset, xr.Dataset]:
+    """Attributions and descriptions, the top tokens 4 and 1 in each image."""
+    shape = (2, voxels, images)
+    coordinates = {"voxel": np.arange(voxels), "image": np.arange(images)}
+    attributions = xr.Dataset(
+        {
+            "token": (("sign", "voxel", "image", "rank"), np.broadcast_to([4, 1, -1], (*shape, 3))),
+            "attribution": (
+                ("sign", "voxel", "image", "rank"),
+                np.broadcast_to([0.6, 0.3, 0.0], (*shape, 3)),
+            ),
+            "total": (("sign", "voxel", "image"), np.full(shape, 1.2)),
+            "prediction": (
+                ("voxel", "image"),
+                np.broadcast_to(np.arange(images) * 1.0, shape[1:]),
+            ),
+        },
+        coords={"sign": ["positive", "negative"], **coordinates},
+    )
+    ranked = ("condition", "voxel", "image", "rank")
+    word = np.broadcast_to([0, 1, 2], (3, voxels, images, 3))
+    descriptions = xr.Dataset(
+        {
+            "word": (ranked, word),
+            "weight": (ranked, np.broadcast_to([0.5, 0.2, -0.1], word.shape)),
+            "patch": (ranked, np.broadcast_to([4, 4, 1], word.shape)),
+            "phrase": (ranked[:3], np.full(word.shape[:3], "dog, face")),
+        },
+        coords={"condition": ["attribution", "random", "lowest"], **coordinates},
+    )
+    return attributions, descriptions
+
+
+def read(images: np.ndarray) -> np.ndarray:
+    return np.full((len(images), 12, 12, 3), 128, dtype=np.uint8)
+
+
+def make_faithfulness() -> xr.Dataset:
+    rankings = ["integrated_gradients", "random", "lowest"]
+    around = np.array([0.0, -0.05, 0.05])
+    error = around[:, None, None, None] + np.linspace(1, 0, 4) * np.ones((3, 3, 2, 4))
+    area = around[:, None, None] + np.array([0.0, -0.2, -0.4])[:, None] * np.array([1, -1])
+    return xr.Dataset(
+        {
+            "roi_error": (("bound", "ranking", "mode", "fraction"), error),
+            "roi_error_auc": (("bound", "ranking", "mode"), area),
+            "error_auc_difference": (("bound", "ranking", "mode"), area),
+            "roi_auc": (("bound", "target", "ranking", "mode"), area[:, None]),
+            "auc_difference": (("bound", "target", "ranking", "mode"), area[:, None]),
+            "r2": ("voxel", [0.5]),
+        },
+        coords={
+            "bound": ["value", "low", "high"],
+            "ranking": rankings,
+            "mode": ["keep", "remove"],
+            "fraction": [0.1, 0.3, 0.6, 1.0],
+            "target": ["prediction"],
+        },
+        attrs={"images": 20},
+    )
+
+
+def make_recovery(subjects: tuple[str, ...] = ("subj01", "subj02")) -> pd.DataFrame:
+    rows = []
+    for subject in (*subjects, "all"):
+        rows += [
+            ("described", subject, "all", 0.9, 0.8, 0.95, 50),
+            ("described", subject, "noise", 0.02, 0.0, 0.05, 200),
+            ("pointing", subject, "all", 0.9, 0.8, 0.95, 50),
+            ("pointing_chance", subject, "all", 0.2, 0.15, 0.25, 50),
+        ]
+    for subject in subjects:
+        for model in ("mine", "ridge", "noiseless"):
+            rows.append((f"r2_normalised_{model}", subject, "all", 0.7, 0.6, 0.8, 50))
+    return pd.DataFrame(rows, columns=["measure", "subject", "roi", "value", "low", "high", "n"])
+
+
+@pytest.mark.parametrize("voxels", [1, 12])
+def test_encoder_has_a_bar_for_each_model_and_a_row_for_each_voxel(voxels: int) -> None:
+    scores, rois = make_scores(voxels)
+    figure = draw_encoder(scores, rois)
+    assert len(figure.axes[1].patches) == 4  # V1v has no value, hence no bar
+    assert "no voxel above" in texts(figure)
+    assert f"FFA-1\nn = {voxels}" in texts(figure)
+    table = tabulate_encoder(scores, rois)
+    assert (table["panel"] == "voxels").sum() == voxels
+    assert (table["panel"] == "rois").sum() == 8
+
+
+def test_a_voxel_is_coloured_by_its_first_roi_or_by_none() -> None:
+    member = np.array([[True, False, False], [True, True, False]])
+    rois = xr.Dataset({"member": (("roi", "voxel"), member)}, coords={"roi": ["A", "B"]})
+    assert assign_rois(rois).tolist() == ["A", "B", ""]
+
+
+def test_described_parts_add_up_to_all_voxels() -> None:
+    reasons = {"FFA-1": np.array(["described"] * 3 + ["retinotopic"]), "V1v": np.array([], str)}
+    table = tabulate_described(reasons)
+    assert table.groupby("roi")["voxels"].sum().to_dict() == {"FFA-1": 4, "V1v": 0}
+    figure = draw_described(reasons)
+    assert "n = 4" in texts(figure)
+    assert sum(patch.get_height() for patch in figure.axes[0].patches) == pytest.approx(100)
+
+
+def test_faithfulness_keeps_its_bounds_in_order_when_turned_round() -> None:
+    data = make_faithfulness()
+    for array in (retained(data), advantages(data)):
+        assert (array.sel(bound="low") <= array.sel(bound="value")).all()
+        assert (array.sel(bound="value") <= array.sel(bound="high")).all()
+    # Less error when kept and more when removed are both in favour of integrated gradients.
+    assert (advantages(data).sel(bound="value") > 0).all()
+
+
+@pytest.mark.parametrize("rois", [1, 5])
+def test_faithfulness_draws_each_ranking_in_each_region_and_mode(rois: int) -> None:
+    by_roi = {f"roi{number}": make_faithfulness() for number in range(rois)}
+    figure = draw_faithfulness(by_roi)
+    lines = [line.get_label() for axes in figure.axes for line in axes.lines]
+    assert lines.count("integrated gradients") == 2 * rois
+    assert set(tabulate_faithfulness(by_roi)["roi"]) == set(by_roi)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "drawn"),
+    [
+        (["described"], 1),
+        (["described", "retinotopic", "described", "described"], 3),
+        (["no reliable profile", "not predicted"], 2),
+    ],
+)
+def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: int) -> None:
+    profiles = make_profiles(reasons)
+    scores, _ = make_scores(len(reasons))
+    table = describe_voxels(profiles, scores, WORDS)
+    cards = profiles.sel(voxel=choose_cards(table, 2))
+    assert cards.sizes["voxel"] == drawn
+    pictures = gather_pictures(read, cards["exemplar"].values)
+    figure = draw_profiles(cards, pictures, words=WORDS, table=table, region="FFA-1")
+    described = int(cards["described"].sum())
+    # Four of the five words have evidence, of both signs.
+    bars = sum(len(axes.containers) for axes in figure.axes)
+    assert bars == 2 * 4 * described
+    assert texts(figure).count("dog") == 2 * described
+    withheld = [text for text in texts(figure) if text.startswith("Not described")]
+    assert len(withheld) == cards.sizes["voxel"] - described
+    numbers = tabulate_profiles(cards, words=WORDS, table=table)
+    assert (numbers["item"] == "positive").sum() == 4 * described
+
+
+def test_bars_are_filled_where_a_word_is_significant() -> None:
+    profiles = make_profiles(["described"])
+    scores, _ = make_scores(1)
+    table = describe_voxels(profiles, scores, WORDS)
+    pictures = gather_pictures(read, profiles["exemplar"].values)
+    figure = draw_profiles(profiles, pictures, words=WORDS, table=table, region="FFA-1")
+    bars = [bar for container in figure.axes[0].containers for bar in container]
+    assert [bar.get_facecolor() == (1, 1, 1, 1) for bar in bars] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("voxels", [1, 2])
+def test_attributions_show_the_words_that_are_above_their_base_rate(voxels: int) -> None:
+    attributions, descriptions = make_explained(voxels)
+    scores, _ = make_scores(voxels)
+    table = describe_voxels(make_profiles(["described"] * voxels), scores, WORDS)
+    drawn = {"words": WORDS, "grid": GRID, "images": 3}
+    pictures = gather_pictures(read, rank_images(attributions["prediction"], 3))
+    figure = draw_attributions(
+        attributions, descriptions, pictures, table=table, region="FFA-1", **drawn
+    )
+    said = texts(figure)
+    assert said.count("dog") == said.count("face") == 3 * voxels
+    assert said.count("street") == 0  # below its base rate
+    for condition in ("top", "random", "lowest"):
+        assert said.count(condition) == 3 * voxels
+    numbers = tabulate_attributions(attributions, descriptions, **drawn)
+    assert (numbers["item"] == "prediction").sum() == 3 * voxels
+    assert (numbers["item"] == "share").sum() == 2 * 3 * voxels
+
+
+def test_without_a_described_voxel_no_words_are_shown() -> None:
+    attributions, descriptions = make_explained(0)
+    scores, _ = make_scores(2)
+    table = describe_voxels(make_profiles(["retinotopic", "not predicted"]), scores, WORDS)
+    assert not len(choose_described(table, 3))
+    drawn = {"words": WORDS, "grid": GRID, "images": 3}
+    pictures = gather_pictures(read, np.empty(0, dtype=int))
+    figure = draw_attributions(
+        attributions, descriptions, pictures, table=table, region="V1v", **drawn
+    )
+    assert any("None of the 2 voxels is described" in text for text in texts(figure))
+    assert tabulate_attributions(attributions, descriptions, **drawn).empty
+
+
+def test_shares_are_of_all_positive_attribution() -> None:
+    attributions, _ = make_explained(1)
+    share = attribution_shares(attributions, 0, 0, 6)
+    np.testing.assert_allclose(share, [0, 0.25, 0, 0, 0.5, 0])
+
+
+def test_words_of_one_patch_do_not_overlap() -> None:
+    sizes = np.array([[0.4, 0.1]] * 4)
+    placed = place_words(["a"] * 4, np.full((4, 2), 0.95), sizes=sizes, extent=1.0)
+    apart = np.abs(placed[:, None] - placed[None]) >= sizes[0] - 1e-9
+    assert (apart.any(axis=2) | np.eye(4, dtype=bool)).all()
+    assert (placed >= sizes / 2 - 1e-9).all() and (placed <= 1 - sizes / 2 + 1e-9).all()
+
+
+@pytest.mark.parametrize("subjects", [(), ("subj01",), ("subj01", "subj02")])
+def test_recovery_draws_what_the_table_has(subjects: tuple[str, ...]) -> None:
+    figure = draw_recovery(make_recovery(subjects))
+    assert "described: noise voxels" in texts(figure)
+    assert "top word right" not in texts(figure)  # not in the table
+    assert any("n = 200" in text for text in texts(figure))
+
+
+def test_figures_are_saved_at_journal_width_in_type_that_can_be_read(tmp_path: Path) -> None:
+    from PIL import Image
+
+    figure = draw_described({"FFA-1": np.array(["described"])})
+    paths = {"png": tmp_path / "a.png", "pdf": tmp_path / "a.pdf"}
+    save_figure(figure, **paths)
+    with Image.open(paths["png"]) as image:
+        assert image.width == pytest.approx(WIDTH / 25.4 * 300, abs=2)
+    from matplotlib.text import Text
+
+    assert min(text.get_fontsize() for text in figure.findobj(Text)) >= SIZE
+    first = [path.read_bytes() for path in paths.values()]
+    save_figure(draw_described({"FFA-1": np.array(["described"])}), **paths)
+    assert [path.read_bytes() for path in paths.values()] == first
