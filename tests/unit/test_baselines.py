@@ -137,7 +137,7 @@ def test_bands_and_their_test_tell_content_from_contrast_from_noise(planted_base
     assert p[contrast].min() > 0.01
     assert (p[noise] < 0.05).mean() <= 0.1
     semantic, low_level = dataset["split_r2"].values
-    assert (semantic[content] > 0.15).all() and (np.abs(low_level[content]) < 0.1).all()
+    assert (semantic[content] > 0.15).all() and (low_level[content] < 0.1).all()
     assert (low_level[contrast] > 2 * np.abs(semantic[contrast])).mean() > 0.7
     assert (dataset["low_level_r2"][contrast] > 0.15).all()
 
