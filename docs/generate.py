@@ -97,9 +97,13 @@ def tabulate_scores(scores: dict[str, float] | None) -> str:
     """What the demo's model reaches on scenes that it has not seen: a row a score."""
     rows = []
     for name in scores or MEASURES:
-        meaning, goal = MEASURES.get(name, (name.replace("_", " "), None))
+        category = name.removeprefix("dense_category_")
+        meaning, goal = MEASURES.get(name, (f"token: category, on {category} only", None))
         value = f"{scores[name]:.4f}" if scores else "not measured yet"
-        rows.append((f"`{name}`", meaning, value, "" if goal is None else f"≥ {goal:.2f}"))
+        asked = "" if goal is None else f"≥ {goal:.2f}"
+        if scores and goal is not None and scores[name] < goal:
+            asked += ", not reached"
+        rows.append((f"`{name}`", meaning, value, asked))
     return markdown_table(("score", "what is to be named", "share right", "asked for"), rows)
 
 
