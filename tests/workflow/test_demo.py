@@ -1,0 +1,161 @@
+"""The real workflow, from the rendered dataset to the recovery table, on a smaller demo."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from mine.stores import open_store
+
+# What makes the demo smaller; all else is as in config.yaml.
+SMALLER = {
+    "name": "small",
+    "rois": ["FFA-1", "PPA", "control"],
+    "dataset": {
+        "root": "results/small/dataset",
+        "captions": ["results/small/dataset/annotations/captions_train2017.json"],
+        "instances": ["results/small/dataset/annotations/instances_train2017.json"],
+    },
+    "demo": {
+        "images_shared": 40,
+        "images_unique": 200,
+        "sessions": 2,
+        "trials_per_session": 360,
+        "truth": "results/small/truth",
+    },
+    "encoder": {"heads": 2, "head_width": 16, "epochs": 2},
+    "baselines": {"alphas": [10.0, 1000.0], "folds": 2, "mixtures": 3},
+    "attribution": {"nodes": 4, "maximum_nodes": 8, "images": 60},
+    "faithfulness": {"fractions": [0.1, 0.5], "rankings": ["integrated_gradients", "random"]},
+    "bootstrap": {"resamples": 20},
+}
+
+
+def make_smaller(folder: Path, repository: Path, **changes: object) -> Path:
+    """Copy the workflow and the demo's model, and write a smaller configuration beside them."""
+    folder.mkdir()
+    for name in ("workflow", "profiles", "resources"):
+        shutil.copytree(repository / name, folder / name)
+    shutil.copy(repository / "Snakefile", folder)
+    config = yaml.safe_load((repository / "config.yaml").read_text())
+    for key, value in {**SMALLER, **changes}.items():
+        if isinstance(value, dict):
+            config[key] = {**(config.get(key) or {}), **value}
+        else:
+            config[key] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def run(folder: Path, *options: str, cores: int = 2) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-6000:]
+    return said
+
+
+def manifests(folder: Path) -> dict[str, str]:
+    """Every manifest under the results, and the tables of recovery."""
+    results = folder / "results/small"
+    paths = [path for path in results.rglob("*.json") if ".zarr" not in str(path)]
+    paths = [path for path in paths if "dataset/" not in str(path.relative_to(results))]
+    paths += results.rglob("recovery*.tsv")
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(paths)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, repository: Path) -> Path:
+    """The folder of a run that has completed."""
+    folder = make_smaller(tmp_path_factory.mktemp("demo") / "run", repository)
+    run(folder)
+    return folder
+
+
+def test_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in run(finished)
+
+
+def test_recovery_is_written_with_its_columns(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/small/recovery.tsv", sep="\t")
+    assert table.columns.tolist() == ["measure", "subject", "roi", "value", "low", "high", "n"]
+    assert set(table["subject"]) == {"subj01", "subj02", "all"}
+    assert {"FFA-1", "PPA", "all", "noise"} <= set(table["roi"])
+    assert not table.duplicated(["measure", "subject", "roi"]).any()
+    expected = {"described", "top_word_all", "described_random_encoder"}
+    expected |= {
+        f"r2_normalised_{model}"
+        for model in ("mine", "ridge", "caption", "planted_ridge", "noiseless")
+    }
+    assert expected <= set(table["measure"])
+    assert (table["low"] <= table["high"]).all() and (table["n"] > 0).all()
+
+
+def test_every_stage_left_a_store_that_is_whole(finished: Path) -> None:
+    results = finished / "results/small"
+    names = ["stimuli", "embeddings/clip/vocabulary", "embeddings/clip/base_rates"]
+    for subject in ("subj01", "subj02"):
+        names += [f"{subject}/{part}" for part in ("responses", "rois", "baselines", "scores")]
+        names += [f"{subject}/encoder/{fit}" for fit in ("all", "first_half", "all_random")]
+        for roi in ("FFA-1", "PPA", "control"):
+            parts = ("faithfulness", "descriptions", "profiles", "attributions/all")
+            names += [f"{subject}/{roi}/{part}" for part in parts]
+    for name in names:
+        assert open_store(results / f"{name}.zarr").sizes, name
+    responses = open_store(results / "subj02/responses.zarr")
+    assert responses.sizes["image"] == 240
+    assert (responses["split"] == "test").sum() == 40
+    assert not list(results.rglob("*.partial"))
+
+
+def test_halves_are_read_on_disjoint_images_and_never_on_test_images(finished: Path) -> None:
+    results = finished / "results/small/subj01"
+    responses = open_store(results / "responses.zarr")
+    test = set(responses["image"].values[responses["split"].values == "test"])
+    for kind in ("", "_shuffled", "_random"):
+        first, second = (
+            set(open_store(results / f"FFA-1/attributions/{half}_half{kind}.zarr")["image"].values)
+            for half in ("first", "second")
+        )
+        assert first and second and not first & second and not (first | second) & test
+
+
+def test_noise_ceilings_are_those_that_were_planted(finished: Path) -> None:
+    results = finished / "results/small"
+    responses = open_store(results / "subj01/responses.zarr")
+    truth = open_store(results / "truth/subj01.zarr")
+    planted = {
+        tuple(place): ceiling
+        for place, ceiling in zip(
+            truth["ijk"].values.tolist(), truth["planted_noise_ceiling"].values, strict=True
+        )
+    }
+    expected = [planted[tuple(place)] for place in responses["ijk"].values.tolist()]
+    measured = responses["noise_ceiling"].values
+    correlation = pd.Series(expected).corr(pd.Series(measured))
+    assert correlation > 0.9 and abs((measured - expected).mean()) < 0.05
+
+
+@pytest.mark.slow
+def test_the_number_of_cores_changes_no_number(
+    finished: Path, tmp_path: Path, repository: Path
+) -> None:
+    alone = make_smaller(tmp_path / "alone", repository)
+    run(alone, cores=1)
+    first, second = manifests(finished), manifests(alone)
+    assert len(first) > 50 and first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+@pytest.mark.slow
+def test_another_seed_gives_other_numbers(finished: Path, tmp_path: Path, repository: Path) -> None:
+    other = make_smaller(tmp_path / "other", repository, seed=1)
+    run(other, "results/small/subj01/responses.json")
+    name = "results/small/subj01/responses.json"
+    assert manifests(other)[name] != manifests(finished)[name]
