@@ -80,6 +80,14 @@ def test_controls_share_no_token_with_the_top(case):
                 assert not top & set(drawn)
 
 
+def test_control_without_a_token_left_weighs_nothing():
+    maps = -1 - np.random.default_rng(0).random((2, 6, TOKENS))
+    maps[..., 3:9] = 1e-3
+    attributions = make_attributions(maps, kept=13, lowest=KEPT)
+    assert not select(attributions)["lowest"][1].any()
+    assert (describe(attributions).sel(condition="lowest")["phrase"] == "").all()
+
+
 def test_random_control_draws_every_other_token_alike():
     maps = np.tile(blob_maps(1, 1), (600, 1, 1))
     top, drawn = (select(make_attributions(maps, lowest=13))[n][0] for n in CONDITIONS[:2])

@@ -34,6 +34,7 @@ SMALLER = {
     "attribution": {"nodes": 4, "maximum_nodes": 8, "images": 60},
     "faithfulness": {"fractions": [0.1, 0.5], "rankings": ["integrated_gradients", "random"]},
     "bootstrap": {"resamples": 20},
+    "figures": {"voxels": 1, "images": 2},
 }
 
 
@@ -112,6 +113,15 @@ def test_every_stage_left_a_store_that_is_whole(finished: Path) -> None:
     assert responses.sizes["image"] == 240
     assert (responses["split"] == "test").sum() == 40
     assert not list(results.rglob("*.partial"))
+
+
+def test_every_figure_is_drawn_twice(finished: Path) -> None:
+    figures = finished / "results/small/figures"
+    names = {str(path.relative_to(figures).with_suffix("")) for path in figures.rglob("*.png")}
+    assert {"recovery", "subj01/encoder", "subj02/FFA-1/profiles"} <= names
+    for name in names:
+        for suffix in (".png", ".pdf"):
+            assert (figures / name).with_suffix(suffix).stat().st_size > 1000
 
 
 def test_halves_are_read_on_disjoint_images_and_never_on_test_images(finished: Path) -> None:
