@@ -104,7 +104,7 @@ class Backbone:
     kind: str = setting("Family of models.", "open_clip", choices=("open_clip",))
     model: str = setting(
         "Model name of open_clip, `local-dir:` and a folder, or `hf-hub:` and a repository.",
-        "ViT-L-14",
+        "ViT-L-14-quickgelu",
     )
     pretrained: str | None = setting(
         "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",

@@ -1,6 +1,7 @@
 # The checked configuration, the names that wildcards may take, and the helpers by which a rule
 # reads as a table. Nothing heavier than PyYAML is imported here.
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -103,11 +104,21 @@ pathvars:
     embeddings=f"results/{settings.name}/embeddings/{settings.backbone.name}",
 
 
+def gpus(name):
+    """Return how many GPUs a rule of that section asks for: none where there is none to be had."""
+    device = getattr(settings, name).device
+    if device == "auto":
+        return int(shutil.which("nvidia-smi") is not None)
+    return int(device.startswith("cuda"))
+
+
 def count_images():
     """Return how many images the stimulus file holds: rows of the dataset's table of images."""
     if settings.demo is not None:
         return settings.demo.images_shared + settings.demo.images_unique * len(settings.subjects)
     table = Path(settings.dataset.root) / "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+    if not table.is_file():
+        raise WorkflowError(f"dataset.root: expected {table}, found no such file")
     with open(table, "rb") as file:
         return sum(1 for _ in file) - 1
 

@@ -11,9 +11,9 @@ rule vocabulary:
         "<logs>/vocabulary/{backbone}.log",
     benchmark:
         "<benchmarks>/vocabulary/{backbone}.tsv"
-    threads: workflow.cores
+    threads: 8
     resources:
-        gpu=1,
+        gpu=gpus("backbone"),
     params:
         code=code("vocabulary"),
         root=settings.dataset.root,
@@ -36,9 +36,9 @@ rule captions:
         "<logs>/captions/{backbone}.log",
     benchmark:
         "<benchmarks>/captions/{backbone}.tsv"
-    threads: workflow.cores
+    threads: 8
     resources:
-        gpu=1,
+        gpu=gpus("backbone"),
     params:
         code=code("captions"),
         backbone=section("backbone"),
@@ -65,9 +65,9 @@ rule embed:
         "<logs>/embed/{backbone}/{shard}.log",
     benchmark:
         "<benchmarks>/embed/{backbone}/{shard}.tsv"
-    threads: workflow.cores
+    threads: 8
     resources:
-        gpu=1,
+        gpu=gpus("backbone"),
     params:
         code=code("embed"),
         root=settings.dataset.root,

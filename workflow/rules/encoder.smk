@@ -14,7 +14,7 @@ rule fit_encoder:
     benchmark:
         "<benchmarks>/fit_encoder/{subject}/{fit}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("encoder"),
     params:
         code=code("fit_encoder"),
         encoder=section("encoder"),

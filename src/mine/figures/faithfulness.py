@@ -38,7 +38,7 @@ RANKINGS = {
     "lowest": ("lowest |attribution|", GREY, ":"),
 }
 
-MODES = {"keep": "kept first", "remove": "removed first"}
+MODES = {"keep": "tokens kept", "remove": "tokens removed"}
 COLUMNS = 4
 
 
@@ -116,7 +116,7 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
                 n = by_roi[roi].sizes["voxel"]
                 axes.set_title(f"{roi} ({n} voxels)")
             if column == 0:
-                axes.set_ylabel(f"Tokens {MODES[mode]}:\nprediction left")
+                axes.set_ylabel(f"Prediction left,\n{MODES[mode]}")
     for axes in panels.flat:
         if not axes.lines:
             axes.set_visible(False)
@@ -126,8 +126,8 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
     images = next(iter(by_roi.values())).attrs["images"]
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles[::-1],
-        labels[::-1],
+        handles,
+        labels,
         loc="outside upper center",
         ncols=4,
         title=f"Tokens ranked by … (mean over voxels, 95% intervals over {images} images)",
@@ -140,11 +140,13 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
 def _draw_curves(axes: Axes, data: xr.Dataset, mode: str) -> None:
     curves = retained(data).sel(mode=mode)
     fraction = curves["fraction"].values
-    for ranking in curves["ranking"].values[::-1]:  # so that integrated gradients lie on top
+    for ranking in curves["ranking"].values:
         name, colour, line = RANKINGS[str(ranking)]
         value, low, high = curves.sel(ranking=ranking).transpose("bound", "fraction").values
         axes.fill_between(fraction, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(fraction, value, color=colour, linestyle=line, label=name)
+        # Wide and beneath, so that a rival that falls together with it is still seen.
+        width = 2.2 if ranking == REFERENCE else 1.0
+        axes.plot(fraction, value, color=colour, linestyle=line, linewidth=width, label=name)
     axes.axhline(0, color=LIGHT, linewidth=0.6, zorder=0)
     axes.axhline(1, color=LIGHT, linewidth=0.6, zorder=0)
     axes.set(xlim=(0, 1), ylim=(-0.3, 1.08), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
@@ -181,7 +183,7 @@ def _draw_advantages(
     axes.set(
         ylim=(len(others) - 0.5, -0.5),
         xlabel="Area between the curves\n(→ integrated gradients are more faithful)",
-        title=f"Tokens {MODES[mode]}",
+        title=MODES[mode].capitalize(),
     )
     if mode == "remove":
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)

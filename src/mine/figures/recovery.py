@@ -55,7 +55,7 @@ def draw_recovery(table: pd.DataFrame) -> Figure:
     upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     _draw_found(upper.subplots(), table, found)
     subjects = sorted(scores["subject"].unique()) or ["all"]
-    panels = lower.subplots(1, len(subjects), sharex=True, sharey=True, squeeze=False)[0]
+    panels = lower.subplots(1, len(subjects), sharex=True, squeeze=False)[0]
     for axes, subject in zip(panels, subjects, strict=True):
         _draw_scores(axes, scores[scores["subject"] == subject], models, rois)
         axes.set_title(subject)
@@ -105,7 +105,7 @@ def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str
     for edge in range(1, len(found)):
         axes.axhline(edge - 0.4, color=LIGHT, linewidth=0.5)
     axes.set_yticks(range(len(found)), [name for _, _, name in found])
-    axes.set(xlim=(-0.02, 1.36), ylim=(len(found) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
+    axes.set(xlim=(-0.02, 1.42), ylim=(len(found) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
     axes.set_xlabel("Share of voxels, or mean over voxels, with 95% interval", loc="left")
     axes.set_title(
         "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
@@ -132,13 +132,11 @@ def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list
             label=name,
         )
     counts = scores.groupby("roi")["n"].first().reindex(rois)
-    for place, count in enumerate(counts):
-        if np.isfinite(count):
-            axes.text(0.01, place, f"n = {count:.0f}", transform=axes.get_yaxis_transform())
+    labels = [f"{roi}\nn = {count:.0f}" for roi, count in counts.items()]
     for edge in range(1, len(rois)):
         axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
     axes.axvline(1, color=GREY, linestyle="--", linewidth=0.8)
-    axes.set_yticks(range(len(rois)), rois)
+    axes.set_yticks(range(len(rois)), labels)
     axes.set(ylim=(max(len(rois), 1) - 0.5, -0.5), xlabel="ΣR² / Σ noise ceiling, 95% interval")
 
 
