@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -117,6 +118,8 @@ def add_image(axes: Axes, image: object, **style: object) -> None:
 @styled
 def save_figure(figure: Figure, *, png: Path | str, pdf: Path | str) -> None:
     """Write a figure as PNG and as PDF, the same bytes for the same figure: no dates."""
+    # It tells of every step of every font that goes into a PDF.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     figure.savefig(png, dpi=DPI, metadata={"Software": None})
     figure.savefig(pdf, dpi=DPI, metadata={"CreationDate": None})
 
