@@ -207,11 +207,11 @@ def test_suppressed_word_is_read_from_the_negative_profile():
 
 def test_place_is_found_relative_to_the_other_voxels():
     truth = make_truth(main=["face"] * 2, second_kind=["place", "place"])
-    # All attributions crowd in the middle; only the first voxel's lean to the planted place.
+    # All attributions crowd in one corner; only the first voxel's lean to the planted place.
     maps = np.ones((2, *GRID))
-    maps[:, 1:3, 1:3] = 5
+    maps[:, :2, 2:] = 20
     maps[0, 2, 0] = 4
-    maps[1, 0, 3] = 4
+    maps[1, 3, 3] = 4
     profile = make_profile([word_indices("face", "red", "car", "sea", "human")] * 2, maps=maps)
     assert score(truth, profile)["position_recovered"].tolist() == [True, False]
 
