@@ -85,10 +85,13 @@ def test_a_grating_answers_at_its_own_frequency_and_orientation(frequency, numbe
     assert response.argmax() == frequencies.index(frequency) * orientations + number
 
 
-def test_energy_does_not_depend_on_phase_and_is_one_for_a_unit_grating():
+@pytest.mark.parametrize("orientations", [1, 2, 4])
+def test_energy_does_not_depend_on_phase_and_is_one_for_a_unit_grating(orientations):
     phases = np.linspace(0, np.pi, 5)
     gratings = np.stack([draw_grating(8, 0, phase=phase) for phase in phases])
-    response = gabor_amplitude(gratings, grid=GRID, frequencies=(8.0,), orientations=4)[:, 0]
+    response = gabor_amplitude(gratings, grid=GRID, frequencies=(8.0,), orientations=orientations)[
+        :, 0
+    ]
     inner = response.reshape(len(phases), GRID, GRID)[:, 1:-1, 1:-1]
     assert np.ptp(inner, axis=0).max() < 0.02
     np.testing.assert_allclose(inner, 1.0, atol=0.05)
