@@ -34,6 +34,6 @@ by_roi = score_roi(
     **draws,
 )
 by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
-scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]].drop_vars("image")])
+scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
 log.info("%s", by_roi["roi_r2_normalised"].to_pandas().round(3).to_string())
 write_store(scores, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

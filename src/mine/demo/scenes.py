@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mine.demo.words import BACKGROUNDS, CATEGORIES, COLOURS, EXPRESSIONS, SIZES, SYNONYMS
+from mine.demo.words import BACKGROUNDS, CATEGORIES, COLOURS, CONCEPTS, EXPRESSIONS, SIZES
 
 RGB = {
     "red": (208, 38, 38),
@@ -198,7 +198,7 @@ def _caption(scene: Scene, random: np.random.Generator, *, mention: float, attri
 
 
 def _say(concept: str, random: np.random.Generator) -> str:
-    return str(random.choice(sorted(SYNONYMS[concept])))
+    return str(random.choice(sorted(CONCEPTS[concept])))
 
 
 # --- painting ---

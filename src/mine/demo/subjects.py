@@ -25,9 +25,6 @@ SHAPE = (30, 24, 20)
 VOXEL_SIZE = 1.8  # millimetres
 FORMS = {"tolerant": 0.5, "saturating": 0.3, "additive": 0.2}
 SECOND_GAIN = {"colour": 1.0, "expression": 1.0, "object": 0.8, "conjunction": 1.2, "place": 1.0}
-SCENERY_GAIN = (
-    1.5  # of a background's drive: it is rarer than an object, and has to stay the main feature
-)
 SUPPRESSION = 0.7
 SUPPRESSED_SHARE = 0.3  # of the voxels of a region with a suppressed feature
 PLACE_WIDTH = 0.22  # standard deviation of a place preference, in image sides
@@ -282,12 +279,9 @@ def _plan_region(
     if region.seconds:
         strength = np.exp(4.0 * fields[:, : len(region.seconds)])
         mixture[:, : len(region.seconds)] = strength / strength.sum(axis=1, keepdims=True)
-        # Backgrounds have no colour and no place: what remains for them is the co-occurring object.
-        scenery = np.isin(main, list(BACKGROUNDS))
-        mixture[scenery] = 0
-        for index, second in enumerate(region.seconds):
-            if second.kind == "object":
-                mixture[scenery, index] = 1.0
+        # Backgrounds have no colour and no place, and an object that drives as much as they do
+        # would be as much the main feature: what varies between their voxels is suppression.
+        mixture[np.isin(main, list(BACKGROUNDS))] = 0
     form = random.choice(list(FORMS), size=count, p=list(FORMS.values()))
     is_suppressed = stats.norm.cdf(fields[:, widest + 1]) < SUPPRESSED_SHARE
     suppressed = np.where(
@@ -350,7 +344,7 @@ def main_drive(main: str, form: str, table: SceneTable) -> np.ndarray:
     over the images that show it. additive: a / mean a, at most 3.
     """
     if main in BACKGROUNDS:
-        return SCENERY_GAIN * _apply_form(table.visible(main) * table.open, form)
+        return _apply_form(table.visible(main) * table.open, form)
     return _apply_form(table.area[:, list(CATEGORIES).index(main)], form)
 
 

@@ -94,7 +94,11 @@ DISTRACTORS: tuple[str, ...] = tuple(
 )
 
 CONCEPTS: dict[str, tuple[str, ...]] = CATEGORIES | COLOURS | BACKGROUNDS | EXPRESSIONS | SIZES
-SYNONYMS: dict[str, frozenset[str]] = {name: frozenset(words) for name, words in CONCEPTS.items()}
+# A hypernym that covers one concept alone is true of exactly the same pictures: a synonym here.
+SYNONYMS: dict[str, frozenset[str]] = {
+    name: frozenset(words) | {word for word, members in HYPERNYMS.items() if members == (name,)}
+    for name, words in CONCEPTS.items()
+}
 
 
 def concept_of(word: str) -> str | None:

@@ -12,6 +12,10 @@ attribution and word at each place, so that scenes that fill an image survive as
 that fill a patch. ``z_within`` shifts the map over its own image instead (the mean over all shifts
 on the torus), so that only the place within the image counts.
 
+Words that ride on another (a red face is also a face) are put in their place by a forward
+selection: the first word is the strongest, each next one the strongest beyond what those before it
+bring along (:func:`order_words`).
+
 The image is the unit: under the null the sign of d_n is a coin's, and the probability of a sum this
 large is bounded without drawing any permutation (:func:`mine.statistics.sign_flip_bound`). The
 suppressive profile is the same with negative attributions.
@@ -91,7 +95,48 @@ def score_words(
     rounding = np.square(1e-6 * strength.sum(axis=-1)).sum(axis=1)[:, None] + 1e-20
     z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
     z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))
-    return WordScores(z, z_within, totals["d"] / images, name_groups(by_word, group, groups))
+    effect = totals["d"] / images
+    return WordScores(z, z_within, effect, name_groups(by_word, group, groups))
+
+
+def covary_groups(lens: xr.Dataset, group: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """How the readings of some groups go together: (chosen, chosen).
+
+    Σ_t cov_n(L_nt(w), L_nt(w')): readings at the same place, less the place's mean over images, as
+    d_n takes them.
+    """
+    groups = int(group.max()) + 1
+    product = np.zeros((len(chosen), len(chosen)))
+    mean = np.zeros((lens.sizes["token"], len(chosen)))
+    for word, score in zip(lens["word"].values, lens["score"].values, strict=True):
+        grouped = sum_groups(word_mass(word, score, words=len(group)), group, groups)
+        reading = grouped[:, chosen]
+        product += reading.T @ reading
+        mean += reading
+    images = lens.sizes["image"]
+    return product / images - mean.T @ mean / images**2
+
+
+def order_words(
+    effect: np.ndarray, z: np.ndarray, covariance: np.ndarray, sure: np.ndarray, count: int
+) -> np.ndarray:
+    """Order one voxel's words by forward selection: at most ``count`` indices, strongest first.
+
+    effect: (word,) covariance of the attributions with each word's readings. covariance: (word,
+    word) of the readings. sure: bool (word,), which may be listed. With S the words listed so far
+    the next is the sure word of largest positive z_w (e_w − C_wS C_SS⁻¹ e_S): how certain it is
+    times the effect that is left once attributions and readings are freed of S.
+    """
+    listed: list[int] = []
+    left = np.where(sure, effect * z, -np.inf)
+    while len(listed) < count and left.max(initial=-np.inf) > 0:
+        listed.append(int(np.argmax(left)))
+        block = covariance[np.ix_(listed, listed)]
+        block = block + 1e-6 * np.trace(block) / len(listed) * np.eye(len(listed))
+        rest = effect - covariance[:, listed] @ np.linalg.solve(block, effect[listed])
+        left = np.where(sure, rest * z, -np.inf)
+        left[listed] = -np.inf
+    return np.array(listed, dtype=np.int64)
 
 
 def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -195,7 +240,7 @@ def build_profiles(
         predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
     )
     ranked = [
-        _rank(scores, q[name], words, false_discovery_rate)
+        _rank(scores, q[name], words, false_discovery_rate, lenses["all"], group)
         for name, scores in zip(SIGNS, (positive, negative), strict=True)
     ]
     data = attributions["all"]
@@ -214,7 +259,7 @@ def build_profiles(
                 by_rank,
                 _stack(ranked, 4),
                 {
-                    "long_name": "mean attribution on the word above its null",
+                    "long_name": "attribution that falls on the word, above its null",
                     "units": "standard deviations of the response",
                 },
             ),
@@ -286,14 +331,41 @@ def measure_specificity(z: np.ndarray) -> np.ndarray:
     return 1 - np.diagonal(correlate_rows(z, others))
 
 
-def _rank(scores: WordScores, q: np.ndarray, words: int, level: float) -> tuple[np.ndarray, ...]:
-    """Rank the words: significant ones by their effect, then the others by their evidence.
+# Words among which an order is sought; beyond them evidence is too weak to be listed anyway.
+MOST_ORDERED = 256
+
+
+def _rank(
+    scores: WordScores,
+    q: np.ndarray,
+    words: int,
+    level: float,
+    lens: xr.Dataset,
+    group: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """List the sure words in the order of their selection, then the others by their evidence.
 
     z says how sure a word is and grows with how often it occurs; the effect says how much of the
     response falls on it, which is what a profile lists.
     """
     sure = q <= level
-    best = np.lexsort((-np.where(sure, scores.effect, scores.z), ~sure), axis=1)[:, :words]
+    strongest = np.argsort(-np.where(sure, scores.z, -np.inf).max(axis=0, initial=-np.inf))
+    chosen = np.sort(strongest[:MOST_ORDERED])
+    covariance = covary_groups(lens, group, chosen)
+    best = np.empty((len(q), min(words, q.shape[1])), dtype=np.int64)
+    for voxel, row in enumerate(best):
+        listed = chosen[
+            order_words(
+                scores.effect[voxel, chosen],
+                scores.z[voxel, chosen],
+                covariance,
+                sure[voxel, chosen],
+                len(row),
+            )
+        ]
+        by_evidence = np.argsort(-scores.z[voxel], kind="stable")
+        others = by_evidence[~np.isin(by_evidence, listed)]
+        row[:] = np.concatenate([listed, others])[: len(row)]
     take = [
         np.take_along_axis(array, best, axis=1)
         for array in (scores.name, scores.z, q, scores.z_within, scores.effect)
