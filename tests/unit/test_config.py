@@ -120,7 +120,7 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         (
             {"backbone": {"pretrained": None}},
-            "backbone.pretrained: expected the tag of ViT-L-14's weights, found null",
+            "backbone.pretrained: expected the tag of ViT-L-14-quickgelu's weights, found null",
         ),
         (
             {"dataset": {"root": "nsd", "roi_references": {"food": "food.nii.gz"}}},

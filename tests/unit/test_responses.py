@@ -168,7 +168,7 @@ def test_no_ceiling_can_be_had_from_single_trials() -> None:
     ("options", "message"),
     [
         ({"test": "all"}, "test: expected shared or shared_three_repeats, found 'all'"),
-        ({"standardise_on": "test"}, "standardise_on: expected train or all, found 'test'"),
+        ({"standardise_on": "test"}, "standardise_on: expected training or all, found 'test'"),
     ],
 )
 def test_unknown_options_are_refused(options: dict, message: str) -> None:

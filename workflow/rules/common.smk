@@ -105,7 +105,7 @@ pathvars:
 
 
 def gpus(name):
-    """Return how many GPUs a rule of that section asks for: none where there is none to be had."""
+    """Return how many GPUs jobs of that section ask for; 0 where there is none to be had."""
     device = getattr(settings, name).device
     if device == "auto":
         return int(shutil.which("nvidia-smi") is not None)
@@ -149,6 +149,22 @@ def regions(*patterns):
     return find
 
 
+def own_regions(pattern):
+    """Return an input function: the pattern for every region that the job's subject has."""
+
+    def find(wildcards):
+        table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
+        rows = Path(table).read_text().splitlines()[1:]
+        return expand(
+            pattern,
+            roi=[row.split("\t")[0] for row in rows],
+            subject=wildcards.subject,
+            results=f"results/{settings.name}",
+        )
+
+    return find
+
+
 def dataset_files():
     """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables."""
     if settings.demo is not None:
@@ -166,7 +182,7 @@ def model_files():
 
 
 def truth_outputs():
-    """Return the stores of planted truth and their manifests, as outputs of the rule that plants."""
+    """Return the stores of planted truth and their manifests, as outputs of the job that plants it."""
     outputs = {}
     for name in ["images", *settings.subjects]:
         store = f"{settings.demo.truth}/{name}.zarr"

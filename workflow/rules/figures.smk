@@ -1,22 +1,6 @@
 # Figures, each drawn from stores alone, with every number that is drawn in a table beside it.
 
 
-def own_regions(pattern):
-    """Return an input function: the pattern for every region that the job's subject has."""
-
-    def find(wildcards):
-        table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
-        rows = Path(table).read_text().splitlines()[1:]
-        return expand(
-            pattern,
-            roi=[row.split("\t")[0] for row in rows],
-            subject=wildcards.subject,
-            results=f"results/{settings.name}",
-        )
-
-    return find
-
-
 rule figure_encoder:
     input:
         **reads(

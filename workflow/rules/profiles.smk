@@ -32,9 +32,9 @@ rule profile:
     output:
         **writes("<results>/{subject}/{roi}/profiles{control}.zarr"),
     log:
-        "<logs>/profile{control}/{subject}/{roi}.log",
+        "<logs>/profile/{subject}/{roi}{control}.log",
     benchmark:
-        "<benchmarks>/profile{control}/{subject}/{roi}.tsv"
+        "<benchmarks>/profile/{subject}/{roi}{control}.tsv"
     params:
         code=code("profile"),
         parts=list(PARTS[""] | NULL),

@@ -1,8 +1,8 @@
 """The words of the miniature world: what its scenes hold and what each thing may be called.
 
-Fixed before any model was fitted. ``SYNONYMS`` is also what scoring accepts: a profile word is
-right when it is the planted concept's own name or one of its synonyms. Hypernyms and distractors
-are in the lens's vocabulary as wrong answers: a hypernym is never accepted for one of its members.
+``SYNONYMS`` is also what scoring accepts: a profile word is right when it is the planted concept's
+own name or one of its synonyms. Distractors, and hypernyms that cover several concepts, are in the
+lens's vocabulary as wrong answers.
 """
 
 from __future__ import annotations

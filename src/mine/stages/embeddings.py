@@ -165,5 +165,5 @@ def embed_captions(backbone: Backbone, captions: list[list[str]], images: np.nda
     owner = np.repeat(np.arange(len(images)), counts)
     total = np.zeros((len(images), features.shape[1]), dtype=np.float32)
     np.add.at(total, owner, features)
-    mean = total / np.maximum(counts, 1)[:, None]
+    mean = total / np.maximum(counts, 1)[:, None].astype(np.float32)
     return xr.Dataset({"caption": (("image", "feature"), mean)}, coords={"image": images})
