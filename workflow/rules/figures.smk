@@ -109,7 +109,7 @@ rule figure_voxels:
         "<benchmarks>/figure_voxels/{subject}/{roi}.tsv"
     params:
         code=code("figure_voxels"),
-        root=settings.dataset.root,
+        dataset=section("dataset"),
         figures=section("figures"),
     message:
         "Drawing voxels of {wildcards.roi} of {wildcards.subject}"

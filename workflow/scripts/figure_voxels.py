@@ -23,7 +23,7 @@ words = open_store(given.vocabulary)["word"].values
 grid = profiles.sizes["row"], profiles.sizes["column"]
 table = describe_voxels(profiles, open_store(given.scores), words)
 region = f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}"
-read = nsd.open_stimuli(Path(snakemake.params.root)).read
+read = nsd.open_stimuli(Path(snakemake.params.dataset["root"])).read
 
 shown = choose_described(table, count)
 descriptions = open_store(given.descriptions).sel(voxel=shown).load()
