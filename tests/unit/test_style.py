@@ -50,7 +50,7 @@ def test_rule_script_log_and_benchmark_share_a_name(repository: Path) -> None:
     scripts = {path.stem for path in (repository / "workflow/scripts").glob("*.py")}
     rules = set()
     for path in (repository / "workflow/rules").glob("*.smk"):
-        for block in re.split(r"\n(?:rule|checkpoint) ", path.read_text())[1:]:
+        for block in re.split(r"\n *(?:rule|checkpoint) ", path.read_text())[1:]:
             name = block.split(":")[0]
             rules.add(name)
             for part in (f"<logs>/{name}", f"<benchmarks>/{name}", f'scripts/{name}.py"'):
