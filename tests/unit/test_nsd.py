@@ -790,3 +790,11 @@ def test_all_that_check_accepts_can_be_read(written: World) -> None:
     for subject in nsd_rois.list_subjects(written.root):
         assert written.check(subjects=[subject], rois=["FFA-1"]) == []
         build_responses(nsd.read_subject(written.root, subject))
+
+
+def test_an_empty_design_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "nsddata/experiments/nsd/nsd_expdesign.mat"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(InputError, match="nsd_expdesign.mat: expected a MATLAB file"):
+        nsd_files.read_design(tmp_path)

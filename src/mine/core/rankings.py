@@ -10,18 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
+from mine.config import RANKINGS
 from mine.core.integrated_gradients import AttributionBatch
-
-RANKINGS = (
-    "integrated_gradients",
-    "attention",
-    "attention_value",
-    "gradient_input",
-    "ablation",
-    "norm",
-    "random",
-    "lowest",
-)
 
 
 def attention(s1: torch.Tensor) -> torch.Tensor:

@@ -93,7 +93,7 @@ def read_design(root: Path) -> Design:
         raise InputError(f"{path}: expected the experiment's design, found no file")
     try:
         content = scipy.io.loadmat(path, variable_names=names)
-    except (*UNREADABLE, NotImplementedError, TypeError) as error:
+    except (*UNREADABLE, scipy.io.matlab.MatReadError, NotImplementedError, TypeError) as error:
         raise InputError(
             f"{path}: expected a MATLAB file, found one that is not: {error}"
         ) from None
