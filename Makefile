@@ -44,6 +44,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	.venv/bin/python -m pip install --quiet --no-deps --require-hashes -r .venv/uv.lock
-	.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
+	.venv/bin/uv pip install --compile-bytecode --python .venv/bin/python --require-hashes -r requirements.lock
 	.venv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@

@@ -12,7 +12,7 @@ from scipy import stats
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.core.lens import word_mass
 from mine.stages.attributions import attribute
-from mine.stages.encoder import combine_held_out, fit_subject, split_halves
+from mine.stages.encoder import fit_subject, split_halves
 from mine.stages.profiles import (
     REASONS,
     build_profiles,
@@ -21,7 +21,9 @@ from mine.stages.profiles import (
     judge_voxels,
     measure_reliability,
     measure_specificity,
+    order_words,
     qualify_voxels,
+    read_images,
     score_words,
 )
 from mine.statistics import benjamini_hochberg, sign_flip_bound
@@ -298,12 +300,74 @@ def test_the_first_condition_that_fails_is_the_reason():
 
 def test_voxels_qualify_by_the_false_discovery_rate_over_all_of_them():
     random = np.random.default_rng(0)
-    predicted_p = np.concatenate([np.full(50, 1e-6), random.random(950)])
+    held_out_z = tuple(np.append(np.full(50, 4.0), random.normal(size=950)) for _ in range(2))
     semantic_p = np.concatenate([random.random(950), np.full(50, 1e-6)])
-    predicted, semantic = qualify_voxels(predicted_p, semantic_p, false_discovery_rate=LEVEL)
+    predicted, semantic = qualify_voxels(held_out_z, semantic_p, false_discovery_rate=LEVEL)
+    _, predicted_p = stats.combine_pvalues(
+        stats.norm.sf(np.stack(held_out_z)), method="stouffer", axis=0
+    )
     np.testing.assert_array_equal(predicted, stats.false_discovery_control(predicted_p) <= LEVEL)
     np.testing.assert_array_equal(semantic, stats.false_discovery_control(semantic_p) <= LEVEL)
     assert predicted[:50].all() and semantic[-50:].all()
+
+
+def test_mass_read_in_images_equals_a_literal_sum():
+    world = make_world(20, seed=3)
+    attributions = make_attributions(blob_maps(1, 20), kept=9)
+    token = attributions["token"].sel(sign="positive").values[0].copy()
+    strength = attributions["attribution"].sel(sign="positive").values[0]
+    token[:, 6:] = -1  # fewer tokens than ranks
+    column = np.full(world.words, -1)
+    column[[2, 5, 11]] = 0, 1, 0  # two words of one group, and one of another
+    expected = np.zeros((20, 2))
+    for image, rank in itertools.product(range(20), range(6)):
+        reading = world.lens.sel(image=image).isel(token=token[image, rank])
+        for word, score in zip(reading["word"].values, reading["score"].values, strict=True):
+            if column[word] >= 0:
+                expected[image, column[word]] += strength[image, rank] * np.float32(score)
+    found = read_images(token, strength, world.lens, column)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_words_are_ordered_by_what_they_add_to_those_before():
+    """A response to faces, more to red ones: what is true of every face adds nothing to *face*."""
+    random = np.random.default_rng(0)
+    face, red, happy = (random.random(2000) < share for share in (0.4, 0.3, 0.5))
+    drive = random.uniform(0.5, 1.5, 2000) * face * (1 + 0.5 * red)
+    response = drive + 0.3 * random.normal(size=2000)
+    mass = {
+        "hypernym": drive + 0.5 * (random.random(2000) < 0.3),
+        "happy": drive * happy,
+        "sad": drive * ~happy,
+        "distractor": random.random(2000),
+        "face": np.minimum(drive, 1.2),
+        "red": drive * red,
+        "copy": 0.5 * np.minimum(drive, 1.2),
+    }
+    names = list(mass)
+    listed = order_words(response, np.stack(list(mass.values()), axis=1), 4)
+    words = [names[index] for index in listed]
+    assert words[0] in ("face", "copy") and words[1] == "red"
+    assert len({"face", "copy"} & set(words)) == 1  # a copy adds nothing
+
+    def left(columns: list[str]) -> np.ndarray:
+        design = np.stack([np.ones(2000), *(mass[name] for name in columns)], axis=1)
+        return response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
+
+    for count, name in enumerate(words):
+        rest = left(words[:count])
+        rivals = {}
+        for other in set(names) - set(words[:count]) - {"face", "copy"} | {name}:
+            design = np.stack([np.ones(2000), *(mass[w] for w in words[:count])], axis=1)
+            freed = mass[other] - design @ np.linalg.lstsq(design, mass[other], rcond=None)[0]
+            rivals[other] = np.corrcoef(freed, rest)[0, 1]
+        assert max(rivals, key=rivals.get) == name and rivals[name] > 0
+
+
+def test_words_that_only_lower_the_response_are_not_listed():
+    response = np.random.default_rng(0).normal(size=50)
+    assert order_words(response, np.stack([-response, np.zeros(50)], axis=1), 3).size == 0
+    assert order_words(response, np.zeros((50, 0)), 3).size == 0
 
 
 def test_specificity_is_one_less_the_correlation_with_the_others():
@@ -490,8 +554,8 @@ def judge(subject, *, suffix: str = "", predicted: np.ndarray | bool | None = No
     if suffix == "_random":
         parts["all"] = "all_random"
     if predicted is None:
-        p = combine_held_out(fits[parts["first_half"]], fits[parts["second_half"]])[1]
-        predicted, _ = qualify_voxels(p, p, false_discovery_rate=LEVEL)
+        z = tuple(fits[parts[half]]["held_out_z"].values for half in ("first_half", "second_half"))
+        predicted, _ = qualify_voxels(z, np.ones(len(z[0])), false_discovery_rate=LEVEL)
     return build(
         {part: attributions[fit] for part, fit in parts.items()},
         {part: lenses[fit] for part, fit in parts.items()},

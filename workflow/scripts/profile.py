@@ -2,7 +2,6 @@
 
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.stages.encoder import combine_held_out
 from mine.stages.profiles import build_profiles, qualify_voxels
 from mine.stores import open_images, open_store, write_store
 
@@ -12,7 +11,7 @@ stores = zip(params.parts, snakemake.input.attributions, strict=True)
 attributions = {part: open_store(path).load() for part, path in stores}
 base_rates = open_store(snakemake.input.base_rates).load()
 predicted, semantic = qualify_voxels(
-    combine_held_out(*map(open_store, snakemake.input.halves))[1],
+    tuple(open_store(path)["held_out_z"].values for path in snakemake.input.halves),
     open_store(snakemake.input.baselines)["semantic_p"].values,
     false_discovery_rate=level,
 )

@@ -4,12 +4,14 @@
 folder: ``open_clip_config.json``, ``open_clip_model.safetensors``, a word-level tokenizer, and
 ``scores.json``.
 
-Three losses, none of which any stage of the pipeline could compute for a subject's images:
+Four losses, none of which any stage of the pipeline could compute for a subject's images:
 
 * the image–caption contrastive loss (softmax over the batch) on average-pooled tokens;
 * a token-level loss from captions: for image i and phrase p,
   ``logit = scale · LSE_t(cos(token_t, text_p)) + offset`` with a sigmoid against "p is true of
   i", in the spirit of FILIP (arXiv 2111.07783) with a log-sum-exp in place of the maximum;
+* the same sigmoid loss on average-pooled tokens (as SigLIP's, arXiv 2303.15343, on short phrases):
+  captions alone leave the colour of a small object to be drowned by its background;
 * a region–phrase loss, as open-vocabulary detectors are trained (RegionCLIP, arXiv 2112.09106):
   a patch of which at least half shows one object is matched with that object's category, colour,
   size and expression among all of the kind, and an empty patch with its background. The scenes'
@@ -261,20 +263,18 @@ def caption_loss(pooled: torch.Tensor, captions: torch.Tensor, scale: torch.Tens
     )
 
 
-def phrase_loss(
-    tokens: torch.Tensor,
-    phrases: torch.Tensor,
-    labels: torch.Tensor,
-    scale: torch.Tensor,
-    offset: torch.Tensor,
+def token_evidence(
+    tokens: torch.Tensor, phrases: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """Sigmoid loss of phrases on whole images, by the log-sum-exp over tokens.
+    """Log of the mean over tokens of exp(scale · cos): (image, phrase), near its largest value.
 
-    tokens: unit (image, token, feature); phrases: unit (phrase, feature); labels: (image, phrase).
+    tokens: unit (image, token, feature); phrases: unit (phrase, feature).
     """
-    evidence = (
-        torch.logsumexp(scale * tokens @ phrases.T, dim=1) - math.log(tokens.shape[1]) + offset
-    )
+    return torch.logsumexp(scale * tokens @ phrases.T, dim=1) - math.log(tokens.shape[1])
+
+
+def phrase_loss(evidence: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sigmoid loss on whether phrases are true of whole images; both (image, phrase)."""
     losses = functional.binary_cross_entropy_with_logits(
         evidence, labels, weight=1 + 3 * labels, reduction="none"
     )
@@ -358,7 +358,9 @@ def train(
     model = build_model()
     scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
     offset = torch.nn.Parameter(torch.tensor(-10.0))
-    parameters = [*model.parameters(), scale, offset]
+    pooled_scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
+    pooled_offset = torch.nn.Parameter(torch.tensor(-8.0))
+    parameters = [*model.parameters(), scale, offset, pooled_scale, pooled_offset]
     optimiser = torch.optim.AdamW(
         [
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.05},
@@ -392,7 +394,10 @@ def train(
             pooled = functional.normalize(raw.mean(dim=1), dim=-1)
             contrast = model.logit_scale.exp().clamp(max=100)
             losses["caption"] = caption_loss(pooled, caption_texts, contrast)
-            losses["phrase"] = phrase_loss(tokens, phrase_texts, labels, scale.exp(), offset)
+            evidence = token_evidence(tokens, phrase_texts, scale.exp())
+            losses["phrase"] = phrase_loss(evidence + offset, labels)
+            evidence = pooled_scale.exp() * pooled @ phrase_texts.T
+            losses["pooled"] = phrase_loss(evidence + pooled_offset, labels)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from scipy.stats import norm
 
 from mine.core.encoder import (
     FitHistory,
@@ -97,7 +96,7 @@ def fit_subject(
       prediction of the validation images beats the training mean (Σ of the differences of squared
       errors over its root sum of squares, and the one-sided p of a sign flip)
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
-      the *other* half, of which the fit has seen nothing; see combine_held_out
+      the *other* half, of which the fit has seen nothing
     - training_loss, validation_score (epoch), unless random: see core.encoder.FitHistory
 
     Raises ValueError for an unknown fit, or too few images to validate on.
@@ -153,19 +152,6 @@ def fit_subject(
         dataset.attrs["best_epoch"] = history.best_epoch
     dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
     return _annotate(dataset)
-
-
-def combine_held_out(first: xr.Dataset, second: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Does any encoder predict this voxel, judged by every training image, each held out once?
-
-    The encoder of the first half is tested on the second half's images and the other way round.
-    Their images are disjoint, so under the null the two z are independent and (z₁ + z₂) / √2 is
-    again standard normal (Stouffer): far more images than a validation split has.
-
-    first, second: datasets of fit_subject for the two halves. Returns (z, p), each (voxel,).
-    """
-    z = (first["held_out_z"].values + second["held_out_z"].values) / np.sqrt(2)
-    return z, norm.sf(z)
 
 
 def score_predictions(

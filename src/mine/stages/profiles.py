@@ -12,9 +12,11 @@ attribution and word at each place, so that scenes that fill an image survive as
 that fill a patch. ``z_within`` shifts the map over its own image instead (the mean over all shifts
 on the torus), so that only the place within the image counts.
 
-Words that ride on another (a red face is also a face) are put in their place by a forward
-selection: the first word is the strongest, each next one the strongest beyond what those before it
-bring along (:func:`order_words`).
+Words that ride on another (a face is happy or sad, and always human) are put in their place by a
+forward selection over images: the first word is the one whose mass goes most with the predicted
+response, each next one does so beyond those before it (:func:`order_words`). Every face brings both
+its mouth and one of two expressions, so neither adds to *face*; *red* does in a voxel that answers
+more to red faces.
 
 The image is the unit: under the null the sign of d_n is a coin's, and the probability of a sum this
 large is bounded without drawing any permutation (:func:`mine.statistics.sign_flip_bound`). The
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtr
 
 from mine.core.lens import word_mass
 from mine.core.synonyms import name_groups, sum_groups
@@ -56,41 +59,43 @@ class WordScores:
 
 
 def score_words(
-    attributions: xr.Dataset, lens: xr.Dataset, group: np.ndarray, *, sign: str = "positive"
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    group: np.ndarray,
+    *,
+    sign: str = "positive",
+    memory_bytes: int = 2**26,
 ) -> WordScores:
     """Score all words for all voxels of an attributions store (see the module's docstring).
 
     attributions: ``token`` and ``attribution`` (sign, voxel, image, rank). lens: ``word`` and
     ``score`` (image, token, rank) of the same images. group: int (word,). ``effect`` is the mean of
     d_n over images, in units of the response. Voxels without any attribution of the sign score 0.
+    memory_bytes: of the work arrays (image, voxel, group); images are taken in blocks.
     """
-    token = attributions["token"].sel(sign=sign).values.astype(np.int64)
-    strength = np.abs(attributions["attribution"].sel(sign=sign).values).astype(np.float32)
+    token = attributions["token"].sel(sign=sign).values
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
     voxels, images, _ = token.shape
     tokens, groups = lens.sizes["token"], int(group.max()) + 1
-    strength = np.where(token >= 0, strength, 0)
-    token = np.maximum(token, 0)
-
-    def full_map(image: int) -> np.ndarray:
-        full = np.zeros((voxels, tokens), dtype=np.float32)
-        # A padded entry adds 0 to token 0, so no token may be assigned twice: add instead.
-        np.add.at(full, (np.arange(voxels)[:, None], token[:, image]), strength[:, image])
-        return full
-
-    everywhere = sum(full_map(image) for image in range(images))
     totals = {name: np.zeros((voxels, groups)) for name in ("d", "dd", "within", "within2")}
     by_word = np.zeros((voxels, len(group)), dtype=np.float32)
-    for image in range(images):
-        own = full_map(image)
-        mass = word_mass(lens["word"].values[image], lens["score"].values[image], words=len(group))
+    block = max(1, memory_bytes // (16 * voxels * max(groups, tokens)))
+    blocks = [slice(start, start + block) for start in range(0, images, block)]
+    everywhere = sum(
+        map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks
+    )
+    for part in blocks:
+        mass = word_mass(lens["word"].values[part], lens["score"].values[part], words=len(group))
         grouped = sum_groups(mass, group, groups)
+        own = map_attributions(token[:, part], strength[:, part], tokens)
+        by_word += np.tensordot(own, mass, axes=2)
+        own = own.transpose(1, 0, 2)
         difference = (own - (everywhere - own) / max(images - 1, 1)) @ grouped
-        within = (own - own.mean(axis=1, keepdims=True)) @ grouped
-        by_word += own @ mass
-        totals["d"] += difference
-        totals["dd"] += np.square(difference)
-        totals["within"] += within
-        totals["within2"] += np.square(within)
+        totals["d"] += difference.sum(axis=0)
+        totals["dd"] += np.square(difference).sum(axis=0)
+        within = (own - own.mean(axis=2, keepdims=True)) @ grouped
+        totals["within"] += within.sum(axis=0)
+        totals["within2"] += np.square(within).sum(axis=0)
     # A map that is the same in every image differs by rounding alone, which is no evidence.
     rounding = np.square(1e-6 * strength.sum(axis=-1)).sum(axis=1)[:, None] + 1e-20
     z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
@@ -99,43 +104,57 @@ def score_words(
     return WordScores(z, z_within, effect, name_groups(by_word, group, groups))
 
 
-def covary_groups(lens: xr.Dataset, group: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """How the readings of some groups go together: (chosen, chosen).
+def map_attributions(token: np.ndarray, strength: np.ndarray, tokens: int) -> np.ndarray:
+    """Spread stored attributions over the image: (voxel, image, rank) → (voxel, image, token).
 
-    Σ_t cov_n(L_nt(w), L_nt(w')): readings at the same place, less the place's mean over images, as
-    d_n takes them.
+    token: index of each entry, -1 for none.
     """
-    groups = int(group.max()) + 1
-    product = np.zeros((len(chosen), len(chosen)))
-    mean = np.zeros((lens.sizes["token"], len(chosen)))
-    for word, score in zip(lens["word"].values, lens["score"].values, strict=True):
-        grouped = sum_groups(word_mass(word, score, words=len(group)), group, groups)
-        reading = grouped[:, chosen]
-        product += reading.T @ reading
-        mean += reading
-    images = lens.sizes["image"]
-    return product / images - mean.T @ mean / images**2
+    maps = np.zeros((*token.shape[:2], tokens + 1), dtype=np.float32)
+    np.put_along_axis(maps, np.where(token >= 0, token, tokens), strength, axis=2)
+    return maps[..., :tokens]
 
 
-def order_words(
-    effect: np.ndarray, z: np.ndarray, covariance: np.ndarray, sure: np.ndarray, count: int
+def read_images(
+    token: np.ndarray, strength: np.ndarray, lens: xr.Dataset, column: np.ndarray
 ) -> np.ndarray:
-    """Order one voxel's words by forward selection: at most ``count`` indices, strongest first.
+    """Mass of one voxel's attributions that is read as each of some words: (image, column).
 
-    effect: (word,) covariance of the attributions with each word's readings. covariance: (word,
-    word) of the readings. sure: bool (word,), which may be listed. With S the words listed so far
-    the next is the sure word of largest positive z_w (e_w − C_wS C_SS⁻¹ e_S): how certain it is
-    times the effect that is left once attributions and readings are freed of S.
+    token, strength: (image, rank), token -1 for none. column: int (word,), where each word's mass
+    goes; -1 for words that are left out.
     """
+    images = np.arange(len(token))[:, None]
+    to = column[lens["word"].values[images, token]]
+    mass = lens["score"].values[images, token].astype(np.float32) * strength[..., None]
+    columns = int(column.max(initial=-1)) + 1
+    used = (to >= 0) & (token >= 0)[..., None]
+    place = (images[..., None] * columns + to)[used]
+    total = np.bincount(place, weights=mass[used], minlength=len(token) * columns)
+    return total.reshape(len(token), columns)
+
+
+def order_words(response: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:
+    """Order one voxel's words by forward selection: at most ``count`` columns, strongest first.
+
+    response: (image,) predicted. mass: (image, word) of :func:`read_images`. The first word is the
+    one whose mass correlates most with the response over images, each next one the one whose mass
+    does so beyond those before it: both are freed of the words already listed by least squares.
+    The selection ends where no correlation is positive.
+    """
+    response = response.astype(np.float64) - response.mean(dtype=np.float64)
+    mass = mass.astype(np.float64) - mass.mean(axis=0, dtype=np.float64)
+    # Below this length a word is one of those listed, under another name.
+    least = 1e-3 * np.linalg.norm(mass, axis=0) + 1e-12
     listed: list[int] = []
-    left = np.where(sure, effect * z, -np.inf)
-    while len(listed) < count and left.max(initial=-np.inf) > 0:
-        listed.append(int(np.argmax(left)))
-        block = covariance[np.ix_(listed, listed)]
-        block = block + 1e-6 * np.trace(block) / len(listed) * np.eye(len(listed))
-        rest = effect - covariance[:, listed] @ np.linalg.solve(block, effect[listed])
-        left = np.where(sure, rest * z, -np.inf)
-        left[listed] = -np.inf
+    while len(listed) < min(count, mass.shape[1]):
+        length = np.linalg.norm(mass, axis=0)
+        gain = np.where(length > least, response @ mass / np.maximum(length, 1e-12), -np.inf)
+        best = int(np.argmax(gain))
+        if gain[best] <= 0:
+            break
+        listed.append(best)
+        unit = mass[:, best] / length[best]
+        response = response - unit * (unit @ response)
+        mass = mass - unit[:, None] * (unit @ mass)
     return np.array(listed, dtype=np.int64)
 
 
@@ -172,13 +191,20 @@ def measure_reliability(
 
 
 def qualify_voxels(
-    predicted_p: np.ndarray, semantic_p: np.ndarray, *, false_discovery_rate: float
+    held_out_z: tuple[np.ndarray, np.ndarray],
+    semantic_p: np.ndarray,
+    *,
+    false_discovery_rate: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which of all the subject's voxels are predicted, and which are semantic: bool
     (voxel,).
 
-    The false discovery rate is controlled over all voxels that were fitted, not over one ROI's.
+    held_out_z: of each half's encoder on the other half's images, (voxel,). The images are
+    disjoint, so under the null the two are independent and (z₁ + z₂) / √2 is again standard normal
+    (Stouffer): every training image is held out once, far more than a validation split has. The
+    false discovery rate is controlled over all voxels that were fitted, not over one ROI's.
     """
+    predicted_p = ndtr(-(held_out_z[0] + held_out_z[1]) / np.sqrt(2))
     return (
         benjamini_hochberg(predicted_p) <= false_discovery_rate,
         benjamini_hochberg(semantic_p) <= false_discovery_rate,
@@ -240,8 +266,17 @@ def build_profiles(
         predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
     )
     ranked = [
-        _rank(scores, q[name], words, false_discovery_rate, lenses["all"], group)
-        for name, scores in zip(SIGNS, (positive, negative), strict=True)
+        _rank(
+            scores,
+            q[sign],
+            attributions["all"],
+            lenses["all"],
+            group,
+            sign=sign,
+            words=words,
+            level=false_discovery_rate,
+        )
+        for sign, scores in zip(SIGNS, (positive, negative), strict=True)
     ]
     data = attributions["all"]
     rows, columns = lenses["all"].attrs["rows"], lenses["all"].attrs["columns"]
@@ -331,38 +366,32 @@ def measure_specificity(z: np.ndarray) -> np.ndarray:
     return 1 - np.diagonal(correlate_rows(z, others))
 
 
-# Words among which an order is sought; beyond them evidence is too weak to be listed anyway.
-MOST_ORDERED = 256
-
-
 def _rank(
     scores: WordScores,
     q: np.ndarray,
-    words: int,
-    level: float,
+    attributions: xr.Dataset,
     lens: xr.Dataset,
     group: np.ndarray,
+    *,
+    sign: str,
+    words: int,
+    level: float,
 ) -> tuple[np.ndarray, ...]:
     """List the sure words in the order of their selection, then the others by their evidence.
 
-    z says how sure a word is and grows with how often it occurs; the effect says how much of the
-    response falls on it, which is what a profile lists.
+    z says how sure a word is, and grows with how often it occurs; how much of the response goes
+    with it is what a profile lists.
     """
-    sure = q <= level
-    strongest = np.argsort(-np.where(sure, scores.z, -np.inf).max(axis=0, initial=-np.inf))
-    chosen = np.sort(strongest[:MOST_ORDERED])
-    covariance = covary_groups(lens, group, chosen)
+    token = attributions["token"].sel(sign=sign).values
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
+    response = attributions["prediction"].values * (1 if sign == "positive" else -1)
     best = np.empty((len(q), min(words, q.shape[1])), dtype=np.int64)
     for voxel, row in enumerate(best):
-        listed = chosen[
-            order_words(
-                scores.effect[voxel, chosen],
-                scores.z[voxel, chosen],
-                covariance,
-                sure[voxel, chosen],
-                len(row),
-            )
-        ]
+        sure = np.flatnonzero(q[voxel] <= level)
+        column = np.full(q.shape[1], -1)
+        column[sure] = np.arange(len(sure))
+        mass = read_images(token[voxel], strength[voxel], lens, column[group])
+        listed = sure[order_words(response[voxel], mass, len(row))]
         by_evidence = np.argsort(-scores.z[voxel], kind="stable")
         others = by_evidence[~np.isin(by_evidence, listed)]
         row[:] = np.concatenate([listed, others])[: len(row)]
