@@ -216,11 +216,11 @@ class Baselines:
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    nodes: int = setting("Gauss-Legendre nodes to begin with.", 16, minimum=1)
+    nodes: int = setting("Gauss-Legendre nodes to begin with.", 8, minimum=1)
     maximum_nodes: int = setting("Nodes at which doubling ends.", 256, minimum=1)
     tolerance: float = setting(
         "Largest completeness error, relative to the sum of absolute attributions.",
-        1e-3,
+        1e-4,
         minimum=1e-8,
     )
     token_fraction: float = setting(

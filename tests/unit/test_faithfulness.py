@@ -9,7 +9,7 @@ import torch
 from mine.core.integrated_gradients import stream_attributions
 from mine.core.rankings import RANKINGS, place_by_score
 from mine.stages.attributions import attribute
-from mine.stages.faithfulness import FaithfulnessCurves, measure_faithfulness, predict_patched
+from mine.stages.faithfulness import FaithfulnessCurves, predict_patched
 from mine.statistics import area_under_curve, r_squared
 from tests.reference import literal_encoder
 from tests.reference.problems import double, random_problem
@@ -27,14 +27,16 @@ def measure(problem, *, seed=3, voxel_batch=99, image_batch=99, **options):
     arguments = {
         "norm": np.random.default_rng(0).random(problem.tokens.shape[:2]),
         "fractions": FRACTIONS,
-        "generator": np.random.default_rng(seed),
         "resamples": 200,
-        **QUADRATURE,
         **options,
     }
-    return measure_faithfulness(
-        *problem, voxel_batch=voxel_batch, image_batch=image_batch, **arguments
+    curves = FaithfulnessCurves(
+        voxels=len(problem.weights.bias), generator=np.random.default_rng(seed), **arguments
     )
+    batches = {"voxel_batch": voxel_batch, "image_batch": image_batch}
+    for batch in stream_attributions(*problem, **QUADRATURE, **batches):
+        curves.add(batch)
+    return curves.dataset()
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 20.0])

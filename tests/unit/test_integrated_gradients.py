@@ -12,7 +12,7 @@ from captum.attr import IntegratedGradients
 from mine.core import integrated_gradients as fast
 from mine.core import rankings
 from mine.core.encoder import token_scalars
-from mine.stages.attributions import attribute
+from mine.stages.attributions import attribute, choose_images
 from tests.reference import literal_encoder
 from tests.reference.problems import double, random_problem
 
@@ -228,3 +228,20 @@ def test_places_sort_the_scores_and_lowest_is_ig_backwards():
     np.testing.assert_allclose(places["lowest"], 11 - places["integrated_gradients"])
     np.testing.assert_allclose(places["norm"][:, 0].argsort(dim=-1), (-norm).argsort(dim=-1))
     np.testing.assert_allclose(places["random"][:, 0].argsort(dim=-1), (-random).argsort(dim=-1))
+
+
+def test_an_encoder_is_read_on_its_own_images_and_one_of_all_on_the_test_images_too():
+    seen = np.arange(100, 160)
+    is_test = np.arange(60) % 3 == 0
+    training, test = seen[~is_test], seen[is_test]
+    random = np.random.default_rng
+    whole = choose_images(training, seen, is_test, most=None, generator=random(0))
+    np.testing.assert_array_equal(whole, seen)
+    half = choose_images(training[::2], seen, is_test, most=None, generator=random(0))
+    np.testing.assert_array_equal(half, training[::2])
+    few = choose_images(training, seen, is_test, most=30, generator=random(0))
+    assert len(few) == 30 and np.isin(test, few).all() and (np.diff(few) > 0).all()
+    assert not np.array_equal(
+        few, choose_images(training, seen, is_test, most=30, generator=random(1))
+    )
+    assert len(choose_images(training[::2], seen, is_test, most=5, generator=random(0))) == 5

@@ -11,7 +11,6 @@ rule vocabulary:
         "<logs>/vocabulary/{backbone}.log",
     benchmark:
         "<benchmarks>/vocabulary/{backbone}.tsv"
-    threads: 8
     resources:
         gpu=gpus("backbone"),
     params:
@@ -36,7 +35,6 @@ rule captions:
         "<logs>/captions/{backbone}.log",
     benchmark:
         "<benchmarks>/captions/{backbone}.tsv"
-    threads: 8
     resources:
         gpu=gpus("backbone"),
     params:
@@ -65,7 +63,6 @@ rule embed:
         "<logs>/embed/{backbone}/{shard}.log",
     benchmark:
         "<benchmarks>/embed/{backbone}/{shard}.tsv"
-    threads: 8
     resources:
         gpu=gpus("backbone"),
     params:

@@ -1,67 +1,57 @@
 """Attribute every fit's predictions for one region, and patch those of the first on test images."""
 
+import numpy as np
+
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.attributions import attribute, choose_images, mean_tokens
-from mine.stages.faithfulness import measure_faithfulness
+from mine.stages.faithfulness import FaithfulnessCurves
 from mine.stores import open_images, open_store, write_store
 
 log = start_logging(snakemake)
-params, wildcards = snakemake.params, snakemake.wildcards
+given, output, params = snakemake.input, snakemake.output, snakemake.params
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
-responses = open_store(snakemake.input.responses)
-rois = open_store(snakemake.input.rois)
-voxels = rois["member"].sel(roi=wildcards.roi).values.nonzero()[0]
-seen = responses["image"].values
-test = seen[responses["split"].values == "test"]
-embedded = open_images(snakemake.input.images, seen)
-baseline = mean_tokens(embedded["tokens"].sel(image=seen[responses["split"].values != "test"]))
+responses = open_store(given.responses)
+voxels = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi).values.nonzero()[0]
+seen, is_test = responses["image"].values, responses["split"].values == "test"
+embedded = open_images(given.images, seen)
+baseline = mean_tokens(embedded["tokens"].sel(image=seen[~is_test]))
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
-passing = dict(params.attribution)
-kept = round(passing.pop("token_fraction") * embedded.sizes["token"])
-most = passing.pop("images")
+options = dict(params.attribution)
+kept, most = round(options.pop("token_fraction") * embedded.sizes["token"]), options.pop("images")
 
-for fit, path in zip(params.fits, snakemake.output.store, strict=True):
-    encoder = open_store(snakemake.input.encoder[params.fits.index(fit)])
-    weights = select_voxels(weights_from_dataset(encoder), voxels)
-    # An encoder of a half is read on the images of its half alone, so that the halves stay apart.
-    images = seen if fit.startswith("all") else encoder["image"].values
-    images = choose_images(images, test, most=most, generator=generator(params.seed, fit))
-    dataset = attribute(
-        weights,
-        embedded["tokens"].sel(image=images).values,
+for fit, path, store in zip(params.fits, given.encoder, output.store, strict=True):
+    encoder = open_store(path)
+    random = generator(params.seed, fit)
+    images = choose_images(encoder["image"].values, seen, is_test, most=most, generator=random)
+    shown = embedded.sel(image=images)
+    curves = None
+    if fit == "all":
+        curves = FaithfulnessCurves(
+            voxels=len(voxels),
+            norm=shown["norm"].values,
+            measured=responses["response"].sel(image=images).isel(voxel=voxels).values,
+            images=np.isin(images, seen[is_test]),
+            resamples=params.resamples,
+            generator=generator(params.seed, "faithfulness", *snakemake.wildcards),
+            **params.faithfulness,
+        )
+    attributions = attribute(
+        select_voxels(weights_from_dataset(encoder), voxels),
+        shown["tokens"].values,
         baseline,
         phi,
         tokens_kept=kept,
-        lowest_kept=kept if fit == "all" else 0,
-        **passing,
+        lowest_kept=kept if curves else 0,
+        on_batch=curves.add if curves else None,
+        **options,
     )
-    log.info(
-        "%s: %d images, largest completeness error %.1e",
-        fit,
-        len(images),
-        float(dataset["completeness_error"].max()),
-    )
-    write_store(dataset.assign_coords(voxel=voxels, image=images), path, provenance=provenance)
-    if fit == "all":
-        shown = embedded.sel(image=test)
-        faithfulness = measure_faithfulness(
-            weights,
-            shown["tokens"].values,
-            baseline,
-            phi,
-            norm=shown["norm"].values,
-            measured=responses["response"].sel(image=test).isel(voxel=voxels).values,
-            fractions=params.faithfulness["fractions"],
-            rankings=params.faithfulness["rankings"],
-            resamples=params.resamples,
-            generator=generator(params.seed, "faithfulness", *wildcards),
-            **passing,
-        )
-        write_store(
-            faithfulness.assign_coords(voxel=voxels),
-            snakemake.output.faithfulness,
-            provenance=provenance,
-        )
+    error = float(attributions["completeness_error"].max())
+    log.info("%s: %d images, largest completeness error %.1e", fit, len(images), error)
+    attributions = attributions.assign_coords(voxel=voxels, image=images)
+    write_store(attributions, store, provenance=provenance)
+    if curves:
+        faithfulness = curves.dataset().assign_coords(voxel=voxels)
+        write_store(faithfulness, output.faithfulness, provenance=provenance)

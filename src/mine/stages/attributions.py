@@ -155,17 +155,26 @@ def mean_tokens(tokens: xr.DataArray) -> np.ndarray:
 
 
 def choose_images(
-    images: np.ndarray, test: np.ndarray, *, most: int | None, generator: np.random.Generator
+    own: np.ndarray,
+    seen: np.ndarray,
+    is_test: np.ndarray,
+    *,
+    most: int | None,
+    generator: np.random.Generator,
 ) -> np.ndarray:
-    """Choose at most ``most`` images, ascending: the test images first, others drawn at random.
+    """Choose the images on which a fit's encoder is read, ascending.
 
-    images, test: identities. None takes all of ``images``.
+    own: images that the fit used. seen: all that the subject saw, is_test: which of them are test
+    images. An encoder of all training images is read on the test images too; that of a half on its
+    own half alone, so that the halves stay apart. most: how many at most, the test images first,
+    others drawn at random; None takes all.
     """
-    if most is None or len(images) <= most:
-        return images
-    kept, others = images[np.isin(images, test)], images[~np.isin(images, test)]
-    drawn = generator.permutation(others)[: max(most - len(kept), 0)]
-    return np.sort(np.concatenate([kept, drawn]))
+    of_all = len(own) == np.count_nonzero(~is_test)
+    first = seen[is_test] if of_all else seen[:0]
+    drawn = generator.permutation(own)
+    if most is not None:
+        drawn = drawn[: max(most - len(first), 0)]
+    return np.sort(np.concatenate([first, drawn]))
 
 
 def _by_voxel(values: torch.Tensor) -> np.ndarray:

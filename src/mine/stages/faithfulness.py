@@ -15,8 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from mine.core.encoder import EncoderWeights
-from mine.core.integrated_gradients import AttributionBatch, stream_attributions
+from mine.core.integrated_gradients import AttributionBatch
 from mine.core.rankings import RANKINGS, place_tokens
 from mine.statistics import area_under_curve, bootstrap_weights, interval
 
@@ -268,53 +267,6 @@ class FaithfulnessCurves:
         """(value, low, high) along a new first dimension; draws along the last."""
         low, high = interval(draws, level=self._level, axis=-1)
         return np.stack([value, low, high]).astype(np.float32)
-
-
-def measure_faithfulness(
-    weights: EncoderWeights,
-    tokens: np.ndarray,
-    baseline: np.ndarray,
-    phi: torch.Tensor | np.ndarray,
-    *,
-    norm: np.ndarray,
-    fractions: Sequence[float],
-    generator: np.random.Generator,
-    resamples: int,
-    nodes: int,
-    tolerance: float,
-    maximum_nodes: int,
-    voxel_batch: int,
-    image_batch: int,
-    measured: np.ndarray | None = None,
-    rankings: Sequence[str] = RANKINGS,
-) -> xr.Dataset:
-    """Faithfulness of every ranking on the given images, in a pass of its own.
-
-    Arguments as in mine.stages.attributions.attribute and FaithfulnessCurves, whose ``dataset``
-    says what is returned.
-    """
-    curves = FaithfulnessCurves(
-        voxels=len(weights.bias),
-        norm=norm,
-        fractions=fractions,
-        generator=generator,
-        resamples=resamples,
-        measured=measured,
-        rankings=rankings,
-    )
-    for batch in stream_attributions(
-        weights,
-        tokens,
-        baseline,
-        phi,
-        nodes=nodes,
-        tolerance=tolerance,
-        maximum_nodes=maximum_nodes,
-        voxel_batch=voxel_batch,
-        image_batch=image_batch,
-    ):
-        curves.add(batch)
-    return curves.dataset()
 
 
 _LONG_NAMES = {
