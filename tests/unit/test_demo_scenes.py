@@ -293,7 +293,12 @@ def test_captions_use_every_synonym():
 
 # --- the truth is for scoring alone ---
 
-READERS_OF_TRUTH = {"render_demo.py", "score_recovery.py", "recovery.py"}
+READERS_OF_TRUTH = {
+    "render_demo.py",
+    "recovery_voxels.py",
+    "recovery_scores.py",
+    "recovery.py",
+}
 
 
 def test_no_stage_but_scoring_reads_ground_truth(repository: Path):

@@ -165,6 +165,11 @@ def own_regions(pattern):
     return find
 
 
+def of_rois(pattern):
+    """Return the pattern for every region: in the demo each subject has all of them."""
+    return expand(pattern, roi=settings.rois, allow_missing=True)
+
+
 def dataset_files():
     """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables."""
     if settings.demo is not None:

@@ -1,51 +1,60 @@
 # How much of what was planted was found. The only rules that read the truth.
 
 
-rule score_recovery:
+rule recovery_voxels:
     input:
         **reads(
             truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
             truth_images=lambda wildcards: f"{settings.demo.truth}/images.zarr",
             responses="<results>/{subject}/responses.zarr",
+            baselines="<results>/{subject}/baselines.zarr",
+            images=shards("<embeddings>/images/{shard}.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
+            profiles=of_rois("<results>/{subject}/{roi}/profiles.zarr"),
+            controls=of_rois("<results>/{subject}/{roi}/profiles_random.zarr"),
+            attributions=of_rois("<results>/{subject}/{roi}/attributions/all.zarr"),
+        ),
+    output:
+        "<results>/{subject}/recovery_voxels.tsv",
+    log:
+        "<logs>/recovery_voxels/{subject}.log",
+    benchmark:
+        "<benchmarks>/recovery_voxels/{subject}.tsv"
+    params:
+        code=code("recovery_voxels"),
+        rois=settings.rois,
+    message:
+        "Scoring the words of {wildcards.subject} against what was planted"
+    script:
+        "../scripts/recovery_voxels.py"
+
+
+rule recovery_scores:
+    input:
+        **reads(
+            truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
+            responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
             baselines="<results>/{subject}/baselines.zarr",
             images=shards("<embeddings>/images/{shard}.zarr"),
             encoder="<results>/{subject}/encoder/all.zarr",
-            vocabulary="<embeddings>/vocabulary.zarr",
-            profiles=expand(
-                "<results>/{subject}/{roi}/profiles.zarr",
-                roi=settings.rois,
-                allow_missing=True,
-            ),
-            controls=expand(
-                "<results>/{subject}/{roi}/profiles_random.zarr",
-                roi=settings.rois,
-                allow_missing=True,
-            ),
-            attributions=expand(
-                "<results>/{subject}/{roi}/attributions/all.zarr",
-                roi=settings.rois,
-                allow_missing=True,
-            ),
         ),
     output:
-        voxels="<results>/{subject}/recovery_voxels.tsv",
-        scores="<results>/{subject}/recovery_scores.tsv",
+        "<results>/{subject}/recovery_scores.tsv",
     log:
-        "<logs>/score_recovery/{subject}.log",
+        "<logs>/recovery_scores/{subject}.log",
     benchmark:
-        "<benchmarks>/score_recovery/{subject}.tsv"
+        "<benchmarks>/recovery_scores/{subject}.tsv"
     params:
-        code=code("score_recovery"),
-        rois=settings.rois,
+        code=code("recovery_scores"),
         alphas=settings.baselines.alphas,
         resamples=settings.bootstrap.resamples,
         position_orders=settings.encoder.position_orders,
         seed=settings.seed,
     message:
-        "Scoring {wildcards.subject} against what was planted"
+        "Scoring the predictions for {wildcards.subject} against what was planted"
     script:
-        "../scripts/score_recovery.py"
+        "../scripts/recovery_scores.py"
 
 
 rule recovery:

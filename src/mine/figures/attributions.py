@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -249,16 +251,25 @@ def _write_phrases(
 def _wrap(phrase: str, width: float) -> list[str]:
     """Break a phrase at its commas into lines of at most ``width`` mm where words allow it."""
     lines: list[str] = []
+    across = 0.0
     for word in phrase.split(", "):
-        joined = f"{lines[-1]}, {word}" if lines else word
-        across = TextPath((0, 0), joined, size=SIZE).get_extents().width * MM_PER_POINT
+        across += _width_of(word)
         if lines and across <= width:
-            lines[-1] = joined
+            lines[-1] += f", {word}"
         else:
             if lines:
                 lines[-1] += ","
             lines.append(word)
+            across = _width_of(word)
     return lines
+
+
+@cache
+def _width_of(word: str) -> float:
+    """Width of a word with the comma and the space after it, mm; words recur, lines do not."""
+    framed = TextPath((0, 0), f"{word}, .", size=SIZE).get_extents()
+    stop = TextPath((0, 0), ".", size=SIZE).get_extents()
+    return (framed.x1 - stop.x1) * MM_PER_POINT
 
 
 def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:

@@ -1,0 +1,34 @@
+"""Score one subject's predictions beside those of what was planted, the bound."""
+
+from mine.core.encoder import position_basis, predict, weights_from_dataset
+from mine.demo.recovery import category_members, match_voxels, predict_bounds, tabulate_scores
+from mine.logging import start_logging
+from mine.stages.encoder import score_roi
+from mine.stores import open_images, open_store
+
+start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+responses, baselines = open_store(given.responses).load(), open_store(given.baselines)
+response, is_test = responses["response"].values, responses["split"].values == "test"
+truth = match_voxels(open_store(given.truth).load(), responses)
+embedded = open_images(given.images, responses["image"].values[is_test])
+phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
+weights = weights_from_dataset(open_store(given.encoder))
+predictions = {
+    "mine": predict(weights, embedded["tokens"].values, phi),
+    "ridge": baselines["prediction"].sel(model="ridge").values,
+    "caption": baselines["prediction"].sel(model="caption").values,
+    **predict_bounds(truth, response, training=~is_test, alphas=params.alphas),
+}
+members, names = category_members(truth, open_store(given.rois).load())
+scores = score_roi(
+    predictions,
+    response[is_test],
+    responses["noise_ceiling"].values,
+    members,
+    rois=names,
+    resamples=params.resamples,
+    seed=params.seed,
+)
+table = tabulate_scores(scores, snakemake.wildcards.subject)
+table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")

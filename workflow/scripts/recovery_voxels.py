@@ -1,0 +1,27 @@
+"""Score the words and places found for each voxel of one subject against what was planted."""
+
+from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
+from mine.logging import start_logging
+from mine.stores import open_images, open_store
+
+start_logging(snakemake)
+given, rois = snakemake.input, snakemake.params.rois
+responses = open_store(given.responses).load()
+is_test = responses["split"].values == "test"
+embedded = open_images(given.images, responses["image"].values)
+vocabulary = open_store(given.vocabulary).load()
+weights = open_store(given.baselines)["ridge_weight"].values
+voxels = score_voxels(
+    match_voxels(open_store(given.truth).load(), responses),
+    open_store(given.truth_images),
+    profiles=dict(zip(rois, map(open_store, given.profiles), strict=True)),
+    controls=dict(zip(rois, map(open_store, given.controls), strict=True)),
+    attributions=dict(zip(rois, map(open_store, given.attributions), strict=True)),
+    noise_ceiling=responses["noise_ceiling"].values,
+    ridge_words=read_ridge_words(weights, embedded["pooled"].values[~is_test], vocabulary),
+    vocabulary=vocabulary["word"].values,
+    test=responses["image"].values[is_test],
+    grid=(embedded.attrs["rows"], embedded.attrs["columns"]),
+)
+voxels.insert(0, "subject", snakemake.wildcards.subject)
+voxels.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
