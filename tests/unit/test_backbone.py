@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from mine.core.backbone import ALIGNMENTS, Backbone, load_backbone, standardise
-from mine.demo.training import token_ids, write_tokenizer
+from mine.demo.clip_model import token_ids, write_tokenizer
 from mine.errors import InputError
 
 SIDE, PATCH, WIDTH = 32, 8, 24

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mine.demo.painting import render_scene
 from mine.demo.scenes import (
     CAPTIONS_PER_SCENE,
     OBJECT_COUNTS,
@@ -15,7 +16,6 @@ from mine.demo.scenes import (
     SMALLEST_VISIBLE,
     Scene,
     describe_scene,
-    render_scene,
     sample_scene,
     token_shares,
 )

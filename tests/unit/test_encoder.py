@@ -11,8 +11,6 @@ import torch
 
 from mine.core.encoder import (
     EncoderWeights,
-    SquaredError,
-    fit_encoder,
     position_basis,
     predict,
     random_encoder,
@@ -21,6 +19,7 @@ from mine.core.encoder import (
     weights_from_dataset,
     weights_to_dataset,
 )
+from mine.core.fitting import SquaredError, fit_encoder
 from mine.stages.encoder import (
     FITS,
     fit_subject,

@@ -15,7 +15,8 @@ import xarray as xr
 from scipy import ndimage
 
 from mine.demo import nsd_writer, subjects
-from mine.demo.scenes import Scene, describe_scene, render_scene, sample_scene
+from mine.demo.painting import render_scene
+from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.words import CATEGORIES
 from mine.randomness import generator
 from mine.statistics import ncsnr_from_trials

@@ -9,14 +9,13 @@ import numpy as np
 import xarray as xr
 
 from mine.core.encoder import (
-    FitHistory,
-    fit_encoder,
     move_weights,
     position_basis,
     predict,
     random_encoder,
     weights_to_dataset,
 )
+from mine.core.fitting import FitHistory, fit_encoder
 from mine.randomness import generator
 from mine.statistics import (
     bootstrap_interval,
@@ -97,7 +96,7 @@ def fit_subject(
       errors over its root sum of squares, and the one-sided p of a sign flip)
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
       the *other* half, of which the fit has seen nothing
-    - training_loss, validation_score (epoch), unless random: see core.encoder.FitHistory
+    - training_loss, validation_score (epoch), unless random: see core.fitting.FitHistory
 
     Raises ValueError for an unknown fit, or too few images to validate on.
     """
