@@ -78,7 +78,9 @@ def make_profiles(reasons: list[str]) -> xr.Dataset:
         {
             "word": (("sign", "voxel", "rank"), word),
             "z": (("sign", "voxel", "rank"), z),
-            "q": (("sign", "voxel", "rank"), np.where(z > 2, 0.01, 0.5)),
+            "listed": (("sign", "voxel", "rank"), z > 2),
+            "added": (("sign", "voxel", "rank"), z / 10),
+            "added_p": (("sign", "voxel", "rank"), np.where(z > 2, 0.01, 0.5)),
             "reliability": ("voxel", np.full(voxels, 0.8)),
             "reliability_p": ("voxel", np.full(voxels, 0.001)),
             "described": ("voxel", np.array(reasons) == "described"),

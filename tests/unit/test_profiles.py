@@ -11,6 +11,7 @@ from scipy import stats
 
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.core.lens import word_mass
+from mine.core.readings import read_presence, read_together
 from mine.stages.attributions import attribute
 from mine.stages.encoder import fit_subject, split_halves
 from mine.stages.profiles import (
@@ -19,9 +20,9 @@ from mine.stages.profiles import (
     correlate_rows,
     embed_profiles,
     judge_voxels,
+    list_words,
     measure_reliability,
     measure_specificity,
-    order_words,
     qualify_voxels,
     read_images,
     score_words,
@@ -42,6 +43,92 @@ LEVEL = 0.05
 def most(count: int, rate: float = LEVEL) -> float:
     """The largest count that a rate still explains, at one in a thousand."""
     return stats.binom.ppf(0.999, count, rate)
+
+
+# --- the words of a profile ---
+
+
+def test_words_after_the_first_are_those_that_add_to_the_measured_response():
+    """Voxels of faces: of red ones, of faces beside a dog, of none; a fourth suppressed by cars."""
+    random = np.random.default_rng(0)
+    face, red, dog, car, happy, noise = range(6)
+    images, tokens = 600, 16
+    shown = random.random((images, 4)) < (0.4, 0.4, 0.4, 0.4)  # face, its red, dog, car
+    is_happy = random.random(images) < 0.5
+    readings = np.full((images, tokens, 6), 0.02)
+    readings[:, :, noise] += 0.3 * random.random((images, tokens))
+    readings[shown[:, 0], 0, face] = 0.6
+    readings[shown[:, 0] & shown[:, 1], 0, red] = 0.3
+    readings[~shown[:, 0] & shown[:, 1], 5, red] = 0.9  # of something else
+    readings[shown[:, 0] & is_happy, 0, happy] = 0.3
+    readings[shown[:, 2], 8, dog] = 0.9
+    readings[shown[:, 3], 12, car] = 0.9
+    word = np.broadcast_to(np.arange(6, dtype=np.int32), readings.shape)
+    lens = xr.Dataset(
+        {
+            "word": (("image", "token", "rank"), word),
+            "score": (("image", "token", "rank"), readings.astype(np.float16)),
+        }
+    )
+    drive = shown[:, :1] * np.ones((1, 4))
+    drive[:, 0] += 0.7 * (shown[:, 0] & shown[:, 1])
+    drive[:, 1] += 0.5 * shown[:, 2]
+    drive[:, 3] -= 0.6 * shown[:, 3]
+    measured = drive + 0.6 * random.normal(size=drive.shape)
+    maps = np.zeros((4, images, tokens))
+    maps[:, :, 0] = shown[:, 0]
+    maps[3, :, 12] = -1.0 * shown[:, 3]
+    attributions = make_attributions(maps, kept=4).assign(
+        prediction=(("voxel", "image"), drive.T.astype(np.float32))
+    )
+    z = {"positive": np.tile([9.0, 4, 1, 1, 5, 0], (4, 1)), "negative": np.zeros((4, 6))}
+    sure = {"positive": z["positive"] > 3, "negative": np.zeros((4, 6), dtype=bool)}
+    sure["negative"][3, car] = True
+    found = list_words(
+        attributions,
+        lens,
+        z,
+        sure,
+        np.arange(6),
+        measured=measured,
+        measured_lens=lens,
+        count=4,
+        level=LEVEL,
+    )
+    words = found["positive"]
+    listed = [row[sure].tolist() for row, sure in zip(words.group, words.listed, strict=True)]
+    assert listed == [[face, red], [face, dog], [face], [face]]
+    suppressed = found["negative"]
+    assert suppressed.group[3, 0] == car and suppressed.listed[3, 0]
+    assert not suppressed.listed[:3].any()
+    # Nothing is confirmed by responses that have nothing to do with the images.
+    shuffled = list_words(
+        attributions,
+        lens,
+        z,
+        sure,
+        np.arange(6),
+        measured=random.permutation(measured),
+        measured_lens=lens,
+        count=4,
+        level=LEVEL,
+    )
+    assert shuffled["positive"].listed.sum() <= 1 and shuffled["negative"].listed.sum() == 0
+
+
+def test_readings_together_and_anywhere_equal_a_literal_maximum():
+    world = make_world(12, seed=4)
+    group = np.arange(world.words) // 2
+    mass = word_mass(world.lens["word"].values, world.lens["score"].values, words=world.words)
+    readings = np.add.reduceat(mass, np.arange(0, world.words, 2), axis=-1)
+    largest, mean = read_presence(world.lens, group)
+    np.testing.assert_allclose(largest, readings.max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(mean, readings.mean(axis=1), rtol=1e-5)
+    together = read_together(world.lens, group, np.array([0, 3]))
+    assert sorted(together) == [0, 3]
+    for first, found in together.items():
+        expected = (readings * readings[..., [first]]).max(axis=1)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 # --- the bound of the sign-flip test ---
@@ -329,47 +416,6 @@ def test_mass_read_in_images_equals_a_literal_sum():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_words_are_ordered_by_what_they_add_to_those_before():
-    """A response to faces, more to red ones: what is true of every face adds nothing to *face*."""
-    random = np.random.default_rng(0)
-    face, red, happy = (random.random(2000) < share for share in (0.4, 0.3, 0.5))
-    drive = random.uniform(0.5, 1.5, 2000) * face * (1 + 0.5 * red)
-    response = drive + 0.3 * random.normal(size=2000)
-    mass = {
-        "hypernym": drive + 0.5 * (random.random(2000) < 0.3),
-        "happy": drive * happy,
-        "sad": drive * ~happy,
-        "distractor": random.random(2000),
-        "face": np.minimum(drive, 1.2),
-        "red": drive * red,
-        "copy": 0.5 * np.minimum(drive, 1.2),
-    }
-    names = list(mass)
-    listed = order_words(response, np.stack(list(mass.values()), axis=1), 4)
-    words = [names[index] for index in listed]
-    assert words[0] in ("face", "copy") and words[1] == "red"
-    assert len({"face", "copy"} & set(words)) == 1  # a copy adds nothing
-
-    def left(columns: list[str]) -> np.ndarray:
-        design = np.stack([np.ones(2000), *(mass[name] for name in columns)], axis=1)
-        return response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
-
-    for count, name in enumerate(words):
-        rest = left(words[:count])
-        rivals = {}
-        for other in set(names) - set(words[:count]) - {"face", "copy"} | {name}:
-            design = np.stack([np.ones(2000), *(mass[w] for w in words[:count])], axis=1)
-            freed = mass[other] - design @ np.linalg.lstsq(design, mass[other], rcond=None)[0]
-            rivals[other] = np.corrcoef(freed, rest)[0, 1]
-        assert max(rivals, key=rivals.get) == name and rivals[name] > 0
-
-
-def test_words_that_only_lower_the_response_are_not_listed():
-    response = np.random.default_rng(0).normal(size=50)
-    assert order_words(response, np.stack([-response, np.zeros(50)], axis=1), 3).size == 0
-    assert order_words(response, np.zeros((50, 0)), 3).size == 0
-
-
 def test_specificity_is_one_less_the_correlation_with_the_others():
     z = np.random.default_rng(0).normal(size=(5, 30))
     found = measure_specificity(z)
@@ -399,12 +445,24 @@ def test_profile_in_text_space_points_at_its_words():
 FITS = ("all", "first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
 
 
-def build(attributions, lenses, world, *, text=None, predicted=True, semantic=True, **options):
+def build(
+    attributions,
+    lenses,
+    world,
+    *,
+    measured=None,
+    text=None,
+    predicted=True,
+    semantic=True,
+    **options,
+):
     voxels = attributions["all"].sizes["voxel"]
     settings = {"false_discovery_rate": LEVEL, "words": 6, "exemplars": 3} | options
     return build_profiles(
         attributions,
         lenses,
+        measured=attributions["all"]["prediction"].values.T if measured is None else measured,
+        measured_lens=lenses["all"],
         text=np.eye(world.words, dtype=np.float32) if text is None else text,
         group=np.arange(world.words),
         predicted=np.broadcast_to(predicted, voxels),
@@ -455,11 +513,13 @@ def test_store_of_profiles_holds_what_it_says():
     assert profiles["voxel"].values.tolist() == list(range(100, 113))
     z, q = profiles["z"].values, profiles["q"].values
     for index in np.ndindex(z.shape[:2]):
-        # Significant words by how much of the response falls on them, then the others by evidence.
-        sure = q[index] <= LEVEL
-        assert (np.diff(sure.astype(int)) <= 0).all()
-        assert (np.diff(profiles["effect"].values[index][sure]) <= 0).all()
-        assert (np.diff(z[index][~sure]) <= 0).all()
+        # What is listed comes first; what was not asked comes last, by evidence.
+        listed, added = profiles["listed"].values[index], profiles["added"].values[index]
+        assert (np.diff(listed.astype(int)) <= 0).all()
+        assert (np.diff(np.isfinite(added).astype(int)) <= 0).all()
+        assert (profiles["added_p"].values[index][listed] <= LEVEL).all()
+        assert (added[listed] > 0).all() and (~listed[0] or q[index][0] <= LEVEL)
+        assert (np.diff(z[index][~np.isfinite(added)]) <= 0).all()
     position = profiles["position_map"]
     assert position.dims == ("voxel", "row", "column") and position.shape == (13, ROWS, COLUMNS)
     np.testing.assert_allclose(position.sum(("row", "column")), [1] * 12 + [0], rtol=1e-5)
@@ -468,8 +528,9 @@ def test_store_of_profiles_holds_what_it_says():
     word = profiles["word"].sel(sign="positive").values
     np.testing.assert_allclose(np.take_along_axis(every, word, axis=1), z[0])
     assert profiles["group_z"].sizes["fit"] == 3
+    may_lack = ("specificity", "added", "added_p")
     numbers = [v for v in profiles.data_vars.values() if v.dtype.kind == "f"]
-    assert all(np.isfinite(v.values).all() for v in numbers if v.name != "specificity")
+    assert all(np.isfinite(v.values).all() for v in numbers if v.name not in may_lack)
 
 
 def test_exemplars_are_the_images_of_largest_prediction():

@@ -20,6 +20,7 @@ rule profile:
                 f"<results>/{{subject}}/encoder/{half}{{control}}.zarr"
                 for half in ("first_half", "second_half")
             ],
+            responses="<results>/{subject}/responses.zarr",
             baselines="<results>/{subject}/baselines.zarr",
             attributions=lambda wildcards: [
                 f"<results>/{wildcards.subject}/{wildcards.roi}/attributions/{fit}.zarr"

@@ -16,12 +16,16 @@ predicted, semantic = qualify_voxels(
     false_discovery_rate=level,
 )
 voxels = attributions["all"]["voxel"].values
+responses = open_store(snakemake.input.responses)
+responses = responses.isel(image=responses["split"].values != "test")
 profiles = build_profiles(
     attributions,
     {
         part: open_images(snakemake.input.lens, dataset["image"].values)
         for part, dataset in attributions.items()
     },
+    measured=responses["response"].isel(voxel=voxels).values,
+    measured_lens=open_images(snakemake.input.lens, responses["image"].values),
     text=open_store(snakemake.input.vocabulary)["text"].values,
     group=base_rates["group"].values,
     predicted=predicted[voxels],

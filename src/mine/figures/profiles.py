@@ -73,13 +73,12 @@ def draw_profiles(
         _write_head(figure, top, voxel, table.loc[voxel], region, profiles.attrs["images"])
         body = top + HEAD
         if table.loc[voxel, "described"]:
-            level = profiles.attrs["false_discovery_rate"]
             strong = add_axes(figure, 27, body, 31, BODY)
-            _draw_bars(strong, card.sel(sign="positive"), words, level, BLUE, WORDS)
+            _draw_bars(strong, card.sel(sign="positive"), words, BLUE, WORDS)
             weak = add_axes(figure, 87, body, 24, BODY)
-            _draw_bars(weak, card.sel(sign="negative"), words, level, VERMILLION, SUPPRESSED)
-            add_text(figure, EDGE, body - 4, "words, z over images", color=BLUE)
-            add_text(figure, 62, body - 4, "suppressed words, z", color=VERMILLION)
+            _draw_bars(weak, card.sel(sign="negative"), words, VERMILLION, SUPPRESSED)
+            add_text(figure, EDGE, body - 4, "words, partial r", color=BLUE)
+            add_text(figure, 62, body - 4, "suppressed words, partial r", color=VERMILLION)
         else:
             _write_reason(figure, body, str(table.loc[voxel, "reason"]))
         add_text(figure, 117, body - 4, "position map")
@@ -101,11 +100,11 @@ def tabulate_profiles(
 ) -> pd.DataFrame:
     """Return the numbers of :func:`draw_profiles`.
 
-    Columns: voxel, reason, item, rank, word, row, column, image, value, low, high, q. Items: ``r2``
-    with its interval, ``noise_ceiling``, ``r2_normalised``, ``reliability`` (its probability under
-    shuffled responses as ``q``: it is not corrected), ``positive`` and ``negative`` (z of words;
-    none for voxels that are not described), ``position`` (times the number of places),
-    ``exemplar``.
+    Columns: voxel, reason, item, rank, word, row, column, image, value, low, high, p. Items: ``r2``
+    with its interval, ``noise_ceiling``, ``r2_normalised``, ``reliability`` (p under shuffled
+    responses), ``positive`` and ``negative`` (partial correlation of words with the measured
+    response, p corrected for the number of words; none for voxels that are not described),
+    ``position`` (times the number of places), ``exemplar``.
     """
     rows: list[dict[str, object]] = []
     places = profiles.sizes["row"] * profiles.sizes["column"]
@@ -115,12 +114,13 @@ def tabulate_profiles(
             {"item": "r2", "value": entry["r2"], "low": entry["r2_low"], "high": entry["r2_high"]},
             {"item": "noise_ceiling", "value": entry["noise_ceiling"]},
             {"item": "r2_normalised", "value": entry["r2_normalised"]},
-            {"item": "reliability", "value": entry["reliability"], "q": entry["reliability_p"]},
+            {"item": "reliability", "value": entry["reliability"], "p": entry["reliability_p"]},
         ]
         signs = ("positive", "negative") if entry["described"] else ()
         for sign, most in zip(signs, (WORDS, SUPPRESSED), strict=False):
-            for rank, (word, z, q) in enumerate(_best(card.sel(sign=sign), most)):
-                found.append({"item": sign, "rank": rank, "word": words[word], "value": z, "q": q})
+            for rank, (word, added, p, _) in enumerate(_best(card.sel(sign=sign), most)):
+                row = {"item": sign, "rank": rank, "word": words[word], "value": added, "p": p}
+                found.append(row)
         for place, share in np.ndenumerate(card["position_map"].values):
             row, column = place
             value = share * places
@@ -129,28 +129,27 @@ def tabulate_profiles(
             found.append({"item": "exemplar", "rank": rank, "image": image})
         rows += [{"voxel": voxel, "reason": entry["reason"]} | item for item in found]
     columns = ["voxel", "reason", "item", "rank", "word", "row", "column", "image", "value"]
-    result = pd.DataFrame(rows, columns=[*columns, "low", "high", "q"])
+    result = pd.DataFrame(rows, columns=[*columns, "low", "high", "p"])
     return result.astype(dict.fromkeys(("rank", "row", "column", "image"), "Int64"))
 
 
-def _best(card: xr.Dataset, most: int) -> list[tuple[int, float, float]]:
-    """Word, z and q of the first words with any evidence."""
-    entries = zip(card["word"].values, card["z"].values, card["q"].values, strict=True)
-    return [(int(word), float(z), float(q)) for word, z, q in entries if z > 0][:most]
+def _best(card: xr.Dataset, most: int) -> list[tuple[int, float, float, bool]]:
+    """Word, partial correlation, p, and whether it is listed, of the first words that add."""
+    columns = (card[name].values for name in ("word", "added", "added_p", "listed"))
+    entries = zip(*columns, strict=True)
+    return [(int(w), float(r), float(p), bool(sure)) for w, r, p, sure in entries if r > 0][:most]
 
 
-def _draw_bars(
-    axes: Axes, card: xr.Dataset, words: np.ndarray, level: float, colour: str, most: int
-) -> None:
+def _draw_bars(axes: Axes, card: xr.Dataset, words: np.ndarray, colour: str, most: int) -> None:
     best = _best(card, most)
-    for place, (_, z, q) in enumerate(best):
-        fill = colour if q <= level else "white"
-        axes.barh(place, z, 0.72, color=fill, edgecolor=colour, linewidth=0.7)
-    axes.set_yticks(range(len(best)), [str(words[word]) for word, _, _ in best])
+    for place, (_, added, _, listed) in enumerate(best):
+        fill = colour if listed else "white"
+        axes.barh(place, added, 0.72, color=fill, edgecolor=colour, linewidth=0.7)
+    axes.set_yticks(range(len(best)), [str(words[word]) for word, *_ in best])
     axes.set_ylim(most - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(0, max([z for _, z, _ in best], default=1) * 1.05)
+    axes.set_xlim(0, max([added for _, added, *_ in best], default=1) * 1.05)
     axes.locator_params(axis="x", nbins=4)
     if not best:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
@@ -190,9 +189,9 @@ def _write_foot(figure: Figure, top: float, scale: Normalize) -> None:
     bar.outline.set_linewidth(0.4)
     bar.set_label("Positive attribution (1: an even spread)")
     note = (
-        "Filled bars: q within the false discovery rate over words; open bars: not significant.\n"
-        "Intervals: 95%, over test images. Reliability: correlation of the profiles of two\n"
-        "encoders, each fitted on half of the images."
+        "Bars: what a word adds to those above it, in measured responses to training images.\n"
+        "Filled: sure, corrected for all words. Intervals: 95%, over test images. Reliability:\n"
+        "correlation of the profiles of two encoders, each fitted on half of the images."
     )
     add_text(figure, EDGE, top + 1, note, color="#444444", linespacing=1.25)
 

@@ -17,7 +17,7 @@ def describe_voxels(profiles: xr.Dataset, scores: xr.Dataset, words: np.ndarray)
     profiles: of the ROI. scores: of the subject. words: (word,) the vocabulary. Returns a row for
     each voxel: ``r2`` of MINE on test images with ``r2_low`` and ``r2_high``, ``noise_ceiling``,
     ``r2_normalised``, ``reliability``, ``reliability_p``, ``described``, ``reason``, ``words``:
-    the first significant words; none unless the voxel is described.
+    the first words listed; none unless the voxel is described.
     """
     voxels = profiles["voxel"].values
     own = scores.sel(model="mine").isel(voxel=voxels)
@@ -35,12 +35,11 @@ def describe_voxels(profiles: xr.Dataset, scores: xr.Dataset, words: np.ndarray)
         },
         index=pd.Index(voxels, name="voxel"),
     )
-    level = profiles.attrs["false_discovery_rate"]
-    positive = profiles[["word", "q"]].sel(sign="positive")
+    positive = profiles[["word", "listed"]].sel(sign="positive")
     table["words"] = [
-        ", ".join(words[word[q <= level][:WORDS_IN_HEADING]]) if described else ""
-        for word, q, described in zip(
-            positive["word"].values, positive["q"].values, table["described"], strict=True
+        ", ".join(words[word[listed][:WORDS_IN_HEADING]]) if described else ""
+        for word, listed, described in zip(
+            positive["word"].values, positive["listed"].values, table["described"], strict=True
         )
     ]
     return table.sort_values("r2", ascending=False, kind="stable")

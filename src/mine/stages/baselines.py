@@ -64,10 +64,11 @@ def fit_baselines(
       bands is R². low_level_r2 (voxel): that of ridge on the low-level band alone
       The semantic band enters these last less its ridge regression on the low-level features over
       the training images (which takes no response), so that what both could tell is low-level
-    - semantic_z, semantic_p (voxel): image-level test (one-sided, sign flip) that the semantic
-      band adds to the low-level one, see measure_semantic_gain. These last four are taken over all
-      training images, each predicted by the fits of the half that it does not belong to: neither
-      their weights nor their penalties have seen it.
+    - semantic_z (half, voxel): image-level test (sign flips) that the semantic band adds to the
+      low-level one, see measure_semantic_gain, on the images of each half. semantic_p (voxel): the
+      larger of the halves' one-sided p: only what both halves show counts. These last four are
+      taken over training images, each predicted by the fits of the half that it does not belong
+      to: neither their weights nor their penalties have seen it.
     """
     training = np.asarray(training, dtype=bool)
     options = {"alphas": np.asarray(alphas, dtype=np.float64)}
@@ -96,13 +97,14 @@ def fit_baselines(
     )
     members = np.sort(np.concatenate(halves))
     measured = responses[members].astype(np.float64)
-    gain = np.empty_like(measured)
-    for half in halves:
+    semantic_z, semantic_p = [], []
+    for name, half in zip(("first", "second"), halves, strict=True):
         rows = np.searchsorted(members, half)
-        gain[rows] = measure_semantic_gain(measured[rows], crossed[0, rows], low_only[rows])
-    z, p = sign_flip_test(
-        gain, permutations=permutations, generator=generator(seed, "baselines", "flips")
-    )
+        gain = measure_semantic_gain(measured[rows], crossed[0, rows], low_only[rows])
+        flips = generator(seed, "baselines", "flips", name)
+        z, p = sign_flip_test(gain, permutations=permutations, generator=flips)
+        semantic_z.append(z)
+        semantic_p.append(p)
     dataset = xr.Dataset(
         {
             "prediction": (
@@ -117,10 +119,14 @@ def fit_baselines(
             "band_weight": (("band", "voxel"), band_weight),
             "split_r2": (("band", "voxel"), partition_variance(measured, crossed)),
             "low_level_r2": ("voxel", r_squared(measured, low_only)),
-            "semantic_z": ("voxel", z),
-            "semantic_p": ("voxel", p),
+            "semantic_z": (("half", "voxel"), np.stack(semantic_z)),
+            "semantic_p": ("voxel", np.max(semantic_p, axis=0)),
         },
-        coords={"model": list(predictions), "band": list(BANDS)},
+        coords={
+            "model": list(predictions),
+            "band": list(BANDS),
+            "half": ["first_half", "second_half"],
+        },
     )
     for name, long_name in _LONG_NAMES.items():
         dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
@@ -291,7 +297,7 @@ _LONG_NAMES = {
     "split_r2": "R² of banded ridge by band, product measure, across halves",
     "low_level_r2": "R² of ridge on the low-level band alone, across halves",
     "semantic_z": "image-level test that the semantic band adds to the low-level one",
-    "semantic_p": "one-sided p of semantic_z by sign flips over images",
+    "semantic_p": "larger one-sided p of semantic_z, by sign flips over the images of each half",
 }
 
 _UNITS = {"prediction": "z-scored response"}

@@ -12,11 +12,9 @@ attribution and word at each place, so that scenes that fill an image survive as
 that fill a patch. ``z_within`` shifts the map over its own image instead (the mean over all shifts
 on the torus), so that only the place within the image counts.
 
-Words that ride on another (a face is happy or sad, and always human) are put in their place by a
-forward selection over images: the first word is the one whose mass goes most with the predicted
-response, each next one does so beyond those before it (:func:`order_words`). Every face brings both
-its mouth and one of two expressions, so neither adds to *face*; *red* does in a voxel that answers
-more to red faces.
+Words ride on each other: a face is happy or sad, and always human. So only the first word of a
+profile is taken from the attributions alone; those after it are listed if they add to the words
+before them in the measured responses to training images (:func:`list_words`).
 
 The image is the unit: under the null the sign of d_n is a coin's, and the probability of a sum this
 large is bounded without drawing any permutation (:func:`mine.statistics.sign_flip_bound`). The
@@ -28,14 +26,16 @@ A profile is only as real as its voxel: see :func:`judge_voxels`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy.special import ndtr
 
 from mine.core.lens import word_mass
+from mine.core.readings import read_presence, read_together
 from mine.core.synonyms import name_groups, sum_groups
-from mine.statistics import benjamini_hochberg, sign_flip_bound
+from mine.statistics import benjamini_hochberg, forward_selection, sign_flip_bound
 
 SIGNS = ("positive", "negative")
 REASONS = (
@@ -132,30 +132,135 @@ def read_images(
     return total.reshape(len(token), columns)
 
 
-def order_words(response: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:
-    """Order one voxel's words by forward selection: at most ``count`` columns, strongest first.
+class ListedWords(NamedTuple):
+    """A profile's words in order, for each voxel; see :func:`list_words`."""
 
-    response: (image,) predicted. mass: (image, word) of :func:`read_images`. The first word is the
-    one whose mass correlates most with the response over images, each next one the one whose mass
-    does so beyond those before it: both are freed of the words already listed by least squares.
-    The selection ends where no correlation is positive.
+    group: np.ndarray
+    """(voxel, rank)"""
+    listed: np.ndarray
+    """bool (voxel, rank): whether the evidence is sure; what is not follows what is"""
+    added: np.ndarray
+    """(voxel, rank): partial correlation with the measured response; nan if not asked"""
+    added_p: np.ndarray
+    """(voxel, rank): its probability, corrected for the number of words; nan if not asked"""
+
+
+# Candidates for further words, of which the best correlated are looked at together.
+MOST_CANDIDATES = 128
+
+
+def list_words(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    z: dict[str, np.ndarray],
+    sure: dict[str, np.ndarray],
+    group: np.ndarray,
+    *,
+    measured: np.ndarray,
+    measured_lens: xr.Dataset,
+    count: int,
+    level: float,
+) -> dict[str, ListedWords]:
+    """List each voxel's words in order, by sign.
+
+    The first word comes from the attributions: of the groups that are ``sure`` the one whose mass
+    correlates most with the predicted response over images. It is checked against the measured
+    responses to training images, and those after it are sought there: each is the group that adds
+    most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
+    clearly it is read anywhere in the image or in one place with the first. The first stands in it
+    with how clearly it is read and how much of the image it fills. Suppressive words are sought in
+    what excitatory ones leave.
+
+    z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
+    responses to the images of measured_lens. A voxel without any sure word of a sign has its words
+    of that sign by z, none listed.
     """
-    response = response.astype(np.float64) - response.mean(dtype=np.float64)
-    mass = mass.astype(np.float64) - mass.mean(axis=0, dtype=np.float64)
-    # Below this length a word is one of those listed, under another name.
-    least = 1e-3 * np.linalg.norm(mass, axis=0) + 1e-12
-    listed: list[int] = []
-    while len(listed) < min(count, mass.shape[1]):
-        length = np.linalg.norm(mass, axis=0)
-        gain = np.where(length > least, response @ mass / np.maximum(length, 1e-12), -np.inf)
-        best = int(np.argmax(gain))
-        if gain[best] <= 0:
-            break
-        listed.append(best)
-        unit = mass[:, best] / length[best]
-        response = response - unit * (unit @ response)
-        mass = mass - unit[:, None] * (unit @ mass)
-    return np.array(listed, dtype=np.int64)
+    ranks = min(count, next(iter(z.values())).shape[1])
+    shape = len(measured.T), ranks
+    result = {
+        sign: ListedWords(
+            np.empty(shape, np.int64),
+            np.zeros(shape, bool),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+        )
+        for sign in SIGNS
+    }
+    first = {sign: _choose_first(attributions, lens, sure[sign], group, sign) for sign in SIGNS}
+    largest, mean = read_presence(measured_lens, group)
+    groups = largest.shape[1]
+    together = read_together(
+        measured_lens, group, np.unique(first["positive"][first["positive"] >= 0])
+    )
+    for voxel, responses in enumerate(measured.T.astype(np.float64)):
+        main = int(first["positive"][voxel])
+        known = np.empty((len(responses), 0))
+        candidates = largest
+        if main >= 0:
+            candidates = np.concatenate([largest, together[main]], axis=1)
+        for sign, direction in zip(SIGNS, (1, -1), strict=True):
+            words = result[sign]
+            chosen = int(first[sign][voxel])
+            taken: list[int] = []
+            if chosen >= 0:
+                response = direction * responses
+                own = largest[:, [chosen]]
+                check = forward_selection(response, known, own, count=1)
+                taken = [chosen]
+                words.added[voxel, 0] = check.correlation[0] if len(check.order) else 0
+                words.added_p[voxel, 0] = check.p[0] if len(check.order) else 1
+                words.listed[voxel, 0] = words.added_p[voxel, 0] <= level
+                known = np.column_stack([known, own, mean[:, chosen]])
+                near = _correlate_most(response, known, candidates)
+                selection = forward_selection(
+                    response,
+                    known,
+                    candidates[:, near],
+                    count=2 * ranks,
+                    tests=candidates.shape[1],
+                )
+                steps = zip(near[selection.order], selection.correlation, selection.p, strict=True)
+                for column, correlation, p in steps:
+                    if (word := int(column % groups)) in taken or len(taken) == ranks:
+                        continue
+                    place = len(taken)
+                    taken.append(word)
+                    words.listed[voxel, place] = p <= level and words.listed[voxel, place - 1]
+                    words.added[voxel, place], words.added_p[voxel, place] = correlation, p
+                    if words.listed[voxel, place]:
+                        known = np.column_stack([known, candidates[:, column]])
+            by_evidence = np.argsort(-z[sign][voxel], kind="stable")
+            others = by_evidence[~np.isin(by_evidence, taken)]
+            words.group[voxel] = np.concatenate([taken, others])[:ranks]
+    return result
+
+
+def _choose_first(
+    attributions: xr.Dataset, lens: xr.Dataset, sure: np.ndarray, group: np.ndarray, sign: str
+) -> np.ndarray:
+    """The sure group whose mass goes most with the predicted response, or -1: (voxel,)."""
+    token = attributions["token"].sel(sign=sign).values
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
+    response = attributions["prediction"].values * (1 if sign == "positive" else -1)
+    first = np.full(len(sure), -1)
+    for voxel, candidates in enumerate(map(np.flatnonzero, sure)):
+        column = np.full(sure.shape[1], -1)
+        column[candidates] = np.arange(len(candidates))
+        mass = read_images(token[voxel], strength[voxel], lens, column[group])
+        known = np.empty((len(mass), 0))
+        best = forward_selection(response[voxel].astype(np.float64), known, mass, count=1).order
+        if len(best):
+            first[voxel] = candidates[best[0]]
+    return first
+
+
+def _correlate_most(response: np.ndarray, known: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The candidates that correlate most with what is known of the response no more, ascending."""
+    design = np.column_stack([np.ones(len(response)), known])
+    left = response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
+    spread = candidates.std(axis=0)
+    score = np.where(spread > 0, left @ candidates / np.where(spread > 0, spread, 1), -np.inf)
+    return np.sort(np.argsort(-score, kind="stable")[:MOST_CANDIDATES])
 
 
 def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -235,6 +340,8 @@ def build_profiles(
     attributions: dict[str, xr.Dataset],
     lenses: dict[str, xr.Dataset],
     *,
+    measured: np.ndarray,
+    measured_lens: xr.Dataset,
     text: np.ndarray,
     group: np.ndarray,
     predicted: np.ndarray,
@@ -246,38 +353,44 @@ def build_profiles(
     """Build the profiles of one ROI.
 
     attributions, lenses: by fit — ``all``, ``first_half``, ``second_half`` and the shuffled halves
-    — with the images of each. text: (word, feature), group: (word,). predicted, semantic: bool
+    — with the images of each. measured: (image, voxel), responses to the training images, those of
+    measured_lens. text: (word, feature), group: (word,). predicted, semantic: bool
     (voxel,), whether held-out R² exceeds zero and whether the semantic band adds to the low-level
     one. Returns the store described in docs/stores.md.
     """
-    positive, negative = (
-        score_words(attributions["all"], lenses["all"], group, sign=sign) for sign in SIGNS
-    )
+    scores = {
+        sign: score_words(attributions["all"], lenses["all"], group, sign=sign) for sign in SIGNS
+    }
     fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
     z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}
     agreement, p = measure_reliability((z[fits[0]], z[fits[1]]), (z[fits[2]], z[fits[3]]))
-    q = {
-        name: benjamini_hochberg(sign_flip_bound(scores.z), axis=1)
-        for name, scores in (("positive", positive), ("negative", negative))
-    }
-    significant = (q["positive"] <= false_discovery_rate).any(axis=1)
+    q = {sign: benjamini_hochberg(sign_flip_bound(scores[sign].z), axis=1) for sign in SIGNS}
+    sure = {sign: q[sign] <= false_discovery_rate for sign in SIGNS}
     reliable = p <= false_discovery_rate
+    significant = sure["positive"].any(axis=1)
     reason = judge_voxels(
         predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
     )
-    ranked = [
-        _rank(
-            scores,
-            q[sign],
-            attributions["all"],
-            lenses["all"],
-            group,
-            sign=sign,
-            words=words,
-            level=false_discovery_rate,
-        )
-        for sign, scores in zip(SIGNS, (positive, negative), strict=True)
-    ]
+    listed = list_words(
+        attributions["all"],
+        lenses["all"],
+        {sign: scores[sign].z for sign in SIGNS},
+        sure,
+        group,
+        measured=measured,
+        measured_lens=measured_lens,
+        count=words,
+        level=false_discovery_rate,
+    )
+
+    def ranked(values: dict[str, np.ndarray]) -> np.ndarray:
+        """(voxel, group) by sign → (sign, voxel, rank)."""
+        order = {sign: listed[sign].group for sign in SIGNS}
+        return np.stack([np.take_along_axis(values[sign], order[sign], axis=1) for sign in SIGNS])
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([getattr(listed[sign], name) for sign in SIGNS])
+
     data = attributions["all"]
     rows, columns = lenses["all"].attrs["rows"], lenses["all"].attrs["columns"]
     place = data["position_map"].sel(sign="positive").values
@@ -286,13 +399,36 @@ def build_profiles(
     by_rank = ("sign", "voxel", "rank")
     return xr.Dataset(
         {
-            "word": (by_rank, _stack(ranked, 0), {"long_name": "index into the vocabulary"}),
-            "z": (by_rank, _stack(ranked, 1), {"long_name": "evidence over images"}),
-            "q": (by_rank, _stack(ranked, 2), {"long_name": "false discovery rate over words"}),
-            "z_within": (by_rank, _stack(ranked, 3), {"long_name": "evidence within images"}),
+            "word": (
+                by_rank,
+                ranked({sign: scores[sign].name for sign in SIGNS}),
+                {"long_name": "index into the vocabulary"},
+            ),
+            "listed": (by_rank, stacked("listed"), {"long_name": "whether the word is sure"}),
+            "added": (
+                by_rank,
+                stacked("added").astype(np.float32),
+                {"long_name": "partial correlation with the measured response, words before given"},
+            ),
+            "added_p": (
+                by_rank,
+                stacked("added_p"),
+                {"long_name": "its probability, corrected for the number of words"},
+            ),
+            "z": (
+                by_rank,
+                ranked({sign: scores[sign].z for sign in SIGNS}).astype(np.float32),
+                {"long_name": "evidence of the attributions over images"},
+            ),
+            "q": (by_rank, ranked(q), {"long_name": "false discovery rate of z over words"}),
+            "z_within": (
+                by_rank,
+                ranked({sign: scores[sign].z_within for sign in SIGNS}).astype(np.float32),
+                {"long_name": "evidence of the attributions within images"},
+            ),
             "effect": (
                 by_rank,
-                _stack(ranked, 4),
+                ranked({sign: scores[sign].effect for sign in SIGNS}).astype(np.float32),
                 {
                     "long_name": "attribution that falls on the word, above its null",
                     "units": "standard deviations of the response",
@@ -300,12 +436,14 @@ def build_profiles(
             ),
             "group_z": (
                 ("fit", "voxel", "group"),
-                np.stack([positive.z, z["first_half"], z["second_half"]]).astype(np.float32),
+                np.stack([scores["positive"].z, z["first_half"], z["second_half"]]).astype(
+                    np.float32
+                ),
                 {"long_name": "evidence for every group of synonyms"},
             ),
             "embedding": (
                 ("voxel", "feature"),
-                embed_profiles(positive, text),
+                embed_profiles(scores["positive"], text),
                 {"long_name": "profile in text space, unit length"},
             ),
             "reliability": (
@@ -318,7 +456,7 @@ def build_profiles(
                 p,
                 {"long_name": "its probability under shuffled responses"},
             ),
-            "specificity": (("voxel",), measure_specificity(positive.z)),
+            "specificity": (("voxel",), measure_specificity(scores["positive"].z)),
             "described": (("voxel",), reason == REASONS[0]),
             "reason": (("voxel",), reason),
             "predicted": (("voxel",), predicted),
@@ -364,43 +502,3 @@ def measure_specificity(z: np.ndarray) -> np.ndarray:
     """
     others = (z.sum(axis=0) - z) / max(len(z) - 1, 1)
     return 1 - np.diagonal(correlate_rows(z, others))
-
-
-def _rank(
-    scores: WordScores,
-    q: np.ndarray,
-    attributions: xr.Dataset,
-    lens: xr.Dataset,
-    group: np.ndarray,
-    *,
-    sign: str,
-    words: int,
-    level: float,
-) -> tuple[np.ndarray, ...]:
-    """List the sure words in the order of their selection, then the others by their evidence.
-
-    z says how sure a word is, and grows with how often it occurs; how much of the response goes
-    with it is what a profile lists.
-    """
-    token = attributions["token"].sel(sign=sign).values
-    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
-    response = attributions["prediction"].values * (1 if sign == "positive" else -1)
-    best = np.empty((len(q), min(words, q.shape[1])), dtype=np.int64)
-    for voxel, row in enumerate(best):
-        sure = np.flatnonzero(q[voxel] <= level)
-        column = np.full(q.shape[1], -1)
-        column[sure] = np.arange(len(sure))
-        mass = read_images(token[voxel], strength[voxel], lens, column[group])
-        listed = sure[order_words(response[voxel], mass, len(row))]
-        by_evidence = np.argsort(-scores.z[voxel], kind="stable")
-        others = by_evidence[~np.isin(by_evidence, listed)]
-        row[:] = np.concatenate([listed, others])[: len(row)]
-    take = [
-        np.take_along_axis(array, best, axis=1)
-        for array in (scores.name, scores.z, q, scores.z_within, scores.effect)
-    ]
-    return (take[0].astype(np.int32), *(array.astype(np.float32) for array in take[1:]))
-
-
-def _stack(ranked: list[tuple[np.ndarray, ...]], index: int) -> np.ndarray:
-    return np.stack([arrays[index] for arrays in ranked])

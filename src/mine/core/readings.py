@@ -1,0 +1,59 @@
+"""What the lens reads in whole images: in how much of one, anywhere in it, or in one place with
+something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from mine.core.lens import word_mass
+from mine.core.synonyms import sum_groups
+
+
+def spread_readings(
+    lens: xr.Dataset, group: np.ndarray, *, memory_bytes: int = 2**26
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Probabilities of every group of synonyms, a block of images at a time.
+
+    lens: ``word`` and ``score`` (image, token, rank). group: int (word,). Yields the images and
+    float32 (image, token, group), of at most ``memory_bytes``.
+    """
+    words, groups = len(group), int(group.max()) + 1
+    block = max(1, memory_bytes // (8 * lens.sizes["token"] * words))
+    for start in range(0, lens.sizes["image"], block):
+        part = slice(start, start + block)
+        mass = word_mass(lens["word"].values[part], lens["score"].values[part], words=words)
+        yield part, sum_groups(mass, group, groups)
+
+
+def read_presence(lens: xr.Dataset, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How clearly each group is read anywhere in an image, and how much of the image it fills.
+
+    Returns the largest probability over tokens and its mean, both float32 (image, group).
+    """
+    shape = lens.sizes["image"], int(group.max()) + 1
+    largest, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for part, readings in spread_readings(lens, group):
+        largest[part], mean[part] = readings.max(axis=1), readings.mean(axis=1)
+    return largest, mean
+
+
+def read_together(lens: xr.Dataset, group: np.ndarray, firsts: np.ndarray) -> dict[int, np.ndarray]:
+    """How clearly each group is read in one place with another.
+
+    firsts: groups. Returns for each of them max_t L_nt(first) L_nt(w), float32 (image, group).
+    """
+    shape = lens.sizes["image"], int(group.max()) + 1
+    together = {int(first): np.zeros(shape, np.float32) for first in firsts}
+    for part, readings in spread_readings(lens, group):
+        for first, result in together.items():
+            reading = readings[..., first]
+            image, token = np.nonzero(reading)
+            product = readings[image, token] * reading[image, token, None]
+            seen, start = np.unique(image, return_index=True)
+            if len(seen):
+                result[part][seen] = np.maximum.reduceat(product, start)
+    return together
