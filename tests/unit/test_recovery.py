@@ -97,6 +97,7 @@ def make_truth(**planted: list) -> xr.Dataset:
         "second_kind": [""] * voxels,
         "second_word": [""] * voxels,
         "suppressed": [""] * voxels,
+        "region": ["FFA-1"] * voxels,
     }
     data = {name: (("voxel",), np.array(v)) for name, v in (defaults | planted).items()}
     place = np.full((voxels, 2), np.nan)
@@ -106,7 +107,7 @@ def make_truth(**planted: list) -> xr.Dataset:
     return xr.Dataset(data | {"second_place": (("voxel", "axis_of_place"), place)})
 
 
-def make_profile(positive, negative=None, *, described=None, maps=None) -> xr.Dataset:
+def make_profile(positive, negative=None, *, described=None, maps=None, listed=2) -> xr.Dataset:
     voxels = len(positive)
     filler = [word_indices("anchor", "human", "sea", "anchor", "human")] * voxels
     words = np.array([positive, filler if negative is None else negative])
@@ -115,6 +116,7 @@ def make_profile(positive, negative=None, *, described=None, maps=None) -> xr.Da
     return xr.Dataset(
         {
             "word": (("sign", "voxel", "rank"), words),
+            "listed": (("sign", "voxel", "rank"), np.arange(5) < np.full((2, voxels, 1), listed)),
             "described": (("voxel",), described),
             "reason": (("voxel",), ["described" if d else "not predicted" for d in described]),
             "position_map": (("voxel", "row", "column"), maps),
@@ -190,6 +192,22 @@ def test_second_feature_counts_among_the_first_four_words():
     assert rows["second_feature"].tolist()[:3] == [True, False, True]
     assert pd.isna(rows["second_feature"][3])
     assert rows["second"].tolist() == ["colour"] * 3 + [""]
+
+
+def test_listed_words_are_true_of_what_was_planted_or_of_its_hypernym():
+    truth = make_truth(main=["face"] * 3, second_kind=["colour"] * 3, second_word=["red"] * 3)
+    orders = [
+        ("visage", "human", "crimson", "car", "sea"),  # all true of an FFA-1 voxel but car and sea
+        ("face", "sea", "red", "car", "beach"),
+        ("face", "human", "car", "red", "beach"),
+    ]
+    words = [word_indices(*order) for order in orders]
+    rows = score(truth, make_profile(words, listed=3))
+    assert rows["listed_true"].tolist() == pytest.approx([1, 2 / 3, 2 / 3])
+    assert rows["second_feature_listed"].tolist() == [True, True, False]
+    assert (
+        score(truth, make_profile(words, listed=0))["second_feature_listed"].tolist() == [False] * 3
+    )
 
 
 def test_suppressed_word_is_read_from_the_negative_profile():

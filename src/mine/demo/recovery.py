@@ -14,7 +14,8 @@ import pandas as pd
 import xarray as xr
 from scipy import ndimage, stats
 
-from mine.demo.words import BACKGROUNDS, CATEGORIES, SYNONYMS
+from mine.demo.subjects import REGIONS
+from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
 LEAST_CEILING = 0.3
@@ -68,6 +69,7 @@ def score_voxels(
                 sign: vocabulary[profile["word"].sel(sign=sign).values[place]]
                 for sign in ("positive", "negative")
             }
+            listed = words["positive"][profile["listed"].sel(sign="positive").values[place]]
             row: dict[str, object] = {
                 "roi": roi,
                 "voxel": int(voxel),
@@ -81,7 +83,7 @@ def score_voxels(
                 "suppressed_words": ", ".join(words["negative"][:TOP_WORDS]),
             }
             if main in SYNONYMS:
-                row |= _score_words(planted, main, words)
+                row |= _score_words(planted, main, words, listed)
                 row["top_word_ridge"] = str(vocabulary[ridge_words[voxel]]) in SYNONYMS[main]
                 row |= _score_pointing(
                     attribution.isel(voxel=place), main, labels, backgrounds, grid
@@ -94,14 +96,31 @@ def score_voxels(
     return pd.DataFrame(rows)
 
 
-def _score_words(planted: xr.Dataset, main: str, words: dict[str, np.ndarray]) -> dict[str, object]:
+def _score_words(
+    planted: xr.Dataset, main: str, words: dict[str, np.ndarray], listed: np.ndarray
+) -> dict[str, object]:
     scores: dict[str, object] = {"top_word": str(words["positive"][0]) in SYNONYMS[main]}
+    if len(listed):
+        true = planted_words(main, str(planted["region"].values))
+        scores["listed_true"] = float(np.isin(listed, list(true)).mean())
     second, suppressed = str(planted["second_word"].values), str(planted["suppressed"].values)
     if second:
         scores["second_feature"] = bool(SYNONYMS[second] & set(words["positive"][:TOP_WORDS]))
+        scores["second_feature_listed"] = bool(SYNONYMS[second] & set(listed))
     if suppressed:
         scores["suppressed_word"] = bool(SYNONYMS[suppressed] & set(words["negative"][:TOP_WORDS]))
     return scores
+
+
+def planted_words(main: str, region: str) -> set[str]:
+    """Words that are true of a voxel: of its main feature, of the second features of its region,
+    which all enter its mixture, and hypernyms that cover one of these."""
+    seconds = next(each.seconds for each in REGIONS if each.name == region)
+    concepts = {main}
+    if main not in BACKGROUNDS:
+        concepts |= {second.concept for second in seconds if isinstance(second.concept, str)}
+    hypernyms = {word for word, members in HYPERNYMS.items() if concepts & set(members)}
+    return hypernyms.union(*(SYNONYMS[concept] for concept in concepts))
 
 
 def _score_pointing(
@@ -154,10 +173,11 @@ SHARES = (
     "top_word",
     "top_word_ridge",
     "second_feature",
+    "second_feature_listed",
     "position_recovered",
     "suppressed_word",
 )
-MEANS = ("pointing", "pointing_chance", "mass_in_mask", "mass_in_mask_chance")
+MEANS = ("listed_true", "pointing", "pointing_chance", "mass_in_mask", "mass_in_mask_chance")
 
 
 def summarise(
@@ -210,7 +230,8 @@ def summarise(
                 if measure in shown:
                     add(measure, str(subject), roi, shown[measure], share=True)
             for measure in MEANS:
-                add(measure, str(subject), roi, shown[measure], share=False)
+                if measure in shown:
+                    add(measure, str(subject), roi, shown[measure], share=False)
         for kind, name in CONTROLS.items():
             part = own[own["main"] == kind]
             add("described", str(subject), name, part["described"], share=True)

@@ -27,6 +27,8 @@ FOUND = (
     ("top_word_all", "all", "top word right, of all voxels"),
     ("top_word_ridge", "all", "top word right, ridge weights read out"),
     ("second_feature", "all", "second feature among four words"),
+    ("second_feature_listed", "all", "second feature among listed words"),
+    ("listed_true", "all", "listed words that are true"),
     ("suppressed_word", "all", "suppressed word among four"),
     ("position_recovered", "all", "preferred place found"),
     ("pointing", "all", "top token on the feature (pointing)"),
