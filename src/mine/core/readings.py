@@ -9,9 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from mine.core.lens import word_mass
-from mine.core.synonyms import sum_groups
-
 
 def spread_readings(
     lens: xr.Dataset, group: np.ndarray, *, memory_bytes: int = 2**26
@@ -21,12 +18,17 @@ def spread_readings(
     lens: ``word`` and ``score`` (image, token, rank). group: int (word,). Yields the images and
     float32 (image, token, group), of at most ``memory_bytes``.
     """
-    words, groups = len(group), int(group.max()) + 1
-    block = max(1, memory_bytes // (8 * lens.sizes["token"] * words))
+    groups = int(group.max()) + 1
+    word, score = lens["word"].values, lens["score"].values.astype(np.float32)
+    block = max(1, memory_bytes // (4 * lens.sizes["token"] * groups))
     for start in range(0, lens.sizes["image"], block):
         part = slice(start, start + block)
-        mass = word_mass(lens["word"].values[part], lens["score"].values[part], words=words)
-        yield part, sum_groups(mass, group, groups)
+        readings = np.zeros((*word[part].shape[:2], groups), np.float32)
+        image, token = np.ogrid[: readings.shape[0], : readings.shape[1]]
+        # A rank names each (image, token) once, so that nothing is lost in adding.
+        for rank in range(word.shape[2]):
+            readings[image, token, group[word[part, :, rank]]] += score[part, :, rank]
+        yield part, readings
 
 
 def read_presence(lens: xr.Dataset, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -58,12 +58,17 @@ def score_voxels(
         json.loads(text)["background"] for text in images["scene"].sel(image=test).values
     ]
     rows = []
+    planted_in = truth[
+        ["main", "region", "second_kind", "second_word", "second_place", "suppressed"]
+    ]
+    planted_in = planted_in.load()
     for roi, profile in profiles.items():
-        attribution = attributions[roi].sel(image=test)
+        profile = profile.load()
+        attribution = attributions[roi].sel(image=test).load()
         maps = profile["position_map"].values
         mean_map = maps.mean(axis=0)
         for place, voxel in enumerate(profile["voxel"].values):
-            planted = truth.isel(voxel=voxel)
+            planted = planted_in.isel(voxel=voxel)
             main = str(planted["main"].values)
             words = {
                 sign: vocabulary[profile["word"].sel(sign=sign).values[place]]

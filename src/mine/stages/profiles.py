@@ -216,7 +216,7 @@ def list_words(
                     response,
                     known,
                     candidates[:, near],
-                    count=2 * ranks,
+                    count=ranks,
                     tests=candidates.shape[1],
                 )
                 steps = zip(near[selection.order], selection.correlation, selection.p, strict=True)
