@@ -44,4 +44,5 @@ def test_planted_features_are_recovered_on_fresh_seeds(repository: Path) -> None
         assert value["described", "V1v"] <= 0.05
         assert value["described", "all"] >= 0.85
         assert value["top_word", "all"] >= 0.9
+        assert value["second_feature", "all"] >= 0.85
         assert value["pointing", "all"] >= 0.9

@@ -85,18 +85,7 @@ def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[
             label = f"{roi or 'no region'} (n = {here.sum():,})"
             axes.scatter(ceiling[here], r2[here], c=colour, marker=marker, label=label, **points)
     top = float(np.nanmax(np.append(ceiling, 0.1))) * 1.05
-    axes.plot([0, top], [0, top], color=BLACK, linestyle="--", linewidth=0.8)
-    axes.annotate(
-        "noise ceiling",
-        (top * 0.93, top * 0.93),
-        rotation=45,
-        rotation_mode="anchor",
-        transform_rotates_text=True,
-        ha="right",
-        va="bottom",
-        xytext=(0, 2),
-        textcoords="offset points",
-    )
+    axes.plot([0, top], [0, top], color=BLACK, linestyle="--", linewidth=0.8, label="noise ceiling")
     axes.axhline(0, color=GREY, linewidth=0.6)
     half = float(np.nanmedian(interval[1] - interval[0])) / 2
     axes.errorbar(

@@ -118,7 +118,7 @@ def tabulate_profiles(
         ]
         signs = ("positive", "negative") if entry["described"] else ()
         for sign, most in zip(signs, (WORDS, SUPPRESSED), strict=False):
-            for rank, (word, added, p, _) in enumerate(_best(card.sel(sign=sign), most)):
+            for rank, (word, added, p) in enumerate(_listed(card.sel(sign=sign), most)):
                 row = {"item": sign, "rank": rank, "word": words[word], "value": added, "p": p}
                 found.append(row)
         for place, share in np.ndenumerate(card["position_map"].values):
@@ -133,25 +133,23 @@ def tabulate_profiles(
     return result.astype(dict.fromkeys(("rank", "row", "column", "image"), "Int64"))
 
 
-def _best(card: xr.Dataset, most: int) -> list[tuple[int, float, float, bool]]:
-    """Word, partial correlation, p, and whether it is listed, of the first words that add."""
-    columns = (card[name].values for name in ("word", "added", "added_p", "listed"))
-    entries = zip(*columns, strict=True)
-    return [(int(w), float(r), float(p), bool(sure)) for w, r, p, sure in entries if r > 0][:most]
+def _listed(card: xr.Dataset, most: int) -> list[tuple[int, float, float]]:
+    """Word, partial correlation and p of the first listed words."""
+    here = card.isel(rank=np.flatnonzero(card["listed"].values)[:most])
+    columns = (here[name].values for name in ("word", "added", "added_p"))
+    return [(int(word), float(r), float(p)) for word, r, p in zip(*columns, strict=True)]
 
 
 def _draw_bars(axes: Axes, card: xr.Dataset, words: np.ndarray, colour: str, most: int) -> None:
-    best = _best(card, most)
-    for place, (_, added, _, listed) in enumerate(best):
-        fill = colour if listed else "white"
-        axes.barh(place, added, 0.72, color=fill, edgecolor=colour, linewidth=0.7)
-    axes.set_yticks(range(len(best)), [str(words[word]) for word, *_ in best])
+    found = _listed(card, most)
+    axes.barh(range(len(found)), [added for _, added, _ in found], 0.72, color=colour)
+    axes.set_yticks(range(len(found)), [str(words[word]) for word, *_ in found])
     axes.set_ylim(most - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(0, max([added for _, added, *_ in best], default=1) * 1.05)
-    axes.locator_params(axis="x", nbins=4)
-    if not best:
+    axes.set_xlim(0, 1)
+    axes.locator_params(axis="x", nbins=3)
+    if not found:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
 
 
@@ -189,8 +187,8 @@ def _write_foot(figure: Figure, top: float, scale: Normalize) -> None:
     bar.outline.set_linewidth(0.4)
     bar.set_label("Positive attribution (1: an even spread)")
     note = (
-        "Bars: what a word adds to those above it, in measured responses to training images.\n"
-        "Filled: sure, corrected for all words. Intervals: 95%, over test images. Reliability:\n"
+        "Bars: what a listed word adds to those above it in measured responses to training\n"
+        "images (partial correlation). Intervals: 95%, over test images. Reliability:\n"
         "correlation of the profiles of two encoders, each fitted on half of the images."
     )
     add_text(figure, EDGE, top + 1, note, color="#444444", linespacing=1.25)

@@ -35,7 +35,12 @@ from scipy.special import ndtr
 from mine.core.lens import word_mass
 from mine.core.readings import read_presence, read_together
 from mine.core.synonyms import name_groups, sum_groups
-from mine.statistics import benjamini_hochberg, forward_selection, sign_flip_bound
+from mine.statistics import (
+    Selection,
+    benjamini_hochberg,
+    forward_selection,
+    sign_flip_bound,
+)
 
 SIGNS = ("positive", "negative")
 REASONS = (
@@ -168,12 +173,14 @@ def list_words(
     responses to training images, and those after it are sought there: each is the group that adds
     most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
     clearly it is read anywhere in the image or in one place with the first. The first stands in it
-    with how clearly it is read and how much of the image it fills. Suppressive words are sought in
-    what excitatory ones leave.
+    with how clearly it is read and how much of the image it fills. Suppressive words are those of
+    the groups that are ``sure`` in the negative attributions, in the order in which they lower what
+    the excitatory words leave of the measured response.
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
     responses to the images of measured_lens. A voxel without any sure word of a sign has its words
-    of that sign by z, none listed.
+    of that sign by z, none listed. A word is listed if its p, and that of those before it, is at
+    most ``level``.
     """
     ranks = min(count, next(iter(z.values())).shape[1])
     shape = len(measured.T), ranks
@@ -186,69 +193,73 @@ def list_words(
         )
         for sign in SIGNS
     }
-    first = {sign: _choose_first(attributions, lens, sure[sign], group, sign) for sign in SIGNS}
+    first = _choose_first(attributions, lens, sure["positive"], group)
     largest, mean = read_presence(measured_lens, group)
-    groups = largest.shape[1]
-    together = read_together(
-        measured_lens, group, np.unique(first["positive"][first["positive"] >= 0])
-    )
-    for voxel, responses in enumerate(measured.T.astype(np.float64)):
-        main = int(first["positive"][voxel])
-        known = np.empty((len(responses), 0))
-        candidates = largest
-        if main >= 0:
+    together = read_together(measured_lens, group, np.unique(first[first >= 0]))
+    for voxel, response in enumerate(measured.T.astype(np.float64)):
+        known = np.empty((len(response), 0))
+        positive, negative = (result[sign] for sign in SIGNS)
+        taken: list[int] = []
+        if (main := int(first[voxel])) >= 0:
+            own = largest[:, [main]]
+            taken = [main]
+            _note(positive, voxel, 0, forward_selection(response, known, own, count=1), 0, level)
+            known = np.column_stack([own, mean[:, main]])
             candidates = np.concatenate([largest, together[main]], axis=1)
-        for sign, direction in zip(SIGNS, (1, -1), strict=True):
-            words = result[sign]
-            chosen = int(first[sign][voxel])
-            taken: list[int] = []
-            if chosen >= 0:
-                response = direction * responses
-                own = largest[:, [chosen]]
-                check = forward_selection(response, known, own, count=1)
-                taken = [chosen]
-                words.added[voxel, 0] = check.correlation[0] if len(check.order) else 0
-                words.added_p[voxel, 0] = check.p[0] if len(check.order) else 1
-                words.listed[voxel, 0] = words.added_p[voxel, 0] <= level
-                known = np.column_stack([known, own, mean[:, chosen]])
-                near = _correlate_most(response, known, candidates)
-                selection = forward_selection(
-                    response,
-                    known,
-                    candidates[:, near],
-                    count=ranks,
-                    tests=candidates.shape[1],
-                )
-                steps = zip(near[selection.order], selection.correlation, selection.p, strict=True)
-                for column, correlation, p in steps:
-                    if (word := int(column % groups)) in taken or len(taken) == ranks:
-                        continue
-                    place = len(taken)
-                    taken.append(word)
-                    words.listed[voxel, place] = p <= level and words.listed[voxel, place - 1]
-                    words.added[voxel, place], words.added_p[voxel, place] = correlation, p
-                    if words.listed[voxel, place]:
-                        known = np.column_stack([known, candidates[:, column]])
-            by_evidence = np.argsort(-z[sign][voxel], kind="stable")
-            others = by_evidence[~np.isin(by_evidence, taken)]
-            words.group[voxel] = np.concatenate([taken, others])[:ranks]
+            near = _correlate_most(response, known, candidates)
+            tests = candidates.shape[1]
+            selection = forward_selection(
+                response, known, candidates[:, near], count=ranks, tests=tests
+            )
+            for step, column in enumerate(near[selection.order]):
+                if (word := int(column % largest.shape[1])) in taken or len(taken) == ranks:
+                    continue
+                _note(positive, voxel, len(taken), selection, step, level)
+                if positive.listed[voxel, len(taken)]:
+                    known = np.column_stack([known, candidates[:, column]])
+                taken.append(word)
+        positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
+        suppressive = np.flatnonzero(sure["negative"][voxel])
+        selection = forward_selection(-response, known, largest[:, suppressive], count=ranks)
+        for step in range(len(selection.order)):
+            _note(negative, voxel, step, selection, step, level)
+        taken = suppressive[selection.order].tolist()
+        negative.group[voxel] = _follow(taken, z["negative"][voxel], ranks)
     return result
 
 
+def _note(
+    words: ListedWords, voxel: int, place: int, selection: Selection, step: int, level: float
+) -> None:
+    """Write what a step of a selection found; a word is listed if those before it are."""
+    if step < len(selection.order):
+        words.added[voxel, place] = selection.correlation[step]
+        words.added_p[voxel, place] = selection.p[step]
+        before = place == 0 or words.listed[voxel, place - 1]
+        words.listed[voxel, place] = before and selection.p[step] <= level
+
+
+def _follow(taken: list[int], z: np.ndarray, ranks: int) -> np.ndarray:
+    """The groups that were taken, then the others by falling z."""
+    by_evidence = np.argsort(-z, kind="stable")
+    others = by_evidence[~np.isin(by_evidence, taken)]
+    return np.concatenate([np.array(taken, dtype=np.int64), others])[:ranks]
+
+
 def _choose_first(
-    attributions: xr.Dataset, lens: xr.Dataset, sure: np.ndarray, group: np.ndarray, sign: str
+    attributions: xr.Dataset, lens: xr.Dataset, sure: np.ndarray, group: np.ndarray
 ) -> np.ndarray:
     """The sure group whose mass goes most with the predicted response, or -1: (voxel,)."""
-    token = attributions["token"].sel(sign=sign).values
-    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
-    response = attributions["prediction"].values * (1 if sign == "positive" else -1)
+    token = attributions["token"].sel(sign="positive").values
+    strength = attributions["attribution"].sel(sign="positive").values
+    response = attributions["prediction"].values.astype(np.float64)
     first = np.full(len(sure), -1)
     for voxel, candidates in enumerate(map(np.flatnonzero, sure)):
         column = np.full(sure.shape[1], -1)
         column[candidates] = np.arange(len(candidates))
         mass = read_images(token[voxel], strength[voxel], lens, column[group])
         known = np.empty((len(mass), 0))
-        best = forward_selection(response[voxel].astype(np.float64), known, mass, count=1).order
+        best = forward_selection(response[voxel], known, mass, count=1).order
         if len(best):
             first[voxel] = candidates[best[0]]
     return first
