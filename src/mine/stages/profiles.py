@@ -338,7 +338,7 @@ def judge_voxels(
 
     The first condition that fails is the reason: predicted (held-out R² above zero), semantic
     (the semantic band adds to the low-level one, else the voxel is retinotopic), reliable (the two
-    half-data encoders agree), significant (at least one word).
+    half-data encoders agree), significant (at least one word is listed).
     """
     reason = np.full(len(predicted), REASONS[0], dtype=object)
     conditions = zip(REASONS[:0:-1], (significant, reliable, semantic, predicted), strict=True)
@@ -378,10 +378,6 @@ def build_profiles(
     q = {sign: benjamini_hochberg(sign_flip_bound(scores[sign].z), axis=1) for sign in SIGNS}
     sure = {sign: q[sign] <= false_discovery_rate for sign in SIGNS}
     reliable = p <= false_discovery_rate
-    significant = sure["positive"].any(axis=1)
-    reason = judge_voxels(
-        predicted=predicted, semantic=semantic, reliable=reliable, significant=significant
-    )
     listed = list_words(
         attributions["all"],
         lenses["all"],
@@ -392,6 +388,13 @@ def build_profiles(
         measured_lens=measured_lens,
         count=words,
         level=false_discovery_rate,
+    )
+
+    reason = judge_voxels(
+        predicted=predicted,
+        semantic=semantic,
+        reliable=reliable,
+        significant=listed["positive"].listed[:, 0],
     )
 
     def ranked(values: dict[str, np.ndarray]) -> np.ndarray:
