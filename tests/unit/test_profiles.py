@@ -10,7 +10,9 @@ import xarray as xr
 from scipy import stats
 
 from mine.core.encoder import position_basis, weights_from_dataset
+from mine.core.evidence import read_images, score_words
 from mine.core.lens import word_mass
+from mine.core.listing import list_words
 from mine.core.readings import read_presence, read_together
 from mine.stages.attributions import attribute
 from mine.stages.encoder import fit_subject, split_halves
@@ -20,12 +22,9 @@ from mine.stages.profiles import (
     correlate_rows,
     embed_profiles,
     judge_voxels,
-    list_words,
     measure_reliability,
     measure_specificity,
     qualify_voxels,
-    read_images,
-    score_words,
 )
 from mine.statistics import benjamini_hochberg, sign_flip_bound
 from tests.reference.readings import (

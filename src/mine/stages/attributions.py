@@ -9,9 +9,8 @@ import torch
 import xarray as xr
 
 from mine.core.encoder import EncoderWeights
+from mine.core.evidence import SIGNS
 from mine.core.integrated_gradients import AttributionBatch, stream_attributions
-
-SIGNS = ("positive", "negative")
 
 
 def attribute(

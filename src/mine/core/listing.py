@@ -1,0 +1,154 @@
+"""Which words a profile lists: the first from the attributions, each checked against responses.
+
+Words ride on each other: a face is happy or sad, and always human. So only the first word of a
+profile is taken from the attributions alone; those after it are listed if they add to the words
+before them in the measured responses to training images.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mine.core.evidence import SIGNS, read_images
+from mine.core.readings import read_presence, read_together
+from mine.statistics import Selection, forward_selection
+
+
+class ListedWords(NamedTuple):
+    """A profile's words in order, for each voxel; see :func:`list_words`."""
+
+    group: np.ndarray
+    """(voxel, rank)"""
+    listed: np.ndarray
+    """bool (voxel, rank): whether the evidence is sure; what is not follows what is"""
+    added: np.ndarray
+    """(voxel, rank): partial correlation with the measured response; nan if not asked"""
+    added_p: np.ndarray
+    """(voxel, rank): its probability, corrected for the number of words; nan if not asked"""
+
+
+# Candidates for further words, of which the best correlated are looked at together.
+MOST_CANDIDATES = 128
+
+
+def list_words(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    z: dict[str, np.ndarray],
+    sure: dict[str, np.ndarray],
+    group: np.ndarray,
+    *,
+    measured: np.ndarray,
+    measured_lens: xr.Dataset,
+    count: int,
+    level: float,
+) -> dict[str, ListedWords]:
+    """List each voxel's words in order, by sign.
+
+    The first word comes from the attributions: of the groups that are ``sure`` the one whose mass
+    correlates most with the predicted response over images. It is checked against the measured
+    responses to training images, and those after it are sought there: each is the group that adds
+    most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
+    clearly it is read anywhere in the image or in one place with the first. The first stands in it
+    with how clearly it is read and how much of the image it fills. Suppressive words are those of
+    the groups that are ``sure`` in the negative attributions, in the order in which they lower what
+    the excitatory words leave of the measured response.
+
+    z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
+    responses to the images of measured_lens. A voxel without any sure word of a sign has its words
+    of that sign by z, none listed. A word is listed if its p, and that of those before it, is at
+    most ``level``.
+    """
+    ranks = min(count, next(iter(z.values())).shape[1])
+    shape = len(measured.T), ranks
+    result = {
+        sign: ListedWords(
+            np.empty(shape, np.int64),
+            np.zeros(shape, bool),
+            np.full(shape, np.nan),
+            np.full(shape, np.nan),
+        )
+        for sign in SIGNS
+    }
+    first = _choose_first(attributions, lens, sure["positive"], group)
+    largest, mean = read_presence(measured_lens, group)
+    together = read_together(measured_lens, group, np.unique(first[first >= 0]))
+    for voxel, response in enumerate(measured.T.astype(np.float64)):
+        known = np.empty((len(response), 0))
+        positive, negative = (result[sign] for sign in SIGNS)
+        taken: list[int] = []
+        if (main := int(first[voxel])) >= 0:
+            own = largest[:, [main]]
+            taken = [main]
+            _note(positive, voxel, 0, forward_selection(response, known, own, count=1), 0, level)
+            known = np.column_stack([own, mean[:, main]])
+            candidates = np.concatenate([largest, together[main]], axis=1)
+            near = _correlate_most(response, known, candidates)
+            tests = candidates.shape[1]
+            selection = forward_selection(
+                response, known, candidates[:, near], count=ranks, tests=tests
+            )
+            for step, column in enumerate(near[selection.order]):
+                if (word := int(column % largest.shape[1])) in taken or len(taken) == ranks:
+                    continue
+                _note(positive, voxel, len(taken), selection, step, level)
+                if positive.listed[voxel, len(taken)]:
+                    known = np.column_stack([known, candidates[:, column]])
+                taken.append(word)
+        positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
+        suppressive = np.flatnonzero(sure["negative"][voxel])
+        selection = forward_selection(-response, known, largest[:, suppressive], count=ranks)
+        for step in range(len(selection.order)):
+            _note(negative, voxel, step, selection, step, level)
+        taken = suppressive[selection.order].tolist()
+        negative.group[voxel] = _follow(taken, z["negative"][voxel], ranks)
+    return result
+
+
+def _note(
+    words: ListedWords, voxel: int, place: int, selection: Selection, step: int, level: float
+) -> None:
+    """Write what a step of a selection found; a word is listed if those before it are."""
+    if step < len(selection.order):
+        words.added[voxel, place] = selection.correlation[step]
+        words.added_p[voxel, place] = selection.p[step]
+        before = place == 0 or words.listed[voxel, place - 1]
+        words.listed[voxel, place] = before and selection.p[step] <= level
+
+
+def _follow(taken: list[int], z: np.ndarray, ranks: int) -> np.ndarray:
+    """The groups that were taken, then the others by falling z."""
+    by_evidence = np.argsort(-z, kind="stable")
+    others = by_evidence[~np.isin(by_evidence, taken)]
+    return np.concatenate([np.array(taken, dtype=np.int64), others])[:ranks]
+
+
+def _choose_first(
+    attributions: xr.Dataset, lens: xr.Dataset, sure: np.ndarray, group: np.ndarray
+) -> np.ndarray:
+    """The sure group whose mass goes most with the predicted response, or -1: (voxel,)."""
+    token = attributions["token"].sel(sign="positive").values
+    strength = attributions["attribution"].sel(sign="positive").values
+    response = attributions["prediction"].values.astype(np.float64)
+    first = np.full(len(sure), -1)
+    for voxel, candidates in enumerate(map(np.flatnonzero, sure)):
+        column = np.full(sure.shape[1], -1)
+        column[candidates] = np.arange(len(candidates))
+        mass = read_images(token[voxel], strength[voxel], lens, column[group])
+        known = np.empty((len(mass), 0))
+        best = forward_selection(response[voxel], known, mass, count=1).order
+        if len(best):
+            first[voxel] = candidates[best[0]]
+    return first
+
+
+def _correlate_most(response: np.ndarray, known: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The candidates that correlate most with what is known of the response no more, ascending."""
+    design = np.column_stack([np.ones(len(response)), known])
+    left = response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
+    spread = candidates.std(axis=0)
+    score = np.where(spread > 0, left @ candidates / np.where(spread > 0, spread, 1), -np.inf)
+    return np.sort(np.argsort(-score, kind="stable")[:MOST_CANDIDATES])
