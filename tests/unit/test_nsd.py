@@ -798,3 +798,15 @@ def test_an_empty_design_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(InputError, match="nsd_expdesign.mat: expected a MATLAB file"):
         nsd_files.read_design(tmp_path)
+
+
+def test_a_written_design_does_not_say_when_it_was_written(tmp_path: Path) -> None:
+    nsd_writer.write_design(
+        tmp_path,
+        master_ordering=np.array([1, 2, 1]),
+        subject_images=np.array([[1, 2]]),
+        shared=np.array([1]),
+    )
+    data = (tmp_path / "nsddata/experiments/nsd/nsd_expdesign.mat").read_bytes()
+    assert data[:116].decode().strip() == "MATLAB 5.0 MAT-file"
+    assert nsd_files.read_design(tmp_path)

@@ -79,6 +79,9 @@ def write_design(
         },
         do_compression=True,
     )
+    # scipy writes the time into the text that a MAT-file begins with.
+    with open(path, "r+b") as file:
+        file.write(b"MATLAB 5.0 MAT-file".ljust(116))
     return path
 
 
