@@ -67,7 +67,7 @@ def manifests(folder: Path) -> dict[str, str]:
     results = folder / "results/small"
     paths = [path for path in results.rglob("*.json") if ".zarr" not in str(path)]
     paths = [path for path in paths if "dataset/" not in str(path.relative_to(results))]
-    paths += [results / "recovery.tsv", *results.glob("*/recovery_*.tsv")]
+    paths += [*results.glob("recovery.tsv"), *results.glob("*/recovery_*.tsv")]
     return {str(path.relative_to(folder)): path.read_text() for path in sorted(paths)}
 
 
