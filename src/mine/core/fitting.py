@@ -44,7 +44,7 @@ def fit_encoder(
     validation: np.ndarray,
     heads: int = 4,
     head_width: int = 32,
-    rank: int = 48,
+    rank: int = 128,
     epochs: int = 20,
     patience: int = 4,
     image_batch: int = 32,
