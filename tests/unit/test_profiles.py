@@ -603,12 +603,12 @@ def subject():
             image_batch=50,
         ).assign_coords(voxel=np.arange(PLANTED + NOISE), image=own)
         lenses[fit] = world.lens.sel(image=own)
-    return world, fits, attributions, lenses
+    return world, responses, fits, attributions, lenses
 
 
 def judge(subject, *, suffix: str = "", predicted: np.ndarray | bool | None = None):
     """Profiles of the measured encoders, or with a suffix of a control's."""
-    world, fits, attributions, lenses = subject
+    world, responses, fits, attributions, lenses = subject
     parts = {fit: fit for fit in FITS}
     parts |= {fit: fit + suffix for fit in ("first_half", "second_half")}
     if suffix == "_random":
@@ -620,6 +620,7 @@ def judge(subject, *, suffix: str = "", predicted: np.ndarray | bool | None = No
         {part: attributions[fit] for part, fit in parts.items()},
         {part: lenses[fit] for part, fit in parts.items()},
         world,
+        measured=responses[lenses[parts["all"]]["image"].values],
         predicted=predicted,
     )
 
