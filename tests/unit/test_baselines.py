@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import Ridge
 from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.model_selection import KFold
@@ -140,6 +141,15 @@ def test_bands_and_their_test_tell_content_from_contrast_from_noise(planted_base
     assert (semantic[content] > 0.15).all() and (low_level[content] < 0.1).all()
     assert (low_level[contrast] > 2 * np.abs(semantic[contrast])).mean() > 0.7
     assert (dataset["low_level_r2"][contrast] > 0.15).all()
+
+
+def test_content_counts_only_as_far_as_both_halves_show_it(planted_baselines):
+    dataset = planted_baselines[-1]
+    weaker = dataset["semantic_z"].min("half").values
+    np.testing.assert_allclose(dataset["semantic_p"], norm.sf(weaker), atol=0.06)
+    # There are voxels that one half alone would have let pass.
+    stronger = dataset["semantic_z"].max("half").values
+    assert ((norm.sf(stronger) < 0.05) & (dataset["semantic_p"].values > 0.2)).any()
 
 
 def test_semantic_gain_is_a_partial_covariance():
