@@ -288,6 +288,42 @@ def paired_effect(
     return PairedEffect(mean, low, high, _divide(mean, differences.std(axis=0, ddof=1)))
 
 
+def clustered_effect(
+    differences: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    resamples: int,
+    generator: np.random.Generator,
+    level: float = 0.95,
+) -> np.ndarray:
+    """Mean and d_z = mean / sd of paired differences, with intervals from resampled clusters.
+
+    differences: (pair,), nan for none. clusters: (pair,), what belongs together, the image say: all
+    pairs of a cluster are drawn or left out as one. Percentile intervals from sums over clusters,
+    so no pair is gathered. Returns float64 (statistic, bound): rows mean and d_z, columns value,
+    low, high; nan without any pair.
+    """
+    kept = np.isfinite(differences)
+    values = np.asarray(differences, dtype=np.float64)[kept]
+    if len(values) == 0:
+        return np.full((2, 3), np.nan)
+    known, member = np.unique(np.asarray(clusters)[kept], return_inverse=True)
+    terms = np.ones(len(values)), values, np.square(values)
+    sums = np.stack([np.bincount(member, weights=term) for term in terms], axis=1)
+    weights = bootstrap_weights(len(known), resamples=resamples, generator=generator)
+    weights = np.concatenate([np.full((1, len(known)), 1 / len(known)), weights])
+    count, total, square = (weights @ sums).T
+    mean = total / count
+    # The divisor n - 1 of a sample's deviation, as in paired_effect.
+    variance = np.maximum(square / count - np.square(mean), 0) * _bessel(len(values))
+    effect = _divide(mean, np.sqrt(variance))
+    found = np.full((2, 3), np.nan)
+    for row, draws in enumerate((mean, effect)):
+        known = draws[1:][np.isfinite(draws[1:])]
+        found[row] = draws[0], *(interval(known, level=level) if len(known) else (np.nan, np.nan))
+    return found
+
+
 @dataclass(frozen=True)
 class Selection:
     """Columns in the order in which a forward selection took them."""
@@ -377,6 +413,10 @@ def _centre(values: np.ndarray, axis: int) -> np.ndarray:
     """Values less their mean; exactly 0 where constant, where rounding would leave a variance."""
     constant = np.ptp(values, axis=axis, keepdims=True) == 0
     return np.where(constant, 0.0, values - values.mean(axis=axis, keepdims=True))
+
+
+def _bessel(count: int) -> float:
+    return count / (count - 1) if count > 1 else 0.0
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

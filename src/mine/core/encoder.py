@@ -154,7 +154,7 @@ def random_encoder(
 
 def select_voxels(weights: EncoderWeights, indices: np.ndarray) -> EncoderWeights:
     """The encoder of some voxels, in the order of ``indices``; the projections are shared."""
-    indices = torch.as_tensor(np.asarray(indices), device=weights.bias.device)
+    indices = torch.as_tensor(np.array(indices), device=weights.bias.device)
     return replace(
         weights,
         **{name: getattr(weights, name)[indices] for name in DIMENSIONS if name not in SHARED},

@@ -62,7 +62,7 @@ def score_words(
     tokens, groups = lens.sizes["token"], int(group.max()) + 1
     totals = {name: np.zeros((voxels, groups)) for name in ("d", "dd", "within", "within2")}
     by_word = np.zeros((voxels, len(group)), dtype=np.float32)
-    block = max(1, memory_bytes // (16 * voxels * max(groups, tokens)))
+    block = max(1, memory_bytes // (16 * max(voxels, 1) * max(groups, tokens)))
     blocks = [slice(start, start + block) for start in range(0, images, block)]
     everywhere = sum(
         map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mine.core.evidence import SIGNS, read_images
+from mine.core.evidence import SIGNS, WordScores, read_images, score_words
 from mine.core.readings import read_presence, read_together
-from mine.statistics import Selection, forward_selection
+from mine.statistics import Selection, benjamini_hochberg, forward_selection, sign_flip_bound
 
 
 class ListedWords(NamedTuple):
@@ -30,8 +30,45 @@ class ListedWords(NamedTuple):
     """(voxel, rank): its probability, corrected for the number of words; nan if not asked"""
 
 
+class ProfileWords(NamedTuple):
+    """The evidence for every group of synonyms and the words listed from it, each by sign."""
+
+    scores: dict[str, WordScores]
+    q: dict[str, np.ndarray]
+    """(voxel, group): false discovery rate over words"""
+    listed: dict[str, ListedWords]
+
+
 # Candidates for further words, of which the best correlated are looked at together.
 MOST_CANDIDATES = 128
+
+
+def read_profiles(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    group: np.ndarray,
+    *,
+    measured: np.ndarray,
+    measured_lens: xr.Dataset,
+    count: int,
+    level: float,
+) -> ProfileWords:
+    """Read each voxel's profile off the attributions of one fit; the arguments of
+    :func:`list_words`, in which words are sure at a false discovery rate of ``level``."""
+    scores = {sign: score_words(attributions, lens, group, sign=sign) for sign in SIGNS}
+    q = {sign: benjamini_hochberg(sign_flip_bound(scores[sign].z), axis=1) for sign in SIGNS}
+    listed = list_words(
+        attributions,
+        lens,
+        {sign: scores[sign].z for sign in SIGNS},
+        {sign: q[sign] <= level for sign in SIGNS},
+        group,
+        measured=measured,
+        measured_lens=measured_lens,
+        count=count,
+        level=level,
+    )
+    return ProfileWords(scores, q, listed)
 
 
 def list_words(

@@ -59,3 +59,33 @@ def read_together(lens: xr.Dataset, group: np.ndarray, firsts: np.ndarray) -> di
             if len(seen):
                 result[part][seen] = np.maximum.reduceat(product, start)
     return together
+
+
+def read_feature(
+    word: np.ndarray, score: np.ndarray, group: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """How clearly some groups are read in each token of one image: float32 (token,).
+
+    word, score: (token, rank) of the lens. wanted: groups, whose probabilities are summed.
+    """
+    return np.where(np.isin(group[word], wanted), score.astype(np.float32), 0).sum(axis=-1)
+
+
+def split_presence(presence: np.ndarray) -> np.ndarray:
+    """Threshold above which a group counts as present: float (group,).
+
+    presence: (image, group) of :func:`read_presence` on training images. The threshold between two
+    neighbouring values that leaves the least variance within the two sides (Otsu 1979, here without
+    a histogram); infinity for a group that reads the same in every image.
+    """
+    values = np.sort(presence.astype(np.float64), axis=0)
+    count = np.arange(1, len(values))[:, None]
+    total, below = values.sum(axis=0), values.cumsum(axis=0)[:-1]
+    above = total - below
+    between = np.square(below) / count + np.square(above) / (len(values) - count)
+    # A split between equal values is none.
+    between = np.where(np.diff(values, axis=0) > 0, between, -np.inf)
+    best = np.argmax(between, axis=0)
+    group = np.arange(values.shape[1])
+    middle = 0.5 * (values[best, group] + values[best + 1, group])
+    return np.where(np.isfinite(between[best, group]), middle, np.inf)

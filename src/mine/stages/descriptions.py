@@ -71,7 +71,8 @@ def describe_images(
     lens: ``word`` and ``score`` (image, token, rank) of the same images. vocabulary: ``base_rate``
     and ``group`` (word,). token_fraction: k over the number of tokens. Returns ``word`` int32 and
     ``weight`` float32 (condition, voxel, image, rank), the best ``words`` groups by weight,
-    ``patch`` int16, the token that gave most of the word, and ``phrase`` (condition, voxel, image).
+    ``patch`` int16, the token that gave most of the word, ``phrase`` (condition, voxel, image), and
+    ``token`` int16 (condition, voxel, image, place), those described, -1 where there are fewer.
     """
     tokens = lens.sizes["token"]
     kept = max(1, round(token_fraction * tokens))
@@ -112,6 +113,13 @@ def describe_images(
             ),
             "patch": (dimensions, patch, {"long_name": "token that gave most of the word"}),
             "phrase": (dimensions[:-1], phrase),
+            "token": (
+                (*dimensions[:-1], "place"),
+                np.stack(
+                    [np.where(share > 0, token, -1) for token, share in selected.values()]
+                ).astype(np.int16),
+                {"long_name": "tokens described, strongest first; -1: none"},
+            ),
         },
         coords={
             "condition": list(CONDITIONS),

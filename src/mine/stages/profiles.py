@@ -11,8 +11,8 @@ import xarray as xr
 from scipy.special import ndtr
 
 from mine.core.evidence import SIGNS, WordScores, score_words
-from mine.core.listing import list_words
-from mine.statistics import benjamini_hochberg, sign_flip_bound
+from mine.core.listing import read_profiles
+from mine.statistics import benjamini_hochberg
 
 REASONS = (
     "described",
@@ -118,27 +118,19 @@ def build_profiles(
     (voxel,), whether held-out R² exceeds zero and whether the semantic band adds to the low-level
     one. Returns the store described in docs/stores.md.
     """
-    scores = {
-        sign: score_words(attributions["all"], lenses["all"], group, sign=sign) for sign in SIGNS
-    }
-    fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
-    z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}
-    agreement, p = measure_reliability((z[fits[0]], z[fits[1]]), (z[fits[2]], z[fits[3]]))
-    q = {sign: benjamini_hochberg(sign_flip_bound(scores[sign].z), axis=1) for sign in SIGNS}
-    sure = {sign: q[sign] <= false_discovery_rate for sign in SIGNS}
-    reliable = p <= false_discovery_rate
-    listed = list_words(
+    scores, q, listed = read_profiles(
         attributions["all"],
         lenses["all"],
-        {sign: scores[sign].z for sign in SIGNS},
-        sure,
         group,
         measured=measured,
         measured_lens=measured_lens,
         count=words,
         level=false_discovery_rate,
     )
-
+    fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
+    z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}
+    agreement, p = measure_reliability((z[fits[0]], z[fits[1]]), (z[fits[2]], z[fits[3]]))
+    reliable = p <= false_discovery_rate
     reason = judge_voxels(
         predicted=predicted,
         semantic=semantic,
