@@ -10,11 +10,11 @@ from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
+from mine.core.ridge import fit_ridge
 from mine.stages.baselines import (
     _predict_across_halves,
     fit_banded_ridge,
     fit_baselines,
-    fit_ridge,
     make_standardiser,
     measure_semantic_gain,
     partition_variance,
@@ -58,15 +58,15 @@ def run_baselines(embedding, low_level, responses, training, halves):
 
 def test_ridge_equals_scikit_learn_at_every_voxel():
     features, _, responses = plant()
-    predict, alphas = fit_ridge(features, responses, alphas=ALPHAS, folds=FOLDS)
+    fit = fit_ridge(features, responses, alphas=ALPHAS, folds=FOLDS)
     scaled = StandardScaler().fit_transform(features)
     for voxel in (0, 5, 20):
         reference = SklearnRidgeCV(ALPHAS, cv=FOLDS, scoring="neg_mean_squared_error").fit(
             scaled, responses[:, voxel]
         )
-        assert alphas[voxel] == pytest.approx(reference.alpha_)
+        assert fit.alpha[voxel] == pytest.approx(reference.alpha_)
         np.testing.assert_allclose(
-            predict([features])[0][:, voxel], reference.predict(scaled), atol=1e-8
+            fit.predict(features)[:, voxel], reference.predict(scaled), atol=1e-8
         )
 
 

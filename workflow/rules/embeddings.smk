@@ -4,7 +4,7 @@
 rule vocabulary:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files(),
+        models=model_files("backbone"),
     output:
         **writes("<results>/embeddings/{backbone}/vocabulary.zarr"),
     log:
@@ -28,7 +28,7 @@ rule vocabulary:
 rule captions:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files(),
+        models=model_files("backbone"),
     output:
         **writes("<results>/embeddings/{backbone}/captions.zarr"),
     log:
@@ -53,7 +53,7 @@ rule embed:
             stimuli="<results>/stimuli.zarr",
             vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
         ),
-        models=model_files(),
+        models=model_files("backbone"),
     output:
         images=directory("<results>/embeddings/{backbone}/images/{shard}.zarr"),
         images_manifest="<results>/embeddings/{backbone}/images/{shard}.json",

@@ -15,7 +15,6 @@ does:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,11 @@ import torch
 from torch.nn import functional
 
 from mine.core.devices import choose_device
+from mine.core.models import explain_refusal, load_open_clip
 from mine.errors import InputError
-from mine.provenance import digest_files
 
 ALIGNMENTS = ("output", "value", "self")
+KEY = "backbone.model"
 
 
 @dataclass(frozen=True)
@@ -129,19 +129,9 @@ def load_backbone(
 
     if alignment not in ALIGNMENTS:
         raise InputError(f"backbone.alignment: expected one of {ALIGNMENTS}, found {alignment!r}")
-    digest = model_digest(model, pretrained)
-    try:
-        network, _, preprocess = open_clip.create_model_and_transforms(
-            model, pretrained=pretrained, weights_only=True
-        )
+    network, preprocess, digest = load_open_clip(model=model, pretrained=pretrained, key=KEY)
+    with explain_refusal("open_clip", model, pretrained, key=KEY):
         tokenizer = open_clip.get_tokenizer(model)
-    except (RuntimeError, TypeError, ValueError, OSError) as error:
-        # open_clip lists every key of the weights on a line of its own.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"backbone.model: expected a model that open_clip can load, found {model!r} with "
-            f"pretrained {pretrained!r}: {reason}"
-        ) from error
     visual = network.visual
     if (
         not isinstance(visual, open_clip.transformer.VisionTransformer)
@@ -152,25 +142,10 @@ def load_backbone(
         is not open_clip.transformer.ResidualAttentionBlock
     ):
         raise InputError(
-            "backbone.model: expected a plain ViT pooled by its class token or by an average, "
+            f"{KEY}: expected a plain ViT pooled by its class token or by an average, "
             f"found {model!r} with another {type(visual).__name__}"
         )
     chosen = choose_device(device)
     rows, columns = visual.grid_size
     network = network.to(chosen).eval().requires_grad_(False)
     return Backbone(network, preprocess, tokenizer, alignment, chosen, digest, rows, columns)
-
-
-def model_digest(model: str, pretrained: str | None) -> str:
-    """Identify a model: the digest of a local folder's files, else of its name and tag."""
-    if not model.startswith("local-dir:"):
-        return f"{model}:{pretrained}"
-    folder = Path(model.removeprefix("local-dir:"))
-    if not (folder / "open_clip_config.json").is_file():
-        raise InputError(
-            f"backbone.model: expected {folder} to hold open_clip_config.json, found no such file"
-        )
-    weights = folder / "open_clip_model.safetensors"
-    if not weights.is_file():
-        raise InputError(f"backbone.model: expected {weights}, found no such file")
-    return digest_files(folder)

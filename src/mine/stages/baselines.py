@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 from himalaya.kernel_ridge import MultipleKernelRidgeCV
-from himalaya.ridge import GroupRidgeCV, RidgeCV
+from himalaya.ridge import GroupRidgeCV
 from himalaya.scoring import r2_score_split
 from sklearn.model_selection import KFold
 
+from mine.core.ridge import VOXEL_BLOCK, fit_ridge, measure_spread
 from mine.randomness import generator
 from mine.statistics import r_squared, sign_flip_test
 
@@ -22,9 +23,6 @@ BANDS = ("semantic", "low_level")
 
 # Share of a band that is as good as off. At none at all, himalaya's group ridge divides by zero.
 LEAST_SHARE = 1e-6
-
-# Voxels whose predictions for all penalties are in memory at once.
-VOXEL_BLOCK = 2048
 
 Predictor = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -77,21 +75,22 @@ def fit_baselines(
     bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
     fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
 
-    predictions, penalties, predictors = {}, {}, {}
+    predictions, penalties, fits = {}, {}, {}
     singles = {"ridge": bands[0]}
     if captions is not None:
         singles["caption"] = np.asarray(captions, np.float64)
     for model, features in singles.items():
-        predict, penalties[model] = fit_ridge(features[fitted], responses[fitted], **options)
-        predictions[model], predictors[model] = predict([features[test]])[0], predict
+        fits[model] = fit_ridge(features[fitted], responses[fitted], **options)
+        predictions[model] = fits[model].predict(features[test])
+        penalties[model] = fits[model].alpha
     predict, penalties["banded"], band_weight = fit_banded_ridge(
         [band[fitted] for band in bands], responses[fitted], mixtures=mixtures, **options
     )
     predictions["banded"] = predict([band[test] for band in bands]).sum(axis=0)
 
     # What the low-level features tell of the embedding counts as low-level.
-    predict_embedding, _ = fit_ridge(bands[1][fitted], bands[0][fitted], **options)
-    rest = bands[0] - predict_embedding([bands[1]])[0]
+    told = fit_ridge(bands[1][fitted], bands[0][fitted], **options)
+    rest = bands[0] - told.predict(bands[1])
     crossed, low_only = _predict_across_halves(
         [rest, bands[1]], responses, halves, mixtures=mixtures, **options
     )
@@ -113,7 +112,7 @@ def fit_baselines(
             ),
             "ridge_weight": (
                 ("voxel", "feature"),
-                read_weights(predictors["ridge"], bands[0].shape[1]).astype(np.float32),
+                fits["ridge"].read_weights().T.astype(np.float32),
             ),
             "alpha": (("model", "voxel"), np.stack(list(penalties.values()))),
             "band_weight": (("band", "voxel"), band_weight),
@@ -131,30 +130,6 @@ def fit_baselines(
     for name, long_name in _LONG_NAMES.items():
         dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
     return dataset
-
-
-def fit_ridge(
-    features: np.ndarray, responses: np.ndarray, *, alphas: np.ndarray, folds: KFold
-) -> tuple[Predictor, np.ndarray]:
-    """Ridge regression, one penalty per voxel: min_w ‖y − Xw‖² + α ‖w‖², X standardised.
-
-    features: (image, feature). responses: (image, voxel). Returns the predictor, [(image,
-    feature)] -> (1, image, voxel), and alpha (voxel,).
-    """
-    standardise = make_standardiser(features)
-    model = RidgeCV(
-        alphas=alphas,
-        fit_intercept=True,
-        cv=folds,
-        solver_params={"n_targets_batch": VOXEL_BLOCK, "warn": False},
-    ).fit(standardise(features), np.asarray(responses, np.float64))
-    return lambda new: model.predict(standardise(new[0]))[None], model.best_alphas_
-
-
-def read_weights(predict: Predictor, features: int) -> np.ndarray:
-    """Weights (voxel, feature) of a linear predictor: its values on the axes less that at zero."""
-    zero = predict([np.zeros((1, features))])[0]
-    return (predict([np.eye(features)])[0] - zero).T
 
 
 def fit_banded_ridge(
@@ -243,9 +218,8 @@ def measure_semantic_gain(
 
 def make_standardiser(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Zero mean, unit variance on these images; a constant feature becomes zero on all images."""
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    varies = deviation > 1e-9 * np.maximum(1.0, np.abs(mean))
-    inverse = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
+    mean, deviation = measure_spread(features)
+    inverse = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 0.0)
     return lambda new: (new - mean) * inverse
 
 
@@ -280,8 +254,8 @@ def _predict_across_halves(
             mixtures=mixtures,
         )
         joint[:, place] = predict([band[other] for band in bands])
-        predict, _ = fit_ridge(bands[1][fitted], responses[fitted], alphas=alphas, folds=folds)
-        alone[place] = predict([bands[1][other]])[0]
+        fit = fit_ridge(bands[1][fitted], responses[fitted], alphas=alphas, folds=folds)
+        alone[place] = fit.predict(bands[1][other])
     return joint, alone
 
 

@@ -1,0 +1,28 @@
+"""Embed one shard of images by the evaluator's model."""
+
+from pathlib import Path
+
+from mine.core.evaluator import load_features
+from mine.datasets import nsd
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.evaluator import embed_features
+from mine.stores import open_store, shard_of, write_store
+
+start_logging(snakemake)
+params = snakemake.params
+settings = {key: params.evaluator[key] for key in ("kind", "model", "pretrained", "grid", "device")}
+model = load_features(**settings)
+images = shard_of(
+    open_store(snakemake.input.stimuli)["image"].values,
+    int(snakemake.wildcards.shard),
+    size=params.shard_size,
+)
+features = embed_features(
+    model,
+    images,
+    nsd.open_stimuli(Path(params.root)).read,
+    batch_size=params.evaluator["batch_size"],
+)
+provenance = describe_provenance(models={"evaluator": model.digest}, libraries=["torch"])
+write_store(features, snakemake.output.store, provenance=provenance)

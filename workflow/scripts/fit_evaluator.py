@@ -1,0 +1,28 @@
+"""Fit the evaluator of a subject on the images that the first half's encoder has not seen."""
+
+import numpy as np
+
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.evaluator import fit_evaluator
+from mine.stores import open_images, open_store, write_store
+
+log = start_logging(snakemake)
+params = snakemake.params
+responses = open_store(snakemake.input.responses).load()
+images = responses["image"].values
+second_half = open_store(snakemake.input.encoder)["image"].values
+embedded = open_images(snakemake.input.images, images)
+evaluator = fit_evaluator(
+    embedded["feature_value"].values,
+    responses["response"].values,
+    share=embedded["share"].values,
+    fitted=np.isin(images, second_half),
+    test=responses["split"].values == "test",
+    alphas=params.alphas,
+    folds=params.folds,
+    seed=params.seed,
+).assign_coords(image=second_half)
+log.info("mean test R² %.3f", float(evaluator["r2"].mean()))
+provenance = describe_provenance(seed=params.seed, libraries=["himalaya", "scikit-learn"])
+write_store(evaluator, snakemake.output.store, provenance=provenance)
