@@ -117,6 +117,104 @@ rule figure_voxels:
         "../scripts/figure_voxels.py"
 
 
+rule figure_generated:
+    input:
+        **reads(
+            generated="<results>/{subject}/{roi}/generated.zarr",
+            sufficiency="<results>/{subject}/{roi}/sufficiency.zarr",
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            scores="<results>/{subject}/scores.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+        dataset=dataset_files(),
+    output:
+        png=report(
+            "<results>/figures/{subject}/{roi}/generated.png",
+            caption="../report/figure_generated.rst",
+            category="Causality",
+            labels={"subject": "{subject}", "region": "{roi}", "figure": "generated pictures"},
+        ),
+        pdf="<results>/figures/{subject}/{roi}/generated.pdf",
+        table="<results>/figures/{subject}/{roi}/generated.tsv",
+    log:
+        "<logs>/figure_generated/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/figure_generated/{subject}/{roi}.tsv"
+    params:
+        code=code("figure_generated"),
+        dataset=section("dataset"),
+        figures=section("figures"),
+        prompt=settings.generator.prompt,
+    message:
+        "Drawing pictures generated for {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/figure_generated.py"
+
+
+rule figure_edits:
+    input:
+        **reads(
+            edits="<results>/{subject}/{roi}/edits.zarr",
+            counterfactuals="<results>/{subject}/{roi}/counterfactuals.zarr",
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            scores="<results>/{subject}/scores.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+        dataset=dataset_files(),
+    output:
+        png=report(
+            "<results>/figures/{subject}/{roi}/edits.png",
+            caption="../report/figure_edits.rst",
+            category="Causality",
+            labels={"subject": "{subject}", "region": "{roi}", "figure": "insertion and removal"},
+        ),
+        pdf="<results>/figures/{subject}/{roi}/edits.pdf",
+        table="<results>/figures/{subject}/{roi}/edits.tsv",
+    log:
+        "<logs>/figure_edits/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/figure_edits/{subject}/{roi}.tsv"
+    params:
+        code=code("figure_edits"),
+        dataset=section("dataset"),
+        figures=section("figures"),
+        prompt=settings.generator.prompt,
+        method=settings.counterfactual.method,
+    message:
+        "Drawing the edits for {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/figure_edits.py"
+
+
+rule figure_causality:
+    input:
+        **reads(
+            sufficiency=own_regions("{results}/{subject}/{roi}/sufficiency.zarr"),
+            counterfactuals=own_regions("{results}/{subject}/{roi}/counterfactuals.zarr"),
+        ),
+    output:
+        png=report(
+            "<results>/figures/{subject}/causality.png",
+            caption="../report/figure_causality.rst",
+            category="Causality",
+            labels={"subject": "{subject}", "region": "all", "figure": "causal tests"},
+        ),
+        pdf="<results>/figures/{subject}/causality.pdf",
+        table="<results>/figures/{subject}/causality.tsv",
+    log:
+        "<logs>/figure_causality/{subject}.log",
+    benchmark:
+        "<benchmarks>/figure_causality/{subject}.tsv"
+    params:
+        code=code("figure_causality"),
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Drawing the causal tests of {wildcards.subject}"
+    script:
+        "../scripts/figure_causality.py"
+
+
 if settings.demo is not None:
 
     rule figure_recovery:
@@ -140,3 +238,28 @@ if settings.demo is not None:
             "Drawing the recovery of what was planted"
         script:
             "../scripts/figure_recovery.py"
+
+    rule figure_exact:
+        input:
+            expand("<results>/{subject}/recovery_edits.tsv", subject=settings.subjects),
+        output:
+            png=report(
+                "<results>/figures/counterfactuals_exact.png",
+                caption="../report/figure_exact.rst",
+                category="Recovery",
+                labels={"figure": "edits and exact edits"},
+            ),
+            pdf="<results>/figures/counterfactuals_exact.pdf",
+            table="<results>/figures/counterfactuals_exact.tsv",
+        log:
+            "<logs>/figure_exact.log",
+        benchmark:
+            "<benchmarks>/figure_exact.tsv"
+        params:
+            code=code("figure_exact"),
+            resamples=settings.bootstrap.resamples,
+            seed=settings.seed,
+        message:
+            "Drawing the edits against exact ones"
+        script:
+            "../scripts/figure_exact.py"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mine.figures.style import (
     BLACK,
     BLUE,
+    GREEN,
     GREY,
     LIGHT,
     MARKERS,
@@ -33,29 +34,54 @@ FOUND = (
     ("position_recovered", "all", "preferred place found"),
     ("pointing", "all", "top token on the feature (pointing)"),
     ("mass_in_mask", "all", "attribution on the feature"),
+    ("sufficiency_beats_random", "all", "picture from words beats random tokens'"),
+    ("sufficiency_beats_lowest", "all", "picture from words beats lowest tokens'"),
+    ("insertion_expected", "all", "insertion by description as expected"),
+    ("removal_expected", "all", "removal by description as expected"),
+    ("insertion_expected_profile", "all", "insertion by profile as expected"),
+    ("removal_expected_profile", "all", "removal by profile as expected"),
 )
 FALSE = (
     ("described", "noise", "described: noise voxels"),
     ("described", "V1v", "described: contrast voxels (V1v)"),
     ("described_random_encoder", "all", "described: untrained encoder"),
 )
+EFFECTS = (
+    ("sufficiency_d_random", "all", "words against random tokens' (d)"),
+    ("sufficiency_d_lowest", "all", "words against lowest tokens' (d)"),
+    ("insertion_d", "all", "insertion by description (d)"),
+    ("removal_d", "all", "removal by description (d)"),
+    ("insertion_d_profile", "all", "insertion by profile (d)"),
+    ("removal_d_profile", "all", "removal by profile (d)"),
+    ("profile_minus_description", "all", "profile less description (sd)"),
+    ("exact_correlation", "all", "edits with exact edits (r)"),
+    ("planted_correlation", "all", "edits with planted responses (r)"),
+)
+EVEN = 0.5  # the share of voxels that would be above a control that is as good
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 SCORE = "r2_normalised_"
+LINE = 5.2  # mm, for each measure
+TEXT = 0.74  # where across the axes numbers are written
 
 
 @styled
 def draw_recovery(table: pd.DataFrame) -> Figure:
     """Draw recovery.tsv: measure, subject, roi, value, low, high, n. Subject ``all`` is filled."""
     found = [entry for entry in (*FOUND, *FALSE) if len(_rows(table, *entry[:2]))]
+    effects = [entry for entry in EFFECTS if len(_rows(table, *entry[:2]))]
     models = [
         name for name in MODELS if len(table[table["measure"] == SCORE + name]) and name != "banded"
     ]
     scores = table[table["measure"].isin([SCORE + name for name in models])]
     rois = [*sorted(set(scores["roi"]) - {"all"}), *(["all"] if len(scores) else [])]
-    heights = 16 + 6.5 * len(found), 24 + max(7.0, 2.2 * len(models)) * max(len(rois), 1)
+    heights = [16 + LINE * len(found), 24 + max(7.0, 2.2 * len(models)) * max(len(rois), 1)]
+    if effects:
+        heights.insert(1, 16 + LINE * len(effects))
     figure = new_figure(sum(heights))
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    upper, *middle, lower = figure.subfigures(len(heights), 1, height_ratios=heights)
     _draw_found(upper.subplots(), table, found)
+    for part in middle:
+        _draw_effects(part.subplots(), table, effects)
     subjects = sorted(scores["subject"].unique()) or ["all"]
     panels = lower.subplots(1, len(subjects), sharex=True, squeeze=False)[0]
     for axes, subject in zip(panels, subjects, strict=True):
@@ -72,10 +98,45 @@ def _rows(table: pd.DataFrame, measure: str, roi: str) -> pd.DataFrame:
 
 
 def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str]]) -> None:
-    subjects = [name for name in table["subject"].unique() if name != "all"]
+    false = {entry[:2] for entry in FALSE}
+    colours = [VERMILLION if entry[:2] in false else BLUE for entry in found]
+    _draw_rows(axes, table, found, colours)
     for place, (measure, roi, _) in enumerate(found):
+        chance = _rows(table, CHANCE[measure], roi)["value"] if measure in CHANCE else pd.Series()
+        if (measure, roi) in false:
+            chance = pd.Series({"all": FALSE_RATE})
+        if "_beats_" in measure or "_expected" in measure:
+            chance = pd.Series({"all": EVEN})
+        if "all" in chance.index:
+            axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")
+    axes.set(xlim=(-0.02, -0.02 + 1.06 / TEXT), xticks=np.linspace(0, 1, 6))
+    axes.set_xlabel("Share of voxels, or mean over voxels, with 95% interval", loc="left")
+    axes.set_title(
+        "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
+        "for voxels without a profile (5%)",
+        fontsize=7,
+        loc="right",
+    )
+
+
+def _draw_effects(axes: Axes, table: pd.DataFrame, effects: list[tuple[str, str, str]]) -> None:
+    _draw_rows(axes, table, effects, [GREEN] * len(effects))
+    axes.axvline(0, color=BLACK, linestyle="--", linewidth=0.8)
+    low, high = axes.get_xlim()
+    low, high = min(low, -0.1), max(high, 1.05)
+    axes.set_xlim(low, low + (high - low) / TEXT)
+    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high])
+    axes.set_xlim(low, low + (high - low) / TEXT)
+    axes.set_xlabel("Causal tests, d: mean / sd of paired differences, r: correlation", loc="left")
+
+
+def _draw_rows(
+    axes: Axes, table: pd.DataFrame, entries: list[tuple[str, str, str]], colours: list[str]
+) -> None:
+    """Draw a row for each measure: all subjects and each, with the numbers beside."""
+    subjects = [name for name in table["subject"].unique() if name != "all"]
+    for place, ((measure, roi, _), colour) in enumerate(zip(entries, colours, strict=True)):
         rows = _rows(table, measure, roi)
-        colour = VERMILLION if (measure, roi) in {entry[:2] for entry in FALSE} else BLUE
         for number, subject in enumerate(["all", *subjects]):
             if subject not in rows.index:
                 continue
@@ -95,26 +156,15 @@ def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str
                 zorder=3 if pooled else 2,
                 label="_",
             )
-        chance = _rows(table, CHANCE[measure], roi)["value"] if measure in CHANCE else pd.Series()
-        if colour == VERMILLION:
-            chance = pd.Series({"all": FALSE_RATE})
-        if "all" in chance.index:
-            axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")
         if "all" in rows.index:
             row = rows.loc["all"]
             text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]   n = {row['n']:.0f}"
-            axes.text(1.04, place, text, va="center")
-    for edge in range(1, len(found)):
+            text = text.replace("-", "−")
+            axes.text(TEXT, place, text, va="center", transform=axes.get_yaxis_transform())
+    for edge in range(1, len(entries)):
         axes.axhline(edge - 0.4, color=LIGHT, linewidth=0.5)
-    axes.set_yticks(range(len(found)), [name for _, _, name in found])
-    axes.set(xlim=(-0.02, 1.42), ylim=(len(found) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
-    axes.set_xlabel("Share of voxels, or mean over voxels, with 95% interval", loc="left")
-    axes.set_title(
-        "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
-        "for voxels without a profile (5%)",
-        fontsize=7,
-        loc="right",
-    )
+    axes.set_yticks(range(len(entries)), [name for _, _, name in entries])
+    axes.set_ylim(len(entries) - 0.4, -0.6)
 
 
 def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list[str]) -> None:

@@ -1,0 +1,18 @@
+"""Draw the edits of all subjects against the same edits rendered exactly."""
+
+import pandas as pd
+
+from mine.figures.exact import draw_exact, tabulate_exact
+from mine.figures.style import save_figure
+from mine.logging import start_logging
+from mine.randomness import generator
+
+start_logging(snakemake)
+output, params = snakemake.output, snakemake.params
+table = tabulate_exact(
+    pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input], ignore_index=True),
+    resamples=params.resamples,
+    generator=generator(params.seed, "figure_exact"),
+)
+table.to_csv(output.table, sep="\t", index=False, float_format="%.6g")
+save_figure(draw_exact(table), png=output.png, pdf=output.pdf)
