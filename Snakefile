@@ -16,9 +16,11 @@ include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/encoder.smk"
+include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -38,16 +40,21 @@ rule all:
         regions(
             "{results}/{subject}/{roi}/descriptions.json",
             "{results}/{subject}/{roi}/profiles.json",
+            "{results}/{subject}/{roi}/sufficiency.json",
+            "{results}/{subject}/{roi}/counterfactuals.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
         [] if settings.demo is None else "<results>/recovery.tsv",
         regions(
             "{results}/figures/{subject}/{roi}/attributions.png",
             "{results}/figures/{subject}/{roi}/profiles.png",
+            "{results}/figures/{subject}/{roi}/generated.png",
+            "{results}/figures/{subject}/{roi}/edits.png",
         ),
         expand(
             "<results>/figures/{subject}/{figure}.png",
             subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described"],
+            figure=["encoder", "faithfulness", "described", "causality"],
         ),
         [] if settings.demo is None else "<results>/figures/recovery.png",
+        [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",

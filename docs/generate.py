@@ -16,9 +16,9 @@ from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
 from mine.settings_documents import reference_markdown
 
 DOCS = Path(__file__).resolve().parent
-SCORES = DOCS.parent / "resources/demo/clip/scores.json"
+MODELS = DOCS.parent / "resources/demo"
 
-# What a score of the demo's model means, and what was asked of it.
+# What a score of the demo's models means, and what was asked of it.
 MEASURES = {
     "dense_category": ("token: category of the object that it lies on", 0.95),
     "dense_colour": ("token: colour of the object that it lies on", 0.90),
@@ -31,6 +31,20 @@ MEASURES = {
     "zero_shot_category": ("pooled: category, scenes with one object", 0.95),
     "zero_shot_colour": ("pooled: colour, scenes with one object", 0.95),
     "zero_shot_background": ("pooled: background, all scenes", 0.95),
+    "presence": ("category: there or not, the mean of both shares and over categories", 0.98),
+    "found": ("category: of those that are there", None),
+    "invented": ("category: of those that are not there, the share wrongly said to be", None),
+    "colour": ("colour of an object whose category is known", 0.97),
+    "expression": ("expression of a face", None),
+    "background": ("background", 0.99),
+    "prompted_category": ("prompt: category of each object that it names", 0.90),
+    "prompted_colour": ("prompt: its colour", 0.85),
+    "prompted_background": ("prompt: background", 0.90),
+    "prompted_everything": ("prompt: all of these", None),
+    "prompted_invented": ("prompt: categories that it does not name, the share found", None),
+    "inserted": ("insertion: the category asked for in a window", 0.90),
+    "inserted_colour": ("insertion: its colour", None),
+    "removed": ("removal: the category is no longer found", 0.90),
 }
 
 
@@ -38,12 +52,13 @@ def render_pages() -> dict[Path, str]:
     """Return every page that holds generated parts, as the code wants it."""
     configuration, demo = DOCS / "configuration.md", DOCS / "demo.md"
     head = configuration.read_text().split("\n## ")[0].rstrip()
-    scores = json.loads(SCORES.read_text()) if SCORES.is_file() else None
     text = demo.read_text()
     for heading, table in {
         "Regions": tabulate_regions(REGIONS),
         "Words": tabulate_words(),
-        "What the model reaches": tabulate_scores(scores),
+        "What the model reaches": tabulate_scores("clip"),
+        "What the evaluator's model reaches": tabulate_scores("evaluator"),
+        "What the generator reaches": tabulate_scores("generator"),
     }.items():
         text = replace_table(text, heading, table)
     # A bare <name> in a table would be read as HTML.
@@ -93,18 +108,31 @@ def tabulate_words() -> str:
     return markdown_table(("concept", "words"), rows)
 
 
-def tabulate_scores(scores: dict[str, float] | None) -> str:
-    """What the demo's model reaches on scenes that it has not seen: a row a score."""
+def tabulate_scores(model: str) -> str:
+    """What a model of the demo reaches on scenes that it has not seen: a row a score."""
     rows = []
-    for name in scores or MEASURES:
-        category = name.removeprefix("dense_category_")
-        meaning, goal = MEASURES.get(name, (f"token: category, on {category} only", None))
-        value = f"{scores[name]:.4f}" if scores else "not measured yet"
+    scores = json.loads((MODELS / model / "scores.json").read_text())
+    for name, score in scores.items():
+        meaning, goal = explain_score(name)
+        value = f"{score:.4f}"
         asked = "" if goal is None else f"≥ {goal:.2f}"
-        if scores and goal is not None and scores[name] < goal:
+        if goal is not None and score < goal:
             asked += ", not reached"
         rows.append((f"`{name}`", meaning, value, asked))
     return markdown_table(("score", "what is to be named", "share right", "asked for"), rows)
+
+
+def explain_score(name: str) -> tuple[str, float | None]:
+    """What a score means and what was asked of it, None where nothing was."""
+    if name.endswith("_blurred"):
+        return explain_score(name.removesuffix("_blurred"))[0] + "; blurred pictures", None
+    for prefix, meaning in {
+        "dense_category_": "token: category, on {} only",
+        "presence_": "category: {} there or not",
+    }.items():
+        if name.startswith(prefix):
+            return meaning.format(name.removeprefix(prefix)), None
+    return MEASURES[name]
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

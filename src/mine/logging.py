@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,3 +48,20 @@ def start_logging(snakemake: Any) -> logging.Logger:
 
     sys.excepthook = log_error
     return logger
+
+
+def announce_parts(logger: logging.Logger, count: int, *, size: int, what: str) -> Iterator[slice]:
+    """Go through much work in parts, saying beforehand how much it is and how long it will take.
+
+    The time is told after the first part, from what that took.
+
+    Yields:
+        slices of at most `size` that cover `count`.
+    """
+    logger.info("%d %s to be made", count, what)
+    started = time.monotonic()
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+        if start == 0 and count > size:
+            seconds = (time.monotonic() - started) * (count - size) / size
+            logger.info("about %.0f s for the other %d %s", seconds, count - size, what)

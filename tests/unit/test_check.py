@@ -26,6 +26,9 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     Path("clip").mkdir()
     Path("clip/open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
     Path("clip/open_clip_model.safetensors").write_bytes(b"")
+    Path("net").mkdir()
+    Path("net/config.json").write_text(json.dumps({"architecture": "resnet18"}))
+    Path("net/model.safetensors").write_bytes(b"")
     Path("words.txt").write_text("cat\ndog\n\n")
     return {
         "name": "small",
@@ -35,6 +38,7 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         "dataset": {"root": "nsd"},
         "demo": {},
         "backbone": {"model": "local-dir:clip", "pretrained": None},
+        "evaluator": {"model": "local-dir:net", "pretrained": None},
         "lens": {"vocabulary": "words.txt"},
     }
 
@@ -42,7 +46,10 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
 def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> None:
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert main(["check", "config.yaml"]) == 0
-    assert capsys.readouterr().out == "config.yaml: nothing wrong\n"
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "config.yaml: nothing wrong; at most 200 pictures and 120 edits for each"
+    )
 
 
 def test_command_prints_all_problems_in_order(
@@ -101,6 +108,15 @@ def spoil_config_json() -> None:
             "backbone.model: expected the weights clip/open_clip_model.safetensors, found no such "
             "file",
         ),
+        (lambda: shutil.rmtree("net"), "evaluator.model: expected a folder net, found none"),
+        (
+            lambda: Path("net/config.json").write_text("{}"),
+            "net/config.json: expected JSON with an entry architecture, found something else",
+        ),
+        (
+            Path("net/model.safetensors").unlink,
+            "evaluator.model: expected the weights net/model.safetensors, found no such file",
+        ),
         (
             Path("words.txt").unlink,
             "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
@@ -124,25 +140,40 @@ def test_one_fault_gives_one_sentence(analysis: dict, spoil: object, problem: st
 
 
 @pytest.mark.parametrize(
-    ("backbone", "problem"),
+    ("name", "model", "problem"),
     [
         (
+            "backbone",
             {"model": "ViT-L-41"},
             "backbone.model: expected a model of open_clip, found 'ViT-L-41'; the nearest are ViT-",
         ),
         (
+            "backbone",
             {"model": "ViT-B-32", "pretrained": "opanai"},
             "backbone.pretrained: expected a tag of ViT-B-32's weights, found 'opanai'; the "
             "nearest are openai",
         ),
         (
+            "backbone",
             {"model": "hub:some/model", "pretrained": None},
             "backbone.model: expected a name, local-dir: or hf-hub:, found hub: in hub:some/model",
         ),
+        (
+            "evaluator",
+            {"model": "vit_small_patch41_dinov2"},
+            "evaluator.model: expected a model of timm, found 'vit_small_patch41_dinov2'; the "
+            "nearest are vit_small_patch14_dinov2",
+        ),
+        (
+            "evaluator",
+            {"pretrained": "lvd124m"},
+            "evaluator.pretrained: expected a tag of vit_small_patch14_dinov2's weights, found "
+            "'lvd124m'; the nearest are lvd142m",
+        ),
     ],
 )
-def test_wrong_model(analysis: dict, backbone: dict, problem: str) -> None:
-    problems = check_config(load_config({**analysis, "backbone": backbone}))
+def test_wrong_model(analysis: dict, name: str, model: dict, problem: str) -> None:
+    problems = check_config(load_config({**analysis, name: model}))
     assert len(problems) == 1 and problems[0].startswith(problem)
 
 
@@ -152,6 +183,29 @@ def test_known_models_pass(analysis: dict) -> None:
         {"model": "hf-hub:some/model", "pretrained": None},
     ):
         assert check_config(load_config({**analysis, "backbone": backbone})) == []
+    clip = {"kind": "open_clip", "model": "RN50", "pretrained": "openai", "grid": 1}
+    for evaluator in ({}, clip):
+        assert check_config(load_config({**analysis, "evaluator": evaluator})) == []
+
+
+@pytest.mark.parametrize("key", ["model", "inpainting", "editing"])
+def test_generator_in_a_folder(analysis: dict, key: str) -> None:
+    config = load_config({**analysis, "generator": {key: "./models/generator"}})
+    assert check_config(config) == [
+        f"generator.{key}: expected a folder ./models/generator, found none"
+    ]
+    folder = Path("models/generator")
+    (folder / "unet").mkdir(parents=True)
+    assert check_config(config) == [
+        f"generator.{key}: expected the folder of a pipeline of diffusers, with "
+        "models/generator/model_index.json, found no such file"
+    ]
+    (folder / "model_index.json").write_text("{}")
+    assert check_config(config) == [
+        f"generator.{key}: expected weights as safetensors in ./models/generator, found none"
+    ]
+    (folder / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"")
+    assert check_config(config) == []
 
 
 def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:

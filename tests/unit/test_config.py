@@ -123,6 +123,37 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "backbone.pretrained: expected the tag of ViT-L-14-quickgelu's weights, found null",
         ),
         (
+            {"evaluator": {"model": "hf-hub:some/model"}},
+            "evaluator.pretrained: expected null, since hf-hub:some/model holds its weights, found "
+            "'lvd142m'",
+        ),
+        (
+            {"evaluator": {"name": "clip"}},
+            "evaluator.name: expected another than backbone.name, found clip too",
+        ),
+        (
+            {"evaluator": {"kind": "open_clip", "model": "ViT-L-14-quickgelu", "grid": 1}},
+            "evaluator.model: expected another than backbone.model, found ViT-L-14-quickgelu too",
+        ),
+        (
+            {"evaluator": {"kind": "open_clip", "model": "RN50", "pretrained": "openai"}},
+            "evaluator.grid: expected 1 with open_clip, whose embeddings have no place, found 2",
+        ),
+        (
+            {"generator": {"steps": 2, "strength": 0.4}},
+            "generator.strength: expected at least 0.5, so that one of 2 steps is left, found 0.4",
+        ),
+        (
+            {"counterfactual": {"method": "instruction"}},
+            "counterfactual.method: expected inpainting, or generator.editing to name a model that "
+            "edits by instruction, found instruction and null",
+        ),
+        (
+            {"generator": {"editing": "some/model", "guidance": 0}},
+            "generator.guidance: expected above 1, without which generator.editing heeds no "
+            "instruction, found 0",
+        ),
+        (
             {"dataset": {"root": "nsd", "roi_references": {"food": "food.nii.gz"}}},
             "dataset.roi_references.food: expected one of rois, EBA, found none of that name",
         ),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mine.config import Config, load_config
+from mine.check import check_config
+from mine.config import Config, load_config, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+GENERATORS = sorted((ROOT / "configs/generators").glob("*.yaml"))
 
 
 def load(name: str) -> Config:
@@ -53,3 +56,24 @@ def test_class_token_model_gets_an_alignment() -> None:
     # ViT-L/14 is pooled by its class token: its patch tokens as they come are not in text space.
     for name in ("nsd.yaml", "paper.yaml"):
         assert load(name).backbone.alignment != "output"
+
+
+@pytest.mark.parametrize("path", GENERATORS, ids=lambda path: path.stem)
+def test_generator_goes_with_an_analysis(path: Path) -> None:
+    part, whole = read_yaml(path), read_yaml(ROOT / "configs/nsd.yaml")
+    assert set(part) - {"counterfactual"} == {"generator"}
+    config = load_config({**whole, **part})
+    # What depends on the model is said in full, so that nothing is left of another generator.
+    assert part["generator"].keys() >= {
+        *("model", "inpainting", "editing", "variant", "steps", "guidance", "size", "dtype")
+    }
+    assert not [problem for problem in check_config(config) if problem.startswith("generator")]
+
+
+def test_default_generator_is_a_ready_one() -> None:
+    ready = load_config(
+        read_yaml(ROOT / "configs/nsd.yaml")
+        | read_yaml(ROOT / "configs/generators/stable-diffusion-2.1.yaml")
+    )
+    default = load("nsd.yaml").generator
+    assert replace(ready.generator, variant=default.variant) == default

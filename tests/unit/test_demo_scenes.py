@@ -297,6 +297,7 @@ READERS_OF_TRUTH = {
     "render_demo.py",
     "recovery_voxels.py",
     "recovery_scores.py",
+    "recovery_causality.py",
     "recovery.py",
 }
 

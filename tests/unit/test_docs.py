@@ -146,8 +146,8 @@ def generalise(store: str) -> str:
             parts[place] = "<subject>"
         elif part in config.rois:
             parts[place] = "<roi>"
-        elif part == config.backbone.name:
-            parts[place] = "<backbone>"
+        elif part in (config.backbone.name, config.evaluator.name):
+            parts[place] = "<backbone>" if part == config.backbone.name else "<evaluator>"
     stem = parts[-1].removesuffix(".zarr")
     if stem.isdecimal():
         parts[-1] = "<shard>.zarr"

@@ -34,6 +34,10 @@ SMALLER = {
     "attribution": {"nodes": 4, "maximum_nodes": 8, "images": 60},
     "faithfulness": {"fractions": [0.1, 0.5], "rankings": ["integrated_gradients", "random"]},
     "bootstrap": {"resamples": 20},
+    "generator": {"steps": 2},
+    "features": {"voxels": 1},
+    "sufficiency": {"images": 2, "samples": 1},
+    "counterfactual": {"images": 2},
     "figures": {"voxels": 1, "images": 2},
 }
 
@@ -105,7 +109,8 @@ def test_every_stage_left_a_store_that_is_whole(finished: Path) -> None:
         names += [f"{subject}/{part}" for part in ("responses", "rois", "baselines", "scores")]
         names += [f"{subject}/encoder/{fit}" for fit in ("all", "first_half", "all_random")]
         for roi in ("FFA-1", "PPA", "control"):
-            parts = ("faithfulness", "descriptions", "profiles", "attributions/all")
+            parts = ["faithfulness", "descriptions", "profiles", "attributions/all", "features"]
+            parts += ["generated", "sufficiency", "edits", "counterfactuals"]
             names += [f"{subject}/{roi}/{part}" for part in parts]
     for name in names:
         assert open_store(results / f"{name}.zarr").sizes, name

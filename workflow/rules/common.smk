@@ -43,6 +43,7 @@ wildcard_constraints:
     fit=alternatives(FITS),
     control="|_random",
     backbone=alternatives([settings.backbone.name]),
+    evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
 
 
@@ -102,6 +103,7 @@ else:
 
 pathvars:
     embeddings=f"results/{settings.name}/embeddings/{settings.backbone.name}",
+    evaluator=f"results/{settings.name}/embeddings/{settings.evaluator.name}",
 
 
 def gpus(name):
@@ -178,12 +180,13 @@ def dataset_files():
     return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
 
 
-def model_files():
-    """Return the files of a local model, whose change makes everything stale; none for a hub's."""
-    if not settings.backbone.model.startswith("local-dir:"):
-        return []
-    folder = Path(settings.backbone.model.removeprefix("local-dir:"))
-    return [str(folder / name) for name in ("open_clip_config.json", "open_clip_model.safetensors")]
+def model_files(name):
+    """Return the files of a section's local models, whose change makes everything stale; none for
+    a hub's."""
+    chosen = section(name)
+    names = [chosen[key] for key in ("model", "inpainting", "editing") if chosen.get(key)]
+    folders = [Path(model.removeprefix("local-dir:")) for model in names]
+    return sorted(str(file) for folder in folders for file in folder.rglob("*") if file.is_file())
 
 
 def truth_outputs():

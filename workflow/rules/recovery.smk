@@ -57,10 +57,42 @@ rule recovery_scores:
         "../scripts/recovery_scores.py"
 
 
+rule recovery_causality:
+    input:
+        **reads(
+            truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
+            truth_images=lambda wildcards: f"{settings.demo.truth}/images.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            evaluator="<results>/{subject}/evaluator.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+            sufficiency=of_rois("<results>/{subject}/{roi}/sufficiency.zarr"),
+            counterfactuals=of_rois("<results>/{subject}/{roi}/counterfactuals.zarr"),
+            edits=of_rois("<results>/{subject}/{roi}/edits.zarr"),
+        ),
+    output:
+        pairs="<results>/{subject}/recovery_pairs.tsv",
+        edits="<results>/{subject}/recovery_edits.tsv",
+    log:
+        "<logs>/recovery_causality/{subject}.log",
+    benchmark:
+        "<benchmarks>/recovery_causality/{subject}.tsv"
+    params:
+        code=code("recovery_causality"),
+        rois=settings.rois,
+        evaluator=section("evaluator"),
+        seed=settings.seed,
+    message:
+        "Comparing the edits of {wildcards.subject} with exact ones"
+    script:
+        "../scripts/recovery_causality.py"
+
+
 rule recovery:
     input:
         voxels=expand("<results>/{subject}/recovery_voxels.tsv", subject=settings.subjects),
         scores=expand("<results>/{subject}/recovery_scores.tsv", subject=settings.subjects),
+        pairs=expand("<results>/{subject}/recovery_pairs.tsv", subject=settings.subjects),
+        edits=expand("<results>/{subject}/recovery_edits.tsv", subject=settings.subjects),
     output:
         "<results>/recovery.tsv",
     log:

@@ -3,18 +3,27 @@
 import pandas as pd
 
 from mine.demo.recovery import summarise
+from mine.demo.recovery_causality import summarise_causality
 from mine.logging import start_logging
 from mine.randomness import generator
 
 start_logging(snakemake)
-voxels, scores = (
+given, params = snakemake.input, snakemake.params
+voxels, scores, pairs, edits = (
     pd.concat([pd.read_csv(path, sep="\t", keep_default_na=True) for path in paths])
-    for paths in (snakemake.input.voxels, snakemake.input.scores)
+    for paths in (given.voxels, given.scores, given.pairs, given.edits)
 )
-table = summarise(
+found = summarise(
     voxels.fillna({"main": ""}),
     scores,
-    resamples=snakemake.params.resamples,
-    generator=generator(snakemake.params.seed, "recovery"),
+    resamples=params.resamples,
+    generator=generator(params.seed, "recovery"),
 )
+causal = summarise_causality(
+    pairs,
+    edits,
+    resamples=params.resamples,
+    generator=generator(params.seed, "recovery", "causality"),
+)
+table = pd.concat([found, causal], ignore_index=True)
 table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")

@@ -303,6 +303,12 @@ def describe_truth(
             ),
             "second_place": (("voxel", "axis_of_place"), np.array(places, dtype=float)),
             "suppressed": (("voxel",), plan.suppressed.astype(str)),
+            "mixture": (
+                ("voxel", "second"),
+                plan.mixture,
+                {"long_name": "share of each second feature of the region"},
+            ),
+            "receptive_field": (("voxel", "axis_of_place"), plan.receptive_field),
             "planted_noise_ceiling": (("voxel",), plan.noise_ceiling),
             "response": (("image", "voxel"), responses[order].astype(np.float32)),
             "regressor": (("image", "feature"), regressors[order].astype(np.float32)),

@@ -65,6 +65,12 @@ class Scene:
         return dataclasses.replace(self, objects=kept)
 
 
+def parse_scene(content: dict) -> Scene:
+    """Rebuild a scene from ``dataclasses.asdict`` of one, as JSON keeps it."""
+    objects = tuple(SceneObject(**item) for item in content["objects"])
+    return Scene(content["background"], objects, content["texture"])
+
+
 def sample_scene(random: np.random.Generator) -> Scene:
     """Draw a scene: a background, one to three objects of different categories, places that stay
     visible.

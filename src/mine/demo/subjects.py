@@ -305,65 +305,95 @@ def noiseless_responses(plan: Plan, table: SceneTable, contrast: np.ndarray) -> 
     ``contrast``: (image, voxel) local contrast in each voxel's receptive field (used by contrast
     voxels).
     """
+    responses = respond_to_scenes(plan, table, reference=table)
+    for voxel in np.flatnonzero(plan.main == "contrast"):
+        middle = np.median(contrast[:, voxel])
+        responses[:, voxel] = contrast[:, voxel] / (contrast[:, voxel] + middle)
+    return standardise_responses(responses, reference=responses)
+
+
+def standardise_responses(responses: np.ndarray, *, reference: np.ndarray) -> np.ndarray:
+    """Centre and scale responses (image, voxel) as ``reference`` would be standardised."""
+    deviation = (reference - reference.mean(axis=0)).std(axis=0)
+    return (responses - reference.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+
+
+def respond_to_scenes(plan: Plan, table: SceneTable, *, reference: SceneTable) -> np.ndarray:
+    """Return the response of every voxel with a feature, before it is standardised: (image, voxel).
+
+    Medians and means that a response form needs are over the images of ``reference``. Voxels of
+    contrast and of noise stay 0.
+    """
     seconds = {region.name: region.seconds for region in REGIONS}
     responses = np.zeros((len(table.open), len(plan.main)))
     for voxel, main in enumerate(plan.main):
-        if main == "":
-            continue
-        if main == "contrast":
-            responses[:, voxel] = contrast[:, voxel] / (
-                contrast[:, voxel] + np.median(contrast[:, voxel])
-            )
-            continue
-        responses[:, voxel] = _respond(
-            plan, voxel, str(main), seconds[str(plan.region[voxel])], table
-        )
-    centred = responses - responses.mean(axis=0)
-    deviation = centred.std(axis=0)
-    return centred / np.where(deviation > 0, deviation, 1)
+        if main not in ("", "contrast"):
+            own = seconds[str(plan.region[voxel])]
+            responses[:, voxel] = _respond(plan, voxel, str(main), own, table, reference)
+    return responses
 
 
 def _respond(
-    plan: Plan, voxel: int, main: str, seconds: tuple[Second, ...], table: SceneTable
+    plan: Plan,
+    voxel: int,
+    main: str,
+    seconds: tuple[Second, ...],
+    table: SceneTable,
+    reference: SceneTable,
 ) -> np.ndarray:
-    drive = main_drive(main, str(plan.form[voxel]), table)
+    drive = main_drive(main, str(plan.form[voxel]), table, reference=reference)
     response = drive.copy()
     for weight, second in zip(plan.mixture[voxel], seconds, strict=False):
         if weight > 0:
-            response += weight * SECOND_GAIN[second.kind] * second_drive(second, main, drive, table)
+            part = second_drive(second, main, drive, table, reference=reference)
+            response += weight * SECOND_GAIN[second.kind] * part
     if plan.suppressed[voxel]:
         response -= SUPPRESSION * table.visible(str(plan.suppressed[voxel]))
     return response
 
 
-def main_drive(main: str, form: str, table: SceneTable) -> np.ndarray:
+def main_drive(
+    main: str, form: str, table: SceneTable, *, reference: SceneTable | None = None
+) -> np.ndarray:
     """Apply a response form to the main feature: (image,), about 1 where the feature is of median
     size.
 
     tolerant: 1 where visible. saturating: 2a / (a + ã), with a the visible area and ã its median
-    over the images that show it. additive: a / mean a, at most 3.
+    over the images of ``reference`` (the table's own without) that show it. additive: a / mean a,
+    at most 3.
     """
+    known = _visible_area(main, table if reference is None else reference)
+    return _apply_form(_visible_area(main, table), form, known[known > 0])
+
+
+def _visible_area(main: str, table: SceneTable) -> np.ndarray:
     if main in BACKGROUNDS:
-        return _apply_form(table.visible(main) * table.open, form)
-    return _apply_form(table.area[:, list(CATEGORIES).index(main)], form)
+        return table.visible(main) * table.open
+    return table.area[:, list(CATEGORIES).index(main)]
 
 
-def _apply_form(area: np.ndarray, form: str) -> np.ndarray:
-    shown = area > 0
+def _apply_form(area: np.ndarray, form: str, shown: np.ndarray) -> np.ndarray:
     if form == "tolerant":
-        return shown.astype(float)
+        return (area > 0).astype(float)
     if form == "saturating":
-        return 2 * area / (area + np.median(area[shown]))
-    return np.minimum(area / area[shown].mean(), 3.0)
+        return 2 * area / (area + np.median(shown))
+    return np.minimum(area / shown.mean(), 3.0)
 
 
-def second_drive(second: Second, main: str, drive: np.ndarray, table: SceneTable) -> np.ndarray:
+def second_drive(
+    second: Second,
+    main: str,
+    drive: np.ndarray,
+    table: SceneTable,
+    *,
+    reference: SceneTable | None = None,
+) -> np.ndarray:
     """Return the part of the response that one second feature adds, before its gain: (image,).
 
     colour, expression: the main drive where the main object has it. object: 1 where that object is
     visible. conjunction: the main drive where the background is there too. place: the main drive
-    times a Gaussian of the distance to the preferred place, less its mean over the images that show
-    the main object.
+    times a Gaussian of the distance to the preferred place, less its mean over the images of
+    ``reference`` (the table's own without) that show the main object.
     """
     if second.kind == "object":
         return table.visible(str(second.concept)).astype(float)
@@ -374,10 +404,16 @@ def second_drive(second: Second, main: str, drive: np.ndarray, table: SceneTable
         return drive * (table.colour[:, category] == list(COLOURS).index(str(second.concept)))
     if second.kind == "expression":
         return drive * table.happy
+    reference = table if reference is None else reference
+    shown = reference.area[:, category] > 0
+    mean = _nearness(second, category, reference)[shown].mean()
+    return drive * (_nearness(second, category, table) - mean) * 2
+
+
+def _nearness(second: Second, category: int, table: SceneTable) -> np.ndarray:
     row, column = second.concept
     squared = (table.row[:, category] - row) ** 2 + (table.column[:, category] - column) ** 2
-    near = np.exp(-squared / (2 * PLACE_WIDTH**2))
-    return drive * (near - near[drive > 0].mean()) * 2
+    return np.exp(-squared / (2 * PLACE_WIDTH**2))
 
 
 def receptive_field_contrast(images: np.ndarray, fields: np.ndarray) -> np.ndarray:

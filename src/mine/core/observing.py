@@ -1,0 +1,97 @@
+"""New pictures, seen by both encoders and read by the lens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mine.core.backbone import Backbone, load_backbone, standardise
+from mine.core.encoder import EncoderWeights, position_basis, predict
+from mine.core.encoder import weights_from_dataset as encoder_weights
+from mine.core.evaluator import FeatureModel, load_features
+from mine.core.evaluator import weights_from_dataset as evaluator_weights
+from mine.core.lens import apply_lens
+from mine.core.ridge import Ridge
+
+MODELS = ("evaluator", "encoder")
+"""The evaluator, whose predictions are reported, and the explained encoder beside it."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """All that is needed to predict a subject's responses to pictures that nobody has seen."""
+
+    backbone: Backbone
+    vocabulary: xr.Dataset
+    """``text``, ``token_mean`` and the temperature, of the backbone"""
+    words_per_token: int
+    encoder: EncoderWeights
+    phi: torch.Tensor
+    features: FeatureModel
+    evaluator: Ridge
+    batch_size: int
+
+    def observe(self, images: np.ndarray) -> tuple[dict[str, np.ndarray], xr.Dataset]:
+        """Predict and read images, uint8 (image, row, column, 3).
+
+        Returns predictions by MODELS, float32 (image, voxel) of all voxels, and the lens's ``word``
+        and ``score`` (image, token, rank).
+        """
+        voxels, tokens = len(self.encoder.bias), self.backbone.rows * self.backbone.columns
+        nothing = np.zeros((0, voxels), np.float32)
+        unread = np.zeros((0, tokens, min(self.words_per_token, self.vocabulary.sizes["word"])))
+        parts = [(nothing, nothing, unread.astype(np.int32), unread.astype(np.float16))]
+        for start in range(0, len(images), self.batch_size):
+            block = images[start : start + self.batch_size]
+            raw, _ = self.backbone.encode_images(block)
+            # Rounded as the stored tokens are on which the encoder was fitted.
+            tokens = standardise(raw).astype(np.float16)
+            word, score = apply_lens(
+                raw,
+                token_mean=self.vocabulary["token_mean"].values,
+                text=self.vocabulary["text"].values,
+                temperature=float(self.vocabulary.attrs["temperature"]),
+                words_per_token=self.words_per_token,
+            )
+            judged = self.evaluator.predict(self.features.encode_images(block))
+            explained = predict(self.encoder, tokens, self.phi)
+            parts.append((judged.astype(np.float32), explained, word, score))
+        judged, explained, word, score = map(np.concatenate, zip(*parts, strict=True))
+        place = ("image", "token", "rank")
+        grid = {"rows": self.backbone.rows, "columns": self.backbone.columns}
+        lens = xr.Dataset({"word": (place, word), "score": (place, score)}, attrs=grid)
+        return dict(zip(MODELS, (judged, explained), strict=True)), lens
+
+
+def load_observer(
+    backbone: dict[str, object],
+    evaluator: dict[str, object],
+    *,
+    vocabulary: xr.Dataset,
+    words_per_token: int,
+    encoder: xr.Dataset,
+    position_orders: int,
+    weights: xr.Dataset,
+) -> Observer:
+    """Load both models and put a subject's encoders on them.
+
+    backbone, evaluator: the sections of the configuration. encoder, weights: stores of the
+    explained encoder and of the evaluator.
+    """
+    keys = ("model", "pretrained", "alignment", "device")
+    model = load_backbone(**{key: backbone[key] for key in keys})
+    keys = ("kind", "model", "pretrained", "grid", "device")
+    device = str(model.device)
+    return Observer(
+        backbone=model,
+        vocabulary=vocabulary.load(),
+        words_per_token=words_per_token,
+        encoder=encoder_weights(encoder, device=device),
+        phi=position_basis(model.rows, model.columns, position_orders),
+        features=load_features(**{key: evaluator[key] for key in keys}),
+        evaluator=evaluator_weights(weights),
+        batch_size=int(backbone["batch_size"]),
+    )

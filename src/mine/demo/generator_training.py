@@ -1,0 +1,428 @@
+"""Trains the demo's generator on rendered scenes and prompts: first its autoencoder, then the rest.
+
+``python -m mine.demo.generator_training --output resources/demo/generator --work FOLDER`` takes
+hours on two cores. It can be stopped and started again: every 250 steps a checkpoint is left in the
+working folder, from which it goes on. Scores are written at the end (generator_scores.py).
+
+The denoiser predicts velocities (Salimans & Ho 2022, arXiv 2202.00512). Two things make it learn
+shapes in hours instead of days: objects weigh more than the background in its loss, and its middle
+layer is pulled towards the tokens of the demo's CLIP for the clean image, at the same 8 × 8 places
+(representation alignment, REPA, arXiv 2410.06940). The text encoder begins as the CLIP's and is
+trained along.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed
+from torch.nn import functional
+
+from mine.demo.clip_losses import EMPTY
+from mine.demo.clip_model import MODEL, encode_tokens, to_input
+from mine.demo.generator_model import (
+    build_autoencoder,
+    build_scheduler,
+    build_text_encoder,
+    build_unet,
+    encode_prompts,
+    write_pipeline,
+)
+from mine.demo.generator_prompts import draw_prompt
+from mine.demo.generator_scores import score_generator
+from mine.demo.painting import render_scene
+from mine.demo.scenes import Scene, parse_scene
+from mine.demo.training import SIDE, render_scenes
+
+OBJECT_SHARES = (0.1, 0.45, 0.3, 0.15)  # of the scenes that are drawn, by their number of objects
+OBJECT_WEIGHT = 3.0  # what an object's latents weigh above the background's
+ALIGNMENT_WEIGHT = 0.5
+AVERAGING = 0.999
+WEIGHT_DECAY = 0.01
+CHECKPOINT = 250
+CROP = 32
+
+
+def render_examples(
+    count: int, *, seed: int, workers: int
+) -> tuple[list[Scene], np.ndarray, np.ndarray]:
+    """Render scenes with objects and, a tenth as many, without: scenes, images, owners of patches
+    (mine.demo.clip_losses.own_patches)."""
+    scenes, images, owners = render_scenes(count, seed=seed, workers=workers)
+    empty = [dataclasses.replace(scene, objects=()) for scene in scenes[: count // 10]]
+    bare = np.stack([render_scene(scene, side=SIDE)[0] for scene in empty])
+    nobody = np.full((len(empty), *owners.shape[1:]), EMPTY, owners.dtype)
+    return (
+        scenes + empty,
+        np.concatenate([images, bare]),
+        np.concatenate([owners, nobody]),
+    )
+
+
+def train_autoencoder(
+    images: np.ndarray, *, steps: int, rate: float, seed: int, checkpoint: Path
+) -> torch.nn.Module:
+    """Train the autoencoder, on crops and in the last fifth of the steps on whole images.
+
+    images: uint8 (image, row, column, 3). The loss is |error| + error² + half the |error| of the
+    differences between neighbours, which keeps edges, with a little of the divergence from a normal
+    distribution.
+    """
+    autoencoder = build_autoencoder()
+    if checkpoint.is_file():
+        autoencoder.load_state_dict(torch.load(checkpoint, weights_only=True))
+        return autoencoder
+    torch.manual_seed(seed)
+    random = np.random.default_rng([seed, 1])
+    optimiser = torch.optim.AdamW(
+        autoencoder.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=steps, pct_start=0.05
+    )
+    for step in range(1, steps + 1):
+        whole = step > 0.8 * steps
+        pixels = images[random.integers(0, len(images), 12 if whole else 32)]
+        if not whole:
+            row, column = 4 * random.integers(0, (SIDE - CROP) // 4 + 1, 2)
+            pixels = pixels[:, row : row + CROP, column : column + CROP]
+        shown = to_signed(pixels)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            distribution = autoencoder.encode(shown).latent_dist
+            latents = distribution.sample()
+            made = autoencoder.decode(latents).sample
+        error = made.float() - shown
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        mean, spread = distribution.mean.float(), distribution.logvar.float()
+        divergence = 0.5 * (mean.square() + spread.exp() - 1 - spread).mean()
+        loss = error.abs().mean() + error.square().mean() + 0.5 * edges + 1e-3 * divergence
+        _take_step(loss, list(autoencoder.parameters()), optimiser)
+        schedule.step()
+        if step % 100 == 0:
+            noise = 10 * np.log10(4 / error.square().mean().item())
+            print(f"autoencoder {step} of {steps}: {noise:.1f} dB", flush=True)
+    torch.save(autoencoder.state_dict(), checkpoint)
+    return autoencoder
+
+
+@torch.no_grad()
+def encode_latents(
+    autoencoder: torch.nn.Module, clip: torch.nn.Module, images: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (image, channel, row, column) and unit CLIP tokens (image, token, feature)."""
+    latents, tokens = [], []
+    for start in range(0, len(images), 100):
+        block = images[start : start + 100]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            latents.append(autoencoder.encode(to_signed(block)).latent_dist.mean.half())
+            raw = encode_tokens(clip, to_input(block / np.float32(255)))
+        tokens.append(functional.normalize(raw.float(), dim=-1).half())
+    return torch.cat(latents), torch.cat(tokens)
+
+
+def to_signed(images: np.ndarray) -> torch.Tensor:
+    """uint8 (image, row, column, 3) to (image, 3, row, column) from -1 to 1."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 127.5 - 1
+
+
+def choose_matrices(unet: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """The denoiser's large matrices, convolutions among them: all but the first and last layer."""
+    return [
+        parameter
+        for name, parameter in unet.named_parameters()
+        if parameter.ndim >= 2
+        and not name.startswith(("conv_in", "conv_out"))
+        and min(len(parameter), parameter[0].numel()) >= 64
+    ]
+
+
+def turn_matrices(
+    matrices: list[torch.nn.Parameter], momentum: list[torch.Tensor], *, rate: float
+) -> None:
+    """Take one step of Muon: momentum with all singular values made one.
+
+    Jordan et al. 2024, github.com/KellerJordan/Muon, scaled as in arXiv 2502.16982 so that AdamW's
+    rate fits. It learns from fewer examples, which is what a CPU is short of. Processes share the
+    matrices out between them.
+    """
+    shared = torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if shared else 0
+    count = torch.distributed.get_world_size() if shared else 1
+    turned = [torch.zeros_like(matrix) for matrix in matrices]
+    for place, (matrix, kept) in enumerate(zip(matrices, momentum, strict=True)):
+        kept.lerp_(matrix.grad, 0.05)
+        if place % count == rank:
+            flat = matrix.grad.lerp(kept, 0.95).flatten(1)
+            step = orthogonalise(flat) * 0.2 * max(flat.shape) ** 0.5
+            turned[place] = step.view_as(matrix)
+    if shared:
+        together = torch.cat([step.flatten() for step in turned])
+        torch.distributed.all_reduce(together)
+        parts = together.split([matrix.numel() for matrix in matrices])
+        turned = [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
+    with torch.no_grad():
+        for matrix, step in zip(matrices, turned, strict=True):
+            matrix.mul_(1 - rate * WEIGHT_DECAY).sub_(step, alpha=rate)
+
+
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
+    """Bring all singular values near one, by five Newton-Schulz steps: (row, column)."""
+    wide = matrix.bfloat16() if len(matrix) <= matrix.shape[1] else matrix.bfloat16().T
+    wide = wide / (wide.norm() + 1e-7)
+    for _ in range(5):
+        square = wide @ wide.T
+        wide = 3.4445 * wide + (-4.7750 * square + 2.0315 * square @ square) @ wide
+    return (wide if len(matrix) <= matrix.shape[1] else wide.T).float()
+
+
+class DenoiserTraining:
+    """The denoiser and the text encoder while they are trained, with their running averages."""
+
+    def __init__(self, clip: torch.nn.Module, *, steps: int, rate: float) -> None:
+        unet, width = build_unet(), MODEL["embed_dim"]
+        head = torch.nn.Sequential(
+            torch.nn.Conv2d(unet.config.block_out_channels[-1], 2 * width, 1),
+            torch.nn.SiLU(),
+            torch.nn.Conv2d(2 * width, width, 1),
+        )
+        parts = {"unet": unet, "te": build_text_encoder(clip), "proj": head}
+        self.modules = torch.nn.ModuleDict(parts)
+        self.parameters = list(self.modules.parameters())
+        self.matrices = choose_matrices(unet)
+        chosen = {id(matrix) for matrix in self.matrices}
+        others = [p for p in [*unet.parameters(), *head.parameters()] if id(p) not in chosen]
+        # The text encoder, which knows its words already, learns at a third of the rate.
+        self.optimiser = torch.optim.AdamW(
+            [{"params": others}, {"params": list(parts["te"].parameters())}],
+            lr=rate,
+            betas=(0.9, 0.99),
+            weight_decay=WEIGHT_DECAY,
+        )
+        self.momentum = [torch.zeros_like(matrix) for matrix in self.matrices]
+        self.steps, self.rate = steps, rate
+        self.average = {name: v.clone() for name, v in self.modules.state_dict().items()}
+        self.signal = build_scheduler().alphas_cumprod
+        self.step = 0
+        self._middle: list[torch.Tensor] = []
+        unet.mid_block.register_forward_hook(lambda *args: self._middle.append(args[2]))
+
+    def losses(
+        self,
+        latents: torch.Tensor,
+        tokens: torch.Tensor,
+        weights: torch.Tensor,
+        prompts: list[str],
+        random: np.random.Generator,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of the velocity, and of the alignment; each a mean over the batch.
+
+        latents: scaled (image, channel, row, column). tokens: centred (image, token, feature).
+        weights: (image, 1, row, column). Moments are stratified over the batch.
+        """
+        count = len(latents)
+        # Noisy moments, where shapes are decided, come a little more often.
+        share = ((random.permutation(count) + random.random(count)) / count) ** 0.8
+        moment = torch.from_numpy((share * len(self.signal)).astype(np.int64))
+        signal = self.signal[moment][:, None, None, None]
+        noise = torch.randn_like(latents)
+        noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
+        velocity = signal.sqrt() * noise - (1 - signal).sqrt() * latents
+        self._middle.clear()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            text = self.modules["te"](input_ids=encode_prompts(prompts)).last_hidden_state
+            found = self.modules["unet"](noisy, moment, encoder_hidden_states=text).sample
+            middle = self.modules["proj"](self._middle[0])
+        velocity_loss = ((found.float() - velocity).square() * weights).mean()
+        middle = middle.float().flatten(2).transpose(1, 2)
+        distance = 1 - functional.cosine_similarity(middle, tokens, dim=-1)
+        clear = 1 - moment / len(self.signal)
+        return velocity_loss, (distance * clear[:, None]).mean()
+
+    def update(self, loss: torch.Tensor) -> None:
+        """Take one step with the mean gradient of all processes, and update the averages."""
+        # Up over 200 steps, and down over the last three tenths.
+        down = (self.steps - self.step) / (0.3 * self.steps)
+        rate = self.rate * min(1, self.step / 200, down)
+        for group, share in zip(self.optimiser.param_groups, (1.0, 0.3), strict=True):
+            group["lr"] = share * rate
+        _take_step(loss, self.parameters, self.optimiser)
+        turn_matrices(self.matrices, self.momentum, rate=rate)
+        self.step += 1
+        decay = min(AVERAGING, (self.step + 1) / (self.step + 20))
+        with torch.no_grad():
+            for name, value in self.modules.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Leave a checkpoint, whole or not at all."""
+        content = {
+            "mods": self.modules.state_dict(),
+            "opt": self.optimiser.state_dict(),
+            "buf": self.momentum,
+            "ema": self.average,
+            "step": self.step,
+        }
+        torch.save(content, path.with_suffix(".partial"))
+        os.replace(path.with_suffix(".partial"), path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        content = torch.load(path, weights_only=True)
+        self.modules.load_state_dict(content["mods"])
+        self.optimiser.load_state_dict(content["opt"])
+        self.momentum = content["buf"]
+        self.average, self.step = content["ema"], content["step"]
+
+    def averaged(self) -> tuple[torch.nn.Module, torch.nn.Module]:
+        """The denoiser and the text encoder with averaged weights."""
+        self.modules.load_state_dict(self.average)
+        return self.modules["unet"], self.modules["te"]
+
+
+def _take_step(
+    loss: torch.Tensor,
+    parameters: list[torch.nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if torch.distributed.is_initialized():
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(together)
+        together /= torch.distributed.get_world_size()
+        for parameter, part in zip(
+            parameters, together.split([p.numel() for p in parameters]), strict=True
+        ):
+            parameter.grad = part.view_as(parameter)
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
+
+
+def train_denoiser(rank: int, work: Path, options: argparse.Namespace) -> None:
+    """Train in one of several processes, each on one core, which share every step's gradient."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(options.port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=options.workers)
+    scenes, owners, latents, tokens = read_examples(work)
+    scale = 1 / float(latents[:3000].float().std())
+    centre = tokens[:3000].float().mean(dim=(0, 1))
+    torch.manual_seed(options.seed)
+    training = DenoiserTraining(load_clip(options.clip), steps=options.steps, rate=options.rate)
+    checkpoint = work / "denoiser.pt"
+    if checkpoint.is_file():
+        training.load(checkpoint)
+    torch.manual_seed(options.seed + rank + 1000 * training.step)
+    random = np.random.default_rng([options.seed, rank, training.step])
+    objects = np.array([len(scene.objects) for scene in scenes])
+    shares = np.array(OBJECT_SHARES)[objects] / np.bincount(objects)[objects]
+    told = np.zeros(3)
+    started = time.time()
+    while training.step < options.steps:
+        rows = random.choice(len(scenes), options.batch, p=shares / shares.sum())
+        shown = np.kron(owners[rows] != EMPTY, np.ones((1, 2, 2)))
+        velocity, alignment = training.losses(
+            latents[rows].float() * scale,
+            tokens[rows].float() - centre,
+            torch.from_numpy(1 + OBJECT_WEIGHT * shown[:, None]).float(),
+            [draw_prompt(scenes[row], random) for row in rows],
+            random,
+        )
+        training.update(velocity + ALIGNMENT_WEIGHT * alignment)
+        told += [velocity.item(), alignment.item(), 1]
+        if rank == 0 and training.step % 100 == 0:
+            velocity, alignment = told[:2] / told[2]
+            said = f"velocity {velocity:.4f} alignment {alignment:.4f}"
+            print(f"{training.step} {said} seconds {time.time() - started:.0f}", flush=True)
+            told[:] = 0
+        if rank == 0 and training.step % CHECKPOINT == 0:
+            training.save(checkpoint)
+    if rank == 0:
+        training.save(checkpoint)
+
+
+def load_clip(folder: Path) -> torch.nn.Module:
+    """Load the demo's CLIP."""
+    import open_clip
+
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}", weights_only=True)
+    return model.eval()
+
+
+def make_examples(work: Path, options: argparse.Namespace) -> None:
+    """Render examples, train the autoencoder on them, and keep what the denoiser learns from."""
+    scenes, images, owners = render_examples(
+        options.scenes, seed=options.seed, workers=options.workers
+    )
+    autoencoder = train_autoencoder(
+        images,
+        steps=options.autoencoder_steps,
+        rate=3e-3,
+        seed=options.seed,
+        checkpoint=work / "autoencoder.pt",
+    )
+    latents, tokens = encode_latents(autoencoder, load_clip(options.clip), images)
+    torch.save({"latents": latents, "tokens": tokens}, work / "latents.pt")
+    np.save(work / "owners.npy", owners)
+    text = json.dumps([dataclasses.asdict(scene) for scene in scenes])
+    (work / "scenes.json").write_text(text)
+
+
+def read_examples(
+    work: Path,
+) -> tuple[list[Scene], np.ndarray, torch.Tensor, torch.Tensor]:
+    """Read what :func:`make_examples` kept: scenes, owners, latents, tokens."""
+    stored = torch.load(work / "latents.pt", weights_only=True, mmap=True)
+    scenes = [parse_scene(entry) for entry in json.loads((work / "scenes.json").read_text())]
+    return scenes, np.load(work / "owners.npy"), stored["latents"], stored["tokens"]
+
+
+def write_generator(work: Path, options: argparse.Namespace) -> None:
+    """Write the pipeline's folder from the checkpoints."""
+    _, _, latents, _ = read_examples(work)
+    autoencoder = build_autoencoder()
+    autoencoder.load_state_dict(torch.load(work / "autoencoder.pt", weights_only=True))
+    autoencoder.register_to_config(scaling_factor=1 / float(latents[:3000].float().std()))
+    training = DenoiserTraining(load_clip(options.clip), steps=options.steps, rate=options.rate)
+    training.load(work / "denoiser.pt")
+    unet, text_encoder = training.averaged()
+    write_pipeline(options.output, autoencoder=autoencoder, unet=unet, text_encoder=text_encoder)
+
+
+def main() -> None:
+    """Command line: see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--clip", type=Path, default=Path("resources/demo/clip"))
+    parser.add_argument("--scenes", type=int, default=60_000)
+    parser.add_argument("--autoencoder-steps", type=int, default=3_000)
+    parser.add_argument("--steps", type=int, default=8_000)
+    parser.add_argument("--batch", type=int, default=16, help="examples of each process")
+    parser.add_argument("--rate", type=float, default=8e-4)
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--port", type=int, default=29533)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if not (options.work / "scenes.json").is_file():
+        make_examples(options.work, options)
+    torch.multiprocessing.spawn(train_denoiser, (options.work, options), options.workers)
+    write_generator(options.work, options)
+    scores = score_generator(options.output, seed=options.seed + 1)
+    (options.output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+    print(json.dumps(scores), flush=True)
+
+
+if __name__ == "__main__":
+    main()

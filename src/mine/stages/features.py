@@ -1,0 +1,72 @@
+"""Features under test: what one half of the data says of chosen voxels, in profiles and images.
+
+A causal test must not ask the encoder that gave the explanation. So the features come from the
+encoder of the *first* half of the training images alone, with the measured responses to that half,
+and the tests are judged by an evaluator that was fitted on the second. Which voxels are tested is
+chosen among those that both halves describe, by how faithful their attributions are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mine.core.listing import read_profiles
+
+
+def gather_features(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    descriptions: xr.Dataset,
+    shown: xr.Dataset,
+    *,
+    group: np.ndarray,
+    measured: np.ndarray,
+    level: float,
+    words: int,
+) -> xr.Dataset:
+    """Gather the features of voxels from one half of the training images.
+
+    attributions, lens: of the first half's encoder on its own images; measured: (image, voxel),
+    responses to them. descriptions (mine.stages.descriptions) and shown, attributions: the same
+    encoder's on test images. group: int (word,).
+
+    Returns, without the voxels for which the half lists no word,
+
+    - profile (voxel, rank): the listed words, best first; -1 where there are fewer
+    - description (condition, voxel, image, rank): the words of positive weight; -1 for none
+    - token (condition, voxel, image, place): the tokens described; -1 for none
+    - prediction (voxel, image): the first half's
+    - position_map (voxel, token): mean positive attribution in the half's own images
+    """
+    found = read_profiles(
+        attributions,
+        lens,
+        group,
+        measured=measured,
+        measured_lens=lens,
+        count=words,
+        level=level,
+    )
+    listed, name = found.listed["positive"], found.scores["positive"].name
+    profile = np.where(listed.listed, np.take_along_axis(name, listed.group, axis=1), -1)
+    description = np.where(descriptions["weight"] > 0, descriptions["word"], -1)
+    features = xr.Dataset(
+        {
+            "profile": (
+                ("voxel", "profile_rank"),
+                profile.astype(np.int32),
+                {"long_name": "listed words of the first half, best first; -1: none"},
+            ),
+            "description": (
+                ("condition", "voxel", "image", "rank"),
+                description.astype(np.int32),
+                {"long_name": "words of the image's description, best first; -1: none"},
+            ),
+            "token": descriptions["token"],
+            "prediction": shown["prediction"],
+            "position_map": attributions["position_map"].sel(sign="positive", drop=True),
+        },
+        coords={name: descriptions[name] for name in ("condition", "voxel", "image")},
+    )
+    return features.isel(voxel=np.flatnonzero(profile[:, 0] >= 0))

@@ -1,0 +1,132 @@
+"""What is to be generated: pictures from words, for voxels and images, and their controls.
+
+For a voxel and an image that it answers to, a text-to-image model is given the words of the image's
+description (condition ``attribution``), and as controls those of random tokens (``random``) and of
+the tokens of lowest |attribution| (``lowest``), the image's whole caption (``caption``, a ceiling)
+and nothing (``empty``, a floor). All conditions of an image start from the same noise, so that they
+differ by their words alone, and voxels whose words are equal share the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from mine.core.choosing import choose_responsive
+from mine.core.prompts import join_words
+
+CONDITIONS = ("attribution", "random", "lowest", "caption", "empty")
+
+
+def plan_pictures(
+    features: xr.Dataset,
+    vocabulary: Sequence[str],
+    captions: Sequence[Sequence[str]],
+    *,
+    template: str,
+    words: int,
+    images: int,
+    samples: int,
+    quantile: float,
+    generator: np.random.Generator,
+) -> xr.Dataset:
+    """Plan the pictures of all voxels of a features store, each picture once.
+
+    captions: of each image, of which the first is used; an image without gets no picture in that
+    condition. template: with {} for the words. words: of a description, at most. images: for each
+    voxel; samples: for each prompt. quantile: of the predicted response, from which images are
+    drawn.
+
+    Returns
+
+    - prompt (picture); seed (picture): of the noise, one for each (image, sample)
+    - picture (condition, voxel, chosen, sample): which one shows it; -1 where there is none
+    - image (voxel, chosen): the original, by identity; -1 where a voxel has fewer
+    """
+    identities = features["image"].values
+    chosen = choose_responsive(
+        features["prediction"].values, quantile=quantile, most=images, generator=generator
+    )
+    seeds = generator.integers(2**31, size=(len(identities), samples))
+    picture = np.full((len(CONDITIONS), *chosen.shape, samples), -1, np.int32)
+    known: dict[tuple[str, int], int] = {}
+    said = {name: features["description"].sel(condition=name).values for name in CONDITIONS[:3]}
+    for voxel, column in np.argwhere(chosen >= 0):
+        image = chosen[voxel, column]
+        prompts = {
+            name: join_words(vocabulary, description[voxel, image, :words], template)
+            for name, description in said.items()
+        }
+        prompts |= {"caption": next(iter(captions[image]), None), "empty": ""}
+        for row, condition in enumerate(CONDITIONS):
+            if prompts[condition] is None:
+                continue
+            for sample in range(samples):
+                key = prompts[condition], int(seeds[image, sample])
+                picture[row, voxel, column, sample] = known.setdefault(key, len(known))
+    original = np.where(chosen >= 0, identities[chosen], -1)
+    return xr.Dataset(
+        {
+            "prompt": (("picture",), np.array([prompt for prompt, _ in known], dtype=str)),
+            "seed": (
+                ("picture",),
+                np.array([seed for _, seed in known], dtype=np.int64),
+                {"long_name": "seed of the noise"},
+            ),
+            "picture": (
+                ("condition", "voxel", "chosen", "sample"),
+                picture,
+                {"long_name": "position of the picture; -1: none"},
+            ),
+            "image": (
+                ("voxel", "chosen"),
+                original.astype(np.int32),
+                {"long_name": "original, by identity; -1: none"},
+            ),
+        },
+        coords={"condition": list(CONDITIONS), "voxel": features["voxel"]},
+    )
+
+
+def record_pictures(
+    plan: xr.Dataset,
+    pixels: np.ndarray,
+    pictures: dict[str, np.ndarray],
+    originals: dict[str, np.ndarray],
+) -> xr.Dataset:
+    """Put the pictures and the responses predicted for them beside their plan.
+
+    pixels: uint8 (picture, row, column, 3). pictures: by model, (picture, voxel of the subject);
+    originals: by model, (image, voxel of the subject), of the images of the plan in ascending
+    order (:func:`planned_images`).
+    """
+    voxels, image = plan["voxel"].values, plan["image"].values
+    place = np.searchsorted(planned_images(plan["image"]), image)
+    unit = {"units": "standard deviations of the response"}
+    shown = np.stack([values[:, voxels] for values in pictures.values()])
+    original = np.full((len(originals), *image.shape), np.nan, np.float32)
+    for row, values in enumerate(originals.values()):
+        known = image >= 0
+        columns = np.broadcast_to(voxels[:, None], image.shape)
+        original[row][known] = values[place[known], columns[known]]
+    return plan.assign(
+        pixels=(("picture", "row", "column", "channel"), pixels),
+        response=(
+            ("model", "picture", "voxel"),
+            shown,
+            {"long_name": "predicted response to the picture", **unit},
+        ),
+        original=(
+            ("model", "voxel", "chosen"),
+            original,
+            {"long_name": "predicted response to the original", **unit},
+        ),
+    ).assign_coords(model=list(pictures))
+
+
+def planned_images(image: xr.DataArray) -> np.ndarray:
+    """The images that a plan names, each once, ascending; -1 is none."""
+    named = np.unique(image.values)
+    return named[named >= 0]

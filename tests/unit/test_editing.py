@@ -1,0 +1,171 @@
+"""Laws of the plan of edits: which images, which words, where, and what is held equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.stages.editing import CONDITIONS, plan_edits, record_edits
+from tests.reference.causal import GRID, VOCABULARY, make_features, make_readings, quadrant
+
+DOG, CAT, RED = 0, 1, 6
+
+
+@pytest.fixture
+def words() -> np.ndarray:
+    """Half of the images show a dog in quadrant 0; the other quadrants show anything but it."""
+    random = np.random.default_rng(0)
+    words = random.integers(2, 6, (40, 4))
+    words[::2, 0] = DOG
+    return words
+
+
+def plan(words: np.ndarray, features: xr.Dataset | None = None, **options) -> xr.Dataset:
+    features = make_features(words, [[DOG, RED], [DOG]]) if features is None else features
+    settings = {"words": 2, "images": 5, "window": 0.5, "dilation": 0, "seed": 0}
+    thresholds = np.full(len(VOCABULARY), 0.5)
+    return plan_edits(features, make_readings(words), thresholds=thresholds, **settings | options)
+
+
+def of(edits: xr.Dataset, direction: str, condition: str) -> xr.Dataset:
+    """The edits of voxel 0, in the order of its images."""
+    index = edits["index"].sel(direction=direction, condition=condition).values[0]
+    return edits.isel(edit=index[index >= 0])
+
+
+def test_features_are_inserted_where_absent_and_removed_where_present(words):
+    edits = plan(words)
+    has_dog = {100 + image for image in np.flatnonzero(words[:, 0] == DOG)}
+    assert not has_dog & set(edits["start"].sel(direction="insertion").values.ravel())
+    assert set(edits["start"].sel(direction="removal").values.ravel()) <= has_dog
+
+
+def test_images_do_not_depend_on_predictions(words):
+    features = make_features(words, [[DOG, RED]])
+    reversed_ = features.assign(prediction=-features["prediction"])
+    assert (plan(words, features)["start"] == plan(words, reversed_)["start"]).all()
+
+
+def test_profile_and_description_say_equally_many_words(words):
+    for direction, key in (("insertion", "prompt"), ("removal", "negative")):
+        edits = plan(words)
+        counts = [
+            [text.count(",") for text in of(edits, direction, condition)[key].values]
+            for condition in ("description", "profile")
+        ]
+        assert counts[0] == counts[1] == [1] * 5
+
+
+def test_insertion_repaints_the_voxels_window_alike_in_all_conditions_but_elsewhere(words):
+    edits = plan(words)
+    window = np.zeros(16, dtype=bool)
+    window[quadrant(0)] = True
+    for condition in CONDITIONS:
+        masks = of(edits, "insertion", condition)["mask"].values
+        if condition == "elsewhere":
+            assert (masks.sum(axis=(1, 2)) == 4).all() and not (masks & window.reshape(GRID)).any()
+        else:
+            assert (masks == window.reshape(GRID)).all()
+
+
+def test_removal_repaints_what_carries_the_feature_and_controls_as_much_of_something_else(words):
+    edits = plan(words)
+    feature = of(edits, "removal", "description")["mask"].values
+    assert feature.reshape(-1, 16)[:, quadrant(0)].all() and (feature.sum(axis=(1, 2)) == 4).all()
+    for condition in ("random", "lowest", "elsewhere"):
+        control = of(edits, "removal", condition)["mask"].values
+        assert (control.sum(axis=(1, 2)) == 4).all()
+        assert not (control & feature[: len(control)]).any()
+
+
+def test_removal_forbids_the_feature_and_asks_for_what_is_around(words):
+    edits = of(plan(words), "removal", "profile")
+    assert (edits["negative"].values == "dog, red").all()
+    for prompt, image in zip(edits["prompt"].values, edits["image"].values, strict=True):
+        said = prompt.removeprefix("a photo of ").split(", ")
+        around = {VOCABULARY[word] for word in words[image - 100, 1:]}
+        assert said[0] in around and "dog" not in said
+
+
+def test_controls_never_say_the_voxels_own_words(words):
+    edits = plan(words)
+    for condition in ("random", "lowest"):
+        for direction, key in (("insertion", "prompt"), ("removal", "negative")):
+            for text in of(edits, direction, condition)[key].values:
+                assert "dog" not in text and "red" not in text
+
+
+def test_the_unspecific_control_says_nothing_in_the_same_place(words):
+    edits = plan(words)
+    for direction in ("insertion", "removal"):
+        control = of(edits, direction, "unspecific")
+        assert (control["prompt"].values == "").all() and (control["negative"].values == "").all()
+        assert (control["mask"].values == of(edits, direction, "description")["mask"].values).all()
+
+
+def test_all_edits_of_an_image_in_a_direction_start_from_one_noise(words):
+    edits = plan(words)
+    for direction in ("insertion", "removal"):
+        seeds = [of(edits, direction, condition)["seed"].values for condition in CONDITIONS]
+        images = [of(edits, direction, condition)["image"].values for condition in CONDITIONS]
+        pairs = {pair for row in zip(images, seeds, strict=True) for pair in zip(*row, strict=True)}
+        assert len(pairs) == len({image for image, _ in pairs})
+
+
+def test_equal_edits_of_two_voxels_are_made_once(words):
+    features = make_features(words, [[DOG, RED], [DOG, RED]])
+    index = plan(words, features)["index"].sel(condition=["profile", "unspecific"]).values
+    assert (index[:, :, 0] == index[:, :, 1]).all()
+
+
+def test_an_editor_by_instruction_is_told_what_to_do_and_knows_no_place(words):
+    edits = plan(words, method="instruction", insert="put in {}", remove="take out {}")
+    assert (of(edits, "insertion", "profile")["instruction"].values == "put in dog, red").all()
+    assert (of(edits, "removal", "profile")["instruction"].values == "take out dog, red").all()
+    assert (of(edits, "removal", "unspecific")["instruction"].values == "").all()
+    assert (edits["index"].sel(condition="elsewhere").values == -1).all()
+
+
+def test_a_feature_that_every_image_lacks_is_inserted_only():
+    words = np.random.default_rng(1).integers(2, 6, (10, 4))
+    edits = plan(words)
+    assert (edits["start"].sel(direction="removal").values == -1).all()
+    assert (edits["index"].sel(direction="removal").values == -1).all()
+    index = edits["index"].sel(direction="insertion")
+    assert (index.sel(condition=["profile", "random", "unspecific"]).values >= 0).all()
+    # No image has it, so that none can lend its description.
+    assert (index.sel(condition=["description", "lowest", "elsewhere"]).values == -1).all()
+
+
+def test_no_voxel_gives_an_empty_plan(words):
+    edits = plan(words, make_features(words, [[DOG]]).isel(voxel=[]))
+    assert edits.sizes["edit"] == 0 and edits.sizes["voxel"] == 0
+    assert edits["mask"].shape == (0, *GRID)
+
+
+def test_changes_are_those_of_the_edited_image_less_its_own_before(words):
+    edits = plan(words)
+    images, row = np.unique(edits["image"].values, return_inverse=True)
+    random = np.random.default_rng(2)
+    before = {"evaluator": random.normal(size=(len(images), 9)).astype(np.float32)}
+    after = {"evaluator": random.normal(size=(len(row), 9)).astype(np.float32)}
+    lens = make_readings(words).lens
+    shown = lens.sel(image=images)
+    found = record_edits(
+        edits,
+        np.zeros((len(row), 8, 8, 3), np.uint8),
+        edited=(after, shown.isel(image=row)),
+        before=(before, shown),
+        row=row,
+        group=np.arange(len(VOCABULARY)),
+        outside_similarity=np.ones(len(row)),
+        region=np.array([5, 6]),
+    )
+    change = after["evaluator"] - before["evaluator"][row]
+    assert found["change"].values[0] == pytest.approx(change[:, [5, 6]])
+    others = [0, 1, 2, 3, 4, 7, 8]
+    assert found["off_target"].values[0] == pytest.approx(np.abs(change[:, others]).mean(axis=1))
+    removed = of(found, "removal", "profile")
+    assert removed["presence_before"].values == pytest.approx(0.9, abs=1e-3)
+    assert np.isnan(of(found, "removal", "unspecific")["presence_after"].values).all()

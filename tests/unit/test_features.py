@@ -1,0 +1,93 @@
+"""Laws of the features under test: they come from one half of the data, and from nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.stages.descriptions import describe_images
+from mine.stages.features import gather_features
+from tests.reference.readings import blob_maps, make_attributions, make_world
+
+WORLD = make_world(300, seed=1)
+PREFERRED = 2  # the word that voxel 0 answers to; voxel 1 answers to nothing
+
+
+def make_half() -> tuple[xr.Dataset, np.ndarray]:
+    """Attributions of two voxels, and responses to their images."""
+    random = np.random.default_rng(0)
+    shown = WORLD.content == PREFERRED
+    maps = np.stack([shown.astype(float), blob_maps(1, 300)[0]])
+    drive = shown.any(axis=1).astype(np.float32)
+    prediction = np.stack([drive, random.normal(size=300)]).astype(np.float32)
+    measured = np.stack([drive + 0.3 * random.normal(size=300), random.normal(size=300)], axis=1)
+    return make_attributions(maps, kept=12, lowest=6, prediction=prediction), measured
+
+
+def gather(**changes) -> xr.Dataset:
+    attributions, measured = make_half()
+    base_rates = xr.Dataset(
+        {
+            "base_rate": ("word", np.full(WORLD.words, 0.03, np.float32)),
+            "group": ("word", np.arange(WORLD.words)),
+        },
+        coords={"word": [f"word{number}" for number in range(WORLD.words)]},
+    )
+    descriptions = describe_images(
+        attributions,
+        WORLD.lens,
+        base_rates,
+        token_fraction=0.1,
+        words=5,
+        phrase_words=3,
+        generator=np.random.default_rng(0),
+    )
+    return gather_features(
+        attributions,
+        WORLD.lens,
+        descriptions,
+        attributions,
+        group=np.arange(WORLD.words),
+        measured=measured,
+        level=0.05,
+        words=4,
+        **changes,
+    )
+
+
+def test_a_voxel_has_the_words_that_the_half_lists():
+    features = gather()
+    assert features["profile"].sel(voxel=0).values[0] == PREFERRED
+
+
+def test_a_voxel_without_a_listed_word_is_left_out():
+    assert gather()["voxel"].values.tolist() == [0]
+
+
+def test_words_that_are_not_listed_are_none():
+    profile = gather()["profile"].values
+    listed = profile >= 0
+    assert (np.diff(listed.astype(int), axis=1) <= 0).all() and listed[:, 0].all()
+
+
+def test_descriptions_say_only_words_above_their_base_rate():
+    features = gather()
+    said = features["description"].sel(condition="attribution", voxel=0).values
+    shows = (WORLD.content == PREFERRED).any(axis=1)
+    assert (said[shows, 0] == PREFERRED).all()
+    assert ((said >= -1) & (said < WORLD.words)).all()
+
+
+def test_tokens_described_are_those_of_the_attributions():
+    features = gather()
+    token = features["token"].sel(condition="attribution", voxel=0).values
+    image = int(np.flatnonzero((WORLD.content == PREFERRED).any(axis=1))[0])
+    kept = token[image][token[image] >= 0]
+    assert set(kept) <= set(np.flatnonzero(WORLD.content[image] == PREFERRED))
+
+
+def test_positions_are_the_halfs_own():
+    features = gather()
+    expected = make_half()[0]["position_map"].sel(sign="positive").values[:1]
+    assert features["position_map"].values == pytest.approx(expected)

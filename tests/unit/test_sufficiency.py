@@ -1,0 +1,165 @@
+"""Laws of sufficiency: what is generated for whom, and how its predictions are compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.core.choosing import choose_responsive, choose_voxels
+from mine.core.prompts import join_words
+from mine.stages.generation import CONDITIONS, plan_pictures, planned_images, record_pictures
+from mine.stages.sufficiency import measure_sufficiency, measured_originals
+from tests.reference.causal import VOCABULARY, make_features
+
+WORDS = np.random.default_rng(0).integers(0, 6, (30, 4))
+
+
+def plan(features: xr.Dataset | None = None, **options) -> xr.Dataset:
+    features = make_features(WORDS, [[0], [0]]) if features is None else features
+    captions = [["a whole sentence", "another"]] * 29 + [[]]
+    settings = {"words": 2, "images": 6, "samples": 2, "quantile": 0.5}
+    return plan_pictures(
+        features,
+        VOCABULARY,
+        captions,
+        template="a photo of {}",
+        generator=np.random.default_rng(1),
+        **settings | options,
+    )
+
+
+def respond(pictures: xr.Dataset, values: np.ndarray, original: np.ndarray) -> xr.Dataset:
+    """A record in which each picture has a response and each image an original one."""
+    images = planned_images(pictures["image"])
+    voxels = pictures["voxel"].values
+    shown = np.zeros((len(values), voxels.max() + 1), np.float32)
+    shown[:, voxels] = values
+    before = np.zeros((len(images), voxels.max() + 1), np.float32)
+    before[:, voxels] = original
+    return record_pictures(
+        pictures,
+        np.zeros((len(values), 4, 4, 3), np.uint8),
+        {"evaluator": shown, "encoder": shown},
+        {"evaluator": before, "encoder": before},
+    )
+
+
+def test_voxels_are_chosen_among_the_described_by_faithfulness():
+    described = np.array([True, True, False, True, True])
+    faithfulness = np.array([0.1, 0.5, 0.9, np.nan, 0.4])
+    random = np.random.default_rng(0)
+    chosen = choose_voxels(described, faithfulness, quantile=0.5, most=None, generator=random)
+    assert chosen.tolist() == [1, 4]
+    none = choose_voxels(described & False, faithfulness, quantile=0.5, most=3, generator=random)
+    assert len(none) == 0
+
+
+def test_images_are_of_the_upper_quantile_of_the_voxels_own_prediction():
+    prediction = np.random.default_rng(0).normal(size=(4, 40))
+    chosen = choose_responsive(
+        prediction, quantile=0.75, most=6, generator=np.random.default_rng(0)
+    )
+    for row, values in enumerate(prediction):
+        assert (values[chosen[row]] >= np.quantile(values, 0.75)).all()
+        assert len(set(chosen[row])) == 6
+
+
+def test_voxels_with_equal_words_share_their_pictures():
+    features = make_features(WORDS, [[0], [0]])
+    features["prediction"].values[1] = features["prediction"].values[0]
+    pictures = plan(features, quantile=0.8, images=6)
+    same = pictures["image"].values[0] == pictures["image"].values[1]
+    assert same.all()
+    assert (pictures["picture"].values[:, 0] == pictures["picture"].values[:, 1]).all()
+
+
+def test_conditions_of_an_image_start_from_the_same_noise():
+    pictures = plan()
+    seeds = pictures["seed"].values[pictures["picture"].sel(condition=list(CONDITIONS)).values]
+    shown = pictures["picture"].values >= 0
+    for voxel, column, sample in np.ndindex(seeds.shape[1:]):
+        known = seeds[:, voxel, column, sample][shown[:, voxel, column, sample]]
+        assert len(set(known)) == 1
+
+
+def test_prompts_are_the_conditions_words():
+    pictures = plan()
+    prompt = pictures["prompt"].values[pictures["picture"].values[..., 0]]
+    for column, image in enumerate(pictures["image"].values[0] - 100):
+        for row, number in enumerate((0, 1, 3)):
+            said = f"a photo of {VOCABULARY[WORDS[image, number]]}, {VOCABULARY[6]}"
+            assert prompt[row, 0, column] == said
+        if image < 29:
+            assert prompt[3, 0, column] == "a whole sentence"
+    assert (prompt[4] == "").all()
+
+
+def test_an_image_without_a_caption_has_no_picture_of_it():
+    pictures = plan(images=30, quantile=0.0)
+    column = pictures["image"].values[0].tolist().index(129)
+    assert (pictures["picture"].sel(condition="caption").values[:, column] == -1).all()
+    assert (pictures["picture"].sel(condition="empty").values >= 0).all()
+
+
+def test_no_word_is_no_prompt():
+    assert join_words(VOCABULARY, np.array([-1, -1]), "a photo of {}") is None
+
+
+def test_a_picture_that_drives_as_the_original_has_no_error_and_wins_over_the_others():
+    pictures = plan()
+    images = planned_images(pictures["image"])
+    random = np.random.default_rng(3)
+    original = random.normal(size=(len(images), 2))
+    values = random.normal(3, 1, size=(pictures.sizes["picture"], 2))
+    place = np.searchsorted(images, pictures["image"].values)
+    for voxel, column in np.ndindex(place.shape):
+        own = pictures["picture"].sel(condition="attribution").values[voxel, column]
+        values[own, voxel] = original[place[voxel, column], voxel]
+    generated = respond(pictures, values, original)
+    measured = np.zeros(place.shape, np.float32)
+    result = measure_sufficiency(
+        generated, measured=measured, resamples=200, generator=np.random.default_rng(0)
+    )
+    assert result["error"].sel(condition="attribution").values == pytest.approx(0, abs=1e-6)
+    assert (result["roi_share"] == 1).all()
+    assert result["correlation"].sel(condition="attribution").values == pytest.approx(1)
+    literal = np.abs(
+        values[pictures["picture"].sel(condition="random").values[0, 0], 0]
+        - original[place[0, 0], 0]
+    ).mean()
+    found = result["error"].sel(model="evaluator", condition="random").values[0, 0]
+    assert found == pytest.approx(literal, rel=1e-5)
+    assert result["mean"].sel(model="evaluator", control="random").values == pytest.approx(
+        result["error"].sel(model="evaluator", condition="random").mean("chosen").values, rel=1e-5
+    )
+
+
+def test_measured_responses_are_those_of_the_voxels_and_images():
+    pictures = plan()
+    random = np.random.default_rng(4)
+    responses = xr.Dataset(
+        {"response": (("image", "voxel"), random.normal(size=(30, 9)).astype(np.float32))},
+        coords={"image": random.permutation(100 + np.arange(30))},
+    )
+    measured = measured_originals(pictures, responses)
+    image, voxel = int(pictures["image"].values[1, 2]), int(pictures["voxel"].values[1])
+    expected = responses["response"].sel(image=image).values[voxel]
+    assert measured[1, 2] == pytest.approx(expected)
+
+
+def test_no_voxel_gives_empty_results():
+    pictures = plan(make_features(WORDS, [[0]]).isel(voxel=[]))
+    generated = record_pictures(
+        pictures,
+        np.zeros((0, 4, 4, 3), np.uint8),
+        {"evaluator": np.zeros((0, 9), np.float32)},
+        {"evaluator": np.zeros((0, 9), np.float32)},
+    )
+    result = measure_sufficiency(
+        generated,
+        measured=np.zeros((0, 6), np.float32),
+        resamples=10,
+        generator=np.random.default_rng(0),
+    )
+    assert result.sizes["voxel"] == 0 and np.isnan(result["roi_share"].values).all()

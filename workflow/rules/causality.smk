@@ -1,0 +1,147 @@
+# Whether the explanations are true: pictures from words alone, features inserted and removed. What
+# is tested comes from the first half of the training images, the evaluator from the second.
+
+
+rule features:
+    input:
+        **reads(
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            faithfulness="<results>/{subject}/{roi}/faithfulness.zarr",
+            attributions="<results>/{subject}/{roi}/attributions/first_half.zarr",
+            encoder="<results>/{subject}/encoder/first_half.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            images=shards("<embeddings>/images/{shard}.zarr"),
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/{roi}/features.zarr"),
+    log:
+        "<logs>/features/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/features/{subject}/{roi}.tsv"
+    params:
+        code=code("features"),
+        features=section("features"),
+        attribution=section("attribution"),
+        description=section("description"),
+        profile=section("profile"),
+        position_orders=settings.encoder.position_orders,
+        seed=settings.seed,
+    message:
+        "Gathering what the first half says of {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/features.py"
+
+
+rule generate:
+    input:
+        **reads(
+            stimuli="<results>/stimuli.zarr",
+            features="<results>/{subject}/{roi}/features.zarr",
+            encoder="<results>/{subject}/encoder/first_half.zarr",
+            evaluator="<results>/{subject}/evaluator.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+        models=[*model_files("backbone"), *model_files("evaluator"), *model_files("generator")],
+    output:
+        **writes("<results>/{subject}/{roi}/generated.zarr"),
+    log:
+        "<logs>/generate/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/generate/{subject}/{roi}.tsv"
+    resources:
+        gpu=gpus("generator"),
+    params:
+        code=code("generate"),
+        root=settings.dataset.root,
+        generator=section("generator"),
+        features=section("features"),
+        sufficiency=section("sufficiency"),
+        backbone=section("backbone"),
+        evaluator=section("evaluator"),
+        words_per_token=settings.lens.words_per_token,
+        position_orders=settings.encoder.position_orders,
+        seed=settings.seed,
+    message:
+        "Generating pictures for {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/generate.py"
+
+
+rule sufficiency:
+    input:
+        **reads(
+            generated="<results>/{subject}/{roi}/generated.zarr",
+            responses="<results>/{subject}/responses.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/{roi}/sufficiency.zarr"),
+    log:
+        "<logs>/sufficiency/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/sufficiency/{subject}/{roi}.tsv"
+    params:
+        code=code("sufficiency"),
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Measuring the sufficiency of the words for {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/sufficiency.py"
+
+
+rule edit:
+    input:
+        **reads(
+            features="<results>/{subject}/{roi}/features.zarr",
+            rois="<results>/{subject}/rois.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            encoder="<results>/{subject}/encoder/first_half.zarr",
+            evaluator="<results>/{subject}/evaluator.zarr",
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+        models=[*model_files("backbone"), *model_files("evaluator"), *model_files("generator")],
+    output:
+        **writes("<results>/{subject}/{roi}/edits.zarr"),
+    log:
+        "<logs>/edit/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/edit/{subject}/{roi}.tsv"
+    resources:
+        gpu=gpus("generator"),
+    params:
+        code=code("edit"),
+        root=settings.dataset.root,
+        generator=section("generator"),
+        counterfactual=section("counterfactual"),
+        backbone=section("backbone"),
+        evaluator=section("evaluator"),
+        words_per_token=settings.lens.words_per_token,
+        position_orders=settings.encoder.position_orders,
+        seed=settings.seed,
+    message:
+        "Inserting and removing features of {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/edit.py"
+
+
+rule counterfactuals:
+    input:
+        **reads(edits="<results>/{subject}/{roi}/edits.zarr"),
+    output:
+        **writes("<results>/{subject}/{roi}/counterfactuals.zarr"),
+    log:
+        "<logs>/counterfactuals/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/counterfactuals/{subject}/{roi}.tsv"
+    params:
+        code=code("counterfactuals"),
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Measuring the counterfactuals of {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/counterfactuals.py"

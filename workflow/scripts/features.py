@@ -1,0 +1,60 @@
+"""Gather what the first half of the data says of the voxels whose features are to be tested."""
+
+from mine.core.choosing import choose_voxels
+from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.randomness import generator
+from mine.stages.attributions import attribute, mean_tokens
+from mine.stages.descriptions import describe_images
+from mine.stages.features import gather_features
+from mine.stores import open_images, open_store, write_store
+
+log = start_logging(snakemake)
+given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)
+features, description = params.features, params.description
+faithful = open_store(given.faithfulness)["error_auc"]
+chosen = choose_voxels(
+    open_store(given.profiles)["described"].values,
+    -faithful.sel(ranking="integrated_gradients", mode="keep").values,
+    quantile=features["faithfulness_quantile"],
+    most=features["voxels"],
+    generator=generator(params.seed, "choose_voxels", *names),
+)
+attributions = open_store(given.attributions).isel(voxel=chosen).load()
+voxels, images = attributions["voxel"].values, attributions["image"].values
+responses, base_rates = open_store(given.responses), open_store(given.base_rates).load()
+seen, is_test = responses["image"].values, responses["split"].values == "test"
+embedded = open_images(given.images, seen)
+options = {key: value for key, value in params.attribution.items() if key != "images"}
+kept = round(options.pop("token_fraction") * embedded.sizes["token"])
+shown = attribute(
+    select_voxels(weights_from_dataset(open_store(given.encoder)), voxels),
+    embedded["tokens"].sel(image=seen[is_test]).values,
+    mean_tokens(embedded["tokens"].sel(image=seen[~is_test])),
+    position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders),
+    tokens_kept=kept,
+    lowest_kept=kept,
+    **options,
+).assign_coords(voxel=voxels, image=seen[is_test])
+descriptions = describe_images(
+    shown,
+    open_images(given.lens, seen[is_test]),
+    base_rates,
+    token_fraction=description["token_fraction"],
+    words=description["words"],
+    phrase_words=description["phrase_words"],
+    generator=generator(params.seed, "describe_half", *names),
+)
+result = gather_features(
+    attributions,
+    open_images(given.lens, images),
+    descriptions,
+    shown,
+    group=base_rates["group"].values,
+    measured=responses["response"].sel(image=images).isel(voxel=voxels).values,
+    level=params.profile["false_discovery_rate"],
+    words=params.profile["words"],
+)
+log.info("%d voxels to be tested, %d with words of the half", len(chosen), result.sizes["voxel"])
+write_store(result, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
