@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mine.stages.editing import Readings
+from mine.core.readings import Readings
 
 VOCABULARY = ["dog", "cat", "car", "sky", "sea", "hat", "red", "tall"]
 GRID = (4, 4)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mine.demo.autoencoder_training import to_signed
 from mine.demo.clip_losses import EMPTY
 from mine.demo.clip_model import encode, encode_texts, token_ids
 from mine.demo.generator_model import (
@@ -21,12 +22,8 @@ from mine.demo.generator_model import (
     write_pipeline,
 )
 from mine.demo.generator_prompts import draw_prompt, draw_words
-from mine.demo.generator_training import (
-    DenoiserTraining,
-    orthogonalise,
-    render_examples,
-    to_signed,
-)
+from mine.demo.generator_training import DenoiserTraining, render_examples
+from mine.demo.gradients import orthogonalise
 from mine.demo.scenes import parse_scene, sample_scene
 from mine.demo.words import concept_of
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine.stages.editing import CONDITIONS, plan_edits, record_edits
+from mine.stages.editing import CONDITIONS, plan_edits
+from mine.stages.edits import record_edits
 from tests.reference.causal import GRID, VOCABULARY, make_features, make_readings, quadrant
 
 DOG, CAT, RED = 0, 1, 6
@@ -157,9 +158,9 @@ def test_changes_are_those_of_the_edited_image_less_its_own_before(words):
         np.zeros((len(row), 8, 8, 3), np.uint8),
         edited=(after, shown.isel(image=row)),
         before=(before, shown),
+        originals=np.zeros((len(images), 8, 8, 3), np.uint8),
         row=row,
         group=np.arange(len(VOCABULARY)),
-        outside_similarity=np.ones(len(row)),
         region=np.array([5, 6]),
     )
     change = after["evaluator"] - before["evaluator"][row]

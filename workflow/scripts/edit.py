@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from mine.core.generation import load_generator
-from mine.core.masks import to_pixels
 from mine.core.observing import load_observer
-from mine.core.readings import read_presence, split_presence
-from mine.core.similarity import outside_similarity
+from mine.core.readings import Readings, read_presence, split_presence
 from mine.datasets import nsd
 from mine.logging import announce_parts, start_logging
 from mine.provenance import describe_provenance
-from mine.stages.editing import Readings, plan_edits, record_edits
+from mine.stages.editing import plan_edits
+from mine.stages.edits import paint_edits, record_edits
 from mine.stores import open_images, open_store, write_store
 
 log = start_logging(snakemake)
@@ -37,19 +36,10 @@ plan = plan_edits(
 )
 images, row = np.unique(plan["image"].values, return_inverse=True)
 originals = nsd.open_stimuli(Path(params.root)).read(images)
-before = originals[row]
-masks = to_pixels(plan["mask"].values, height=before.shape[1], width=before.shape[2])
-prompts, negative = plan["prompt"].values.tolist(), plan["negative"].values.tolist()
-painter, pixels = load_generator(**settings), np.empty_like(before)
-instructions, seeds = plan["instruction"].values.tolist(), plan["seed"].values
-by_instruction = params.counterfactual["method"] == "instruction"
-for part in announce_parts(log, len(before), size=settings["batch_size"], what="edits"):
-    shown, told = before[part], {"seeds": seeds[part]}
-    pixels[part] = (
-        painter.instruct(shown, instructions[part], **told)
-        if by_instruction
-        else painter.inpaint(shown, masks[part], prompts[part], negative=negative[part], **told)
-    )
+painter = load_generator(**settings)
+parts = announce_parts(log, len(row), size=settings["batch_size"], what="edits")
+method = params.counterfactual["method"]
+pixels = paint_edits(painter, plan, originals[row], method=method, parts=parts)
 observer = load_observer(
     params.backbone,
     params.evaluator,
@@ -62,17 +52,13 @@ observer = load_observer(
 result = record_edits(
     plan,
     pixels,
+    originals=originals,
+    row=row,
     edited=observer.observe(pixels),
     before=observer.observe(originals),
-    row=row,
     group=group,
-    outside_similarity=np.array(list(map(outside_similarity, before, pixels, masks))),
     region=rois["member"].sel(roi=snakemake.wildcards.roi).values.nonzero()[0],
 )
-models = {
-    "generator": painter.digest,
-    "backbone": observer.backbone.digest,
-    "evaluator": observer.features.digest,
-}
+models = {"generator": painter.digest} | observer.digests
 provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
 write_store(result, snakemake.output.store, provenance=provenance)

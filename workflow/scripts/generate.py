@@ -50,10 +50,6 @@ result = record_pictures(
     observer.observe(pixels)[0],
     observer.observe(originals)[0],
 )
-models = {
-    "generator": painter.digest,
-    "backbone": observer.backbone.digest,
-    "evaluator": observer.features.digest,
-}
+models = {"generator": painter.digest} | observer.digests
 provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
 write_store(result, snakemake.output.store, provenance=provenance)

@@ -34,6 +34,11 @@ class Observer:
     evaluator: Ridge
     batch_size: int
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """What identifies the models, for a manifest."""
+        return {"backbone": self.backbone.digest, "evaluator": self.features.digest}
+
     def observe(self, images: np.ndarray) -> tuple[dict[str, np.ndarray], xr.Dataset]:
         """Predict and read images, uint8 (image, row, column, 3).
 

@@ -4,10 +4,15 @@ something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy import ndimage
+
+from mine.core.masks import NEIGHBOURS
+from mine.core.prompts import join_words
 
 
 def spread_readings(
@@ -89,3 +94,41 @@ def split_presence(presence: np.ndarray) -> np.ndarray:
     group = np.arange(values.shape[1])
     middle = 0.5 * (values[best, group] + values[best + 1, group])
     return np.where(np.isfinite(between[best, group]), middle, np.inf)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the lens reads in the images at hand, and how their words are said."""
+
+    lens: xr.Dataset
+    vocabulary: Sequence[str]
+    group: np.ndarray
+    template: str
+
+    def say(self, words: np.ndarray) -> str:
+        """The prompt for some words; the empty one for none."""
+        return join_words(self.vocabulary, words, self.template) or ""
+
+    def find(self, image: int, words: np.ndarray) -> np.ndarray:
+        """How clearly words are read in each patch of an image: (row, column)."""
+        word, score = self.lens["word"].values[image], self.lens["score"].values[image]
+        return self._on_grid(read_feature(word, score, self.group, self.group[words]))
+
+    def surround(self, image: int, mask: np.ndarray, but: np.ndarray, most: int) -> np.ndarray:
+        """The words read around a mask, but for some groups: those of at least half the largest
+        mass in the patches that touch it, or in all outside where none does."""
+        ring = ndimage.binary_dilation(mask, NEIGHBOURS) & ~mask
+        outside = (ring if ring.any() else ~mask).ravel()
+        word = self.lens["word"].values[image][outside]
+        score = self.lens["score"].values[image][outside].astype(np.float64)
+        mass = np.bincount(word.ravel(), score.ravel(), minlength=len(self.group))
+        mass[np.isin(self.group, but)] = 0
+        groups = np.bincount(self.group, mass)
+        best = np.argsort(-groups, kind="stable")[:most]
+        best = best[groups[best] > 0.5 * groups.max()]
+        return np.array(
+            [np.argmax(np.where(self.group == group, mass, -1)) for group in best], dtype=np.int64
+        )
+
+    def _on_grid(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(self.lens.attrs["rows"], self.lens.attrs["columns"])

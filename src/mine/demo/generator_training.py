@@ -25,6 +25,7 @@ import torch
 import torch.distributed
 from torch.nn import functional
 
+from mine.demo.autoencoder_training import to_signed, train_autoencoder
 from mine.demo.clip_losses import EMPTY
 from mine.demo.clip_model import MODEL, encode_tokens, to_input
 from mine.demo.generator_model import (
@@ -37,6 +38,7 @@ from mine.demo.generator_model import (
 )
 from mine.demo.generator_prompts import draw_prompt
 from mine.demo.generator_scores import score_generator
+from mine.demo.gradients import WEIGHT_DECAY, choose_matrices, take_step, turn_matrices
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, parse_scene
 from mine.demo.training import SIDE, render_scenes
@@ -45,9 +47,7 @@ OBJECT_SHARES = (0.1, 0.45, 0.3, 0.15)  # of the scenes that are drawn, by their
 OBJECT_WEIGHT = 3.0  # what an object's latents weigh above the background's
 ALIGNMENT_WEIGHT = 0.5
 AVERAGING = 0.999
-WEIGHT_DECAY = 0.01
 CHECKPOINT = 250
-CROP = 32
 
 
 def render_examples(
@@ -66,52 +66,6 @@ def render_examples(
     )
 
 
-def train_autoencoder(
-    images: np.ndarray, *, steps: int, rate: float, seed: int, checkpoint: Path
-) -> torch.nn.Module:
-    """Train the autoencoder, on crops and in the last fifth of the steps on whole images.
-
-    images: uint8 (image, row, column, 3). The loss is |error| + error² + half the |error| of the
-    differences between neighbours, which keeps edges, with a little of the divergence from a normal
-    distribution.
-    """
-    autoencoder = build_autoencoder()
-    if checkpoint.is_file():
-        autoencoder.load_state_dict(torch.load(checkpoint, weights_only=True))
-        return autoencoder
-    torch.manual_seed(seed)
-    random = np.random.default_rng([seed, 1])
-    optimiser = torch.optim.AdamW(
-        autoencoder.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.05
-    )
-    for step in range(1, steps + 1):
-        whole = step > 0.8 * steps
-        pixels = images[random.integers(0, len(images), 12 if whole else 32)]
-        if not whole:
-            row, column = 4 * random.integers(0, (SIDE - CROP) // 4 + 1, 2)
-            pixels = pixels[:, row : row + CROP, column : column + CROP]
-        shown = to_signed(pixels)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            distribution = autoencoder.encode(shown).latent_dist
-            latents = distribution.sample()
-            made = autoencoder.decode(latents).sample
-        error = made.float() - shown
-        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-        mean, spread = distribution.mean.float(), distribution.logvar.float()
-        divergence = 0.5 * (mean.square() + spread.exp() - 1 - spread).mean()
-        loss = error.abs().mean() + error.square().mean() + 0.5 * edges + 1e-3 * divergence
-        _take_step(loss, list(autoencoder.parameters()), optimiser)
-        schedule.step()
-        if step % 100 == 0:
-            noise = 10 * np.log10(4 / error.square().mean().item())
-            print(f"autoencoder {step} of {steps}: {noise:.1f} dB", flush=True)
-    torch.save(autoencoder.state_dict(), checkpoint)
-    return autoencoder
-
-
 @torch.no_grad()
 def encode_latents(
     autoencoder: torch.nn.Module, clip: torch.nn.Module, images: np.ndarray
@@ -125,61 +79,6 @@ def encode_latents(
             raw = encode_tokens(clip, to_input(block / np.float32(255)))
         tokens.append(functional.normalize(raw.float(), dim=-1).half())
     return torch.cat(latents), torch.cat(tokens)
-
-
-def to_signed(images: np.ndarray) -> torch.Tensor:
-    """uint8 (image, row, column, 3) to (image, 3, row, column) from -1 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 127.5 - 1
-
-
-def choose_matrices(unet: torch.nn.Module) -> list[torch.nn.Parameter]:
-    """The denoiser's large matrices, convolutions among them: all but the first and last layer."""
-    return [
-        parameter
-        for name, parameter in unet.named_parameters()
-        if parameter.ndim >= 2
-        and not name.startswith(("conv_in", "conv_out"))
-        and min(len(parameter), parameter[0].numel()) >= 64
-    ]
-
-
-def turn_matrices(
-    matrices: list[torch.nn.Parameter], momentum: list[torch.Tensor], *, rate: float
-) -> None:
-    """Take one step of Muon: momentum with all singular values made one.
-
-    Jordan et al. 2024, github.com/KellerJordan/Muon, scaled as in arXiv 2502.16982 so that AdamW's
-    rate fits. It learns from fewer examples, which is what a CPU is short of. Processes share the
-    matrices out between them.
-    """
-    shared = torch.distributed.is_initialized()
-    rank = torch.distributed.get_rank() if shared else 0
-    count = torch.distributed.get_world_size() if shared else 1
-    turned = [torch.zeros_like(matrix) for matrix in matrices]
-    for place, (matrix, kept) in enumerate(zip(matrices, momentum, strict=True)):
-        kept.lerp_(matrix.grad, 0.05)
-        if place % count == rank:
-            flat = matrix.grad.lerp(kept, 0.95).flatten(1)
-            step = orthogonalise(flat) * 0.2 * max(flat.shape) ** 0.5
-            turned[place] = step.view_as(matrix)
-    if shared:
-        together = torch.cat([step.flatten() for step in turned])
-        torch.distributed.all_reduce(together)
-        parts = together.split([matrix.numel() for matrix in matrices])
-        turned = [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
-    with torch.no_grad():
-        for matrix, step in zip(matrices, turned, strict=True):
-            matrix.mul_(1 - rate * WEIGHT_DECAY).sub_(step, alpha=rate)
-
-
-def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
-    """Bring all singular values near one, by five Newton-Schulz steps: (row, column)."""
-    wide = matrix.bfloat16() if len(matrix) <= matrix.shape[1] else matrix.bfloat16().T
-    wide = wide / (wide.norm() + 1e-7)
-    for _ in range(5):
-        square = wide @ wide.T
-        wide = 3.4445 * wide + (-4.7750 * square + 2.0315 * square @ square) @ wide
-    return (wide if len(matrix) <= matrix.shape[1] else wide.T).float()
 
 
 class DenoiserTraining:
@@ -252,7 +151,7 @@ class DenoiserTraining:
         rate = self.rate * min(1, self.step / 200, down)
         for group, share in zip(self.optimiser.param_groups, (1.0, 0.3), strict=True):
             group["lr"] = share * rate
-        _take_step(loss, self.parameters, self.optimiser)
+        take_step(loss, self.parameters, self.optimiser)
         turn_matrices(self.matrices, self.momentum, rate=rate)
         self.step += 1
         decay = min(AVERAGING, (self.step + 1) / (self.step + 20))
@@ -285,26 +184,6 @@ class DenoiserTraining:
         """The denoiser and the text encoder with averaged weights."""
         self.modules.load_state_dict(self.average)
         return self.modules["unet"], self.modules["te"]
-
-
-def _take_step(
-    loss: torch.Tensor,
-    parameters: list[torch.nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    if torch.distributed.is_initialized():
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        together = torch.cat([gradient.flatten() for gradient in gradients])
-        torch.distributed.all_reduce(together)
-        together /= torch.distributed.get_world_size()
-        for parameter, part in zip(
-            parameters, together.split([p.numel() for p in parameters]), strict=True
-        ):
-            parameter.grad = part.view_as(parameter)
-    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-    optimiser.step()
 
 
 def train_denoiser(rank: int, work: Path, options: argparse.Namespace) -> None:

@@ -19,17 +19,15 @@ All edits of an image in one direction start from the same noise, and equal edit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 
 from mine.core.choosing import draw_some
-from mine.core.masks import NEIGHBOURS, carry_feature, move_mask, place_window
+from mine.core.masks import carry_feature, move_mask, place_window
 from mine.core.prompts import join_words
-from mine.core.readings import read_feature, read_presence
+from mine.core.readings import Readings, read_presence
 from mine.randomness import generator
 
 DIRECTIONS = ("insertion", "removal")
@@ -49,44 +47,6 @@ class Edit:
     words: tuple[int, ...]
     """that the edit is about; of which the first is its feature"""
     instruction: str
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What the lens reads in the images at hand, and how their words are said."""
-
-    lens: xr.Dataset
-    vocabulary: Sequence[str]
-    group: np.ndarray
-    template: str
-
-    def say(self, words: np.ndarray) -> str:
-        """The prompt for some words; the empty one for none."""
-        return join_words(self.vocabulary, words, self.template) or ""
-
-    def find(self, image: int, words: np.ndarray) -> np.ndarray:
-        """How clearly words are read in each patch of an image: (row, column)."""
-        word, score = self.lens["word"].values[image], self.lens["score"].values[image]
-        return self._on_grid(read_feature(word, score, self.group, self.group[words]))
-
-    def surround(self, image: int, mask: np.ndarray, but: np.ndarray, most: int) -> np.ndarray:
-        """The words read around a mask, but for some groups: those of at least half the largest
-        mass in the patches that touch it, or in all outside where none does."""
-        ring = ndimage.binary_dilation(mask, NEIGHBOURS) & ~mask
-        outside = (ring if ring.any() else ~mask).ravel()
-        word = self.lens["word"].values[image][outside]
-        score = self.lens["score"].values[image][outside].astype(np.float64)
-        mass = np.bincount(word.ravel(), score.ravel(), minlength=len(self.group))
-        mass[np.isin(self.group, but)] = 0
-        groups = np.bincount(self.group, mass)
-        best = np.argsort(-groups, kind="stable")[:most]
-        best = best[groups[best] > 0.5 * groups.max()]
-        return np.array(
-            [np.argmax(np.where(self.group == group, mass, -1)) for group in best], dtype=np.int64
-        )
-
-    def _on_grid(self, values: np.ndarray) -> np.ndarray:
-        return values.reshape(self.lens.attrs["rows"], self.lens.attrs["columns"])
 
 
 def plan_edits(
@@ -133,23 +93,28 @@ def plan_edits(
             chosen = draw_some(np.flatnonzero(able), images, random)
             seeds = generator(seed, "noise", direction).integers(2**31, size=len(able))
             start[row, voxel, : len(chosen)] = chosen
-            plan = _plan_insertion if direction == "insertion" else _plan_removal
-            options = {"window": window} if direction == "insertion" else {"dilation": dilation}
             random = generator(seed, "edits", direction, int(own["voxel"]))
+            common = {"words": words, "random": random}
             for column, image in enumerate(chosen):
-                lender = int(random.choice(np.flatnonzero(is_present))) if is_present.any() else -1
-                planned = plan(
-                    own, readings, int(image), lender, words=words, random=random, **options
-                )
+                if direction == "insertion":
+                    lender = _draw_one(is_present, random)
+                    planned = _plan_insertion(own, readings, lender, window=window, **common)
+                else:
+                    planned = _plan_removal(own, readings, image, dilation=dilation, **common)
                 if method == "instruction":
                     planned.pop("elsewhere", None)
                 template = insert if direction == "insertion" else remove
-                for place, (mask, prompt, negative, said) in planned.items():
-                    about = tuple(map(int, said))
-                    instruction = join_words(readings.vocabulary, said, template) or ""
-                    start_of = int(image), mask.tobytes(), prompt, negative, int(seeds[image])
-                    item = Edit(*start_of, about, instruction)
-                    place = row, CONDITIONS.index(place), voxel, column
+                for condition, (mask, prompt, negative, said) in planned.items():
+                    item = Edit(
+                        image=int(image),
+                        mask=mask.tobytes(),
+                        prompt=prompt,
+                        negative=negative,
+                        seed=int(seeds[image]),
+                        words=tuple(map(int, said)),
+                        instruction=join_words(readings.vocabulary, said, template) or "",
+                    )
+                    place = row, CONDITIONS.index(condition), voxel, column
                     edit[place] = known.setdefault(item, len(known))
     return _to_dataset(features, list(known), edit, start, readings)
 
@@ -161,14 +126,13 @@ Planned = dict[str, tuple[np.ndarray, str, str, np.ndarray]]
 def _plan_insertion(
     own: xr.Dataset,
     readings: Readings,
-    image: int,
     lender: int,
     *,
     words: int,
     random: np.random.Generator,
     window: float,
 ) -> Planned:
-    """Plan the insertions of one voxel's features into one image."""
+    """Plan the insertions of one voxel's features; lender: the image of the description, or -1."""
     grid = readings.lens.attrs["rows"], readings.lens.attrs["columns"]
     mask = place_window(own["position_map"].values.reshape(grid), side=window)
     elsewhere = move_mask(mask, random.random(grid))
@@ -190,7 +154,6 @@ def _plan_removal(
     own: xr.Dataset,
     readings: Readings,
     image: int,
-    lender: int,
     *,
     words: int,
     random: np.random.Generator,
@@ -225,6 +188,11 @@ def _plan_removal(
         moved = move_mask(mask, random.random(mask.shape))
         planned["elsewhere"] = (moved, *planned["description"][1:])
     return planned
+
+
+def _draw_one(able: np.ndarray, random: np.random.Generator) -> int:
+    """Draw one of the images of which something is true; -1 where it is true of none."""
+    return int(random.choice(np.flatnonzero(able))) if able.any() else -1
 
 
 def _say_features(own: xr.Dataset, *, image: int, words: int) -> dict[str, np.ndarray]:
@@ -330,74 +298,3 @@ def _to_dataset(
             "voxel": features["voxel"],
         },
     )
-
-
-def record_edits(
-    plan: xr.Dataset,
-    pixels: np.ndarray,
-    *,
-    edited: tuple[dict[str, np.ndarray], xr.Dataset],
-    before: tuple[dict[str, np.ndarray], xr.Dataset],
-    row: np.ndarray,
-    group: np.ndarray,
-    outside_similarity: np.ndarray,
-    region: np.ndarray,
-) -> xr.Dataset:
-    """Put the edited images, and what they changed, beside their plan.
-
-    pixels: uint8 (edit, row, column, 3). edited: predictions by model, (edit, voxel of the
-    subject), and the lens's readings of the edits; before: the same of images, of which ``row``
-    (edit,) is each edit's. region: the region's voxels, which are no off-target.
-    outside_similarity: (edit,).
-    """
-    voxels = plan["voxel"].values
-    before = {model: values[row] for model, values in before[0].items()}, before[1].isel(image=row)
-    change = np.stack([edited[0][model] - before[0][model] for model in edited[0]])
-    others = np.setdiff1d(np.arange(change.shape[2]), region)
-    unit = {"units": "standard deviations of the response"}
-    word = plan["word"].values
-    feature = np.where(word[:, 0] >= 0, group[word[:, 0]], -1) if word.size else np.zeros(0, int)
-    presence = [_read_each(lens, group, feature) for lens in (before[1], edited[1])]
-    prediction = np.stack([before[0][model][:, voxels] for model in edited[0]])
-    with np.errstate(invalid="ignore"):
-        off_target = np.abs(change[:, :, others]).mean(axis=2) if len(others) else np.nan
-    return plan.assign(
-        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels),
-        before=(
-            ("model", "edit", "voxel"),
-            prediction,
-            {"long_name": "predicted response to the image before", **unit},
-        ),
-        change=(
-            ("model", "edit", "voxel"),
-            change[:, :, voxels],
-            {"long_name": "predicted response after the edit less before", **unit},
-        ),
-        off_target=(
-            ("model", "edit"),
-            np.broadcast_to(off_target, change.shape[:2]).astype(np.float32),
-            {"long_name": "mean |change| over voxels outside the region", **unit},
-        ),
-        outside_similarity=(
-            ("edit",),
-            outside_similarity.astype(np.float32),
-            {"long_name": "structural similarity to the image before, outside the mask"},
-        ),
-        presence_before=(
-            ("edit",),
-            presence[0],
-            {"long_name": "largest lens probability of the feature before"},
-        ),
-        presence_after=(
-            ("edit",),
-            presence[1],
-            {"long_name": "largest lens probability of the feature after"},
-        ),
-    ).assign_coords(model=list(edited[0]))
-
-
-def _read_each(lens: xr.Dataset, group: np.ndarray, feature: np.ndarray) -> np.ndarray:
-    """Largest reading over tokens of each image's own feature: (image,); nan for feature -1."""
-    word, score = lens["word"].values, lens["score"].values.astype(np.float32)
-    reading = np.where(group[word] == feature[:, None, None], score, 0).sum(axis=-1)
-    return np.where(feature >= 0, reading.max(axis=-1, initial=0), np.nan).astype(np.float32)

@@ -1,0 +1,116 @@
+"""Edits made: what they look like, and what they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from mine.core.generation import Generator
+from mine.core.masks import to_pixels
+from mine.core.similarity import outside_similarity
+
+
+def paint_edits(
+    painter: Generator,
+    plan: xr.Dataset,
+    before: np.ndarray,
+    *,
+    method: str,
+    parts: Iterable[slice],
+) -> np.ndarray:
+    """Make the edits of a plan (mine.stages.editing): uint8 (edit, row, column, 3).
+
+    before: (edit, row, column, 3), the images to be edited. method: ``inpainting`` or
+    ``instruction``. parts: slices that cover the edits, one after the other.
+    """
+    after = np.empty_like(before)
+    masks = to_pixels(plan["mask"].values, height=before.shape[1], width=before.shape[2])
+    texts = {name: plan[name].values.tolist() for name in ("prompt", "negative", "instruction")}
+    for part in parts:
+        seeds = plan["seed"].values[part]
+        if method == "instruction":
+            after[part] = painter.instruct(before[part], texts["instruction"][part], seeds=seeds)
+        else:
+            after[part] = painter.inpaint(
+                before[part],
+                masks[part],
+                texts["prompt"][part],
+                seeds=seeds,
+                negative=texts["negative"][part],
+            )
+    return after
+
+
+def record_edits(
+    plan: xr.Dataset,
+    pixels: np.ndarray,
+    *,
+    originals: np.ndarray,
+    row: np.ndarray,
+    edited: tuple[dict[str, np.ndarray], xr.Dataset],
+    before: tuple[dict[str, np.ndarray], xr.Dataset],
+    group: np.ndarray,
+    region: np.ndarray,
+) -> xr.Dataset:
+    """Put the edited images, and what they changed, beside their plan.
+
+    pixels: uint8 (edit, row, column, 3). edited: predictions by model, (edit, voxel of the
+    subject), and the lens's readings of the edits; before: the same of originals, uint8 (image,
+    row, column, 3), of which ``row`` (edit,) is each edit's. region: the region's voxels, which are
+    no off-target.
+    """
+    voxels = plan["voxel"].values
+    before = {model: values[row] for model, values in before[0].items()}, before[1].isel(image=row)
+    change = np.stack([edited[0][model] - before[0][model] for model in edited[0]])
+    others = np.setdiff1d(np.arange(change.shape[2]), region)
+    unit = {"units": "standard deviations of the response"}
+    word = plan["word"].values
+    feature = np.where(word[:, 0] >= 0, group[word[:, 0]], -1) if word.size else np.zeros(0, int)
+    presence = [_read_each(lens, group, feature) for lens in (before[1], edited[1])]
+    masks = to_pixels(plan["mask"].values, height=pixels.shape[1], width=pixels.shape[2])
+    similarity = list(map(outside_similarity, originals[row], pixels, masks))
+    prediction = np.stack([before[0][model][:, voxels] for model in edited[0]])
+    with np.errstate(invalid="ignore"):
+        off_target = np.abs(change[:, :, others]).mean(axis=2) if len(others) else np.nan
+    return plan.assign(
+        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels),
+        before=(
+            ("model", "edit", "voxel"),
+            prediction,
+            {"long_name": "predicted response to the image before", **unit},
+        ),
+        change=(
+            ("model", "edit", "voxel"),
+            change[:, :, voxels],
+            {"long_name": "predicted response after the edit less before", **unit},
+        ),
+        off_target=(
+            ("model", "edit"),
+            np.broadcast_to(off_target, change.shape[:2]).astype(np.float32),
+            {"long_name": "mean |change| over voxels outside the region", **unit},
+        ),
+        outside_similarity=(
+            ("edit",),
+            np.array(similarity, dtype=np.float32),
+            {"long_name": "structural similarity to the image before, outside the mask"},
+        ),
+        presence_before=(
+            ("edit",),
+            presence[0],
+            {"long_name": "largest lens probability of the feature before"},
+        ),
+        presence_after=(
+            ("edit",),
+            presence[1],
+            {"long_name": "largest lens probability of the feature after"},
+        ),
+    ).assign_coords(model=list(edited[0]))
+
+
+def _read_each(lens: xr.Dataset, group: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """Largest reading over tokens of each image's own feature: (image,); nan for feature -1."""
+    word, score = lens["word"].values, lens["score"].values.astype(np.float32)
+    reading = np.where(group[word] == feature[:, None, None], score, 0).sum(axis=-1)
+    return np.where(feature >= 0, reading.max(axis=-1, initial=0), np.nan).astype(np.float32)
