@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mine.config import MODEL_FILES, Config, Generator, InputError, find_problems, read_yaml
+from mine.config import Config, InputError, find_problems, read_yaml
 from mine.datasets import nsd, nsd_files, nsd_sessions
+from mine.sections import MODEL_FILES, Generator
 
 GIGABYTE = 1e9
 ENTRIES = {"open_clip": "model_cfg", "timm": "architecture"}

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mine.config import MODEL_FILES
 from mine.errors import InputError
 from mine.provenance import digest_files
+from mine.sections import MODEL_FILES
 
 
 def load_open_clip(*, model: str, pretrained: str | None, key: str) -> tuple[Any, Any, str]:

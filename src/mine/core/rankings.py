@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from mine.config import RANKINGS
 from mine.core.integrated_gradients import AttributionBatch
+from mine.sections import RANKINGS
 
 
 def attention(s1: torch.Tensor) -> torch.Tensor:

