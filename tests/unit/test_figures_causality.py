@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mine.figures.causality import ALL, draw_causality, tabulate_causality
+from mine.figures.causality import draw_causality
 from mine.figures.edits import (
     DRAWN,
     choose_edits,
@@ -42,8 +42,10 @@ from mine.figures.strips import (
 )
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 from mine.figures.voxels import gather_pictures
+from mine.stages.causality import ALL, tabulate_causality
 from mine.stages.counterfactuals import measure_counterfactuals
-from mine.stages.editing import plan_edits, record_edits
+from mine.stages.editing import plan_edits
+from mine.stages.edits import record_edits
 from mine.stages.generation import plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency
 from mine.statistics import clustered_effect, pearson
@@ -118,11 +120,13 @@ def make_edits(
     edits = record_edits(
         plan,
         np.random.default_rng(seed).integers(0, 255, (len(row), 8, 8, 3), dtype=np.uint8),
+        originals=np.random.default_rng(seed + 4).integers(
+            0, 255, (len(images), 8, 8, 3), dtype=np.uint8
+        ),
+        row=row,
         edited=(respond(len(row), seed + 2), lens.isel(image=row)),
         before=(respond(len(images), seed + 3), lens),
-        row=row,
         group=np.arange(len(VOCABULARY)),
-        outside_similarity=np.linspace(0.8, 1, len(row)),
         region=np.array([5, 6]),
     )
     random = np.random.default_rng(seed)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from mine.figures.causality import draw_causality, tabulate_causality
+from mine.figures.causality import draw_causality
 from mine.figures.style import save_figure
 from mine.logging import start_logging
 from mine.randomness import generator
+from mine.stages.causality import tabulate_causality
 from mine.stores import open_store
 
 start_logging(snakemake)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -32,13 +30,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.statistics import bootstrap_weights, clustered_effect
-
-LEVEL = 0.05  # of the false discovery rate over the voxels of a region
-CONTROLS = ("random", "lowest", "unspecific", "elsewhere")
-KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
-COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
-ALL = "all regions"
+from mine.stages.causality import ALL, CONTROLS
 
 # mm
 LABEL = 24.0
@@ -47,260 +39,6 @@ SUFFICIENCY = 10.5  # for each region
 EFFECT = 9.5  # for each region
 SCATTER = 38.0
 AXIS = 10.0
-
-Stores = Mapping[str, tuple[xr.Dataset, xr.Dataset]]
-"""By ROI: sufficiency and counterfactuals."""
-
-
-def tabulate_causality(
-    by_roi: Stores, *, resamples: int, generator: np.random.Generator
-) -> pd.DataFrame:
-    """Return the numbers of :func:`draw_causality`, a row each.
-
-    Columns: panel, measure, roi, voxel, direction, guide, condition, model, value, low, high, n
-    (voxels), images. Where there is no voxel, the row is of all voxels together; ``roi`` is
-    ``all regions`` for those of all regions.
-
-    - sufficiency: ``error`` by condition; ``advantage`` (the control's error less that of the
-      attribution's words), its ``d``, the ``share`` of voxels in which it is positive and the
-      share in which it is ``significant`` (q of the store at most 0.05), by control
-    - edits: ``effect``, ``d``, ``share`` and ``significant`` by direction, guide and control
-    - guidance: ``shift`` by voxel, direction and guide, from images that have both;
-      ``guidance``, profile less description, by direction
-    - models: ``shift`` of the description's edits by voxel, direction and model; ``correlation``
-      of the encoder's with the evaluator's, over voxels
-    - edit: ``presence_before`` and ``presence_after``, largest probability of the edit's feature
-      over tokens; ``outside_similarity``; ``off_target``, |shift| of the voxels of other regions;
-      by direction and condition, of all regions as the mean over them
-
-    The statistics of a region are those of its stores. Of all regions, and of errors and
-    correlations, intervals are from images resampled, 95%.
-    """
-    tested = {roi: pair for roi, pair in by_roi.items() if pair[0].sizes["voxel"]}
-    rows: list[dict[str, object]] = []
-    options = {"resamples": resamples, "generator": generator}
-    rows += _tabulate_sufficiency({roi: pair[0] for roi, pair in tested.items()}, **options)
-    found = {roi: pair[1] for roi, pair in tested.items() if pair[1].sizes["voxel"]}
-    rows += _tabulate_effects(found, **options)
-    rows += _tabulate_guidance(found, **options)
-    rows += _tabulate_models(found, **options)
-    rows += _tabulate_taken(found)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    return table.astype({"voxel": "Int64", "n": "Int64", "images": "Int64"})
-
-
-def _tabulate_taken(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
-    rows: list[dict] = []
-    if not by_roi:
-        return rows
-    for name in ("presence_before", "presence_after", "outside_similarity", "off_target"):
-        for direction, condition in product(edits.DIRECTIONS, edits.CONDITIONS):
-            place = {"direction": direction, "condition": condition}
-            row = {"panel": "edit", "measure": name} | place
-            found = {
-                roi: float(data.sel(model="evaluator", **place)[name])
-                for roi, data in by_roi.items()
-            }
-            known = [value for value in found.values() if np.isfinite(value)]
-            found[ALL] = np.mean(known) if known else np.nan
-            rows += [row | {"roi": roi, "value": value} for roi, value in found.items()]
-    return rows
-
-
-def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
-    rows: list[dict] = []
-    judged = {roi: data.sel(model="evaluator") for roi, data in by_roi.items()}
-    image = {roi: data["image"].values for roi, data in judged.items()}
-    for condition in generated.CONDITIONS:
-        errors = {
-            roi: data["error"].sel(condition=condition).values for roi, data in judged.items()
-        }
-        common = {"panel": "sufficiency", "measure": "error", "condition": condition}
-        for roi, data in judged.items():
-            means = _mean(errors[roi])
-            for voxel, mean in zip(data["voxel"].values, means, strict=True):
-                rows.append(common | {"roi": roi, "voxel": voxel, "value": mean})
-        for roi, (values, clusters) in _with_all(errors, image).items():
-            found = clustered_effect(values.ravel(), clusters.ravel(), **options)[0]
-            rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
-    for control in list(generated.CONDITIONS)[1:]:
-        advantages = {
-            roi: (data["error"].sel(condition=control) - data["error"].sel(condition="attribution"))
-            for roi, data in judged.items()
-        }
-        own = {roi: data.sel(control=control) for roi, data in judged.items()}
-        common = {"panel": "sufficiency", "condition": control}
-        rows += _tabulate_contrast("advantage", "", common, advantages, own, image, **options)
-    return rows
-
-
-def _tabulate_effects(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
-    rows: list[dict] = []
-    for direction in edits.DIRECTIONS:
-        judged = {
-            roi: data.sel(model="evaluator", direction=direction) for roi, data in by_roi.items()
-        }
-        image = {roi: data["start"].values for roi, data in judged.items()}
-        for guide in edits.GUIDES:
-            for control in CONTROLS:
-                effects = {
-                    roi: data["shift"].sel(condition=guide) - data["shift"].sel(condition=control)
-                    for roi, data in judged.items()
-                }
-                own = {roi: data.sel(guide=guide, control=control) for roi, data in judged.items()}
-                common = {"panel": "edits", "direction": direction, "guide": guide}
-                common["condition"] = control
-                rows += _tabulate_contrast(
-                    "effect", "effect_", common, effects, own, image, **options
-                )
-    return rows
-
-
-def _tabulate_contrast(
-    name: str,
-    prefix: str,
-    common: dict,
-    pairs: Mapping[str, xr.DataArray],
-    own: Mapping[str, xr.Dataset],
-    image: Mapping[str, np.ndarray],
-    **options: object,
-) -> list[dict]:
-    """Rows of a paired difference: of each region from its store, of all from their pairs."""
-    rows: list[dict] = []
-    significant = {roi: data[f"{prefix}q"].values <= LEVEL for roi, data in own.items()}
-    values = {roi: pair.values for roi, pair in pairs.items()}
-    for roi, (difference, clusters) in _with_all(values, image).items():
-        count = _count(difference, clusters)
-        means = _mean(difference)
-        known = np.isfinite(means)
-        if roi == ALL:
-            effect = clustered_effect(difference.ravel(), clusters.ravel(), **options)
-            share = (means[known] > 0).mean() if known.any() else np.nan
-            passed = np.concatenate(list(significant.values()))
-        else:
-            effect = [own[roi][f"{prefix}roi_{part}"].values for part in ("mean", "cohens_dz")]
-            share = float(own[roi][f"{prefix}roi_share"])
-            passed = significant[roi]
-        parts = {
-            name: _bounds(effect[0]),
-            "d": _bounds(effect[1]),
-            "share": {"value": share},
-            "significant": {"value": passed[known].mean() if known.any() else np.nan},
-        }
-        rows += [
-            common | {"roi": roi, "measure": measure} | part | count
-            for measure, part in parts.items()
-        ]
-    return rows
-
-
-def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
-    rows: list[dict] = []
-    for direction in edits.DIRECTIONS:
-        judged = {
-            roi: data.sel(model="evaluator", direction=direction) for roi, data in by_roi.items()
-        }
-        common = {"panel": "guidance", "direction": direction}
-        differences, image = {}, {}
-        for roi, data in judged.items():
-            shifts = data["shift"].sel(condition=list(edits.GUIDES)).transpose("condition", ...)
-            shifts = shifts.values
-            shifts = np.where(np.isfinite(shifts).all(axis=0), shifts, np.nan)
-            differences[roi], image[roi] = shifts[1] - shifts[0], data["start"].values
-            for guide, means in zip(edits.GUIDES, map(_mean, shifts), strict=True):
-                for voxel, mean in zip(data["voxel"].values, means, strict=True):
-                    row = {"measure": "shift", "roi": roi, "voxel": voxel, "guide": guide}
-                    rows.append(common | row | {"value": mean})
-        together = _with_all(differences, image)
-        if together:
-            difference, clusters = together.get(ALL, next(iter(together.values())))
-            found = clustered_effect(difference.ravel(), clusters.ravel(), **options)[0]
-            row = {"measure": "guidance", "roi": ALL} | _bounds(found)
-            rows.append(common | row | _count(difference, clusters))
-    return rows
-
-
-def _tabulate_models(
-    by_roi: Mapping[str, xr.Dataset], *, resamples: int, generator: np.random.Generator
-) -> list[dict]:
-    rows: list[dict] = []
-    shifts, image, sides = [], [], []
-    for roi, data in by_roi.items():
-        for direction in edits.DIRECTIONS:
-            own = data.sel(direction=direction)
-            shift = own["shift"].sel(condition="description").transpose("model", ...)
-            for model in ("evaluator", "encoder"):
-                means = _mean(shift.sel(model=model).values)
-                for voxel, mean in zip(data["voxel"].values, means, strict=True):
-                    row = {"panel": "models", "measure": "shift", "roi": roi, "voxel": voxel}
-                    row |= {"direction": direction, "guide": "description", "model": model}
-                    rows.append(row | {"value": mean})
-            shifts.append(shift.sel(model=["evaluator", "encoder"]).values)
-            image.append(own["start"].values)
-            sides += [direction] * data.sizes["voxel"]
-    if not shifts:
-        return rows
-    values, clusters = np.concatenate(shifts, axis=1), np.concatenate(image)
-    known, member = np.unique(clusters, return_inverse=True)
-    weights = bootstrap_weights(len(known), resamples=resamples, generator=generator)
-    weights = np.concatenate([np.ones((1, len(known))), weights])[:, member.reshape(clusters.shape)]
-    side = np.array(sides)
-    for direction in (*edits.DIRECTIONS, "both"):
-        chosen = np.isin(side, list(edits.DIRECTIONS) if direction == "both" else [direction])
-        found = _correlate_means(values[:, chosen], weights[:, chosen])
-        low, high = np.nanquantile(found[1:], [0.025, 0.975]) if np.isfinite(found[0]) else [0, 0]
-        row = {"panel": "models", "measure": "correlation", "roi": ALL, "direction": direction}
-        if np.isfinite(found[0]):
-            row |= {"value": found[0], "low": low, "high": high}
-        rows.append(row | _count(values[0][chosen], clusters[chosen]))
-    return rows
-
-
-def _correlate_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Correlate two models' means over images, weighted, over voxels: (draw,).
-
-    values: (model, voxel, chosen), nan for none. weights: (draw, voxel, chosen).
-    """
-    known = np.isfinite(values).all(axis=0)
-    filled = np.where(known, values, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        total = (weights * known).sum(axis=-1)
-        means = np.stack([(weights * part).sum(axis=-1) / total for part in filled])
-        # A voxel of which no image was drawn has no part in that draw.
-        there = np.isfinite(means).all(axis=0)
-        count = there.sum(axis=-1)
-        means = np.where(there, means, 0.0)
-        centred = np.where(there, means - (means.sum(axis=-1) / count)[..., None], 0.0)
-        products = (centred[0] * centred[1]).sum(axis=-1)
-        result = products / np.sqrt(np.square(centred).sum(axis=-1).prod(axis=0))
-    return np.where(count > 2, result, np.nan)
-
-
-def _with_all(
-    values: Mapping[str, np.ndarray], image: Mapping[str, np.ndarray]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Values and images (voxel, chosen) of each region and, if there are two, of all of them."""
-    parts = {roi: (values[roi], image[roi]) for roi in values}
-    if len(parts) > 1:
-        together = (np.concatenate(part) for part in zip(*parts.values(), strict=True))
-        parts[ALL] = tuple(together)
-    return parts
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over what is known of the last axis; nan where nothing is."""
-    known = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
-
-
-def _bounds(found: np.ndarray) -> dict[str, float]:
-    return dict(zip(("value", "low", "high"), map(float, found), strict=True))
-
-
-def _count(values: np.ndarray, image: np.ndarray) -> dict[str, int]:
-    known = np.isfinite(values)
-    return {"n": int(known.any(axis=-1).sum()), "images": len(np.unique(image[known]))}
 
 
 @styled
@@ -492,13 +230,7 @@ def _draw_guidance(figure: Figure, top: float, table: pd.DataFrame) -> None:
     data = table[table["panel"] == "guidance"]
     _head(figure, top, EDGE, "c", "Guided by profile, or by description")
     axes = add_axes(figure, 13, top + 7, SCATTER, SCATTER)
-    shifts = data[data["measure"] == "shift"]
-    for direction, rows in shifts.groupby("direction"):
-        points = rows.pivot_table(
-            index=["roi", "voxel"], columns="guide", values="value", dropna=False
-        )
-        _draw_points(axes, points["description"], points["profile"], str(direction))
-    _draw_identity(axes)
+    _draw_pairs(axes, data, "guide", ("description", "profile"))
     _write_found(axes, data[data["measure"] == "guidance"], "Profile less description")
     axes.set(xlabel="Shift, description's words (sd)", ylabel="Shift, profile's words (sd)")
 
@@ -507,15 +239,20 @@ def _draw_models(figure: Figure, top: float, table: pd.DataFrame) -> None:
     data = table[table["panel"] == "models"]
     _head(figure, top, 64, "d", "Encoder and evaluator")
     axes = add_axes(figure, 75, top + 7, SCATTER, SCATTER)
+    _draw_pairs(axes, data, "model", ("evaluator", "encoder"))
+    _write_found(axes, data[data["measure"] == "correlation"], "Correlation")
+    axes.set(xlabel="Shift, by the evaluator (sd)", ylabel="Shift, by the encoder (sd)")
+
+
+def _draw_pairs(axes: Axes, data: pd.DataFrame, column: str, pair: tuple[str, str]) -> None:
+    """Draw each voxel's shift by the one against its shift by the other, and the identity."""
     shifts = data[data["measure"] == "shift"]
     for direction, rows in shifts.groupby("direction"):
         points = rows.pivot_table(
-            index=["roi", "voxel"], columns="model", values="value", dropna=False
+            index=["roi", "voxel"], columns=column, values="value", dropna=False
         )
-        _draw_points(axes, points["evaluator"], points["encoder"], str(direction))
+        _draw_points(axes, points[pair[0]], points[pair[1]], str(direction))
     _draw_identity(axes)
-    _write_found(axes, data[data["measure"] == "correlation"], "Correlation")
-    axes.set(xlabel="Shift, by the evaluator (sd)", ylabel="Shift, by the encoder (sd)")
 
 
 def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, direction: str) -> None:
