@@ -9,8 +9,6 @@ empty. The seed gives scenes that are in no dataset and not among those of the d
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from mine.demo.evaluator_model import (
     write_model,
 )
 from mine.demo.evaluator_scores import render_images, sample_with_empty, score_model
+from mine.demo.training_command import parse_options, write_scores
 
 # Which is learned latest has the larger weight.
 WEIGHTS = {"presence": 4.0, "colour": 3.0, "expression": 0.5, "background": 0.5}
@@ -157,23 +156,21 @@ def train(
     model = fit_model(images, labels, steps=steps, batch=batch, rate=rate, seed=seed)
     write_model(model, output)
     scores = score_model(model, seed=seed + 1, scenes=4000)
-    (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
-    print(json.dumps(scores), flush=True)
+    write_scores(scores, output)
 
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parse_options(
+        __doc__,
+        scenes=40_000,
+        steps=6_000,
+        batch=64,
+        rate=4e-3,
+        seed=1000,
+        threads=1,
     )
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=40_000)
-    parser.add_argument("--steps", type=int, default=6_000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=4e-3)
-    parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=1)
-    train(**vars(parser.parse_args()))
+    train(**vars(options))
 
 
 if __name__ == "__main__":

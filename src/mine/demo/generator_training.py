@@ -1,8 +1,8 @@
 """Trains the demo's generator on rendered scenes and prompts: first its autoencoder, then the rest.
 
-``python -m mine.demo.generator_training --output resources/demo/generator --work FOLDER`` takes
-hours on two cores. It can be stopped and started again: every 250 steps a checkpoint is left in the
-working folder, from which it goes on. Scores are written at the end (generator_scores.py).
+``python -m mine.demo.generator_training --output resources/demo/generator`` takes hours on two
+cores. It can be stopped and started again: every 250 steps a checkpoint is left in a working folder
+(``--work``), from which it goes on. Scores are written at the end (generator_scores.py).
 
 The denoiser predicts velocities (Salimans & Ho 2022, arXiv 2202.00512). Two things make it learn
 shapes in hours instead of days: objects weigh more than the background in its loss, and its middle
@@ -42,6 +42,7 @@ from mine.demo.gradients import WEIGHT_DECAY, choose_matrices, take_step, turn_m
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, parse_scene
 from mine.demo.training import SIDE, render_scenes
+from mine.demo.training_command import parse_options, write_scores
 
 OBJECT_SHARES = (0.1, 0.45, 0.3, 0.15)  # of the scenes that are drawn, by their number of objects
 OBJECT_WEIGHT = 3.0  # what an object's latents weigh above the background's
@@ -278,29 +279,26 @@ def write_generator(work: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parse_options(
+        __doc__,
+        work=Path("results/generator"),
+        clip=Path("resources/demo/clip"),
+        scenes=60_000,
+        autoencoder_steps=3_000,
+        steps=8_000,
+        batch=16,
+        rate=1e-3,
+        seed=5,
+        workers=2,
+        port=29533,
     )
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--clip", type=Path, default=Path("resources/demo/clip"))
-    parser.add_argument("--scenes", type=int, default=60_000)
-    parser.add_argument("--autoencoder-steps", type=int, default=3_000)
-    parser.add_argument("--steps", type=int, default=8_000)
-    parser.add_argument("--batch", type=int, default=16, help="examples of each process")
-    parser.add_argument("--rate", type=float, default=8e-4)
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--port", type=int, default=29533)
-    options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if not (options.work / "scenes.json").is_file():
         make_examples(options.work, options)
     torch.multiprocessing.spawn(train_denoiser, (options.work, options), options.workers)
     write_generator(options.work, options)
     scores = score_generator(options.output, seed=options.seed + 1)
-    (options.output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
-    print(json.dumps(scores), flush=True)
+    write_scores(scores, options.output)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ captions join it after ``region_steps``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -46,6 +45,7 @@ from mine.demo.clip_model import (
 from mine.demo.clip_scores import score_model
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
+from mine.demo.training_command import parse_options, write_scores
 
 
 def render_scenes(
@@ -153,24 +153,22 @@ def train(
             print(json.dumps(score_model(model, seed=seed + 1, scenes=300)), flush=True)
     write_model(model, output)
     scores = score_model(model, seed=seed + 1, scenes=2000)
-    (output / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
-    print(json.dumps(scores), flush=True)
+    write_scores(scores, output)
 
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parse_options(
+        __doc__,
+        scenes=36_000,
+        steps=6_500,
+        region_steps=4_000,
+        batch=64,
+        rate=2e-3,
+        seed=0,
+        workers=2,
     )
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=36_000)
-    parser.add_argument("--steps", type=int, default=6_500)
-    parser.add_argument("--region-steps", type=int, default=4_000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2)
-    train(**vars(parser.parse_args()))
+    train(**vars(options))
 
 
 if __name__ == "__main__":
