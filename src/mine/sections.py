@@ -448,6 +448,13 @@ class Counterfactual:
     dilation: int = setting(
         "Patches by which the mask of a removed feature is widened to every side.", 1, minimum=0
     )
+    most_overlap: float = setting(
+        "Share of a removed feature's mask that a control's, moved off, may still cover; images "
+        "that leave it no room are passed over.",
+        0.25,
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ def words() -> np.ndarray:
 
 def plan(words: np.ndarray, features: xr.Dataset | None = None, **options) -> xr.Dataset:
     features = make_features(words, [[DOG, RED], [DOG]]) if features is None else features
-    settings = {"words": 2, "images": 5, "window": 0.5, "dilation": 0, "seed": 0}
+    settings = {"words": 2, "images": 5, "window": 0.5, "dilation": 0, "most_overlap": 0, "seed": 0}
     thresholds = np.full(len(VOCABULARY), 0.5)
     return plan_edits(features, make_readings(words), thresholds=thresholds, **settings | options)
 
@@ -78,6 +78,17 @@ def test_removal_repaints_what_carries_the_feature_and_controls_as_much_of_somet
         control = of(edits, "removal", condition)["mask"].values
         assert (control.sum(axis=(1, 2)) == 4).all()
         assert not (control & feature[: len(control)]).any()
+
+
+def test_an_image_that_leaves_its_controls_no_room_is_passed_over(words):
+    filled = words.copy()
+    filled[: len(words) // 2 : 2] = DOG
+    start = plan(filled)["start"].sel(direction="removal").values
+    assert (start >= 100 + len(words) // 2).all()
+    widened = {"dilation": 1}  # 3 by 3 patches of 4 by 4: moved, 4 of them stay covered
+    assert (plan(words, **widened)["start"].sel(direction="removal").values == -1).all()
+    allowed = plan(words, **widened, most_overlap=0.5)["start"].sel(direction="removal")
+    assert (allowed.values >= 100).all()
 
 
 def test_removal_forbids_the_feature_and_asks_for_what_is_around(words):

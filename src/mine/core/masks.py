@@ -12,6 +12,11 @@ NEIGHBOURS = np.ones((3, 3), dtype=bool)
 """A patch's neighbours, those at its corners too."""
 
 
+def overlap(moved: np.ndarray, mask: np.ndarray) -> float:
+    """Share of a mask that another covers."""
+    return float((moved & mask).sum() / mask.sum())
+
+
 def carry_feature(reading: np.ndarray, seeds: np.ndarray, *, dilation: int) -> np.ndarray:
     """Mask the patches that carry a feature.
 

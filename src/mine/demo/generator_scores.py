@@ -18,7 +18,7 @@ from mine.core.generation import Generator, load_generator
 from mine.core.masks import NEIGHBOURS, place_window, to_pixels
 from mine.demo.evaluator_model import label_scenes, read_model, recognise
 from mine.demo.evaluator_scores import THRESHOLD, render_images
-from mine.demo.generator_model import GUIDANCE, STEPS
+from mine.demo.generator_model import DTYPE, GUIDANCE, STEPS
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene, token_shares
 from mine.demo.words import BACKGROUNDS, CATEGORIES
@@ -40,7 +40,12 @@ def score_generator(folder: Path, *, seed: int, prompts: int = 200) -> dict[str,
     random = np.random.default_rng([seed, 3])
     scenes = [sample_scene(random) for _ in range(prompts)]
     generator = load_generator(
-        model=str(folder), steps=STEPS, guidance=GUIDANCE, batch_size=32, device="cpu"
+        model=str(folder),
+        steps=STEPS,
+        guidance=GUIDANCE,
+        dtype=DTYPE,
+        batch_size=32,
+        device="cpu",
     )
     seeds = random.integers(2**31, size=prompts)
     scores = _score_prompts(generator, scenes, seeds, random)

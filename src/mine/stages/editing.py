@@ -14,6 +14,9 @@ would regress to the mean. The conditions are
 - ``unspecific``: the description's mask, repainted without any words
 - ``elsewhere``: the description's words, its mask moved off to anywhere
 
+An image in which a moved mask would still cover the feature is not taken for removal: its controls
+would remove the feature too.
+
 All edits of an image in one direction start from the same noise, and equal edits are made once.
 """
 
@@ -24,8 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mine.core.choosing import draw_some
-from mine.core.masks import carry_feature, move_mask, place_window
+from mine.core.masks import carry_feature, move_mask, overlap, place_window
 from mine.core.prompts import join_words
 from mine.core.readings import Readings, read_presence
 from mine.randomness import generator
@@ -58,6 +60,7 @@ def plan_edits(
     images: int,
     window: float,
     dilation: int,
+    most_overlap: float,
     seed: int,
     method: str = "inpainting",
     insert: str = "add {}",
@@ -66,10 +69,11 @@ def plan_edits(
     """Plan the edits of all voxels of a features store (see the module's docstring).
 
     readings: of the features' images. thresholds: (group,), from which a feature counts as present.
-    words: of a feature, at most; images: for each voxel and direction. window: side of the window
+    words: of a feature, at most. images: for each voxel and direction. window: side of the window
     of insertion, as a fraction of the image's. dilation: patches by which a removed feature's mask
-    is widened. method: ``instruction`` knows no mask, so that none can be moved, and goes without
-    ``elsewhere``. insert, remove: instructions, with {} for the words.
+    is widened. most_overlap: share of a removed feature's mask that a moved one may cover. method:
+    ``instruction`` knows no mask, so that none can be moved, and goes without ``elsewhere``.
+    insert, remove: instructions, with {} for the words.
 
     Returns
 
@@ -89,18 +93,25 @@ def plan_edits(
         sides = zip(DIRECTIONS, (~is_present, is_present), strict=True)
         for row, (direction, able) in enumerate(sides):
             # Voxels of one main feature share their images, and so many of their edits.
-            random = generator(seed, "starts", direction, int(main))
-            chosen = draw_some(np.flatnonzero(able), images, random)
+            order = generator(seed, "starts", direction, int(main)).permutation(
+                np.flatnonzero(able)
+            )
             seeds = generator(seed, "noise", direction).integers(2**31, size=len(able))
-            start[row, voxel, : len(chosen)] = chosen
             random = generator(seed, "edits", direction, int(own["voxel"]))
             common = {"words": words, "random": random}
-            for column, image in enumerate(chosen):
+            column = 0
+            for image in order:
+                if column == images:
+                    break
                 if direction == "insertion":
                     lender = _draw_one(is_present, random)
                     planned = _plan_insertion(own, readings, lender, window=window, **common)
                 else:
-                    planned = _plan_removal(own, readings, image, dilation=dilation, **common)
+                    limits = {"dilation": dilation, "most_overlap": most_overlap}
+                    planned = _plan_removal(own, readings, image, **limits, **common)
+                if not planned:
+                    continue
+                start[row, voxel, column] = image
                 if method == "instruction":
                     planned.pop("elsewhere", None)
                 template = insert if direction == "insertion" else remove
@@ -116,6 +127,7 @@ def plan_edits(
                     )
                     place = row, CONDITIONS.index(condition), voxel, column
                     edit[place] = known.setdefault(item, len(known))
+                column += 1
     return _to_dataset(features, list(known), edit, start, readings)
 
 
@@ -158,8 +170,10 @@ def _plan_removal(
     words: int,
     random: np.random.Generator,
     dilation: int,
+    most_overlap: float,
 ) -> Planned:
-    """Plan the removals of one voxel's features, and of others, from one image."""
+    """Plan the removals of one voxel's features, and of others, from one image; none where no
+    token is attributed to, or where moved masks would cover the feature."""
     said = _say_features(own, image=image, words=words)
     seeds = np.zeros(readings.lens.sizes["token"], dtype=bool)
     token = own["token"].sel(condition="attribution").values[image]
@@ -172,6 +186,9 @@ def _plan_removal(
         for condition, spoken in said.items()
     }
     mask = masks["description" if len(said["description"]) else "profile"]
+    elsewhere = move_mask(mask, random.random(mask.shape))
+    if overlap(elsewhere, mask) > most_overlap:
+        return {}
     for condition in ("random", "lowest"):
         said[condition] = _others(own, readings, condition, image, words, said)
         masks[condition] = move_mask(mask, readings.find(image, said[condition][:1]))
@@ -185,8 +202,7 @@ def _plan_removal(
             planned[condition] = (masks[condition], readings.say(around), negative, spoken)
     planned["unspecific"] = (mask, "", "", NOTHING)
     if "description" in planned:
-        moved = move_mask(mask, random.random(mask.shape))
-        planned["elsewhere"] = (moved, *planned["description"][1:])
+        planned["elsewhere"] = (elsewhere, *planned["description"][1:])
     return planned
 
 
