@@ -33,6 +33,7 @@ from mine.sections import (
     Generator,
     Lens,
     Profile,
+    Structure,
     Sufficiency,
 )
 from mine.settings import parse_settings, section, setting
@@ -89,6 +90,9 @@ class Config:
     )
     counterfactual: Counterfactual = section(
         Counterfactual, "Features inserted into images and removed from others."
+    )
+    structure: Structure = section(
+        Structure, "Structure within a region: what tells its voxels apart."
     )
     bootstrap: Bootstrap = section(Bootstrap, "Intervals over images.")
     figures: Figures = section(Figures, "What is drawn.")

@@ -458,6 +458,28 @@ class Counterfactual:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Structure:
+    words: int = setting(
+        "Words by which the voxels of a region may differ: those whose reading varies most over "
+        "the images.",
+        500,
+        minimum=1,
+    )
+    clusters: int = setting("Clusters of a region, at most.", 8, minimum=2)
+    least_voxels: int = setting(
+        "Described voxels that a region needs for its structure to be measured.", 10, minimum=4
+    )
+    draws: int = setting("Draws of each null.", 200, minimum=19)
+    resamples: int = setting(
+        "Resamplings of the images on which clusters have to agree, and of the voxels for "
+        "intervals.",
+        100,
+        minimum=10,
+    )
+    exemplars: int = setting("Images kept that show what a cluster prefers.", 4, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bootstrap:
     resamples: int = setting("Resamplings of the images for an interval.", 1000, minimum=10)
 

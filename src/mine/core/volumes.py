@@ -1,0 +1,26 @@
+"""Maps over the brain as NIfTI volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def write_labels(
+    path: Path | str,
+    labels: np.ndarray,
+    ijk: np.ndarray,
+    shape: Sequence[int],
+    affine: np.ndarray,
+) -> None:
+    """Write whole numbers of voxels as a NIfTI volume; 0 everywhere else.
+
+    labels: (voxel,), above 0. ijk: (voxel, axis), places in a volume of the shape and affine.
+    """
+    import nibabel
+
+    volume = np.zeros(tuple(shape), dtype=np.int16)
+    volume[tuple(ijk.T)] = labels
+    nibabel.save(nibabel.Nifti1Image(volume, affine), path)

@@ -1,0 +1,136 @@
+"""Laws of identification: chance without structure, and nulls that keep what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from mine.core.identification import (
+    bootstrap_mean,
+    compare_halves,
+    draw_shared,
+    draw_spatial,
+    identify,
+    remove_shared,
+    spatial_basis,
+)
+
+VOXELS, DIMENSIONS = 30, 50
+
+
+def draw_halves(
+    tuning: np.ndarray, noise: float, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(tuning + noise * random.standard_normal(tuning.shape) for _ in range(2))
+
+
+def test_identification_equals_a_literal_count():
+    random = np.random.default_rng(0)
+    first, second = draw_halves(random.standard_normal((VOXELS, DIMENSIONS)), 3, random)
+    c = compare_halves(first, second)
+    for voxel, share in enumerate(identify(first, second)):
+        others = [other for other in range(VOXELS) if other != voxel]
+        won = [c[voxel, voxel] > c[voxel, other] for other in others]
+        won += [c[voxel, voxel] > c[other, voxel] for other in others]
+        assert share == pytest.approx(np.mean(won))
+
+
+def test_unique_tunings_are_identified_and_equal_ones_are_not():
+    random = np.random.default_rng(1)
+    unique = random.standard_normal((VOXELS, DIMENSIONS))
+    assert identify(*draw_halves(unique, 0.1, random)).mean() == 1
+    means = []
+    for _ in range(40):
+        shared = np.outer(random.uniform(1, 9, VOXELS), random.standard_normal(DIMENSIONS))
+        means.append(identify(*draw_halves(shared, 1, random)).mean())
+    assert np.mean(means) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_half_that_says_nothing_ties_at_chance():
+    nothing = np.zeros((VOXELS, DIMENSIONS))
+    assert (identify(nothing, nothing) == 0.5).all()
+    assert (
+        np.isnan(identify(nothing[:1], nothing[:1])).all()
+        and len(identify(nothing[:0], nothing[:0])) == 0
+    )
+
+
+def test_removing_what_is_shared_leaves_no_mean_direction():
+    tuning = 5 + np.random.default_rng(2).standard_normal((VOXELS, DIMENSIONS))
+    rest = remove_shared(tuning)
+    assert np.allclose(rest @ tuning.mean(axis=0), 0)
+    assert np.allclose(np.linalg.norm(rest, axis=1), 1)
+
+
+def test_the_shared_null_has_the_shared_tuning_and_the_noise_measured():
+    random = np.random.default_rng(3)
+    unique = random.standard_normal((VOXELS, DIMENSIONS))
+    mixing = random.standard_normal((VOXELS, VOXELS)) / np.sqrt(VOXELS)  # noise that voxels share
+    first, second = (unique + mixing @ random.standard_normal(unique.shape) for _ in range(2))
+    pairs = [draw_shared(first, second, random) for _ in range(400)]
+    assert np.mean([identify(*pair).mean() for pair in pairs[:60]]) == pytest.approx(0.5, abs=0.03)
+    average = (first + second) / 2
+    mean = average.mean(axis=0)
+    fitted = np.outer(average @ mean / (mean @ mean), mean)
+    assert np.allclose(np.mean([pair[0] for pair in pairs], axis=0), fitted, atol=0.3)
+    noise = (first - second) / np.sqrt(2)
+    noise -= noise.mean(axis=0)
+    drawn = [(pair[0] - fitted) @ (pair[0] - fitted).T for pair in pairs]
+    expected = noise @ noise.T
+    assert np.abs(np.mean(drawn, axis=0) - expected).max() < 0.15 * np.abs(expected).max()
+
+
+def test_the_shared_null_is_calibrated():
+    random = np.random.default_rng(4)
+    rejected = 0
+    for _ in range(60):
+        shared = np.outer(random.uniform(1, 5, VOXELS), random.standard_normal(DIMENSIONS))
+        halves = draw_halves(shared, 1, random)
+        found = identify(*halves).mean()
+        null = [identify(*draw_shared(*halves, random)).mean() for _ in range(39)]
+        rejected += (1 + sum(value >= found for value in null)) / 40 <= 0.05
+    assert rejected <= 9  # binomial(60, .05): above 9 in less than 1 of 1,000 runs
+
+
+def test_spatial_patterns_are_orthonormal_and_from_smooth_to_rough():
+    place = np.random.default_rng(5).random((VOXELS, 3))
+    basis = spatial_basis(place)
+    assert basis.shape == (VOXELS, VOXELS - 1)
+    assert np.allclose(basis.T @ basis, np.eye(VOXELS - 1)) and np.allclose(basis.sum(axis=0), 0)
+    moran = [measure_moran(pattern, place) for pattern in basis.T]
+    assert np.allclose(moran, np.sort(moran)[::-1])
+
+
+def test_the_spatial_null_keeps_autocorrelation_and_loses_the_place():
+    random = np.random.default_rng(6)
+    place = random.random((VOXELS, 3))
+    smooth = np.exp(-cdist(place, place) / 0.3) @ random.standard_normal((VOXELS, DIMENSIONS))
+    basis = spatial_basis(place)
+    drawn = [draw_spatial(smooth, basis, random) for _ in range(60)]
+    for values in drawn[:5]:
+        assert np.allclose(values.mean(axis=0), smooth.mean(axis=0))
+        assert measure_moran(values[:, 0], place) == pytest.approx(
+            measure_moran(smooth[:, 0], place)
+        )
+        assert np.allclose(np.cov(values.T), np.cov(smooth.T))
+    identified = [identify(smooth, values).mean() for values in drawn]
+    assert np.mean(identified) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_interval_of_a_mean_covers_it_and_knows_nothing_of_nothing():
+    random = np.random.default_rng(7)
+    value, low, high = bootstrap_mean(
+        np.append(random.random(40), np.nan), resamples=500, generator=random
+    )
+    assert low < value < high and high - low == pytest.approx(4 * np.sqrt(1 / 12 / 40), rel=0.3)
+    assert np.isnan(bootstrap_mean(np.full(3, np.nan), resamples=10, generator=random)).all()
+
+
+def measure_moran(values: np.ndarray, place: np.ndarray) -> float:
+    """Moran's I with inverse distances."""
+    distance = cdist(place, place)
+    np.fill_diagonal(distance, np.inf)
+    weight = 1 / distance
+    centred = values - values.mean()
+    return len(values) / weight.sum() * (centred @ weight @ centred) / (centred @ centred)

@@ -1,0 +1,126 @@
+"""Laws of structure: planted clusters are found and told in words, none are made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.spatial.distance import cdist
+from sklearn.metrics import adjusted_rand_score
+
+from mine.stages.structure import contrast_clusters, measure_structure, name_groups
+from tests.reference.causal import VOCABULARY, make_lens
+
+DOG, CAT, CAR, SKY = 0, 1, 2, 3
+GROUP = np.arange(len(VOCABULARY))
+IMAGES, VOXELS = 400, 24
+PLACE = np.stack(np.meshgrid(np.arange(6), np.arange(4)), axis=-1).reshape(-1, 2).astype(float)
+
+
+@pytest.fixture(scope="module")
+def lens() -> xr.Dataset:
+    words = np.random.default_rng(0).integers(1, 6, (IMAGES, 4))
+    words[::2, 0] = DOG
+    return make_lens(words)
+
+
+@pytest.fixture
+def planted() -> np.ndarray:
+    return np.repeat([CAT, CAR, SKY], [10, 8, 6])
+
+
+def respond(lens: xr.Dataset, seconds: np.ndarray | None, *, noise: float = 1.0) -> np.ndarray:
+    """Responses (image, voxel) to the dog and, if planted, to a second word; smooth noise."""
+    shown = np.stack([(lens["word"].values[..., 0] == word).any(axis=1) for word in range(8)])
+    response = np.repeat(shown[DOG][:, None].astype(float), VOXELS, axis=1)
+    if seconds is not None:
+        response += shown[seconds].T
+    root = np.linalg.cholesky(np.exp(-np.square(cdist(PLACE, PLACE))) + 1e-6 * np.eye(VOXELS))
+    return response + noise * np.random.default_rng(1).standard_normal(response.shape) @ root.T
+
+
+def measure(lens: xr.Dataset, response: np.ndarray, *, described: int = VOXELS, **options):
+    profiles = xr.Dataset(
+        {
+            "word": (("sign", "voxel", "rank"), np.zeros((2, VOXELS, 1), int)),
+            "described": (("voxel",), np.arange(VOXELS) < described),
+            "group_z": (
+                ("fit", "voxel", "group"),
+                np.random.default_rng(2).standard_normal((3, VOXELS, len(VOCABULARY))),
+            ),
+        },
+        coords={"sign": ["positive", "negative"], "voxel": 10 + np.arange(VOXELS)},
+    )
+    identities = lens["image"].values
+    settings = {
+        "halves": (identities[::2], identities[1::2]),
+        "place": PLACE,
+        "words": 8,
+        "clusters": 6,
+        "least_voxels": 10,
+        "draws": 39,
+        "resamples": 30,
+        "exemplars": 3,
+        "level": 0.05,
+        "generator": np.random.default_rng(3),
+    }
+    rate = np.ones(len(VOCABULARY))
+    return measure_structure(profiles, response, lens, GROUP, rate, **settings | options)
+
+
+def test_planted_clusters_are_found_and_told_in_words(lens, planted):
+    found = measure(lens, respond(lens, planted))
+    assert found.attrs["clusters"] == 3 and found.attrs["clusters_p"] <= 0.05
+    assert adjusted_rand_score(planted, found["cluster"].values) == 1
+    assert (found["stability"] > 0.5).all()
+    for number, word in enumerate((CAT, CAR, SKY)):
+        best = int(found["cluster_z"].values[number].argmax())
+        assert found["word"].values[best] == word and found["cluster_q"].values[number, best] < 0.05
+    z, q = found["cluster_z"].values, found["cluster_q"].values
+    others = ~np.isin(found["word"].values, [CAT, CAR, SKY])
+    assert (q[:, others] > 0.001).all() and (z[:, others] < 5).all()
+
+
+def test_voxels_of_planted_clusters_are_identified_by_responses_not_by_noise(lens, planted):
+    found = measure(lens, respond(lens, planted))
+    mean = found["identification_mean"].sel(bound="value")
+    assert mean.sel(source="tuning") > 0.7 and mean.sel(source="attributions") < 0.65
+    p = found["identification_p"]
+    assert (p.sel(source="tuning") <= 0.05).all() and (p.sel(source="attributions") > 0.05).all()
+
+
+def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
+    found = measure(lens, respond(lens, None))
+    assert found.attrs["clusters"] == 1 and (found["cluster"].values == 0).all()
+    assert found["identification_p"].sel(source="tuning", null="shared") > 0.05
+    assert (found["cluster_q"].values == 1).all()
+
+
+def test_exemplars_show_what_the_cluster_prefers(lens, planted):
+    found = measure(lens, respond(lens, planted, noise=0.3))
+    shown = lens["word"].values[..., 0]
+    for number, word in enumerate((CAT, CAR, SKY)):
+        rows = np.searchsorted(lens["image"].values, found["exemplar"].values[number])
+        assert (shown[rows] == word).any(axis=1).all()
+
+
+def test_only_described_voxels_take_part_and_too_few_are_not_measured(lens, planted):
+    found = measure(lens, respond(lens, planted), described=18)
+    assert found["voxel"].values.tolist() == list(range(10, 28))
+    few = measure(lens, respond(lens, planted), described=9)
+    assert few.sizes["voxel"] == 0 and few.attrs["clusters"] == 0
+    assert np.isnan(few["identification_mean"].values).all()
+    assert np.isnan(few["identification_p"].values).all()
+
+
+def test_a_contrast_is_the_cluster_less_all_others():
+    response = np.random.default_rng(4).random((7, 5))
+    label = np.array([0, 0, 1, 1, 1])
+    contrast = contrast_clusters(response, label, 2)
+    assert np.allclose(contrast[:, 0], response[:, :2].mean(axis=1) - response[:, 2:].mean(axis=1))
+    assert np.allclose(contrast[:, 1], -contrast[:, 0])
+
+
+def test_a_group_is_named_by_its_most_frequent_word():
+    group = np.array([1, 0, 1, 2])
+    assert name_groups(group, np.array([0.1, 0.5, 0.3, 0.2])).tolist() == [1, 2, 3]

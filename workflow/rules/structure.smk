@@ -1,0 +1,31 @@
+# What tells the voxels of a region apart, and whether they fall into clusters.
+
+
+rule structure:
+    input:
+        **reads(
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            halves=[
+                f"<results>/{{subject}}/encoder/{half}.zarr"
+                for half in ("first_half", "second_half")
+            ],
+            responses="<results>/{subject}/responses.zarr",
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/{roi}/structure.zarr"),
+        clusters="<results>/{subject}/{roi}/clusters.nii.gz",
+    log:
+        "<logs>/structure/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/structure/{subject}/{roi}.tsv"
+    params:
+        code=code("structure"),
+        structure=section("structure"),
+        false_discovery_rate=settings.profile.false_discovery_rate,
+        seed=settings.seed,
+    message:
+        "Measuring the structure within {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/structure.py"

@@ -1,0 +1,40 @@
+"""Measure the structure within one region: identification of its voxels, and their clusters."""
+
+import numpy as np
+from nibabel.affines import apply_affine
+
+from mine.core.volumes import write_labels
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.randomness import generator
+from mine.stages.structure import measure_structure
+from mine.stores import open_images, open_store, write_store
+
+log = start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+profiles, base_rates = open_store(given.profiles).load(), open_store(given.base_rates).load()
+responses = open_store(given.responses).isel(voxel=profiles["voxel"].values)
+responses = responses.isel(image=responses["split"].values != "test")
+affine, ijk = np.array(responses.attrs["affine"]), responses["ijk"].values
+structure = measure_structure(
+    profiles,
+    responses["response"].values,
+    open_images(given.lens, responses["image"].values),
+    base_rates["group"].values,
+    base_rates["base_rate"].values,
+    halves=tuple(open_store(path)["image"].values for path in given.halves),
+    place=apply_affine(affine, ijk),
+    level=params.false_discovery_rate,
+    generator=generator(params.seed, "structure", *snakemake.wildcards),
+    **params.structure,
+)
+log.info("%d clusters, p = %.3f", structure.attrs["clusters"], structure.attrs["clusters_p"])
+place = ijk[np.isin(profiles["voxel"].values, structure["voxel"].values)]
+write_labels(
+    snakemake.output.clusters,
+    structure["cluster"].values + 1,
+    place,
+    responses.attrs["shape"],
+    affine,
+)
+write_store(structure, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
