@@ -96,6 +96,13 @@ def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
     assert (found["cluster_q"].values == 1).all()
 
 
+def test_the_null_knows_as_many_clusters_as_few_voxels_can_form(lens):
+    found = measure(lens, respond(lens, None), described=10, clusters=8)
+    assert np.isnan(found["explained"].values).tolist() == [False] * 4 + [True] * 3
+    assert np.isfinite(found["explained_null"].values).all()
+    assert found.attrs["clusters_p"] > 0.05 and found.attrs["clusters"] == 1
+
+
 def test_exemplars_show_what_the_cluster_prefers(lens, planted):
     found = measure(lens, respond(lens, planted, noise=0.3))
     shown = lens["word"].values[..., 0]

@@ -246,7 +246,7 @@ def _draw_nulls(
             if source == "tuning":
                 reading, voxel, group = shape
                 again = [half.reshape(voxel, reading, group).transpose(1, 0, 2) for half in drawn]
-                explained[draw] = explain_across_halves(np.stack(again), most=clusters).max()
+                explained[draw] = np.nanmax(explain_across_halves(np.stack(again), most=clusters))
     return identified, under_null, explained
 
 
