@@ -20,6 +20,7 @@ include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/structure.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
 
@@ -42,6 +43,7 @@ rule all:
             "{results}/{subject}/{roi}/profiles.json",
             "{results}/{subject}/{roi}/sufficiency.json",
             "{results}/{subject}/{roi}/counterfactuals.json",
+            "{results}/{subject}/{roi}/structure.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
         [] if settings.demo is None else "<results>/recovery.tsv",

@@ -38,6 +38,7 @@ SMALLER = {
     "features": {"voxels": 1},
     "sufficiency": {"images": 2, "samples": 1},
     "counterfactual": {"images": 2},
+    "structure": {"draws": 19, "resamples": 10},
     "figures": {"voxels": 1, "images": 2},
 }
 
@@ -110,7 +111,7 @@ def test_every_stage_left_a_store_that_is_whole(finished: Path) -> None:
         names += [f"{subject}/encoder/{fit}" for fit in ("all", "first_half", "all_random")]
         for roi in ("FFA-1", "PPA", "control"):
             parts = ["faithfulness", "descriptions", "profiles", "attributions/all", "features"]
-            parts += ["generated", "sufficiency", "edits", "counterfactuals"]
+            parts += ["generated", "sufficiency", "edits", "counterfactuals", "structure"]
             names += [f"{subject}/{roi}/{part}" for part in parts]
     for name in names:
         assert open_store(results / f"{name}.zarr").sizes, name

@@ -17,10 +17,13 @@ def write_labels(
 ) -> None:
     """Write whole numbers of voxels as a NIfTI volume; 0 everywhere else.
 
-    labels: (voxel,), above 0. ijk: (voxel, axis), places in a volume of the shape and affine.
+    labels: (voxel,), above 0. ijk: (voxel, axis), places in a volume of the shape and affine
+    (millimetres).
     """
     import nibabel
 
     volume = np.zeros(tuple(shape), dtype=np.int16)
     volume[tuple(ijk.T)] = labels
-    nibabel.save(nibabel.Nifti1Image(volume, affine), path)
+    image = nibabel.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
