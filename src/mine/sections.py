@@ -476,6 +476,7 @@ class Structure:
         100,
         minimum=10,
     )
+    cluster_words: int = setting("Words listed for a cluster, at most.", 8, minimum=1)
     exemplars: int = setting("Images kept that show what a cluster prefers.", 4, minimum=1)
 
 

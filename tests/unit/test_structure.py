@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
-from mine.stages.structure import contrast_clusters, measure_structure, name_groups
+from mine.core.clusters import cut_tree, match_labels, stand_for_voxels
+from mine.core.tuning import WordReadings, measure_tuning, read_words
+from mine.stages.structure import (
+    contrast_clusters,
+    hold_out_contrasts,
+    list_cluster_words,
+    measure_structure,
+    name_groups,
+)
 from tests.reference.causal import VOCABULARY, make_lens
 
 DOG, CAT, CAR, SKY = 0, 1, 2, 3
@@ -60,6 +69,7 @@ def measure(lens: xr.Dataset, response: np.ndarray, *, described: int = VOXELS, 
         "least_voxels": 10,
         "draws": 39,
         "resamples": 30,
+        "cluster_words": 4,
         "exemplars": 3,
         "level": 0.05,
         "generator": np.random.default_rng(3),
@@ -76,6 +86,7 @@ def test_planted_clusters_are_found_and_told_in_words(lens, planted):
     for number, word in enumerate((CAT, CAR, SKY)):
         best = int(found["cluster_z"].values[number].argmax())
         assert found["word"].values[best] == word and found["cluster_q"].values[number, best] < 0.05
+        assert found["cluster_word"].values[number, 0] == word
     z, q = found["cluster_z"].values, found["cluster_q"].values
     others = ~np.isin(found["word"].values, [CAT, CAR, SKY])
     assert (q[:, others] > 0.001).all() and (z[:, others] < 5).all()
@@ -93,7 +104,7 @@ def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
     found = measure(lens, respond(lens, None))
     assert found.attrs["clusters"] == 1 and (found["cluster"].values == 0).all()
     assert found["identification_p"].sel(source="tuning", null="shared") > 0.05
-    assert (found["cluster_q"].values == 1).all()
+    assert (found["cluster_q"].values == 1).all() and (found["cluster_word"].values == -1).all()
 
 
 def test_the_null_knows_as_many_clusters_as_few_voxels_can_form(lens):
@@ -126,6 +137,59 @@ def test_a_contrast_is_the_cluster_less_all_others():
     contrast = contrast_clusters(response, label, 2)
     assert np.allclose(contrast[:, 0], response[:, :2].mean(axis=1) - response[:, 2:].mean(axis=1))
     assert np.allclose(contrast[:, 1], -contrast[:, 0])
+
+
+def test_words_come_from_images_that_had_no_part_in_the_grouping(lens, planted):
+    """The answers of each half alone are changed: the contrast there keeps its groups."""
+    response = respond(lens, planted)
+    parts = [np.arange(0, IMAGES, 2), np.arange(1, IMAGES, 2)]
+    readings = read_words(lens, GROUP, shared=DOG, most=8)
+    halves = np.stack([measure_tuning(response, readings, part) for part in parts])
+    swapped = np.repeat([0, 1, 2], 8)
+    other = np.stack([measure_tuning(respond(lens, swapped + 1), readings, parts[0]), halves[1]])
+    first = hold_out_contrasts(response, halves, parts, planted - 1, 3)
+    second = hold_out_contrasts(response, other, parts, planted - 1, 3)
+    assert np.allclose(first[parts[0]], second[parts[0]])
+    assert not np.allclose(first[parts[1]], second[parts[1]])
+    label = cut_tree(stand_for_voxels(halves[0]), range(3, 4))[0]
+    expected = contrast_clusters(response[parts[1]], match_labels(label, planted - 1), 3)
+    assert np.allclose(first[parts[1]], expected - expected.mean(axis=0))
+
+
+def test_a_word_that_rides_on_another_is_not_listed():
+    random = np.random.default_rng(5)
+    cat, sky = random.random((2, 300))
+    rides = cat + 0.3 * random.random(300)
+    words = np.stack([cat, rides, sky], axis=1)
+    readings = WordReadings(random.random((300, 2)), np.stack([words, 0.1 * words]), np.arange(3))
+    contrast = (2 * cat + sky + 0.3 * random.standard_normal(300))[:, None] * [1, -1]
+    images = np.arange(300)
+    z = measure_tuning(contrast, readings, images).max(axis=0)
+    assert z[0, 1] > 10
+    words = list_cluster_words(contrast, readings, images, most=4, level=0.05)
+    assert words.group.tolist() == [[0, 2, -1, -1], [-1] * 4]
+    # The second is what adds to the first, as the regression of both has it.
+    design = np.column_stack([np.ones(300), readings.shared, cat])
+    left, rest = (
+        values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        for values in (contrast[:, 0], sky)
+    )
+    assert words.added[0, 1] == pytest.approx(np.corrcoef(left, rest)[0, 1])
+    tests = 2 * 3 * 2  # readings of words, and clusters
+    p = stats.t.sf(words.added[0, 0] * np.sqrt(296 / (1 - words.added[0, 0] ** 2)), 296)
+    assert words.p[0, 0] == pytest.approx(p * tests, rel=1e-6, abs=0)
+
+
+def test_contrasts_of_noise_list_words_as_rarely_as_is_said(lens):
+    readings = read_words(lens, GROUP, shared=DOG, most=8)
+    random = np.random.default_rng(6)
+    noise = random.standard_normal((200, IMAGES, 3))
+    listed = [
+        list_cluster_words(contrast, readings, np.arange(IMAGES), most=2, level=0.05).group
+        for contrast in noise
+    ]
+    found = (np.array(listed)[:, :, 0] >= 0).any(axis=1)
+    assert found.mean() <= 0.10  # binomial(200, .05): above 20 in less than 1 of 500 runs
 
 
 def test_a_group_is_named_by_its_most_frequent_word():

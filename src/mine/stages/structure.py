@@ -8,6 +8,8 @@ voxels were not chosen.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 from scipy.special import ndtr
@@ -30,7 +32,7 @@ from mine.core.identification import (
     spatial_basis,
 )
 from mine.core.tuning import READINGS, WordReadings, find_shared_word, measure_tuning, read_words
-from mine.statistics import benjamini_hochberg
+from mine.statistics import benjamini_hochberg, forward_selection
 
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")
@@ -50,6 +52,7 @@ def measure_structure(
     least_voxels: int,
     draws: int,
     resamples: int,
+    cluster_words: int,
     exemplars: int,
     level: float,
     generator: np.random.Generator,
@@ -60,8 +63,8 @@ def measure_structure(
     the profiles), measured, to the images of lens, all training images. group, base_rate: (word,).
     halves: identities of each half's images. place: (voxel, axis), millimetres. words: groups
     read, at most. clusters: at most. least_voxels: with fewer nothing is measured. draws: of each
-    null. resamples: of the images for consensus, of the voxels for intervals. level: largest p at
-    which there are clusters.
+    null. resamples: of the images for consensus, of the voxels for intervals. cluster_words: those
+    listed, at most. level: largest p at which there are clusters, and at which a word is listed.
 
     Returns the store of docs/stores.md. Where there is no structure every voxel is in cluster 0.
     """
@@ -91,9 +94,13 @@ def measure_structure(
         again = (measure_tuning(response, readings, picks) for picks in drawn)
         together = share_clusters(again, count)
         label, stability = agree_on_clusters(together, count)
-    z, q = _read_clusters(response, readings, tuning, parts, label, count)
-    contrast = contrast_clusters(response, label, count)
-    best = np.argsort(-contrast, axis=0, kind="stable")[:exemplars].T
+    held_out = hold_out_contrasts(response, tuning[1:], parts, label, count)
+    z, q = _test_words(held_out, readings, np.concatenate(parts))
+    listed = list_cluster_words(
+        held_out, readings, np.concatenate(parts), most=cluster_words, level=level
+    )
+    best = np.argsort(-contrast_clusters(response, label, count), axis=0, kind="stable")
+    best = best[:exemplars].T
     voxels = profiles["voxel"].values[described]
     sources = list(halves_of)
     mean = [
@@ -171,6 +178,21 @@ def measure_structure(
                 q,
                 {"long_name": "its false discovery rate over words and clusters"},
             ),
+            "cluster_word": (
+                ("cluster_number", "rank"),
+                np.append(named, -1)[listed.group].astype(np.int32),
+                {"long_name": "words that tell the cluster from others, each given those before"},
+            ),
+            "cluster_added": (
+                ("cluster_number", "rank"),
+                listed.added.astype(np.float32),
+                {"long_name": "partial correlation with the contrast, words before given"},
+            ),
+            "cluster_added_p": (
+                ("cluster_number", "rank"),
+                listed.p,
+                {"long_name": "its probability, corrected for the number of words and clusters"},
+            ),
             "exemplar": (
                 ("cluster_number", "exemplar"),
                 lens["image"].values[best].astype(np.int32),
@@ -204,6 +226,73 @@ def contrast_clusters(response: np.ndarray, label: np.ndarray, count: int) -> np
     own = response @ (member / np.maximum(size, 1))
     others = response @ ((1 - member) / np.maximum(len(label) - size, 1))
     return own - others
+
+
+def hold_out_contrasts(
+    response: np.ndarray,
+    halves: np.ndarray,
+    parts: list[np.ndarray],
+    label: np.ndarray,
+    count: int,
+) -> np.ndarray:
+    """Contrast of each cluster in images that had no part in its grouping: (image, cluster).
+
+    Clusters of each half of the images, named as in ``label``, are contrasted in the other half
+    (:func:`contrast_clusters`), whose mean is taken away. halves: tuning z (half, reading, voxel,
+    group). parts: positions of each half's images; 0 in images of neither half, and where there is
+    one cluster.
+    """
+    contrast = np.zeros((len(response), count))
+    if count > 1:
+        for tuning, other in zip(halves, reversed(parts), strict=True):
+            found = cut_tree(stand_for_voxels(tuning), range(count, count + 1))[0]
+            values = contrast_clusters(response[other], match_labels(found, label), count)
+            contrast[other] = values - values.mean(axis=0)
+    return contrast
+
+
+class ClusterWords(NamedTuple):
+    """Words of clusters in order, up to the last that is sure."""
+
+    group: np.ndarray
+    """(cluster, rank): place among the readings' groups; -1: none"""
+    added: np.ndarray
+    """(cluster, rank): partial correlation with the contrast; nan for none"""
+    p: np.ndarray
+    """(cluster, rank): its probability, corrected for the words and clusters; nan for none"""
+
+
+def list_cluster_words(
+    contrast: np.ndarray, readings: WordReadings, images: np.ndarray, *, most: int, level: float
+) -> ClusterWords:
+    """List the words that tell clusters from others, each if it adds to those before it.
+
+    Words ride on each other: a car is an automobile, and transport. The next word of a cluster is
+    that of the reading that adds most to a regression of the contrast on the readings before it and
+    on those of the shared word (:func:`mine.statistics.forward_selection`); words are listed up to
+    the first whose p, times the number of readings and clusters, exceeds ``level``. contrast:
+    (image, cluster), of :func:`hold_out_contrasts`. images: positions of those that take part.
+    """
+    groups, clusters = len(readings.group), contrast.shape[1]
+    shape = clusters, most
+    words = ClusterWords(np.full(shape, -1), np.full(shape, np.nan), np.full(shape, np.nan))
+    candidates = np.concatenate(readings.words, axis=1)[images]
+    for cluster, values in enumerate(contrast[images].T):
+        selection = forward_selection(
+            values,
+            readings.shared[images],
+            candidates,
+            count=most,
+            tests=candidates.shape[1] * clusters,
+        )
+        sure = np.cumprod(selection.p <= level).astype(bool)
+        # Both readings of a word may be taken; it is listed once.
+        group, first = np.unique(selection.order[sure] % groups, return_index=True)
+        step = np.sort(first)
+        words.group[cluster, : len(step)] = group[np.argsort(first)]
+        words.added[cluster, : len(step)] = selection.correlation[step]
+        words.p[cluster, : len(step)] = selection.p[step]
+    return words
 
 
 def name_groups(group: np.ndarray, base_rate: np.ndarray) -> np.ndarray:
@@ -250,26 +339,14 @@ def _draw_nulls(
     return identified, under_null, explained
 
 
-def _read_clusters(
-    response: np.ndarray,
-    readings: WordReadings,
-    tuning: np.ndarray,
-    parts: list[np.ndarray],
-    label: np.ndarray,
-    count: int,
+def _test_words(
+    contrast: np.ndarray, readings: WordReadings, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Words that tell a cluster from the others: z and false discovery rate, (cluster, group).
+    """Each word for itself: z and false discovery rate, (cluster, group).
 
-    Clusters of each half, renamed as in ``label``, are contrasted in the responses to the other
-    half, and the two z added (Stouffer); of both readings the clearer counts, twice its p.
+    contrast: (image, cluster), of :func:`hold_out_contrasts`. Of both readings the clearer counts,
+    with twice its p.
     """
-    if count == 1:
-        return np.zeros((1, len(readings.group))), np.ones((1, len(readings.group)))
-    total = 0.0
-    for grouped, other in ((tuning[1], parts[1]), (tuning[2], parts[0])):
-        found = cut_tree(stand_for_voxels(grouped), range(count, count + 1))[0]
-        contrast = contrast_clusters(response, match_labels(found, label), count)
-        total = total + measure_tuning(contrast, readings, other)
-    z = (total / np.sqrt(2)).max(axis=0)
+    z = measure_tuning(contrast, readings, images).max(axis=0)
     p = np.minimum(2 * ndtr(-z), 1)
     return z, benjamini_hochberg(p.ravel()).reshape(p.shape)
