@@ -52,6 +52,7 @@ rule all:
             "{results}/figures/{subject}/{roi}/profiles.png",
             "{results}/figures/{subject}/{roi}/generated.png",
             "{results}/figures/{subject}/{roi}/edits.png",
+            "{results}/figures/{subject}/{roi}/structure.png",
         ),
         expand(
             "<results>/figures/{subject}/{figure}.png",

@@ -117,6 +117,37 @@ rule figure_voxels:
         "../scripts/figure_voxels.py"
 
 
+rule figure_structure:
+    input:
+        **reads(
+            structure="<results>/{subject}/{roi}/structure.zarr",
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+        dataset=dataset_files(),
+    output:
+        png=report(
+            "<results>/figures/{subject}/{roi}/structure.png",
+            caption="../report/figure_structure.rst",
+            category="Profiles",
+            labels={"subject": "{subject}", "region": "{roi}", "figure": "structure"},
+        ),
+        pdf="<results>/figures/{subject}/{roi}/structure.pdf",
+        table="<results>/figures/{subject}/{roi}/structure.tsv",
+    log:
+        "<logs>/figure_structure/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/figure_structure/{subject}/{roi}.tsv"
+    params:
+        code=code("figure_structure"),
+        dataset=section("dataset"),
+        least_voxels=settings.structure.least_voxels,
+    message:
+        "Drawing the structure within {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/figure_structure.py"
+
+
 rule figure_generated:
     input:
         **reads(

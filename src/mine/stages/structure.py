@@ -109,7 +109,8 @@ def measure_structure(
     similarity = np.stack([compare_halves(*pair) for pair in halves_of.values()])
     found = np.array(mean)[:, :1, None]
     exceeding = (under_null >= found).sum(axis=2)
-    named = name_groups(group, base_rate)[readings.group]
+    name = name_groups(group, base_rate)
+    named = name[readings.group]
     return xr.Dataset(
         {
             "tuning": (
@@ -212,6 +213,7 @@ def measure_structure(
             "clusters": count if len(described) else 0,
             "clusters_p": float(p),
             "shared_group": shared,
+            "shared_word": int(name[shared]) if shared >= 0 else -1,
         },
     )
 

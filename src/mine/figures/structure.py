@@ -1,0 +1,371 @@
+"""Structure within a region: are its voxels told apart, and into which clusters do they fall?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from mine.figures.strips import (
+    EDGE,
+    INK,
+    LINE,
+    draw_rule,
+    format_count,
+    measure_word,
+    write_note,
+    write_number,
+)
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    GREY,
+    HEADING,
+    LIGHT,
+    ORANGE,
+    VERMILLION,
+    add_axes,
+    add_image,
+    add_text,
+    new_figure,
+    styled,
+)
+
+SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
+# What a null says, the colour of its draws and that of its text.
+NULLS = {
+    "shared": ("one shared tuning", GREY, INK),
+    "spatial": ("smooth maps", ORANGE, VERMILLION),
+}
+CHANCE = 0.5
+EXEMPLARS = 4
+WORDS = 5
+LEVEL = 0.95
+
+# mm
+TOP = 24.5
+PANEL = 34.0
+CLUSTERS = TOP + PANEL + 20.0
+CARD = 18.0
+PICTURE = 14.5
+WORD = 30.0
+COLUMNS = {"z": 60.0, "q": 69.0, "adds r": 84.0, "p": 95.0}
+FOOT = 14.0
+
+
+@styled
+def draw_structure(
+    structure: xr.Dataset,
+    pictures: xr.DataArray,
+    *,
+    words: np.ndarray,
+    voxels: int,
+    least_voxels: int,
+    region: str,
+) -> Figure:
+    """Draw the structure of one region.
+
+    structure: store of the ROI. pictures: uint8 (image, row, column, channel), at least the
+    exemplars. words: (word,) the vocabulary. voxels: of the ROI, described or not. least_voxels:
+    described voxels that a region needs. region: for the heading. Where nothing was measured the
+    figure says so.
+    """
+    if not structure.attrs["clusters"]:
+        return _draw_unmeasured(structure.sizes["voxel"], voxels, least_voxels, region)
+    count = structure.attrs["clusters"]
+    figure = new_figure(CLUSTERS + count * CARD + FOOT, layout=None)
+    _write_heading(figure, structure, words, voxels, region)
+    _draw_identification(figure, structure)
+    _draw_explained(figure, structure)
+    _draw_matrix(figure, structure)
+    _draw_clusters(figure, structure, pictures, words)
+    write_note(figure, CLUSTERS + count * CARD + 1, _explain(structure))
+    return figure
+
+
+def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFrame:
+    """Return the numbers of :func:`draw_structure`; its matrices are in the store.
+
+    Columns: item, source, null, count, cluster, voxel, rank, word, image, value, low, high, p, q,
+    n. Items: ``identification``, mean with its interval over n voxels; ``null``, mean of n draws
+    with the interval that holds 95% of them, and the share p that reaches the identification;
+    ``draw``, each of these; ``explained``, by number of clusters; ``explained_null``, what 95% of n
+    draws stay below, with p; ``clusters``, how many are reported; ``cluster``, mean stability of
+    its n voxels; ``voxel``, its cluster and stability; ``word``, z of a cluster's word with q;
+    ``added``, its partial correlation with p; ``exemplar``. Clusters are counted from 1.
+    """
+    columns = ["item", "source", "null", "count", "cluster", "voxel", "rank", "word", "image"]
+    columns += ["value", "low", "high", "p", "q", "n"]
+    if not structure.attrs["clusters"]:
+        return pd.DataFrame(columns=columns)
+    rows: list[dict[str, object]] = []
+    voxels = structure.sizes["voxel"]
+    for source in SOURCES:
+        here = structure.sel(source=source)
+        value, low, high = map(float, here["identification_mean"].values)
+        found = {"item": "identification", "value": value, "low": low, "high": high, "n": voxels}
+        rows.append({"source": source} | found)
+        for null in NULLS:
+            draws = here["identification_null"].sel(null=null).values
+            common = {"source": source, "null": null}
+            low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            found = {"item": "null", "value": draws.mean(), "low": low, "high": high}
+            p = float(here["identification_p"].sel(null=null))
+            rows.append(common | found | {"p": p, "n": len(draws)})
+            rows += [common | {"item": "draw", "value": draw} for draw in draws]
+    for count, value in structure["explained"].to_series().items():
+        rows.append({"item": "explained", "count": count, "value": value})
+    null = structure["explained_null"].values
+    p = structure.attrs["clusters_p"]
+    limit = np.quantile(null, LEVEL)
+    rows.append({"item": "explained_null", "value": limit, "p": p, "n": len(null)})
+    clusters = structure.attrs["clusters"]
+    rows.append({"item": "clusters", "value": clusters, "p": p, "n": voxels})
+    for cluster in range(clusters):
+        rows += _tabulate_cluster(structure, cluster, words)
+    order = np.argsort(structure["cluster"].values, kind="stable")
+    for place in order:
+        here = structure.isel(voxel=place)
+        cluster, stability = int(here["cluster"]) + 1, float(here["stability"])
+        found = {"item": "voxel", "voxel": int(here["voxel"]), "cluster": cluster}
+        rows.append(found | {"value": stability})
+    whole = dict.fromkeys(("count", "cluster", "voxel", "rank", "image", "n"), "Int64")
+    return pd.DataFrame(rows, columns=columns).astype(whole)
+
+
+def _tabulate_cluster(
+    structure: xr.Dataset, cluster: int, words: np.ndarray
+) -> list[dict[str, object]]:
+    here = structure.isel(cluster_number=cluster)
+    own = structure["cluster"].values == cluster
+    stability = structure["stability"].values[own]
+    known = stability[np.isfinite(stability)]
+    value = known.mean() if len(known) else np.nan
+    rows: list[dict[str, object]] = [{"item": "cluster", "value": value, "n": int(own.sum())}]
+    listed = here["cluster_word"].values
+    for rank, word in enumerate(listed[listed >= 0][:WORDS]):
+        group = int(np.flatnonzero(structure["word"].values == word)[0])
+        common = {"rank": rank, "word": words[word]}
+        z, q = float(here["cluster_z"][group]), float(here["cluster_q"][group])
+        added, p = float(here["cluster_added"][rank]), float(here["cluster_added_p"][rank])
+        rows.append(common | {"item": "word", "value": z, "q": q})
+        rows.append(common | {"item": "added", "value": added, "p": p})
+    for rank, image in enumerate(here["exemplar"].values[:EXEMPLARS]):
+        rows.append({"item": "exemplar", "rank": rank, "image": int(image)})
+    return [{"cluster": cluster + 1} | row for row in rows]
+
+
+def _draw_unmeasured(described: int, voxels: int, least_voxels: int, region: str) -> Figure:
+    figure = new_figure(16, layout=None)
+    add_text(figure, EDGE, 3, f"{region}: structure", fontsize=HEADING, weight="bold")
+    text = (
+        f"Not measured: fewer than {least_voxels} of the {format_count(voxels, 'voxel')} are "
+        "described."
+    )
+    add_text(figure, EDGE, 9, text)
+    return figure
+
+
+def _explain(structure: xr.Dataset) -> str:
+    text = (
+        "a, points: mean over voxels, with 95% intervals from voxels resampled; shaded: "
+        f"{structure.sizes['draw']} draws of each null, p the share that reach the mean; dashed: "
+        "chance. b, dashed: what 95% of the draws of one shared tuning stay below, each with its "
+        "own best number"
+    )
+    if structure.attrs["clusters"] == 1:
+        return (
+            f"{text}. c, each voxel's tuning in one half of the images with each voxel's in the "
+            "other: voxels that are told apart show as a diagonal."
+        )
+    return (
+        f"{text}; ring: the number reported. d, words that tell the cluster from the other voxels, "
+        "in images that had no part in the grouping: z and q of each by itself; r and p, what it "
+        "adds to those above it. Pictures: largest response of the cluster less that of the others."
+    )
+
+
+def _write_heading(
+    figure: Figure, structure: xr.Dataset, words: np.ndarray, voxels: int, region: str
+) -> None:
+    clusters, p = structure.attrs["clusters"], _format_p(structure.attrs["clusters_p"])
+    described = structure.sizes["voxel"]
+    found = f"{clusters} clusters" if clusters > 1 else "no clusters"
+    add_text(figure, EDGE, 2, f"{region}: {found}", fontsize=HEADING + 1, weight="bold")
+    shared = words[structure.attrs["shared_word"]]
+    text = (
+        f"p {p} against one shared tuning. n = {described}: the described of "
+        f"{format_count(voxels, 'voxel')}. The word that most of them share, “{shared}”, does "
+        "not count."
+    )
+    add_text(figure, EDGE, 7, text, color=INK)
+
+
+def _head(figure: Figure, left: float, top: float, letter: str, title: str) -> None:
+    add_text(figure, left, top, letter, fontsize=HEADING + 1, weight="bold")
+    add_text(figure, left + 4, top + 0.2, title, fontsize=HEADING)
+
+
+def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
+    _head(figure, EDGE, TOP - 12, "a", "Are voxels told apart?")
+    add_text(figure, EDGE + 4, TOP - 7.5, "nulls:", color=INK)
+    left = EDGE + 4 + measure_word("nulls:")
+    for name, _, colour in NULLS.values():
+        add_text(figure, left, TOP - 7.5, name, color=colour, weight="bold")
+        left += measure_word(name, "bold") + 2
+    axes = add_axes(figure, 19, TOP, 42, PANEL)
+    draws = structure["identification_null"].values
+    ends = structure["identification_mean"].values
+    low = min(draws.min(), np.nanmin(ends), CHANCE - 0.1) - 0.02
+    edges = np.linspace(low, 1.0, 41)
+    for row, source in enumerate(SOURCES):
+        here = structure.sel(source=source)
+        value, *bounds = here["identification_mean"].values
+        lengths = np.abs(np.array(bounds) - value)[:, None]
+        base = 3 * row
+        axes.errorbar(
+            value, base + 0.5, xerr=lengths, fmt="o", color=BLUE, markersize=4, gid="mean"
+        )
+        write_number(figure, 62, TOP + PANEL / 6 * base + 1.6, f"{value:.2f}", color=BLUE)
+        for line, (null, (_, colour, ink)) in enumerate(NULLS.items(), start=1):
+            counts, _ = np.histogram(here["identification_null"].sel(null=null), edges)
+            bottom = base + line + 0.85
+            axes.stairs(
+                bottom - 0.75 * counts / counts.max(),
+                edges,
+                baseline=bottom,
+                fill=True,
+                color=colour,
+            )
+            p = float(here["identification_p"].sel(null=null))
+            text = f"p {_format_p(p)}"
+            write_number(figure, 62, TOP + PANEL / 6 * (base + line) + 1.6, text, color=ink)
+    axes.axvline(CHANCE, color=BLACK, linestyle="--", linewidth=0.8)
+    axes.axhline(3, color=LIGHT, linewidth=0.6)
+    axes.set(xlim=(edges[0], edges[-1] + 0.01), ylim=(6, 0))
+    axes.set_yticks([1.5, 4.5], SOURCES.values())
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("Identification, share of other voxels")
+
+
+def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
+    _head(figure, 80, TOP - 12, "b", "How many clusters?")
+    add_text(figure, 84, TOP - 7.5, "what they explain of the other half", color=INK)
+    axes = add_axes(figure, 92, TOP, 32, PANEL)
+    counts, explained = structure["count"].values, structure["explained"].values
+    axes.plot(counts, explained, "o-", color=BLUE, markersize=3, gid="explained")
+    limit = np.quantile(structure["explained_null"].values, LEVEL)
+    axes.axhline(limit, color=GREY, linestyle="--", linewidth=1.0)
+    axes.axhline(0, color=BLACK, linewidth=0.6)
+    clusters = structure.attrs["clusters"]
+    if clusters > 1:
+        value = explained[counts == clusters]
+        ring = {"markerfacecolor": "none", "markeredgecolor": BLACK, "markeredgewidth": 1.0}
+        axes.plot([clusters], value, "o", markersize=7, **ring)
+    axes.set(xticks=counts, xlabel="Number of clusters")
+    axes.set_ylabel("Explained variation")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.02), max(high, 0.02))
+
+
+def _draw_matrix(figure: Figure, structure: xr.Dataset) -> None:
+    clusters = structure.attrs["clusters"]
+    label = structure["cluster"].values
+    # The most stable voxels of a cluster stand first.
+    order = np.lexsort((-np.nan_to_num(structure["stability"].values, nan=-2), label))
+    if clusters > 1:
+        title, values, style = "Do resamples agree?", structure["together"].values, {"vmin": 0}
+        bar, axis = "share of resamples in one cluster", "Voxels, by cluster"
+        style = {"vmin": 0, "vmax": 1, "cmap": "cividis"}
+    else:
+        title, values = "Do halves agree?", structure["similarity"].sel(source="tuning").values
+        bar, axis = "correlation of tunings", "Voxels, second half"
+        limit = np.abs(values).max()
+        style = {"vmin": -limit, "vmax": limit, "cmap": "PuOr"}
+    _head(figure, 129, TOP - 12, "c", title)
+    axes = add_axes(figure, 134, TOP, PANEL, PANEL)
+    image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **style)
+    axes.set(xticks=[], yticks=[], xlabel=axis)
+    if clusters == 1:
+        axes.set_ylabel("Voxels, first half")
+    ends = np.cumsum(np.bincount(label))
+    for cluster, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        if clusters > 1:
+            colour = _colour(cluster)
+            for across in (True, False):
+                span = axes.axvspan if across else axes.axhspan
+                limits = (1.01, 1.05) if across else (-0.05, -0.01)
+                span(start - 0.5, end - 0.5, *limits, color=colour, clip_on=False, linewidth=0)
+    scale = add_axes(figure, 169.5, TOP, 1.8, PANEL)
+    figure.colorbar(image, cax=scale).outline.set_linewidth(0.4)
+    add_text(figure, 133, TOP - 7.5, bar, color=INK)
+
+
+def _draw_clusters(
+    figure: Figure, structure: xr.Dataset, pictures: xr.DataArray, words: np.ndarray
+) -> None:
+    clusters = structure.attrs["clusters"]
+    title = (
+        "What the clusters answer to more than the other voxels"
+        if clusters > 1
+        else ("Images of largest response")
+    )
+    _head(figure, EDGE, CLUSTERS - 9, "d", title)
+    if clusters > 1:
+        for name, left in {"word": WORD, **COLUMNS}.items():
+            add_text(figure, left, CLUSTERS - 3.8, name, color=INK)
+    table = tabulate_structure(structure, words=words)
+    for cluster in range(clusters):
+        top = CLUSTERS + cluster * CARD
+        own = table[table["cluster"] == cluster + 1]
+        if cluster:
+            draw_rule(figure, top - 1)
+        _write_cluster(figure, top, cluster, own, structure.attrs)
+        for rank, image in enumerate(own.loc[own["item"] == "exemplar", "image"]):
+            axes = add_axes(figure, 115 + rank * (PICTURE + 1.2), top + 0.5, PICTURE, PICTURE)
+            # Photographs are larger than their place here, and are to be averaged.
+            add_image(axes, pictures.sel(image=image).values, interpolation="auto")
+
+
+def _write_cluster(
+    figure: Figure, top: float, cluster: int, own: pd.DataFrame, attributes: dict
+) -> None:
+    entry = own[own["item"] == "cluster"].iloc[0]
+    voxels = format_count(entry["n"], "voxel")
+    if attributes["clusters"] == 1:
+        p = _format_p(attributes["clusters_p"])
+        add_text(figure, EDGE, top, f"No clusters: p {p}, {voxels}.", weight="bold")
+        text = "No grouping of the voxels explains more of the other\nhalf of the images than "
+        text += "groupings of one shared tuning do."
+        add_text(figure, EDGE, top + 1.3 * LINE, text, linespacing=1.25)
+        return
+    add_text(figure, EDGE, top, f"cluster {cluster + 1}", weight="bold", color=_colour(cluster))
+    add_text(figure, EDGE, top + 1.2 * LINE, voxels)
+    if np.isfinite(entry["value"]):
+        add_text(figure, EDGE, top + 2.3 * LINE, "stability")
+        write_number(figure, EDGE + 12, top + 2.3 * LINE, f"{entry['value']:.2f}")
+    listed = own[own["item"] == "word"].set_index("rank")
+    added = own[own["item"] == "added"].set_index("rank")
+    if not len(listed):
+        add_text(figure, WORD, top, "no word is sure", color=INK)
+    for rank in listed.index:
+        where = top + 1.1 * LINE * rank
+        add_text(figure, WORD, where, listed["word"][rank], weight="bold")
+        numbers = {
+            "z": f"{listed['value'][rank]:.1f}".replace("-", "−"),
+            "q": _format_p(listed["q"][rank]),
+            "adds r": f"{added['value'][rank]:.2f}",
+            "p": _format_p(added["p"][rank]),
+        }
+        for name, number in numbers.items():
+            write_number(figure, COLUMNS[name], where, number.removeprefix("= "))
+
+
+def _colour(cluster: int) -> str:
+    return CYCLE[cluster % len(CYCLE)]
+
+
+def _format_p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

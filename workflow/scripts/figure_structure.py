@@ -1,0 +1,28 @@
+"""Draw the structure of one region: identification, clusters, their words and exemplars."""
+
+from pathlib import Path
+
+from mine.datasets import nsd
+from mine.figures.structure import draw_structure, tabulate_structure
+from mine.figures.style import save_figure
+from mine.figures.voxels import gather_pictures
+from mine.logging import start_logging
+from mine.stores import open_store
+
+start_logging(snakemake)
+given, output, params = snakemake.input, snakemake.output, snakemake.params
+structure = open_store(given.structure).load()
+words = open_store(given.vocabulary)["word"].values
+stimuli = nsd.open_stimuli(Path(params.dataset["root"]))
+figure = draw_structure(
+    structure,
+    gather_pictures(stimuli.read, structure["exemplar"].values),
+    words=words,
+    voxels=open_store(given.profiles).sizes["voxel"],
+    least_voxels=params.least_voxels,
+    region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
+)
+save_figure(figure, png=output.png, pdf=output.pdf)
+tabulate_structure(structure, words=words).to_csv(
+    output.table, sep="\t", index=False, float_format="%.6g"
+)
