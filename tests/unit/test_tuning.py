@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mine.core.tuning import WordReadings, find_shared_word, measure_tuning, read_words
+from mine.core.tuning import (
+    WordReadings,
+    find_shared_word,
+    join_readings,
+    measure_tuning,
+    read_words,
+)
 from tests.reference.causal import VOCABULARY, make_lens
 
 DOG, RED = 0, 6
@@ -55,6 +61,14 @@ def test_an_image_drawn_twice_counts_twice(readings):
     doubled = WordReadings(readings.shared[drawn], readings.words[:, drawn], readings.group)
     expected = measure_tuning(response[drawn], doubled, np.arange(200))
     assert np.allclose(measure_tuning(response, readings, drawn), expected)
+
+
+def test_both_readings_of_a_voxel_are_set_side_by_side():
+    tuning = np.random.default_rng(7).random((3, 2, 4, 5))
+    joined = join_readings(tuning)
+    for half, voxel in np.ndindex(3, 4):
+        assert (joined[half, voxel] == np.concatenate(tuning[half, :, voxel])).all()
+    assert (join_readings(tuning[0]) == joined[0]).all()
 
 
 def test_readings_without_variation_or_of_the_shared_word_have_no_tuning(readings):

@@ -87,12 +87,42 @@ rule recovery_causality:
         "../scripts/recovery_causality.py"
 
 
+rule recovery_structure:
+    input:
+        **reads(
+            truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            base_rates="<embeddings>/base_rates.zarr",
+            halves=[
+                f"<results>/{{subject}}/encoder/{half}.zarr"
+                for half in ("first_half", "second_half")
+            ],
+            structure=of_rois("<results>/{subject}/{roi}/structure.zarr"),
+        ),
+    output:
+        "<results>/{subject}/recovery_structure.tsv",
+    log:
+        "<logs>/recovery_structure/{subject}.log",
+    benchmark:
+        "<benchmarks>/recovery_structure/{subject}.tsv"
+    params:
+        code=code("recovery_structure"),
+        rois=settings.rois,
+        words=settings.structure.words,
+    message:
+        "Comparing the clusters of {wildcards.subject} with what was planted"
+    script:
+        "../scripts/recovery_structure.py"
+
+
 rule recovery:
     input:
         voxels=expand("<results>/{subject}/recovery_voxels.tsv", subject=settings.subjects),
         scores=expand("<results>/{subject}/recovery_scores.tsv", subject=settings.subjects),
         pairs=expand("<results>/{subject}/recovery_pairs.tsv", subject=settings.subjects),
         edits=expand("<results>/{subject}/recovery_edits.tsv", subject=settings.subjects),
+        structure=expand("<results>/{subject}/recovery_structure.tsv", subject=settings.subjects),
     output:
         "<results>/recovery.tsv",
     log:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from mine.demo.recovery import summarise
 from mine.demo.recovery_causality import summarise_causality
+from mine.demo.recovery_structure import summarise_structure
 from mine.logging import start_logging
 from mine.randomness import generator
 
@@ -25,5 +26,11 @@ causal = summarise_causality(
     resamples=params.resamples,
     generator=generator(params.seed, "recovery", "causality"),
 )
-table = pd.concat([found, causal], ignore_index=True)
+structure = pd.concat([pd.read_csv(path, sep="\t") for path in given.structure])
+structural = summarise_structure(
+    structure.fillna({"label": ""}),
+    resamples=params.resamples,
+    generator=generator(params.seed, "recovery", "structure"),
+)
+table = pd.concat([found, causal, structural], ignore_index=True)
 table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")

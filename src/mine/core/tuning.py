@@ -90,6 +90,14 @@ def measure_tuning(response: np.ndarray, readings: WordReadings, images: np.ndar
     return np.stack(z) * np.sqrt(max(len(images) - basis.shape[1] - 2, 1))
 
 
+def join_readings(tuning: np.ndarray) -> np.ndarray:
+    """Set both readings of a voxel side by side: (..., reading, voxel, group) → (..., voxel,
+    reading and group).
+    """
+    *others, reading, voxel, group = tuning.shape
+    return np.moveaxis(tuning, -3, -2).reshape(*others, voxel, reading * group)
+
+
 def _without(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
     return values - basis @ (basis.T @ values)
 

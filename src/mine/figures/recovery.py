@@ -34,6 +34,10 @@ FOUND = (
     ("position_recovered", "all", "preferred place found"),
     ("pointing", "all", "top token on the feature (pointing)"),
     ("mass_in_mask", "all", "attribution on the feature"),
+    ("identification", "all", "identification within regions"),
+    ("identification_share", "all", "the same, of what planted responses reach"),
+    ("identification_unstructured", "OPA", "identification: OPA, without structure"),
+    ("cluster_ari", "all", "clusters as planted (adjusted Rand)"),
     ("sufficiency_beats_random", "all", "picture from words beats random tokens'"),
     ("sufficiency_beats_lowest", "all", "picture from words beats lowest tokens'"),
     ("insertion_expected", "all", "insertion by description as expected"),
@@ -45,6 +49,7 @@ FALSE = (
     ("described", "noise", "described: noise voxels"),
     ("described", "V1v", "described: contrast voxels (V1v)"),
     ("described_random_encoder", "all", "described: untrained encoder"),
+    ("clusters_found_unstructured", "OPA", "clusters reported: OPA, without structure"),
 )
 EFFECTS = (
     ("sufficiency_d_random", "all", "words against random tokens' (d)"),
@@ -58,6 +63,7 @@ EFFECTS = (
     ("planted_correlation", "all", "edits with planted responses (r)"),
 )
 EVEN = 0.5  # the share of voxels that would be above a control that is as good
+IDENTIFIED = ("identification", "identification_unstructured")  # of which a half is chance, too
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 SCORE = "r2_normalised_"
 LINE = 5.2  # mm, for each measure
@@ -105,7 +111,7 @@ def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str
         chance = _rows(table, CHANCE[measure], roi)["value"] if measure in CHANCE else pd.Series()
         if (measure, roi) in false:
             chance = pd.Series({"all": FALSE_RATE})
-        if "_beats_" in measure or "_expected" in measure:
+        if "_beats_" in measure or "_expected" in measure or measure in IDENTIFIED:
             chance = pd.Series({"all": EVEN})
         if "all" in chance.index:
             axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")

@@ -31,7 +31,14 @@ from mine.core.identification import (
     identify,
     spatial_basis,
 )
-from mine.core.tuning import READINGS, WordReadings, find_shared_word, measure_tuning, read_words
+from mine.core.tuning import (
+    READINGS,
+    WordReadings,
+    find_shared_word,
+    join_readings,
+    measure_tuning,
+    read_words,
+)
 from mine.statistics import benjamini_hochberg, forward_selection
 
 FITS = ("all", "first_half", "second_half")
@@ -78,7 +85,7 @@ def measure_structure(
     images = [np.arange(lens.sizes["image"]), *parts]
     tuning = np.stack([measure_tuning(response, readings, part) for part in images])
     attributed = profiles["group_z"].values[:, described].astype(np.float64)
-    halves_of = {"tuning": _flatten(tuning[1:]), "attributions": attributed[1:]}
+    halves_of = {"tuning": join_readings(tuning[1:]), "attributions": attributed[1:]}
     explained = explain_across_halves(tuning[1:], most=clusters)
     identified, under_null, explained_null = _draw_nulls(
         halves_of, tuning.shape[1:], place[described], clusters, draws, generator
@@ -302,12 +309,6 @@ def name_groups(group: np.ndarray, base_rate: np.ndarray) -> np.ndarray:
     order = np.lexsort((-base_rate, group))
     _, start = np.unique(group[order], return_index=True)
     return order[start]
-
-
-def _flatten(tuning: np.ndarray) -> np.ndarray:
-    """(half, reading, voxel, group) → (half, voxel, reading and group)."""
-    half, reading, voxel, group = tuning.shape
-    return tuning.transpose(0, 2, 1, 3).reshape(half, voxel, reading * group)
 
 
 def _draw_nulls(

@@ -1,0 +1,193 @@
+"""Recovery of structure: are planted second features found as clusters, and none where none are?
+
+:func:`tabulate_structure` lists the described voxels of one region with what was planted and found;
+:func:`summarise_structure` turns those of all subjects into rows of the recovery table.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from sklearn.metrics import adjusted_rand_score
+
+from mine.core.identification import identify
+from mine.core.tuning import WordReadings, join_readings, measure_tuning
+from mine.demo.recovery import mean_interval, wilson_interval
+from mine.demo.subjects import REGIONS
+from mine.demo.words import BACKGROUNDS, CATEGORIES
+from mine.statistics import interval
+
+LEAST_LABELLED = 4  # voxels with a planted label that a region needs for its clusters to be scored
+
+STRUCTURED = {region.name for region in REGIONS if region.seconds}
+UNSTRUCTURED = {
+    region.name for region in REGIONS if set(region.mains) & set(CATEGORIES) and not region.seconds
+}
+
+
+def label_voxels(truth: xr.Dataset) -> np.ndarray:
+    """What a voxel was planted with besides what its region shares, or empty: text (voxel,).
+
+    The second feature that dominates its mixture (:data:`mine.demo.subjects.DOMINANT`), or a
+    background that is its main feature; a voxel of a mixture has no label.
+    """
+    kind, word = truth["second_kind"].values.astype(str), truth["second_word"].values.astype(str)
+    main = truth["main"].values.astype(str)
+    second = np.char.strip(np.char.add(np.char.add(kind, " "), word))
+    return np.where(np.isin(main, list(BACKGROUNDS)), main, second)
+
+
+def identify_planted(
+    response: np.ndarray, readings: WordReadings, halves: list[np.ndarray]
+) -> np.ndarray:
+    """Identification of each voxel by its noiseless response, on the same images: (voxel,).
+
+    response: (image, voxel), to the images of the readings. halves: positions of each half's.
+    """
+    first, second = (join_readings(measure_tuning(response, readings, half)) for half in halves)
+    return identify(first, second)
+
+
+def tabulate_structure(
+    structure: xr.Dataset, label: np.ndarray, identification_planted: np.ndarray
+) -> pd.DataFrame:
+    """List the voxels of one region, a row each.
+
+    structure: store of the ROI. label: (voxel of the subject,), of :func:`label_voxels`.
+    identification_planted: (voxel of the structure,). Columns: ``voxel``, ``label``, ``cluster``,
+    ``clusters`` of the region, ``identification`` by measured responses,
+    ``identification_planted``, and ``null_low`` and ``null_high``, between which 95% of the draws
+    of one shared tuning have their mean.
+    """
+    own = structure.sel(source="tuning")
+    low, high = interval(own["identification_null"].sel(null="shared").values)
+    voxel = structure["voxel"].values
+    return pd.DataFrame(
+        {
+            "voxel": voxel,
+            "label": label[voxel],
+            "cluster": structure["cluster"].values,
+            "clusters": structure.attrs["clusters"],
+            "identification": own["identification"].values,
+            "identification_planted": identification_planted,
+            "null_low": low,
+            "null_high": high,
+        }
+    )
+
+
+def summarise_structure(
+    voxels: pd.DataFrame, *, resamples: int, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Rows ``measure subject roi value low high n`` for each subject and region and all together.
+
+    voxels: of :func:`tabulate_structure`, with columns subject and roi. Where structure was
+    planted: ``cluster_ari``, adjusted Rand index of clusters and labels over voxels with a label,
+    the mean over regions; ``identification``; ``identification_planted``; and
+    ``identification_share``, the share of (identification_planted − ½) that identification − ½ is.
+    In regions planted without: ``identification_unstructured`` and ``clusters_found_unstructured``,
+    the share of regions with clusters. ``identification_chance``, of single regions, is ½ with the
+    interval of the null. n is the number of voxels; of ``clusters_found_unstructured``, of regions.
+    """
+    rows: list[tuple[object, ...]] = []
+    scores = _score_clusters(voxels, resamples, generator)
+    for subject, roi, own in _groups(voxels):
+        regions = set(zip(own["subject"], own["roi"], strict=True))
+        structured = own[own["roi"].isin(STRUCTURED)]
+        plain = own[own["roi"].isin(UNSTRUCTURED)]
+        found = {
+            "cluster_ari": _average_scores([scores[key] for key in scores if key in regions]),
+            "identification": _average(structured["identification"], resamples, generator),
+            "identification_planted": _average(
+                structured["identification_planted"], resamples, generator
+            ),
+            "identification_share": _share_identification(structured, resamples, generator),
+        }
+        if roi != "all":
+            found["identification_unstructured"] = _average(
+                plain["identification"], resamples, generator
+            )
+            found["clusters_found_unstructured"] = _count_clustered(plain)
+            if subject != "all":
+                limits = own[["null_low", "null_high"]].iloc[0]
+                found["identification_chance"] = (0.5, *limits, len(own))
+        rows += [(measure, subject, roi, *row) for measure, row in found.items() if row]
+    columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+Row = tuple[float, float, float, int]
+
+
+def _groups(voxels: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Each region and all of them, of each subject and of all."""
+    return [
+        (str(subject), str(roi), own)
+        for subject, part in [*voxels.groupby("subject"), ("all", voxels)]
+        for roi, own in [*part.groupby("roi"), ("all", part)]
+    ]
+
+
+def _score_clusters(
+    voxels: pd.DataFrame, resamples: int, generator: np.random.Generator
+) -> dict[tuple[str, str], tuple[int, np.ndarray]]:
+    """Adjusted Rand index by subject and region: number of voxels, and (1 + resamples,), the value
+    and then draws.
+
+    The draws are random halves of the region's voxels: their index varies as that of all voxels
+    drawn with replacement does (Shao & Wu 1989, Annals of Statistics 17), but no voxel is in a pair
+    with itself.
+    """
+    scores = {}
+    labelled = voxels[voxels["label"] != ""]
+    for (subject, roi), own in labelled.groupby(["subject", "roi"]):
+        if roi not in STRUCTURED or len(own) < LEAST_LABELLED:
+            continue
+        planted, found = (pd.factorize(own[name])[0] for name in ("label", "cluster"))
+        halves = [generator.permutation(len(own))[: len(own) // 2] for _ in range(resamples)]
+        picks = [np.arange(len(own)), *halves]
+        rand = [adjusted_rand_score(planted[pick], found[pick]) for pick in picks]
+        scores[str(subject), str(roi)] = len(own), np.array(rand)
+    return scores
+
+
+def _average_scores(scores: list[tuple[int, np.ndarray]]) -> Row | None:
+    """The mean over regions with its interval, and the number of voxels."""
+    if not scores:
+        return None
+    value, *draws = np.mean([rand for _, rand in scores], axis=0)
+    low, high = interval(np.array(draws))
+    return float(value), float(low), float(high), sum(count for count, _ in scores)
+
+
+def _average(values: pd.Series, resamples: int, generator: np.random.Generator) -> Row | None:
+    array = values.dropna().to_numpy(float)
+    if not len(array):
+        return None
+    return float(array.mean()), *mean_interval(array, resamples, generator), len(array)
+
+
+def _share_identification(
+    voxels: pd.DataFrame, resamples: int, generator: np.random.Generator
+) -> Row | None:
+    """Ratio of both means above chance, with an interval from voxels resampled."""
+    above = voxels[["identification", "identification_planted"]].to_numpy(float) - 0.5
+    above = above[np.isfinite(above).all(axis=1)]
+    if not len(above) or above[:, 1].mean() <= 0:
+        return None
+
+    def divide(means: np.ndarray) -> np.ndarray:
+        return means[..., 0] / means[..., 1]
+
+    drawn = generator.integers(len(above), size=(resamples, len(above)))
+    low, high = interval(divide(above[drawn].mean(axis=1)))
+    return float(divide(above.mean(axis=0))), float(low), float(high), len(above)
+
+
+def _count_clustered(voxels: pd.DataFrame) -> Row | None:
+    clusters = voxels.groupby(["subject", "roi"])["clusters"].first()
+    if not len(clusters):
+        return None
+    count = int((clusters > 1).sum())
+    return count / len(clusters), *wilson_interval(count, len(clusters)), len(clusters)

@@ -1,0 +1,177 @@
+"""Laws of recovered structure: what was planted is its own measure, and chance is none of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sklearn.metrics import adjusted_rand_score
+
+from mine.core.tuning import WordReadings
+from mine.demo.recovery_structure import (
+    STRUCTURED,
+    UNSTRUCTURED,
+    identify_planted,
+    label_voxels,
+    summarise_structure,
+    tabulate_structure,
+)
+
+COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
+
+
+def make_voxels(roi: str, label: list[str], cluster: list[int], **others: float) -> pd.DataFrame:
+    found = {"clusters": 3, "identification": 0.8, "identification_planted": 0.9}
+    limits = {"null_low": 0.4, "null_high": 0.6}
+    return pd.DataFrame(
+        {"subject": "subj01", "roi": roi, "voxel": range(len(label)), "label": label}
+        | {"cluster": cluster}
+        | found
+        | limits
+        | others
+    )
+
+
+def summarise(*parts: pd.DataFrame, resamples: int = 100) -> pd.DataFrame:
+    return summarise_structure(
+        pd.concat(parts), resamples=resamples, generator=np.random.default_rng(0)
+    )
+
+
+def pick(table: pd.DataFrame, measure: str, subject: str, roi: str) -> pd.Series:
+    rows = table[
+        (table["measure"] == measure) & (table["subject"] == subject) & (table["roi"] == roi)
+    ]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_regions_are_structured_by_what_is_planted_in_them():
+    assert STRUCTURED == {"FFA-1", "EBA", "PPA", "VWFA-1", "food"} and UNSTRUCTURED == {"OPA"}
+
+
+def test_a_label_is_the_dominant_second_feature_or_a_background_that_is_the_main():
+    truth = xr.Dataset(
+        {
+            "main": ("voxel", ["face", "face", "face", "forest", "", "contrast"]),
+            "second_kind": ("voxel", ["colour", "place", "", "", "", ""]),
+            "second_word": ("voxel", ["red", "", "", "", "", ""]),
+        }
+    )
+    assert label_voxels(truth).tolist() == ["colour red", "place", "", "forest", "", ""]
+
+
+def test_clusters_are_scored_over_voxels_with_a_label_by_any_name_of_the_clusters():
+    label = ["a"] * 8 + ["b"] * 8 + [""] * 4
+    right = make_voxels("FFA-1", label, [1] * 8 + [0] * 8 + [2, 1, 0, 0])
+    row = pick(summarise(right), "cluster_ari", "subj01", "FFA-1")
+    assert row["value"] == row["low"] == row["high"] == 1 and row["n"] == 16
+    wrong = make_voxels("EBA", label, [0] * 20)
+    table = summarise(right, wrong)
+    assert pick(table, "cluster_ari", "subj01", "EBA")["value"] == 0
+    assert pick(table, "cluster_ari", "subj01", "all")["value"] == 0.5
+    assert pick(table, "cluster_ari", "all", "all")["n"] == 32
+
+
+def test_the_interval_of_the_rand_index_is_as_wide_as_fresh_voxels_vary():
+    random = np.random.default_rng(1)
+
+    def draw() -> pd.DataFrame:
+        label = random.integers(0, 3, 40)
+        cluster = np.where(random.random(40) < 0.8, label, random.integers(0, 3, 40))
+        return make_voxels("FFA-1", [f"word {name}" for name in label], cluster.tolist())
+
+    fresh = [draw() for _ in range(200)]
+    values = [adjusted_rand_score(part["label"], part["cluster"]) for part in fresh]
+    rows = [
+        pick(summarise(part, resamples=100), "cluster_ari", "all", "all") for part in fresh[:12]
+    ]
+    width = np.mean([row["high"] - row["low"] for row in rows])
+    assert width == pytest.approx(3.92 * np.std(values), rel=0.2)
+
+
+def test_the_share_is_of_what_noiseless_responses_reach_above_chance():
+    random = np.random.default_rng(2)
+    own, planted = 0.7 + 0.1 * random.random(30), 0.9 + 0.1 * random.random(30)
+    voxels = make_voxels(
+        "food", [""] * 30, [0] * 30, identification=own, identification_planted=planted
+    )
+    table = summarise(voxels)
+    row = pick(table, "identification_share", "all", "all")
+    assert row["value"] == pytest.approx((own.mean() - 0.5) / (planted.mean() - 0.5))
+    assert row["low"] < row["value"] < row["high"] < 1
+    assert pick(table, "identification", "all", "all")["value"] == pytest.approx(own.mean())
+    assert "cluster_ari" not in set(table["measure"])  # no voxel has a label
+
+
+def test_regions_without_structure_have_rows_of_their_own():
+    plain = make_voxels("OPA", [""] * 20, [0] * 20, clusters=1, identification=0.52)
+    other = plain.assign(subject="subj02", clusters=2)
+    right = make_voxels("FFA-1", ["a", "b"] * 8, [0, 1] * 8)
+    table = summarise(right, plain, other)
+    row = pick(table, "clusters_found_unstructured", "all", "OPA")
+    assert row["value"] == 0.5 and row["n"] == 2
+    assert pick(table, "clusters_found_unstructured", "subj01", "OPA")["value"] == 0
+    row = pick(table, "identification_unstructured", "subj01", "OPA")
+    assert row["value"] == pytest.approx(0.52)
+    chance = pick(table, "identification_chance", "subj01", "OPA")
+    assert chance[["value", "low", "high", "n"]].tolist() == [0.5, 0.4, 0.6, 20]
+    # OPA has no part in what is said of regions with structure.
+    assert pick(table, "identification", "all", "all")["n"] == 16
+    assert set(table.loc[table["roi"] == "OPA", "measure"]) == {
+        "identification_unstructured",
+        "clusters_found_unstructured",
+        "identification_chance",
+    }
+
+
+def test_every_row_has_an_interval_and_nothing_gives_no_row():
+    label = ["a", "b", ""] * 6
+    table = summarise(
+        make_voxels("FFA-1", label, [0, 1, 2] * 6),
+        make_voxels("OPA", [""] * 18, [0] * 18),
+        make_voxels("V1v", [""] * 12, [0] * 12),
+    )
+    assert table.columns.tolist() == COLUMNS
+    assert (table["low"] <= table["high"]).all() and (table["n"] > 0).all()
+    assert not table.duplicated(["measure", "subject", "roi"]).any()
+    nothing = summarise(make_voxels("FFA-1", [], []))
+    assert len(nothing) == 0 and nothing.columns.tolist() == COLUMNS
+
+
+def test_noiseless_responses_that_differ_are_identified():
+    random = np.random.default_rng(3)
+    readings = WordReadings(random.random((300, 2)), random.random((2, 300, 6)), np.arange(6))
+    mixture = random.dirichlet(np.full(6, 0.3), size=10)
+    response = readings.words[0] @ mixture.T
+    halves = [np.arange(150), np.arange(150, 300)]
+    assert identify_planted(response, readings, halves).mean() > 0.95
+
+
+def test_a_row_is_a_described_voxel_with_its_own_label():
+    draws = np.linspace(0.3, 0.7, 41)
+    structure = xr.Dataset(
+        {
+            "cluster": ("voxel", [0, 1, 0]),
+            "identification": (("source", "voxel"), [[0.9, 0.8, 0.7], [0.1, 0.1, 0.1]]),
+            "identification_null": (
+                ("source", "null", "draw"),
+                np.stack([np.stack([draws, draws + 0.1]), np.zeros((2, 41))]),
+            ),
+        },
+        coords={
+            "source": ["tuning", "attributions"],
+            "null": ["shared", "spatial"],
+            "voxel": [4, 1, 2],
+        },
+        attrs={"clusters": 2},
+    )
+    label = np.array(["", "red", "", "", "dog"])
+    table = tabulate_structure(structure, label, np.array([0.95, 0.9, 0.85]))
+    assert table["label"].tolist() == ["dog", "red", ""]
+    assert table["identification"].tolist() == [0.9, 0.8, 0.7]
+    assert table["null_low"].unique() == pytest.approx([0.31])
+    assert table["null_high"].unique() == pytest.approx([0.69])
+    empty = tabulate_structure(structure.isel(voxel=slice(0, 0)), label, np.zeros(0))
+    assert len(empty) == 0 and empty.columns.tolist() == table.columns.tolist()
