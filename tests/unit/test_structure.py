@@ -195,3 +195,38 @@ def test_contrasts_of_noise_list_words_as_rarely_as_is_said(lens):
 def test_a_group_is_named_by_its_most_frequent_word():
     group = np.array([1, 0, 1, 2])
     assert name_groups(group, np.array([0.1, 0.5, 0.3, 0.2])).tolist() == [1, 2, 3]
+
+
+def simulate(seed: int, seconds: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:
+    """A lens and responses to the dog and to a second word, in forms and strengths that differ
+    between voxels; the noise is smooth over the cortex."""
+    random = np.random.default_rng(seed)
+    words = random.integers(1, 6, (IMAGES, 4))
+    dogs = random.random((IMAGES, 4)) < random.choice([0, 0.25, 0.5], IMAGES)[:, None]
+    words[dogs] = DOG
+    area = dogs.mean(axis=1)
+    known = area[area > 0]
+    forms = np.stack(
+        [area > 0, 2 * area / (area + np.median(known)), np.minimum(area / known.mean(), 3)], axis=1
+    )
+    response = forms[:, random.choice(3, VOXELS, p=[0.5, 0.3, 0.2])]
+    response = response + np.stack([(words == word).any(axis=1) for word in seconds], axis=1)
+    response = response * random.uniform(0.5, 1.5, VOXELS)
+    root = np.linalg.cholesky(np.exp(-np.square(cdist(PLACE, PLACE)) / 2) + 1e-6 * np.eye(VOXELS))
+    white, smooth = random.standard_normal((2, IMAGES, VOXELS))
+    noise = np.sqrt(0.7) * white + np.sqrt(0.3) * smooth @ root.T
+    return make_lens(words), response + noise
+
+
+@pytest.mark.slow
+def test_clusters_are_reported_as_rarely_as_is_said_and_planted_ones_are_found(planted):
+    counts, scores = [], []
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        options = {"draws": 99, "generator": generator}
+        alike = np.full(VOXELS, CAT)
+        counts.append(measure(*simulate(seed, alike), **options).attrs["clusters"])
+        found = measure(*simulate(100 + seed, planted), **options)
+        scores.append(adjusted_rand_score(planted, found["cluster"].values))
+    assert sum(count > 1 for count in counts) <= stats.binom.ppf(0.999, 10, 0.05)
+    assert min(scores) >= 0.7 and np.mean(scores) > 0.9
