@@ -1,0 +1,59 @@
+"""The statistics of every stage, one subject a module.
+
+- ceiling: noise-ceiling signal-to-noise ratio and noise ceiling
+- scores: R² and Pearson correlation
+- curves: area under a curve
+- bootstrap: resampled images, percentile intervals
+- permutation: paired sign-flip test, and a bound on its p
+- multiple_comparisons: false discovery rate
+- effects: sizes of effects with intervals
+- regression: forward selection
+
+Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
+every image. Everything is vectorised over columns. Images are the unit of resampling throughout.
+"""
+
+from mine.statistics.bootstrap import (
+    bootstrap_interval,
+    bootstrap_over_images,
+    bootstrap_weights,
+    interval,
+)
+from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
+from mine.statistics.curves import area_under_curve
+from mine.statistics.effects import PairedEffect, clustered_effect, paired_effect
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound, sign_flip_test
+from mine.statistics.regression import Selection, forward_selection
+from mine.statistics.scores import (
+    pearson,
+    pearson_of_means,
+    pearson_terms,
+    r_squared,
+    r_squared_of_means,
+    r_squared_terms,
+)
+
+__all__ = [
+    "PairedEffect",
+    "Selection",
+    "area_under_curve",
+    "benjamini_hochberg",
+    "bootstrap_interval",
+    "bootstrap_over_images",
+    "bootstrap_weights",
+    "clustered_effect",
+    "forward_selection",
+    "interval",
+    "ncsnr_from_trials",
+    "noise_ceiling",
+    "paired_effect",
+    "pearson",
+    "pearson_of_means",
+    "pearson_terms",
+    "r_squared",
+    "r_squared_of_means",
+    "r_squared_terms",
+    "sign_flip_bound",
+    "sign_flip_test",
+]
