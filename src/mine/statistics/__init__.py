@@ -4,7 +4,7 @@
 - scores: R² and Pearson correlation
 - curves: area under a curve
 - bootstrap: resampled images, percentile intervals
-- permutation: paired sign-flip test, and a bound on its p
+- permutation: paired sign-flip test, alone or for a family of columns, and a bound on its p
 - multiple_comparisons: false discovery rate
 - effects: sizes of effects with intervals
 - regression: forward selection
@@ -21,9 +21,13 @@ from mine.statistics.bootstrap import (
 )
 from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 from mine.statistics.curves import area_under_curve
-from mine.statistics.effects import PairedEffect, clustered_effect, paired_effect
+from mine.statistics.effects import (
+    PairedEffect,
+    clustered_effect,
+    paired_effect,
+)
 from mine.statistics.multiple_comparisons import benjamini_hochberg
-from mine.statistics.permutation import sign_flip_bound, sign_flip_test
+from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
 from mine.statistics.regression import Selection, forward_selection
 from mine.statistics.scores import (
     pearson,
@@ -55,5 +59,6 @@ __all__ = [
     "r_squared_of_means",
     "r_squared_terms",
     "sign_flip_bound",
+    "sign_flip_max_test",
     "sign_flip_test",
 ]
