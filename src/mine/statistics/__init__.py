@@ -6,7 +6,7 @@
 - bootstrap: resampled images, percentile intervals
 - permutation: paired sign-flip test, alone or for a family of columns, and a bound on its p
 - multiple_comparisons: false discovery rate
-- effects: sizes of effects with intervals
+- effects: Cohen's d_z and d, d′, with intervals
 - regression: forward selection
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
@@ -18,12 +18,15 @@ from mine.statistics.bootstrap import (
     bootstrap_over_images,
     bootstrap_weights,
     interval,
+    stratified_weights,
 )
 from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 from mine.statistics.curves import area_under_curve
 from mine.statistics.effects import (
+    GroupEffect,
     PairedEffect,
     clustered_effect,
+    group_effect,
     paired_effect,
 )
 from mine.statistics.multiple_comparisons import benjamini_hochberg
@@ -39,6 +42,7 @@ from mine.statistics.scores import (
 )
 
 __all__ = [
+    "GroupEffect",
     "PairedEffect",
     "Selection",
     "area_under_curve",
@@ -48,6 +52,7 @@ __all__ = [
     "bootstrap_weights",
     "clustered_effect",
     "forward_selection",
+    "group_effect",
     "interval",
     "ncsnr_from_trials",
     "noise_ceiling",
@@ -61,4 +66,5 @@ __all__ = [
     "sign_flip_bound",
     "sign_flip_max_test",
     "sign_flip_test",
+    "stratified_weights",
 ]

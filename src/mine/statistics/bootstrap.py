@@ -18,6 +18,45 @@ def bootstrap_weights(images: int, *, resamples: int, generator: np.random.Gener
     return generator.multinomial(images, np.full(images, 1.0 / images), size=resamples) / images
 
 
+def stratified_weights(
+    group: np.ndarray, *, resamples: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Weights as of bootstrap_weights, each group's images drawn apart: groups keep their sizes.
+
+    For statistics that compare groups of images, which an unstratified resample may leave empty
+    (Davison & Hinkley 1997, section 3.2). group: (image,), any labels. Returns float64
+    (resample, image).
+    """
+    group = np.asarray(group)
+    weights = np.empty((resamples, len(group)))
+    for label in np.unique(group):
+        members = np.flatnonzero(group == label)
+        drawn = bootstrap_weights(len(members), resamples=resamples, generator=generator)
+        weights[:, members] = drawn * (len(members) / len(group))
+    return weights
+
+
+def weights_of_groups(
+    weights: np.ndarray, positive: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights within the positive and within the other images, each with its number of draws.
+
+    weights: (resample, image) of bootstrap_weights or stratified_weights. positive: bool (image,).
+    Returns for either group weights (resample, member), rows summing to 1, and draws (resample,).
+    Raises ValueError if a group has fewer than two images, or a resample none of a group.
+    """
+    split = []
+    for members, name in ((positive, "positive"), (~positive, "other")):
+        if members.sum() < 2:
+            raise ValueError(f"two {name} images or more are needed; found {members.sum()}")
+        own = weights[:, members]
+        share = own.sum(axis=1)
+        if (share <= 0).any():
+            raise ValueError(f"a resample has no {name} image: draw by stratified_weights")
+        split.append((own / share[:, None], np.rint(share * weights.shape[1])))
+    return split
+
+
 def bootstrap_over_images(
     terms: Sequence[np.ndarray], statistic: Statistic, weights: np.ndarray
 ) -> np.ndarray:
