@@ -7,6 +7,7 @@
 - permutation: paired sign-flip test, alone or for a family of columns, and a bound on its p
 - multiple_comparisons: false discovery rate
 - effects: Cohen's d_z and d, d′, with intervals
+- discrimination: area under the ROC curve with interval and p
 - regression: forward selection
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
@@ -22,6 +23,11 @@ from mine.statistics.bootstrap import (
 )
 from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 from mine.statistics.curves import area_under_curve
+from mine.statistics.discrimination import (
+    area_under_roc,
+    area_under_roc_interval,
+    mann_whitney_test,
+)
 from mine.statistics.effects import (
     GroupEffect,
     PairedEffect,
@@ -46,6 +52,8 @@ __all__ = [
     "PairedEffect",
     "Selection",
     "area_under_curve",
+    "area_under_roc",
+    "area_under_roc_interval",
     "benjamini_hochberg",
     "bootstrap_interval",
     "bootstrap_over_images",
@@ -54,6 +62,7 @@ __all__ = [
     "forward_selection",
     "group_effect",
     "interval",
+    "mann_whitney_test",
     "ncsnr_from_trials",
     "noise_ceiling",
     "paired_effect",
