@@ -9,9 +9,11 @@
 - effects: Cohen's d_z and d, d′, with intervals
 - discrimination: area under the ROC curve with interval and p
 - regression: forward selection
+- subjects: means over subjects, shares of subjects, prevalence
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
-every image. Everything is vectorised over columns. Images are the unit of resampling throughout.
+every image. Everything is vectorised over columns. The unit is the image, within a subject, but for
+`subjects`, where it is the subject.
 """
 
 from mine.statistics.bootstrap import (
@@ -46,11 +48,20 @@ from mine.statistics.scores import (
     r_squared_of_means,
     r_squared_terms,
 )
+from mine.statistics.subjects import (
+    SubjectMean,
+    SubjectShare,
+    mean_over_subjects,
+    prevalence_bound,
+    share_of_subjects,
+)
 
 __all__ = [
     "GroupEffect",
     "PairedEffect",
     "Selection",
+    "SubjectMean",
+    "SubjectShare",
     "area_under_curve",
     "area_under_roc",
     "area_under_roc_interval",
@@ -63,15 +74,18 @@ __all__ = [
     "group_effect",
     "interval",
     "mann_whitney_test",
+    "mean_over_subjects",
     "ncsnr_from_trials",
     "noise_ceiling",
     "paired_effect",
     "pearson",
     "pearson_of_means",
     "pearson_terms",
+    "prevalence_bound",
     "r_squared",
     "r_squared_of_means",
     "r_squared_terms",
+    "share_of_subjects",
     "sign_flip_bound",
     "sign_flip_max_test",
     "sign_flip_test",
