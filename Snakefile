@@ -20,6 +20,7 @@ include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/regions.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
 
@@ -40,6 +41,7 @@ rule all:
         regions(
             "{results}/{subject}/{roi}/descriptions.json",
             "{results}/{subject}/{roi}/profiles.json",
+            "{results}/{subject}/{roi}/preference.json",
             "{results}/{subject}/{roi}/sufficiency.json",
             "{results}/{subject}/{roi}/counterfactuals.json",
         ),
