@@ -46,6 +46,7 @@ rule all:
             "{results}/{subject}/{roi}/counterfactuals.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
+        "<results>/preference.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
         regions(
             "{results}/figures/{subject}/{roi}/attributions.png",
@@ -56,7 +57,7 @@ rule all:
         expand(
             "<results>/figures/{subject}/{figure}.png",
             subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described", "causality"],
+            figure=["encoder", "faithfulness", "described", "preference", "causality"],
         ),
         [] if settings.demo is None else "<results>/figures/recovery.png",
         [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",

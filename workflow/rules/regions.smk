@@ -53,3 +53,20 @@ rule preference:
         "Measuring what {wildcards.roi} of {wildcards.subject} prefers"
     script:
         "../scripts/preference.py"
+
+
+rule preference_subjects:
+    input:
+        **reads(preference=regions("{results}/{subject}/{roi}/preference.zarr")),
+    output:
+        "<results>/preference.tsv",
+    log:
+        "<logs>/preference_subjects.log",
+    benchmark:
+        "<benchmarks>/preference_subjects.tsv"
+    params:
+        code=code("preference_subjects"),
+    message:
+        "Comparing the subjects' preferences"
+    script:
+        "../scripts/preference_subjects.py"
