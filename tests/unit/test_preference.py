@@ -358,6 +358,23 @@ def test_noise_prefers_nothing():
     assert np.isnan(found["cosine_q"]).all() and not np.isnan(found["cosine_p"]).any()
 
 
+def test_a_voxel_prefers_by_its_responses_only_what_is_significant():
+    for roi in REGIONS:
+        found = measure(roi).isel(category=[0, 1]).sel(response="measured")
+        for voxel, name in enumerate(found["preferred"].sel(evidence="measured").values):
+            auc, q = (found[key].values[:, voxel] for key in ("auc", "auc_q"))
+            best = int(auc.argmax())
+            sure = q[best] <= 0.05 and auc[best] > 0.5
+            assert name == (["faces", "places"][best] if sure else "")
+    assert (measure("noise")["preferred"].sel(evidence="measured") == "").mean() > 0.9
+
+
+def test_voxels_that_are_not_described_have_no_part_in_the_null():
+    other = {**REGIONS, "noise": make_region(50, None, first=21, seed=9)}
+    for name in ("cosine_z", "cosine_p", "roi_cosine_z"):
+        np.testing.assert_array_equal(measure("FFA")[name], measure("FFA", other)[name])
+
+
 def test_a_category_without_labels_or_contrast_is_not_known():
     found = measure("FFA").sel(category="words")
     assert found["label_source"] == "" and (found["label"] == -1).all()

@@ -117,6 +117,7 @@ def test_planted_features_are_those_of_the_region(world):
         response = make_preference(truth, images, roi, "")["roi_response"].values[1]
         expected = roc_auc_score(find_shown(images, *features), response)
         assert found.loc[roi, "value"] == pytest.approx(expected)
+        assert found.loc[roi, "n"] == len(response), "labels or none"
     # Houses alone drive OPA, and a label that holds cities and forests too cannot show it.
     assert found.loc["OPA", "value"] == 1
     bound = score(world, {"OPA": "places"}).loc[("preferred_auc_bound", "OPA"), "value"]

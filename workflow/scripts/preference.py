@@ -24,7 +24,7 @@ preference = measure_preference(
     profiles,
     roi,
     categories=params.categories,
-    text=open_store(given.categories)["text"].values,
+    text=open_store(given.categories)["text"].sel(category=list(params.categories)).values,
     group_text=open_store(given.vocabulary)["text"].values[names],
     stimuli=open_store(given.stimuli).sel(image=images).load(),
     responses={
