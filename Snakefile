@@ -20,6 +20,7 @@ include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/regions.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
@@ -41,11 +42,13 @@ rule all:
         regions(
             "{results}/{subject}/{roi}/descriptions.json",
             "{results}/{subject}/{roi}/profiles.json",
+            "{results}/{subject}/{roi}/preference.json",
             "{results}/{subject}/{roi}/sufficiency.json",
             "{results}/{subject}/{roi}/counterfactuals.json",
             "{results}/{subject}/{roi}/structure.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
+        "<results>/preference.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
         regions(
             "{results}/figures/{subject}/{roi}/attributions.png",
@@ -57,7 +60,7 @@ rule all:
         expand(
             "<results>/figures/{subject}/{figure}.png",
             subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described", "causality"],
+            figure=["encoder", "faithfulness", "described", "preference", "causality"],
         ),
         [] if settings.demo is None else "<results>/figures/recovery.png",
         [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",

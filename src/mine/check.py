@@ -8,11 +8,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mine.config import Config, InputError, find_problems, read_yaml
-from mine.datasets import nsd, nsd_files, nsd_sessions
+from mine.core.preference import find_unknown
+from mine.datasets import nsd, nsd_files, nsd_rois, nsd_sessions
 from mine.sections import MODEL_FILES, Generator
 
 GIGABYTE = 1e9
@@ -58,6 +60,7 @@ def check_config(config: Config, *, results: Path | str = "results") -> list[str
     """
     return [
         *_check_dataset(config),
+        *_check_categories(config),
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
@@ -82,6 +85,33 @@ def _check_dataset(config: Config) -> list[str]:
         captions=[Path(path) for path in dataset.captions],
         instances=[Path(path) for path in dataset.instances],
     )
+
+
+def _check_categories(config: Config) -> list[str]:
+    """List labels that no annotation has, and contrasts that no subject's localiser has."""
+    if _dataset_is_to_come(config):
+        return []
+    dataset, problems = config.dataset, []
+    categories = {name: asdict(category) for name, category in config.categories.items()}
+    paths = [Path(path) for path in dataset.instances]
+    # A file that is absent is told of among the problems of the dataset.
+    if paths and all(path.is_file() for path in paths):
+        try:
+            known = nsd.read_categories(paths)
+        except InputError as error:
+            return [str(error)]
+        names = {*known, *known.values()} - {""}
+        what = "categories or supercategories of dataset.instances"
+        problems += find_unknown(categories, "instances", names, what)
+    contrasts = {
+        contrast
+        for subject in config.subjects
+        for contrast in nsd_rois.list_contrasts(Path(dataset.root), subject, space=dataset.space)
+    }
+    if contrasts:
+        what = "a contrast of the localiser"
+        problems += find_unknown(categories, "localiser", contrasts, what)
+    return problems
 
 
 def _dataset_is_to_come(config: Config) -> bool:

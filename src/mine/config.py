@@ -16,11 +16,13 @@ import yaml
 from mine.errors import InputError
 from mine.randomness import generator
 from mine.sections import (
+    CATEGORIES,
     NAME,
     Attribution,
     Backbone,
     Baselines,
     Bootstrap,
+    Category,
     Counterfactual,
     Dataset,
     Demo,
@@ -36,7 +38,7 @@ from mine.sections import (
     Structure,
     Sufficiency,
 )
-from mine.settings import parse_settings, section, setting
+from mine.settings import parse_settings, section, sections, setting
 
 __all__ = ["Config", "InputError", "find_problems", "generator", "load_config", "read_yaml"]
 
@@ -81,6 +83,13 @@ class Config:
     faithfulness: Faithfulness = section(Faithfulness, "Patching of tokens.")
     description: Description = section(Description, "Words for one voxel and one image.")
     profile: Profile = section(Profile, "Words for one voxel over its images.")
+    categories: dict[str, Category] = sections(
+        Category,
+        "Categories whose preference is measured in every voxel and region, by name: how each is "
+        "called, which images show it, and which contrast of the localiser is meant for it. A list "
+        "of one's own stands in for the default one as a whole.",
+        CATEGORIES,
+    )
     generator: Generator = section(
         Generator, "The models that make and change images; configs/generators has ready ones."
     )

@@ -316,6 +316,61 @@ class Profile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Category:
+    prompts: list[str] = setting(
+        "Words whose text embeddings, averaged, stand for the category.", nonempty=True
+    )
+    instances: list[str] = setting(
+        "Categories or supercategories of dataset.instances: an image in which an object of one is "
+        "visible carries the category.",
+        [],
+    )
+    captions: list[str] = setting(
+        "Words, whole ones, capital or not: an image of which at least half of the captions "
+        "contain one of them carries the category.",
+        [],
+    )
+    localiser: str | None = setting(
+        "The localiser's contrast of the category; null where it has none.", None
+    )
+
+
+CATEGORIES = {
+    "faces": Category(
+        prompts="face faces head portrait".split(),
+        # COCO has no faces among its objects, and captions name a person before they name a face.
+        captions=(
+            "face faces facial smile smiles smiling grin grins grinning portrait selfie selfies "
+            "beard bearded"
+        ).split(),
+        localiser="faces",
+    ),
+    "bodies": Category(
+        prompts="body person people man woman".split(), instances=["person"], localiser="bodies"
+    ),
+    "places": Category(
+        prompts="place scene room street building landscape".split(),
+        captions=(
+            "room rooms bedroom bathroom kitchen office hallway street streets road roads city "
+            "town building buildings house houses church tower bridge station airport harbor beach "
+            "ocean mountain mountains hill hills forest park landscape skyline"
+        ).split(),
+        localiser="places",
+    ),
+    "words": Category(
+        prompts="word words text letters lettering".split(),
+        instances=["stop sign"],
+        captions="word words text letter letters lettering sign signs writing written".split(),
+        localiser="word",
+    ),
+    "food": Category(prompts="food meal dish fruit".split(), instances=["food"]),
+}
+"""Categories for COCO's images. What an annotation leaves out is wrongly taken for absent, so
+responses to faces and places, which are known from captions alone, are rather under- than
+overstated."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generator:
     model: str = setting(
         "Text-to-image pipeline of diffusers: a folder, or an id of the Hugging Face hub.",

@@ -45,7 +45,7 @@ def setting(
         minimum, maximum: bounds, included, of a number or of every number of a list or mapping.
         choices: the only texts allowed.
         pattern: regular expression that each whole text has to match.
-        nonempty: a list needs at least one item, and none twice.
+        nonempty: a list needs at least one item, and none twice; a mapping at least one name.
         example: what the default YAML shows for a required key.
     """
     metadata = {
@@ -70,6 +70,15 @@ def section(cls: type, help: str, *, optional: bool = False) -> Any:
     if any(is_required(field) for field in dataclasses.fields(cls)):
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default_factory=cls, metadata=metadata)
+
+
+def sections(cls: type, help: str, default: Mapping[str, Any]) -> Any:
+    """Declare a field that maps names, at least one, to sections of one kind.
+
+    What a user sets stands in for ``default`` as a whole.
+    """
+    metadata = {"help": help, "nonempty": True}
+    return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
 
 
 def parse_settings(cls: type, data: object, *, source: str) -> tuple[Any, list[str]]:
@@ -147,6 +156,8 @@ def _parse_value(
         return values
     if container is dict and isinstance(data, Mapping):
         _, item = typing.get_args(inner)
+        if limits.get("nonempty") and not data:
+            problems.append(f"{path}: expected at least one item, found none")
         return {
             str(name): _parse_value(item, entry, _join(path, name), limits, problems, known)
             for name, entry in data.items()
@@ -224,7 +235,8 @@ def type_words(kind: Any) -> str:
     if dataclasses.is_dataclass(inner):
         text = "a mapping of keys to values"
     elif arguments:
-        plural = {str: "texts", int: "whole numbers", float: "numbers"}[unwrap(arguments[-1])[0]]
+        plurals = {str: "texts", int: "whole numbers", float: "numbers"}
+        plural = plurals.get(unwrap(arguments[-1])[0], "mappings of keys to values")
         container = "a list of" if typing.get_origin(inner) is list else "a mapping of names to"
         text = f"{container} {plural}"
     else:
@@ -247,6 +259,12 @@ def unwrap(kind: Any) -> tuple[Any, bool]:
         inner = [part for part in typing.get_args(kind) if part is not type(None)]
         return inner[0], True
     return kind, False
+
+
+def item_section(kind: Any) -> type | None:
+    """Return the section that a mapping of names holds one of for each name; None for others."""
+    item = (typing.get_args(kind) or (None,))[-1]
+    return item if typing.get_origin(kind) is dict and dataclasses.is_dataclass(item) else None
 
 
 def is_required(field: dataclasses.Field[Any]) -> bool:

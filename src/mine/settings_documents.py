@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mine.settings import is_required, type_words, unwrap
+from mine.settings import is_required, item_section, type_words, unwrap
 
 _JSON_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -31,7 +31,7 @@ def default_yaml(cls: type) -> str:
 def reference_markdown(cls: type) -> str:
     """Return a table of all keys for each section, for the documentation."""
     parts = []
-    for name, help, fields in _sections(cls):
+    for name, help, fields, named in _sections(cls):
         rows = [
             f"| `{field.name}` | {type_words(kind)} | {_default_words(field)} | {_limits(field)} |"
             for field, kind in fields
@@ -40,21 +40,34 @@ def reference_markdown(cls: type) -> str:
             f"## {name}\n\n{help}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
             + "\n".join(rows)
         )
+        if named:
+            keys = [field.name for field, _ in fields]
+            rows = [
+                f"| `{entry}` | {' | '.join(f'`{_yaml_value(values[key])}`' for key in keys)} |"
+                for entry, values in named.items()
+            ]
+            parts.append(
+                "By default there are\n\n"
+                f"| name | {' | '.join(keys)} |\n|---{'|---' * len(keys)}|\n" + "\n".join(rows)
+            )
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(cls: type) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
-    """Yield name, help and plain fields of the top level and of each section."""
+def _sections(cls: type) -> Iterator[tuple[str, str, list[tuple[Any, Any]], dict[str, Any]]]:
+    """Yield name, help and plain fields of the top level and of each section, and the entries that
+    a mapping of sections has by default."""
     kinds = typing.get_type_hints(cls)
     plain, nested = [], []
     for field in dataclasses.fields(cls):
         inner, _ = unwrap(kinds[field.name])
+        inner = item_section(inner) or inner
         (nested if dataclasses.is_dataclass(inner) else plain).append((field, inner))
-    yield "top level", (cls.__doc__ or "").strip(), [(f, kinds[f.name]) for f, _ in plain]
+    yield "top level", (cls.__doc__ or "").strip(), [(f, kinds[f.name]) for f, _ in plain], {}
     for field, inner in nested:
+        named = _default(field) if item_section(kinds[field.name]) else {}
         hints = typing.get_type_hints(inner)
         fields = [(entry, hints[entry.name]) for entry in dataclasses.fields(inner)]
-        yield field.name, field.metadata["help"], fields
+        yield field.name, field.metadata["help"], fields, named
 
 
 def _section_schema(cls: type) -> dict[str, Any]:
@@ -90,7 +103,8 @@ def _value_schema(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
         return {**schema, "minItems": 1, "uniqueItems": True} if limits["nonempty"] else schema
     if container is dict:
         item = _value_schema(typing.get_args(kind)[1], limits)
-        return {"type": "object", "additionalProperties": item}
+        schema = {"type": "object", "additionalProperties": item}
+        return {**schema, "minProperties": 1} if limits.get("nonempty") else schema
     schema = {"type": _JSON_NAMES[kind]}
     if limits["choices"]:
         schema["enum"] = list(limits["choices"])
@@ -105,10 +119,20 @@ def _yaml_lines(cls: type, indent: str) -> Iterator[str]:
     for field in dataclasses.fields(cls):
         inner, _ = unwrap(kinds[field.name])
         nested = dataclasses.is_dataclass(inner) and field.default is not None
-        if nested:
+        item = item_section(inner)
+        if nested or item:
             yield ""
-        yield from _comment(_limits(field) if not nested else field.metadata["help"], indent)
-        if nested:
+        plain = not nested and item is None
+        yield from _comment(_limits(field) if plain else field.metadata["help"], indent)
+        if item:
+            for key in dataclasses.fields(item):
+                yield from _comment(f"{key.name}: {_limits(key)}", indent)
+            yield f"{indent}{field.name}:"
+            for name, values in _default(field).items():
+                yield f"{indent}  {name}:"
+                for key, value in values.items():
+                    yield f"{indent}    {key}: {_yaml_value(value)}"
+        elif nested:
             yield f"{indent}{field.name}:"
             yield from _yaml_lines(inner, indent + "  ")
         else:
@@ -162,6 +186,13 @@ def _default_words(field: dataclasses.Field[Any]) -> str:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
+    if field.default_factory is dataclasses.MISSING:
+        return field.default
+    value = field.default_factory()
+    if isinstance(value, dict):
+        # Sections as plain values, which is how they are written.
+        value = {
+            name: dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item
+            for name, item in value.items()
+        }
+    return value

@@ -225,6 +225,38 @@ def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
+def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
+    folder = Path("nsd/nsddata/ppdata/subj01/func1pt8mm")
+    folder.mkdir(parents=True)
+    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    categories = {"faces": {"prompts": ["face"], "instances": ["face"], "localiser": "faces"}}
+    analysis |= {"categories": categories}
+
+    def problems_of_categories() -> list[str]:
+        problems = check_config(load_config(analysis))
+        return [problem for problem in problems if "categor" in problem]
+
+    assert problems_of_categories() == [], "neither annotations nor a localiser are there"
+    (folder / "floc_bodiestval.nii.gz").write_bytes(b"")
+    known = [{"id": 1, "name": "fork", "supercategory": "kitchen"}, {"id": 2, "name": "lace"}]
+    Path("objects.json").write_text(json.dumps({"images": [], "categories": known}))
+    analysis["dataset"]["instances"] = ["objects.json"]
+    assert problems_of_categories() == [
+        "categories.faces.instances: expected categories or supercategories of dataset.instances, "
+        "found 'face'; there are lace",
+        "categories.faces.localiser: expected a contrast of the localiser, found 'faces'; there "
+        "are bodies",
+    ]
+    (folder / "floc_facestval.nii.gz").write_bytes(b"")
+    categories["faces"]["instances"] = ["kitchen", "lace"]
+    assert problems_of_categories() == []
+    Path("objects.json").write_text("{}")
+    assert problems_of_categories() == [
+        "objects.json: expected COCO annotations with a list categories, found none"
+    ]
+
+
 def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
     config = load_config(analysis)
     Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)

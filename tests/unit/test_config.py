@@ -162,6 +162,25 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "demo.trials_per_session: expected three trials for each image, 3750 in all sessions, "
             "found 3000",
         ),
+        ({"categories": {}}, "categories: expected at least one item, found none"),
+        (
+            {"categories": ["faces"]},
+            "categories: expected a mapping of names to mappings of keys to values, found "
+            "['faces']",
+        ),
+        (
+            {"categories": {"faces": {"prompts": []}}},
+            "categories.faces.prompts: expected at least one item, found none",
+        ),
+        (
+            {"categories": {"faces": {}}},
+            "categories.faces.prompts: expected a list of texts, found no such key",
+        ),
+        (
+            {"categories": {"faces": {"prompts": ["face"], "captons": []}}},
+            "categories.faces.captons: expected a known key, found this one; the nearest is "
+            "categories.faces.captions",
+        ),
         (
             {"description": {"token_fraction": 0.5}},
             "description.token_fraction: expected at most attribution.token_fraction, 0.2, since "
@@ -220,6 +239,9 @@ def test_schema_and_reader_agree_on_faults() -> None:
         {"backbone": {"alignment": "values"}},
         {"demo": None},
         {"attribution": {"images": None}},
+        {"categories": {}},
+        {"categories": {"faces": {"prompts": []}}},
+        {"categories": {"faces": {"prompts": ["face"], "localiser": None}}},
     ):
         assert validator.is_valid({**SMALLEST, **changes}) == (not problems_of(**changes)), changes
 

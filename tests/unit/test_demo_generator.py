@@ -97,8 +97,17 @@ def test_a_scene_without_objects_is_asked_for_by_its_place():
     random = np.random.default_rng(0)
     scene = dataclasses.replace(sample_scene(random), objects=())
     for _ in range(50):
-        said = [concept_of(word) for word in draw_words(scene, random)]
-        assert said in ([scene.background], [None])
+        words = draw_words(scene, random)
+        assert 1 <= len(words) <= 2
+        assert {concept_of(word) for word in words} <= {scene.background, None}
+
+
+def test_words_are_said_again_in_other_words_but_never_the_same():
+    random = np.random.default_rng(0)
+    lists = [draw_words(sample_scene(random), random) for _ in range(200)]
+    concepts = [[concept for word in words if (concept := concept_of(word))] for words in lists]
+    assert all(len(set(words)) == len(words) for words in lists)
+    assert 20 < sum(len(set(said)) < len(said) for said in concepts) < 140
 
 
 def test_a_tenth_as_many_examples_are_empty():

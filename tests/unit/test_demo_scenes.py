@@ -298,6 +298,7 @@ READERS_OF_TRUTH = {
     "recovery_voxels.py",
     "recovery_scores.py",
     "recovery_causality.py",
+    "recovery_preference.py",
     "recovery.py",
 }
 

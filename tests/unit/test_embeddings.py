@@ -11,6 +11,7 @@ from mine.core.lens import apply_lens, word_mass
 from mine.stages.embeddings import (
     build_vocabulary,
     embed_captions,
+    embed_categories,
     embed_images,
     measure_base_rates,
 )
@@ -175,6 +176,23 @@ def test_words_of_one_meaning_share_a_group():
         make_lenses(), np.arange(7), vocabulary=vocabulary, merge_cosine=0.9
     )["group"].values
     assert group[1] == group[2] and len(set(group)) == 4
+
+
+def test_categories_lie_in_the_space_of_the_vocabulary():
+    backbone = FakeBackbone()
+    vocabulary = make_vocabulary(backbone)
+    text = embed_categories(
+        backbone,
+        {"animals": ["cat", "dog"], "sky": ["sky"]},
+        prompts=["{}", "a {}"],
+        text_mean=vocabulary["text_mean"].values,
+    )["text"]
+    assert text["category"].values.tolist() == ["animals", "sky"] and text.dtype == np.float32
+    np.testing.assert_allclose(
+        text.sel(category="sky"), vocabulary["text"].sel(word="sky"), atol=1e-6
+    )
+    both = vocabulary["text"].sel(word=["cat", "dog"]).sum("word").values
+    np.testing.assert_allclose(text.sel(category="animals"), both / np.linalg.norm(both), atol=1e-6)
 
 
 def test_captions_of_an_image_are_averaged():

@@ -112,6 +112,7 @@ def make_edits(
         images=5,
         window=0.5,
         dilation=0,
+        most_overlap=1,
         seed=seed,
         method=method,
     )

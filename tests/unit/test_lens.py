@@ -9,6 +9,7 @@ import pytest
 
 from mine.core.lens import (
     apply_lens,
+    embed_category,
     embed_vocabulary,
     read_vocabulary,
     tokenizer_words,
@@ -115,19 +116,26 @@ def test_vocabulary_is_the_centred_mean_over_prompts():
         return np.stack([table[text] for text in texts])
 
     words, prompts = ["dog", "cat", "sea"], ["{}", "a photo of a {}"]
-    text = embed_vocabulary(words, prompts, encode)
+    text, mean = embed_vocabulary(words, prompts, encode)
     assert set(table) == {prompt.format(word) for prompt in prompts for word in words}
     means = [unit(sum(table[prompt.format(word)] for prompt in prompts)) for word in words]
-    for row, mean in zip(text, means, strict=True):
-        np.testing.assert_allclose(row, unit(mean - sum(means) / 3), rtol=1e-5)
-    assert text.dtype == np.float32
+    np.testing.assert_allclose(mean, sum(means) / 3, rtol=1e-5)
+    for row, own in zip(text, means, strict=True):
+        np.testing.assert_allclose(row, unit(own - sum(means) / 3), rtol=1e-5)
+    assert text.dtype == mean.dtype == np.float32
+    for place, word in enumerate(words):
+        alone = embed_category([word], prompts, encode, text_mean=mean)
+        np.testing.assert_allclose(alone, text[place], atol=1e-6)
+    both = embed_category(words[:2], prompts, encode, text_mean=mean)
+    np.testing.assert_allclose(both, unit(text[0] + text[1]), atol=1e-6)
+    assert both.dtype == np.float32
 
 
 def test_what_all_words_share_is_removed_from_the_text():
     random = np.random.default_rng(0)
     shared = 20 * random.normal(size=FEATURES)
     own = {word: random.normal(size=FEATURES) for word in "abcdefgh"}
-    text = embed_vocabulary(
+    text, _ = embed_vocabulary(
         list(own), ["{}"], lambda texts: unit(np.stack([shared + own[text] for text in texts]))
     )
     assert np.abs(text @ unit(shared)).max() < 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -28,6 +29,7 @@ OWN = 40
 SHARED = 8
 IMAGES = 2 * OWN - SHARED
 FACES = {1: "OFA", 2: "FFA-1"}
+SUPERCATEGORIES = {"dog": "animal", "cat": "animal"}
 BETAS = "nsddata_betas/ppdata/{}/func1pt8mm/betas_fithrf_GLMdenoise_RR"
 
 
@@ -493,7 +495,7 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
     paths = [
         nsd_writer.write_coco_captions(tmp_path / "captions.json", captions),
         nsd_writer.write_coco_instances(
-            tmp_path / "instances.json", objects, categories=["dog", "cat"], side=16
+            tmp_path / "instances.json", objects, categories=SUPERCATEGORIES, side=16
         ),
     ]
     information = nsd.read_information(written.root)
@@ -518,11 +520,35 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
     assert one["captions"].item() == '["image 3", "naïve"]'
     assert dataset.sel(image=IMAGES - 1)["captions"].item() == "[]"
     assert list(dataset["category"].values) == ["dog", "cat"]
+    assert dataset["supercategory"].sel(category="cat") == "animal"
     # of a dog at x from 2 to 6 of 16 the crop leaves a half, from 1 to 5 a quarter
     assert not dataset.sel(image=6)["category_present"].any()
     assert one["category_present"].values.tolist() == [True, False]
     assert dataset.sel(image=5)["category_present"].values.tolist() == [False, True]
     assert not dataset.sel(image=4)["annotated"] and dataset.sel(image=5)["annotated"]
+
+
+def test_categories_are_read_alone_as_with_all_objects(tmp_path: Path) -> None:
+    paths = [
+        nsd_writer.write_coco_instances(tmp_path / name, {7: []}, categories=categories, side=4)
+        for name, categories in (("a.json", SUPERCATEGORIES), ("b.json", SUPERCATEGORIES))
+    ]
+    # A name that reads as the key, behind which no list stands, is passed over.
+    text = json.loads(paths[1].read_text())
+    text = {"info": {"categories": "two"}} | text
+    del text["categories"][1]["supercategory"]
+    paths[1].write_text(json.dumps(text))
+    assert nsd.read_categories(paths[:1]) == SUPERCATEGORIES
+    assert nsd.read_categories(paths) == {"dog": "animal", "cat": ""}
+    assert nsd.read_instances(paths, coco_ids=[7])[0] == nsd.read_categories(paths)
+    for content, problem in (
+        ("{}", "with a list categories, found none"),
+        ('{"categories": [{]}', "expected JSON, found something else"),
+        ("", "expected JSON, found something else"),
+    ):
+        paths[0].write_text(content)
+        with pytest.raises(InputError, match=problem):
+            nsd.read_categories(paths)
 
 
 def test_behaviour_and_information_agree_with_the_design(written: World) -> None:

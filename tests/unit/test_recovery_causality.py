@@ -15,9 +15,10 @@ from mine.demo.counterfactuals import (
     read_scenes,
     remove_objects,
 )
-from mine.demo.recovery_causality import summarise_causality, tabulate_pairs
+from mine.demo.recovery_causality import compare_edit_responses, summarise_causality, tabulate_pairs
 from mine.demo.scenes import Scene, SceneObject
 from mine.demo.subjects import respond_to_scenes, standardise_responses, tabulate_scenes
+from mine.statistics import bootstrap_weights
 
 DOG = SceneObject("dog", "red", "small", 0.3, 0.3, 0.3, False)
 SCENE = Scene("beach", (DOG,), 1)
@@ -175,6 +176,29 @@ def test_planted_effects_are_summarised():
     assert values["exact_slope"] == pytest.approx(0.5, abs=0.07)
     bounds = table.dropna()
     assert (bounds["low"] <= bounds["value"]).all() and (bounds["value"] <= bounds["high"]).all()
+
+
+def test_edits_are_compared_as_if_each_drawn_image_were_gathered():
+    random = np.random.default_rng(2)
+    edits = pd.DataFrame(random.normal(size=(60, 3)), columns=["change", "exact", "planted"])
+    edits["image"] = random.integers(7, size=60) * 3
+    found = compare_edit_responses(edits, 20, np.random.default_rng(3))
+    _, member = np.unique(edits["image"], return_inverse=True)
+    drawn = bootstrap_weights(7, resamples=20, generator=np.random.default_rng(3))
+    times = np.concatenate([np.ones((1, 7)), drawn * 7]).round().astype(int)
+    for draw, count in enumerate(times):
+        gathered = edits.loc[np.repeat(edits.index, count[member])]
+        slope, _ = np.polyfit(gathered["exact"], gathered["change"], 1)
+        assert found["exact_slope"][draw] == pytest.approx(slope)
+        for measure, exact in (("exact_correlation", "exact"), ("planted_correlation", "planted")):
+            r = np.corrcoef(gathered[exact], gathered["change"])[0, 1]
+            assert found[measure][draw] == pytest.approx(r)
+
+
+def test_edits_that_should_change_nothing_have_no_correlation():
+    edits = pd.DataFrame({"change": [0.1, 0.3, 0.2], "exact": 0.0, "planted": 0.0, "image": 1})
+    found = compare_edit_responses(edits, 5, np.random.default_rng(4))
+    assert all(np.isnan(draws).all() for draws in found.values())
 
 
 def test_nothing_tested_gives_no_row():

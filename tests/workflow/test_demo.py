@@ -95,6 +95,7 @@ def test_recovery_is_written_with_its_columns(finished: Path) -> None:
     assert {"FFA-1", "PPA", "all", "noise"} <= set(table["roi"])
     assert not table.duplicated(["measure", "subject", "roi"]).any()
     expected = {"described", "top_word_all", "described_random_encoder"}
+    expected |= {"roi_preference_profile", "roi_preference_response", "preferred_auc"}
     expected |= {
         f"r2_normalised_{model}"
         for model in ("mine", "ridge", "caption", "planted_ridge", "noiseless")
@@ -106,12 +107,14 @@ def test_recovery_is_written_with_its_columns(finished: Path) -> None:
 def test_every_stage_left_a_store_that_is_whole(finished: Path) -> None:
     results = finished / "results/small"
     names = ["stimuli", "embeddings/clip/vocabulary", "embeddings/clip/base_rates"]
+    names += ["embeddings/clip/categories"]
     for subject in ("subj01", "subj02"):
         names += [f"{subject}/{part}" for part in ("responses", "rois", "baselines", "scores")]
         names += [f"{subject}/encoder/{fit}" for fit in ("all", "first_half", "all_random")]
         for roi in ("FFA-1", "PPA", "control"):
             parts = ["faithfulness", "descriptions", "profiles", "attributions/all", "features"]
-            parts += ["generated", "sufficiency", "edits", "counterfactuals", "structure"]
+            parts += ["preference", "structure"]
+            parts += ["generated", "sufficiency", "edits", "counterfactuals"]
             names += [f"{subject}/{roi}/{part}" for part in parts]
     for name in names:
         assert open_store(results / f"{name}.zarr").sizes, name

@@ -2,6 +2,15 @@
 # is tested comes from the first half of the training images, the evaluator from the second.
 
 
+# What it takes to predict responses to pictures and to read them as the originals were.
+OBSERVER = {
+    "backbone": section("backbone"),
+    "evaluator": section("evaluator"),
+    "words_per_token": settings.lens.words_per_token,
+    "position_orders": settings.encoder.position_orders,
+}
+
+
 rule features:
     input:
         **reads(
@@ -58,10 +67,7 @@ rule generate:
         generator=section("generator"),
         features=section("features"),
         sufficiency=section("sufficiency"),
-        backbone=section("backbone"),
-        evaluator=section("evaluator"),
-        words_per_token=settings.lens.words_per_token,
-        position_orders=settings.encoder.position_orders,
+        observer=OBSERVER,
         seed=settings.seed,
     message:
         "Generating pictures for {wildcards.roi} of {wildcards.subject}"
@@ -117,10 +123,7 @@ rule edit:
         root=settings.dataset.root,
         generator=section("generator"),
         counterfactual=section("counterfactual"),
-        backbone=section("backbone"),
-        evaluator=section("evaluator"),
-        words_per_token=settings.lens.words_per_token,
-        position_orders=settings.encoder.position_orders,
+        observer=OBSERVER,
         seed=settings.seed,
     message:
         "Inserting and removing features of {wildcards.roi} of {wildcards.subject}"

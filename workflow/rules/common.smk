@@ -60,7 +60,7 @@ def check_start():
 def section(name):
     """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
     sees when one has changed."""
-    return asdict(getattr(settings, name))
+    return asdict(settings)[name]
 
 
 def code(name):

@@ -76,6 +76,30 @@ rule figure_described:
         "../scripts/figure_described.py"
 
 
+rule figure_preference:
+    input:
+        **reads(preference=own_regions("{results}/{subject}/{roi}/preference.zarr")),
+    output:
+        png=report(
+            "<results>/figures/{subject}/preference.png",
+            caption="../report/figure_preference.rst",
+            category="Regions",
+            labels={"subject": "{subject}", "region": "all", "figure": "category preference"},
+        ),
+        pdf="<results>/figures/{subject}/preference.pdf",
+        table="<results>/figures/{subject}/preference.tsv",
+    log:
+        "<logs>/figure_preference/{subject}.log",
+    benchmark:
+        "<benchmarks>/figure_preference/{subject}.tsv"
+    params:
+        code=code("figure_preference"),
+    message:
+        "Drawing what the regions of {wildcards.subject} prefer"
+    script:
+        "../scripts/figure_preference.py"
+
+
 rule figure_voxels:
     input:
         **reads(

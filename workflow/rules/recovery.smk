@@ -87,6 +87,31 @@ rule recovery_causality:
         "../scripts/recovery_causality.py"
 
 
+rule recovery_preference:
+    input:
+        **reads(
+            truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
+            truth_images=lambda wildcards: f"{settings.demo.truth}/images.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            preference=of_rois("<results>/{subject}/{roi}/preference.zarr"),
+        ),
+    output:
+        "<results>/{subject}/recovery_preference.tsv",
+    log:
+        "<logs>/recovery_preference/{subject}.log",
+    benchmark:
+        "<benchmarks>/recovery_preference/{subject}.tsv"
+    params:
+        code=code("recovery_preference"),
+        rois=settings.rois,
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Scoring the preferences of {wildcards.subject} against what was planted"
+    script:
+        "../scripts/recovery_preference.py"
+
+
 rule recovery_structure:
     input:
         **reads(
@@ -120,6 +145,7 @@ rule recovery:
     input:
         voxels=expand("<results>/{subject}/recovery_voxels.tsv", subject=settings.subjects),
         scores=expand("<results>/{subject}/recovery_scores.tsv", subject=settings.subjects),
+        preference=expand("<results>/{subject}/recovery_preference.tsv", subject=settings.subjects),
         pairs=expand("<results>/{subject}/recovery_pairs.tsv", subject=settings.subjects),
         edits=expand("<results>/{subject}/recovery_edits.tsv", subject=settings.subjects),
         structure=expand("<results>/{subject}/recovery_structure.tsv", subject=settings.subjects),

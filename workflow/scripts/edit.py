@@ -41,13 +41,10 @@ parts = announce_parts(log, len(row), size=settings["batch_size"], what="edits")
 method = params.counterfactual["method"]
 pixels = paint_edits(painter, plan, originals[row], method=method, parts=parts)
 observer = load_observer(
-    params.backbone,
-    params.evaluator,
     vocabulary=vocabulary,
-    words_per_token=params.words_per_token,
     encoder=open_store(given.encoder),
-    position_orders=params.position_orders,
     weights=open_store(given.evaluator),
+    **params.observer,
 )
 result = record_edits(
     plan,

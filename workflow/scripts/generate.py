@@ -35,13 +35,10 @@ parts = announce_parts(log, len(prompts), size=settings["batch_size"], what="pic
 made = [painter.generate(prompts[part], seeds=seeds[part]) for part in parts]
 pixels = np.concatenate(made) if made else np.zeros((0, 1, 1, 3), np.uint8)
 observer = load_observer(
-    params.backbone,
-    params.evaluator,
     vocabulary=vocabulary,
-    words_per_token=params.words_per_token,
     encoder=open_store(given.encoder),
-    position_orders=params.position_orders,
     weights=open_store(given.evaluator),
+    **params.observer,
 )
 originals = nsd.open_stimuli(Path(params.root)).read(planned_images(plan["image"]))
 result = record_pictures(

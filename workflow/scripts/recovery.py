@@ -4,15 +4,16 @@ import pandas as pd
 
 from mine.demo.recovery import summarise
 from mine.demo.recovery_causality import summarise_causality
+from mine.demo.recovery_preference import summarise_preference
 from mine.demo.recovery_structure import summarise_structure
 from mine.logging import start_logging
 from mine.randomness import generator
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
-voxels, scores, pairs, edits = (
+voxels, scores, preference, pairs, edits = (
     pd.concat([pd.read_csv(path, sep="\t", keep_default_na=True) for path in paths])
-    for paths in (given.voxels, given.scores, given.pairs, given.edits)
+    for paths in (given.voxels, given.scores, given.preference, given.pairs, given.edits)
 )
 found = summarise(
     voxels.fillna({"main": ""}),
@@ -26,11 +27,16 @@ causal = summarise_causality(
     resamples=params.resamples,
     generator=generator(params.seed, "recovery", "causality"),
 )
+preferred = summarise_preference(
+    preference,
+    resamples=params.resamples,
+    generator=generator(params.seed, "recovery", "preference"),
+)
 structure = pd.concat([pd.read_csv(path, sep="\t") for path in given.structure])
 structural = summarise_structure(
     structure.fillna({"label": ""}),
     resamples=params.resamples,
     generator=generator(params.seed, "recovery", "structure"),
 )
-table = pd.concat([found, causal, structural], ignore_index=True)
+table = pd.concat([found, preferred, structural, causal], ignore_index=True)
 table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")

@@ -13,7 +13,7 @@ dataset = snakemake.params.dataset
 root = Path(dataset["root"])
 information = nsd.read_information(root)
 coco_ids = information["cocoId"].tolist()
-categories, instances = [], None
+categories, instances = None, None
 if dataset["instances"]:
     categories, instances = nsd.read_instances(map(Path, dataset["instances"]), coco_ids=coco_ids)
 stimuli = build_stimuli(

@@ -52,15 +52,39 @@ def tokenizer_words(tokenizer: Any) -> list[str]:
 
 def embed_vocabulary(
     words: list[str], prompts: list[str], encode_texts: Callable[[list[str]], np.ndarray]
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return each word's text embedding, float32 (word, feature): the mean over prompts, centred,
-    unit length.
+    unit length; and the mean over words that it was centred by, (feature,).
 
     Each prompt's embedding has unit length before the mean; the vocabulary's mean is removed after
     it.
     """
-    total = sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts)
-    return _unit(_unit(total) - _unit(total).mean(axis=0)).astype(np.float32)
+    embedded = _embed_words(words, prompts, encode_texts)
+    mean = embedded.mean(axis=0)
+    return _unit(embedded - mean).astype(np.float32), mean.astype(np.float32)
+
+
+def embed_category(
+    words: list[str],
+    prompts: list[str],
+    encode_texts: Callable[[list[str]], np.ndarray],
+    *,
+    text_mean: np.ndarray,
+) -> np.ndarray:
+    """Return one text embedding for what several words name, float32 (feature,), unit length.
+
+    Each word is embedded and centred as the vocabulary is (:func:`embed_vocabulary`), by its mean,
+    and the words are averaged: the embedding of one word of the vocabulary is that word's own.
+    """
+    centred = _unit(_embed_words(words, prompts, encode_texts) - text_mean)
+    return _unit(centred.mean(axis=0)).astype(np.float32)
+
+
+def _embed_words(
+    words: list[str], prompts: list[str], encode_texts: Callable[[list[str]], np.ndarray]
+) -> np.ndarray:
+    """Mean of a word's prompts, unit length, not centred: (word, feature)."""
+    return _unit(sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts))
 
 
 def apply_lens(

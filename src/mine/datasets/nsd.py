@@ -8,7 +8,9 @@ ROIs of its voxels; ``open_stimuli`` and ``read_*`` give images and what is know
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import mmap
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ __all__ = [
     "check_nsd",
     "open_stimuli",
     "read_captions",
+    "read_categories",
     "read_information",
     "read_instances",
     "read_rois",
@@ -95,23 +98,22 @@ def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int
 
 def read_instances(
     paths: Iterable[Path], *, coco_ids: Iterable[int]
-) -> tuple[list[str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
+) -> tuple[dict[str, str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
     """Read COCO objects (instances_train2017.json and the like).
 
-    Returns the names of all categories, in the order of their numbers, and for each image of
-    coco_ids that a file covers its objects as (category, (left, top, right, bottom)), the box in
-    fractions of the whole COCO image. An image that is covered and shows nothing has an empty list.
+    Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
+    for each image of coco_ids that a file covers its objects as (category, (left, top, right,
+    bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
+    nothing has an empty list.
     """
     wanted = set(map(int, coco_ids))
-    names: dict[int, str] = {}
+    known: dict[int, dict] = {}
     objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
     for path in paths:
         content = _load_json(path)
-        categories = {
-            entry["id"]: entry["name"]
-            for entry in _entries(path, content, "categories", ("id", "name"))
-        }
-        names |= categories
+        categories = _entries(path, content, "categories", ("id", "name"))
+        own = {entry["id"]: entry["name"] for entry in categories}
+        known |= {entry["id"]: entry for entry in categories}
         sizes = {
             entry["id"]: (entry["width"], entry["height"])
             for entry in _entries(path, content, "images", ("id", "width", "height"))
@@ -125,8 +127,42 @@ def read_instances(
                 width, height = sizes[entry["image_id"]]
                 x, y, w, h = entry["bbox"]
                 box = (x / width, y / height, (x + w) / width, (y + h) / height)
-                objects[entry["image_id"]].append((categories[entry["category_id"]], box))
-    return [names[number] for number in sorted(names)], objects
+                objects[entry["image_id"]].append((own[entry["category_id"]], box))
+    return _name_categories(known), objects
+
+
+def read_categories(paths: Iterable[Path]) -> dict[str, str]:
+    """Read only the categories of COCO instance files: name -> supercategory ("" for none).
+
+    Neither images nor objects are parsed, which in COCO's own files are half a gigabyte.
+    """
+    known: dict[int, dict] = {}
+    for path in map(Path, paths):
+        content = {"categories": _find_list(path, "categories")}
+        entries = _entries(path, content, "categories", ("id", "name"))
+        known |= {entry["id"]: entry for entry in entries}
+    return _name_categories(known)
+
+
+def _name_categories(known: Mapping[int, dict]) -> dict[str, str]:
+    """Categories in the order of their numbers: name -> supercategory."""
+    entries = [known[number] for number in sorted(known)]
+    return {str(entry["name"]): str(entry.get("supercategory", "")) for entry in entries}
+
+
+def _find_list(path: Path, key: str) -> object:
+    """Return the first list that stands under a key of a JSON file; None where there is none."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return _load_json(path)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        for found in re.finditer(rf'"{key}"\s*:\s*(?=\[)'.encode(), text):
+            # Of the list only its end is not known; no list of categories is a megabyte long.
+            part = text[found.end() : found.end() + 2**20].decode("utf-8", errors="ignore")
+            try:
+                return json.JSONDecoder().raw_decode(part)[0]
+            except ValueError as error:
+                raise InputError(f"{path}: expected JSON, found something else: {error}") from None
+    return None
 
 
 def read_subject(

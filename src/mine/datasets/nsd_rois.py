@@ -342,11 +342,19 @@ def read_localiser(
     of: Path,
 ) -> dict[str, np.ndarray]:
     """All t-maps of the localiser: contrast -> float (X, Y, Z)."""
-    folder = nsd_files.subject_folder(root, subject, space)
     return {
-        path.name.removeprefix("floc_").removesuffix("tval.nii.gz"): nsd_files.match_volume(
+        contrast: nsd_files.match_volume(
             nsd_files.read_volume(path), shape=shape, affine=affine, of=of
         )
+        for contrast, path in list_contrasts(root, subject, space=space).items()
+    }
+
+
+def list_contrasts(root: Path, subject: str, *, space: str) -> dict[str, Path]:
+    """Contrasts of the subject's localiser, by name, and the files of their t-maps."""
+    folder = nsd_files.subject_folder(root, subject, space)
+    return {
+        path.name.removeprefix("floc_").removesuffix("tval.nii.gz"): path
         for path in sorted(folder.glob("floc_*tval.nii.gz"))
     }
 

@@ -112,6 +112,7 @@ def build_scheduler() -> Any:
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
+        steps_offset=1,  # has no effect with trailing steps; diffusers warns of others
     )
 
 

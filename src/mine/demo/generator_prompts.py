@@ -13,6 +13,7 @@ from mine.demo.words import CONCEPTS, HYPERNYMS
 CAPTION, WORDS = 0.55, 0.35  # shares of the prompts; the others are empty, for guidance
 FULL = 0.6  # of the captions name everything
 HYPERNYM = 0.05  # how often a word gives way to one that covers it
+AGAIN = 0.3  # how often a concept among bare words is said again, in another word
 
 
 def draw_prompt(scene: Scene, random: np.random.Generator) -> str:
@@ -39,11 +40,15 @@ def draw_words(scene: Scene, random: np.random.Generator) -> list[str]:
     if not concepts or random.random() < 0.5:
         concepts.append(scene.background)
     random.shuffle(concepts)
-    return [_say(concept, random) for concept in concepts]
+    words = [_say(concept, random, HYPERNYM) for concept in concepts]
+    # A description says one thing in several words: "figure, human" is one person.
+    again = [_say(concept, random, 0.5) for concept in concepts if random.random() < AGAIN]
+    return list(dict.fromkeys(words + again))
 
 
-def _say(concept: str, random: np.random.Generator) -> str:
+def _say(concept: str, random: np.random.Generator, hypernym: float) -> str:
+    """One of a concept's words; ``hypernym``: how often one that covers it, if there is any."""
     above = [word for word, members in HYPERNYMS.items() if concept in members]
-    if above and random.random() < HYPERNYM:
+    if above and random.random() < hypernym:
         return str(random.choice(above))
     return str(random.choice(CONCEPTS[concept]))

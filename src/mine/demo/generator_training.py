@@ -285,7 +285,7 @@ def main() -> None:
         clip=Path("resources/demo/clip"),
         scenes=60_000,
         autoencoder_steps=3_000,
-        steps=8_000,
+        steps=12_000,
         batch=16,
         rate=1e-3,
         seed=5,

@@ -17,7 +17,7 @@ from scipy import ndimage
 from mine.demo import nsd_writer, subjects
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
-from mine.demo.words import CATEGORIES
+from mine.demo.words import CATEGORIES, SUPERCATEGORIES
 from mine.randomness import generator
 from mine.statistics import ncsnr_from_trials
 
@@ -127,7 +127,7 @@ def write_miniature(
     nsd_writer.write_coco_instances(
         annotations / "instances_train2017.json",
         boxes,
-        categories=list(CATEGORIES),
+        categories=SUPERCATEGORIES,
         side=miniature.images.shape[1],
     )
     for row, name in enumerate(names):

@@ -340,13 +340,14 @@ def write_coco_instances(
     path: Path,
     instances: Mapping[int, Sequence[tuple[str, Sequence[float]]]],
     *,
-    categories: Sequence[str],
+    categories: Mapping[str, str],
     side: int,
 ) -> Path:
     """Write objects as COCO has them.
 
     instances: cocoId -> (category, (x, y, width, height) in pixels) of each object in the image.
-    categories: all names, in order. side: rows and columns of an image, in pixels.
+    categories: all names in order, name -> supercategory. side: rows and columns of an image, in
+    pixels.
     """
     numbers = {name: number for number, name in enumerate(categories, 1)}
     pairs = [(image, *entry) for image, entries in instances.items() for entry in entries]
@@ -354,7 +355,10 @@ def write_coco_instances(
         path,
         {
             "images": [{"id": int(i), "width": int(side), "height": int(side)} for i in instances],
-            "categories": [{"id": number, "name": name} for name, number in numbers.items()],
+            "categories": [
+                {"supercategory": categories[name], "id": number, "name": name}
+                for name, number in numbers.items()
+            ],
             "annotations": [
                 {
                     "id": number,

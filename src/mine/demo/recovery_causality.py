@@ -13,7 +13,13 @@ import xarray as xr
 
 from mine.demo.recovery import wilson_interval
 from mine.demo.words import CONCEPTS
-from mine.statistics import clustered_effect, pearson
+from mine.statistics import (
+    bootstrap_weights,
+    clustered_effect,
+    interval,
+    pearson_of_means,
+    pearson_terms,
+)
 
 PAIRS = ["measure", "voxel", "image", "difference"]
 SHARES = {
@@ -121,12 +127,10 @@ def summarise_causality(
                     voxels = len(part.groupby(["subject", "voxel"]))
                     rows.append((measure, subject, roi, *found[row], voxels))
     for subject, roi, own in _groups(edits):
-        for measure, values in _compare(own).items():
-            draws = [
-                _compare(_resample(own, generator))[measure] for _ in range(min(resamples, 500))
-            ]
-            low, high = np.nanquantile(draws, [0.025, 0.975])
-            rows.append((measure, subject, roi, values, low, high, len(own)))
+        for measure, draws in compare_edit_responses(own, resamples, generator).items():
+            known = draws[1:][np.isfinite(draws[1:])]
+            bounds = interval(known) if len(known) else (np.nan, np.nan)
+            rows.append((measure, subject, roi, draws[0], *bounds, len(own)))
     columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -140,20 +144,29 @@ def _groups(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return [*parts, ("all", "all", table)] if len(table) else []
 
 
-def _compare(edits: pd.DataFrame) -> dict[str, float]:
-    """Correlation and slope of the generator's edits with their exact counterparts."""
-    change, exact, planted = (edits[name].to_numpy() for name in ("change", "exact", "planted"))
-    centred = exact - exact.mean()
-    spread = np.square(centred).sum()
+def compare_edit_responses(
+    edits: pd.DataFrame, resamples: int, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Correlation and slope of the generator's edits with their exact counterparts: (draw,) each,
+    of the edits as they are and then of those of images drawn with replacement."""
+    images, member = np.unique(edits["image"], return_inverse=True)
+    weights = bootstrap_weights(len(images), resamples=resamples, generator=generator)
+    weights = np.concatenate([np.full((1, len(images)), 1 / len(images)), weights])
+
+    def average(first: str, second: str) -> list[np.ndarray]:
+        """Weighted means over edits of the terms of a correlation."""
+        pairs = edits[first].to_numpy(), edits[second].to_numpy()
+        terms = np.stack([np.ones(len(edits)), *pearson_terms(*pairs)])
+        sums = np.stack([np.bincount(member, weights=term) for term in terms])
+        count, *totals = sums @ weights.T
+        return [total / count for total in totals]
+
+    exact = average("exact", "change")
+    x, y, xx, _, xy = exact
+    variance = xx - np.square(x)
+    slope = np.where(variance > 0, (xy - x * y) / np.where(variance > 0, variance, 1), np.nan)
     return {
-        "exact_correlation": float(pearson(exact, change)),
-        "exact_slope": float(centred @ change / spread) if spread > 0 else np.nan,
-        "planted_correlation": float(pearson(planted, change)),
+        "exact_correlation": pearson_of_means(*exact),
+        "exact_slope": slope,
+        "planted_correlation": pearson_of_means(*average("planted", "change")),
     }
-
-
-def _resample(edits: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """The edits of images drawn with replacement."""
-    by_image = [part for _, part in edits.groupby("image")]
-    drawn = generator.integers(len(by_image), size=len(by_image))
-    return pd.concat([by_image[row] for row in drawn])

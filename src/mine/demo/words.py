@@ -20,6 +20,20 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "chair": ("chair", "seat", "stool", "armchair"),
 }
 
+# As COCO sorts its categories; none bears the name of a category that it is not alone in.
+SUPERCATEGORIES: dict[str, str] = {
+    "face": "human",
+    "person": "human",
+    "house": "building",
+    "word": "writing",
+    "food": "food",
+    "dog": "animal",
+    "car": "vehicle",
+    "bird": "animal",
+    "flower": "plant",
+    "chair": "furniture",
+}
+
 COLOURS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson", "scarlet"),
     "yellow": ("yellow", "golden", "lemon"),

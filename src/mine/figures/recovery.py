@@ -34,6 +34,9 @@ FOUND = (
     ("position_recovered", "all", "preferred place found"),
     ("pointing", "all", "top token on the feature (pointing)"),
     ("mass_in_mask", "all", "attribution on the feature"),
+    ("roi_preference_profile", "all", "region's category right, by words"),
+    ("roi_preference_response", "all", "region's category right, by responses"),
+    ("preferred_auc", "all", "responses to planted category (AUC)"),
     ("identification", "all", "identification within regions"),
     ("identification_share", "all", "the same, of what planted responses reach"),
     ("identification_unstructured", "OPA", "identification: OPA, without structure"),
@@ -62,8 +65,8 @@ EFFECTS = (
     ("exact_correlation", "all", "edits with exact edits (r)"),
     ("planted_correlation", "all", "edits with planted responses (r)"),
 )
-EVEN = 0.5  # the share of voxels that would be above a control that is as good
-IDENTIFIED = ("identification", "identification_unstructured")  # of which a half is chance, too
+EVEN = 0.5  # the share of voxels, or of pairs of images, above a control that is as good
+HALVES = ("preferred_auc", "identification", "identification_unstructured")  # by chance, too
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 SCORE = "r2_normalised_"
 LINE = 5.2  # mm, for each measure
@@ -111,12 +114,12 @@ def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str
         chance = _rows(table, CHANCE[measure], roi)["value"] if measure in CHANCE else pd.Series()
         if (measure, roi) in false:
             chance = pd.Series({"all": FALSE_RATE})
-        if "_beats_" in measure or "_expected" in measure or measure in IDENTIFIED:
+        if "_beats_" in measure or "_expected" in measure or measure in HALVES:
             chance = pd.Series({"all": EVEN})
         if "all" in chance.index:
             axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")
     axes.set(xlim=(-0.02, -0.02 + 1.06 / TEXT), xticks=np.linspace(0, 1, 6))
-    axes.set_xlabel("Share of voxels, or mean over voxels, with 95% interval", loc="left")
+    axes.set_xlabel("Share of voxels (regions), or mean over them, with 95% interval", loc="left")
     axes.set_title(
         "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
         "for voxels without a profile (5%)",

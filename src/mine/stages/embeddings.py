@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
 from mine.core.backbone import Backbone, standardise
-from mine.core.lens import apply_lens, embed_vocabulary
+from mine.core.lens import apply_lens, embed_category, embed_vocabulary
 from mine.core.synonyms import group_synonyms
 
 Reader = Callable[[np.ndarray], np.ndarray]
@@ -27,8 +27,9 @@ def build_vocabulary(
 ) -> xr.Dataset:
     """Embed the vocabulary and measure the mean raw token over reference images.
 
-    Returns ``text`` float32 (word, feature), centred and of unit length, and ``token_mean``
-    (feature,). ``temperature`` of the lens is kept in the attributes; None takes the model's own.
+    Returns ``text`` float32 (word, feature), centred and of unit length, the ``text_mean`` that was
+    taken away, and ``token_mean``, both (feature,). ``temperature`` of the lens is kept in the
+    attributes; None takes the model's own.
     """
     total, count = 0.0, 0
     for start in range(0, len(reference_images), batch_size):
@@ -37,12 +38,18 @@ def build_vocabulary(
         )
         total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
         count += tokens.shape[0] * tokens.shape[1]
+    text, text_mean = embed_vocabulary(words, prompts, backbone.encode_texts)
     return xr.Dataset(
         {
             "text": (
                 ("word", "feature"),
-                embed_vocabulary(words, prompts, backbone.encode_texts),
+                text,
                 {"long_name": "text embedding, centred over the vocabulary, unit length"},
+            ),
+            "text_mean": (
+                ("feature",),
+                text_mean,
+                {"long_name": "mean text embedding over the vocabulary"},
             ),
             "token_mean": (
                 ("feature",),
@@ -55,6 +62,34 @@ def build_vocabulary(
             "temperature": backbone.temperature if temperature is None else temperature,
             "reference_images": len(reference_images),
         },
+    )
+
+
+def embed_categories(
+    backbone: Backbone,
+    categories: Mapping[str, list[str]],
+    *,
+    prompts: list[str],
+    text_mean: np.ndarray,
+) -> xr.Dataset:
+    """Embed categories in the vocabulary's text space.
+
+    categories: name -> words. prompts, text_mean: those of the vocabulary. Returns ``text`` float32
+    (category, feature), see :func:`mine.core.lens.embed_category`.
+    """
+    text = [
+        embed_category(words, prompts, backbone.encode_texts, text_mean=text_mean)
+        for words in categories.values()
+    ]
+    return xr.Dataset(
+        {
+            "text": (
+                ("category", "feature"),
+                np.stack(text),
+                {"long_name": "mean text embedding of its words, centred as the vocabulary"},
+            )
+        },
+        coords={"category": list(categories)},
     )
 
 

@@ -21,22 +21,24 @@ def build_stimuli(
     subjects: Sequence[str],
     source: str,
     captions: Mapping[int, Sequence[str]] | None = None,
-    categories: Sequence[str] = (),
+    categories: Mapping[str, str] | None = None,
     instances: Mapping[int, Sequence[tuple[str, Box]]] | None = None,
     least_visible: float = 0.5,
 ) -> xr.Dataset:
     """Index of the images that the experiment shows to any of the subjects, by ascending nsdId.
 
     information: table of images with columns nsdId, cocoId, cropBox, shared1000 and, for subject
-    subj0N, subjectN. source: where the pixels are. captions: cocoId -> sentences. instances:
-    cocoId -> objects (category, (left, top, right, bottom)), in fractions of the whole COCO image.
+    subj0N, subjectN. source: where the pixels are. captions: cocoId -> sentences. categories:
+    name -> supercategory. instances: cocoId -> objects (category, (left, top, right, bottom)), in
+    fractions of the whole COCO image.
     NSD shows a square cut out of the COCO image: a category counts as present if at least
     ``least_visible`` of the box of one of its objects lies within that square.
 
     Returns, over ``image`` (coordinate: nsdId), ``coco_id``; ``shared``; ``seen`` bool (image,
     subject): whether the experiment shows the image to the subject; ``captions``: the sentences as
-    a JSON list; and where instances are given ``category_present`` bool (image, category) and
-    ``annotated``: whether an annotation file covers the image at all.
+    a JSON list; and where instances are given ``category_present`` bool (image, category), with the
+    ``supercategory`` of each category as a coordinate, and ``annotated``: whether an annotation
+    file covers the image at all.
     Raises InputError for a subject that the table lacks.
     """
     columns = {}
@@ -84,6 +86,7 @@ def build_stimuli(
     )
     if instances is None:
         return dataset
+    categories = categories or {}
     rank = {name: number for number, name in enumerate(categories)}
     present = np.zeros((len(coco_ids), len(rank)), dtype=bool)
     for row, (image, crop) in enumerate(zip(coco_ids, table["cropBox"], strict=True)):
@@ -98,7 +101,10 @@ def build_stimuli(
             {"long_name": "whether the image shows an object of the category"},
         ),
         annotated=("image", annotated, {"long_name": "whether the image's objects are annotated"}),
-    ).assign_coords(category=("category", np.array(list(categories), dtype=np.str_)))
+    ).assign_coords(
+        category=("category", np.array(list(categories), dtype=np.str_)),
+        supercategory=("category", np.array(list(categories.values()), dtype=np.str_)),
+    )
 
 
 def read_crop(text: str) -> Box:

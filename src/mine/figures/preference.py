@@ -1,0 +1,206 @@
+"""Category preference of a subject's regions: by words, by responses, by the localiser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from mine.figures.strips import EDGE, INK, write_note
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    HEADING,
+    LIGHT,
+    WIDTH,
+    add_axes,
+    add_text,
+    new_figure,
+    styled,
+)
+
+# Each map: measure, what it shows, how a value is written, which value has no colour, what is
+# marked, and the smallest value at which colour is strongest.
+MAPS = (
+    ("cosine_z", "Words: profile (z)", "{:.1f}", 0.0, "prefers_profile", 1.0),
+    ("share_profile", "Words: voxels (%)", "{:.0%}", 0.0, "prefers_profile", 1.0),
+    ("auc_measured", "Responses: AUC", "{:.2f}", 0.5, "prefers_measured", 0.5),
+    ("t", "Localiser: mean t", "{:.1f}", 0.0, "prefers_localiser", 2.0),
+)
+COLOURS = "PuOr_r"  # orange above, purple below; told apart with any colour vision
+SIGNIFICANT = 0.05
+
+# mm
+LABEL = 27.0
+GAP = 2.5
+CELL = 5.4
+TOP = 10.0
+NAMES = 15.0  # of the categories, beneath the maps
+ROW = 7.2  # of a region's responses
+LOWER = 10.0
+SWEEP = 44.0
+RESPONSES = 84.0  # left edge of the responses' axes
+SPREAD = 46.0
+
+
+@styled
+def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figure:
+    """Draw the table of mine.stages.preference_subjects.tabulate_preference for one subject."""
+    upper = TOP + CELL * len(rois) + NAMES
+    shown = ROW * len(rois)
+    figure = new_figure(upper + LOWER + max(shown, SWEEP) + 14 + 20, layout=None)
+    width = (WIDTH - EDGE - LABEL - GAP * len(MAPS)) / len(MAPS)
+    _label_regions(figure, table, rois)
+    for place, (letter, entry) in enumerate(zip("abcd", MAPS, strict=True)):
+        left = LABEL + place * (width + GAP)
+        add_text(figure, left - 1, 2, letter, fontsize=HEADING + 1, weight="bold")
+        add_text(figure, left + 3, 2.2, entry[1], fontsize=HEADING)
+        _draw_map(add_axes(figure, left, TOP, width, CELL * len(rois)), table, rois, entry)
+    _draw_thresholds(figure, upper, table)
+    _draw_responses(figure, upper, table, rois)
+    write_note(
+        figure,
+        upper + LOWER + max(shown, SWEEP) + 14,
+        f"{subject}. Frames: preferred category. a: cosine of the mean profile of the described "
+        "voxels with the category, above its mean over random profiles, in their standard "
+        "deviations. b: described voxels that prefer the category; bold: more than among as many "
+        "voxels drawn from all described ones (p ≤ 0.05). c: mean measured response of all the "
+        "region's voxels to test images that carry the category against those that lack it. d: of "
+        "all the region's voxels. –: not known. e: described voxels of all regions; n, how many; "
+        "band: Wilson's 95% interval; dashed: profiles exchanged among them. f: boxes: quartiles, "
+        "whiskers: 5 to 95% of the test images; images: that carry the category : that lack it; "
+        "intervals from images resampled.",
+    )
+    return figure
+
+
+def _label_regions(figure: Figure, table: pd.DataFrame, rois: list[str]) -> None:
+    able = table[table["measure"] == "share_profile"].groupby("roi")["n"].first()
+    whole = table[table["measure"] == "share_measured"].groupby("roi")["n"].first()
+    for place, roi in enumerate(rois):
+        top = TOP + CELL * place + 0.9
+        add_text(figure, EDGE, top, roi, weight="bold")
+        count = f"{able[roi]:.0f}/{whole[roi]:.0f}"
+        add_text(figure, LABEL - 1.5, top, count, color=INK, ha="right")
+    add_text(figure, LABEL - 1.5, TOP - 3.2, "described/voxels", color=INK, ha="right")
+
+
+def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
+    """A column of one measure by region and category, all of them in their order."""
+    categories = table.loc[table["measure"] == "cosine_z", "category"].unique()
+    rows = table[table["measure"] == measure]
+    wide = rows.pivot(index="roi", columns="category", values=column)
+    return wide.reindex(index=rois, columns=categories).astype(float)
+
+
+def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) -> None:
+    measure, _, form, centre, marked, least = entry
+    values = _pivot(table, measure, "value", rois)
+    prefers = _pivot(table, marked, "value", rois).to_numpy() == 1
+    sure = _pivot(table, measure, "p", rois).to_numpy() <= SIGNIFICANT
+    sure &= measure == "share_profile"
+    limit = max(np.nanmax(np.abs(values.to_numpy() - centre), initial=0), least)
+    shade = colormaps[COLOURS](0.5 + (values.to_numpy() - centre) / (2 * limit))
+    shade[np.isnan(values.to_numpy())] = (0.96, 0.96, 0.96, 1)
+    axes.imshow(shade, aspect="auto", interpolation="nearest")
+    for (row, column), value in np.ndenumerate(values.to_numpy()):
+        text = _write(value, form)
+        dark = shade[row, column, :3] @ (0.299, 0.587, 0.114) < 0.5
+        style = {"color": "white" if dark else BLACK, "gid": "number"}
+        weight = "bold" if sure[row, column] else "normal"
+        axes.text(column, row, text, ha="center", va="center", weight=weight, **style)
+        if prefers[row, column]:
+            frame = Rectangle((column - 0.46, row - 0.45), 0.92, 0.9, fill=False, linewidth=1.3)
+            axes.add_patch(frame)
+    axes.set_xticks(range(values.shape[1]), values.columns, rotation=45, ha="right")
+    axes.tick_params(axis="x", length=0, pad=1)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _write(value: float, form: str) -> str:
+    """A number as it is printed: no sign on what rounds to nothing, no unit, a dash for none."""
+    text = form.format(value).rstrip("%").replace("-", "−") if np.isfinite(value) else "–"
+    return text.removeprefix("−") if not text.strip("−0.") else text
+
+
+def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
+    rows = table[table["measure"] == "above_t"]
+    expected = table[table["measure"] == "above_t_shuffled"]
+    add_text(figure, EDGE, top, "e", fontsize=HEADING + 1, weight="bold")
+    add_text(figure, EDGE + 4, top + 0.2, "Words and localiser", fontsize=HEADING)
+    axes = add_axes(figure, 14, top + LOWER, SWEEP, SWEEP - 8)
+    axes.set(
+        xlabel="Voxels with a localiser's t of at least",
+        ylabel="Share whose words prefer\nthe localiser's category",
+        ylim=(0, 1.02),
+    )
+    if rows.empty:
+        axes.text(0.5, 0.5, "no described voxel", ha="center", transform=axes.transAxes)
+        return
+    axes.fill_between(rows["threshold"], rows["low"], rows["high"], color=LIGHT, linewidth=0)
+    axes.plot(rows["threshold"], rows["value"], color=BLUE)
+    axes.plot(expected["threshold"], expected["value"], color=BLACK, linestyle="--", linewidth=0.8)
+    for threshold, count in rows.set_index("threshold")["n"].items():
+        if threshold % 2 == 0:
+            text = f"n = {count:.0f}" if threshold == 0 else f"{count:.0f}"
+            place = {"ha": "center", "va": "bottom", "color": INK, "gid": "number"}
+            axes.text(threshold, 1.04, text, **place)
+    axes.set_xlim(0, max(rows["threshold"].max(), 1))
+
+
+def _draw_responses(figure: Figure, top: float, table: pd.DataFrame, rois: list[str]) -> None:
+    add_text(figure, RESPONSES - 22, top, "f", fontsize=HEADING + 1, weight="bold")
+    title = "Responses to the category that the words prefer"
+    add_text(figure, RESPONSES - 18, top + 0.2, title, fontsize=HEADING)
+    axes = add_axes(figure, RESPONSES, top + LOWER, SPREAD, ROW * len(rois))
+    aside = RESPONSES + SPREAD + 2
+    add_text(figure, aside, top + LOWER - 3.6, "AUC [95%], images", color=INK)
+    add_text(figure, RESPONSES, top + LOWER - 3.6, "carry the category", color=BLUE)
+    add_text(figure, RESPONSES + 26, top + LOWER - 3.6, "lack it", color=INK)
+    for place, roi in enumerate(rois):
+        own = table[table["roi"] == roi]
+        where = top + LOWER + ROW * place
+        add_text(figure, RESPONSES - 1.5, where + 0.6, roi, weight="bold", ha="right")
+        preferred = own[(own["measure"] == "prefers_profile") & (own["value"] == 1)]
+        if preferred.empty:
+            add_text(figure, aside, where + 2, "no preference by words", color=INK)
+            continue
+        category = preferred["category"].iloc[0]
+        add_text(figure, RESPONSES - 1.5, where + 3.6, category, color=INK, ha="right")
+        carries, lacks = (own[own["measure"] == name] for name in ("carries", "lacks"))
+        if carries.empty or lacks.empty:
+            add_text(figure, aside, where + 2, "no labelled images", color=INK)
+            continue
+        for rows, offset, colour in ((carries, 0.3, BLUE), (lacks, 0.7, GREY)):
+            _draw_box(axes, rows["value"].to_numpy(float), place + offset, colour)
+        auc = own[(own["measure"] == "auc_measured") & (own["category"] == category)].iloc[0]
+        text = f"{auc['value']:.2f} [{auc['low']:.2f}, {auc['high']:.2f}]"
+        text += f", {len(carries)}:{len(lacks)}"
+        add_text(figure, aside, where + 2, text, gid="number")
+    for edge in range(1, len(rois)):
+        axes.axhline(edge, color=LIGHT, linewidth=0.5)
+    axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
+    axes.set(ylim=(len(rois), 0), yticks=[], xlabel="Mean measured response of the region (sd)")
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_box(axes: Axes, values: np.ndarray, place: float, colour: str) -> None:
+    axes.boxplot(
+        values,
+        positions=[place],
+        widths=0.28,
+        orientation="horizontal",
+        whis=(5, 95),
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={"facecolor": colour, "edgecolor": colour, "alpha": 0.75},
+        medianprops={"color": BLACK, "linewidth": 1.0},
+        whiskerprops={"color": colour},
+        capprops={"color": colour},
+    )

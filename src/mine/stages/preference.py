@@ -1,0 +1,374 @@
+"""Category preference of a region's voxels: by words, by responses to labelled images, by the
+localiser.
+
+Three kinds of evidence that share little: the profile's place in text space, from the training
+images; predicted and measured responses to labelled test images; and the t-values of a localiser of
+other stimuli. Each voxel and the region get a preferred category from each, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from mine.core.preference import (
+    CARRIES,
+    LACKS,
+    UNKNOWN,
+    Categories,
+    Comparison,
+    compare_images,
+    compare_with_null,
+    deal_profiles,
+    draw_auc,
+    draw_d_prime,
+    find_unknown,
+    label_images,
+    measure_agreement,
+    prefer,
+    share_p,
+)
+from mine.errors import InputError
+from mine.statistics import benjamini_hochberg, bootstrap_weights, interval
+
+RESPONSES = ("predicted", "measured")
+EVIDENCE = ("profile", *RESPONSES, "localiser")
+LEAST_T = 2.0  # below it a t-value is no preference
+PROFILE_VARIABLES = ("embedding", "group_z", "described")
+
+
+def measure_preference(
+    profiles: Mapping[str, xr.Dataset],
+    roi: str,
+    *,
+    categories: Categories,
+    text: np.ndarray,
+    group_text: np.ndarray,
+    stimuli: xr.Dataset,
+    responses: Mapping[str, np.ndarray],
+    t: xr.DataArray,
+    level: float,
+    resamples: int,
+    generator: np.random.Generator,
+    random_profiles: int = 10_000,
+) -> xr.Dataset:
+    """Measure which categories the voxels of one ROI prefer.
+
+    profiles: by ROI, all of the subject's: of their described voxels the null hypotheses are made,
+    with the same generator the same ones for every ROI. categories: name -> keys of
+    mine.sections.Category. text: (category, feature). group_text: (group, feature), text of each
+    group's word. stimuli: of the test images. responses: ``predicted`` and ``measured``, (image,
+    voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of these voxels. level:
+    false discovery rate. resamples: of the bootstrap.
+
+    Returns the store described in docs/stores.md. Raises InputError for a contrast that the
+    localiser lacks and for instances that the images lack.
+    """
+    own, subject = _join_voxels({roi: profiles[roi]}), _join_voxels(profiles)
+    labels = label_images(stimuli, categories)
+    found = [
+        _compare_profiles(
+            own,
+            subject,
+            text=text,
+            group_text=group_text,
+            level=level,
+            count=random_profiles,
+            generator=generator,
+        ),
+        _compare_responses(
+            responses,
+            labels["label"].values,
+            level=level,
+            resamples=resamples,
+            generator=generator,
+        ),
+        _compare_localiser(t, categories),
+    ]
+    preferences = _summarise(
+        np.concatenate([each.by_voxel for each in found]),
+        np.concatenate([each.of_roi for each in found]),
+        own["described"].values,
+        list(categories),
+    )
+    return (
+        xr.merge([labels, *(each.evidence for each in found), preferences], join="exact")
+        .assign_coords(voxel=own["voxel"].values)
+        .assign_attrs(false_discovery_rate=level, random_profiles=random_profiles)
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a kind of evidence says, or several of one form."""
+
+    evidence: xr.Dataset
+    by_voxel: np.ndarray
+    """(evidence, voxel): index of the preferred category, -1 for none"""
+    of_roi: np.ndarray
+    """(evidence,): the same for the ROI as a whole"""
+
+
+def _join_voxels(profiles: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Profiles of several ROIs as one, each voxel once."""
+    parts = [each[list(PROFILE_VARIABLES)].sel(fit="all") for each in profiles.values()]
+    joined = xr.concat(parts, "voxel")
+    _, first = np.unique(joined["voxel"].values, return_index=True)
+    return joined.isel(voxel=np.sort(first))
+
+
+def _compare_profiles(
+    own: xr.Dataset,
+    subject: xr.Dataset,
+    *,
+    text: np.ndarray,
+    group_text: np.ndarray,
+    level: float,
+    count: int,
+    generator: np.random.Generator,
+) -> Found:
+    """Compare profiles with the categories in text space: by voxel, and the ROI's mean profile.
+
+    own, subject: the ROI's voxels and all of the subject's (:func:`_join_voxels`).
+    """
+    described = subject["described"].values
+    weights = np.maximum(subject["group_z"].values, 0)[described]
+    cosine = _cosines(subject["embedding"].values, text)
+    mean = own["embedding"].values[own["described"].values].sum(axis=0, keepdims=True)
+    mean = _cosines(mean, text)
+    if weights.any():
+        null = deal_profiles(weights, group_text, count=count, generator=generator) @ text.T
+        z, p = compare_with_null(cosine, null)
+        mean_z, mean_p = compare_with_null(mean, null)
+    else:
+        z, p, mean_z, mean_p = cosine * np.nan, cosine * np.nan, mean * np.nan, mean * np.nan
+    q = benjamini_hochberg(np.where(described[:, None], p, np.nan), axis=0)
+    # A profile that is not to be believed prefers nothing.
+    preferred = prefer(z, np.broadcast_to(described[:, None], z.shape), axis=1)
+    inside = np.isin(subject["voxel"].values, own["voxel"].values)
+    shares = np.array(
+        [
+            share_p(
+                few,
+                (described & inside).sum(),
+                preferring_all=many,
+                all_voxels=described.sum(),
+            )
+            for few, many in zip(
+                _count(preferred[inside], len(text)), _count(preferred, len(text)), strict=True
+            )
+        ]
+    )
+    share_q = benjamini_hochberg(shares)
+    rows = subject.indexes["voxel"].get_indexer(own["voxel"].values)
+    by_voxel = ("category", "voxel")
+    evidence = xr.Dataset(
+        {
+            "cosine": (
+                by_voxel,
+                cosine[rows].T.astype(np.float32),
+                {"long_name": "cosine of the profile with the category in text space"},
+            ),
+            "cosine_z": (
+                by_voxel,
+                z[rows].T.astype(np.float32),
+                {
+                    "long_name": "the same above its mean over random profiles",
+                    "units": "standard deviations over random profiles",
+                },
+            ),
+            "cosine_p": (by_voxel, p[rows].T, {"long_name": "against random profiles"}),
+            "cosine_q": (
+                by_voxel,
+                q[rows].T,
+                {"long_name": "false discovery rate over the subject's described voxels"},
+            ),
+            "roi_cosine": ("category", mean[0], {"long_name": "of the mean profile"}),
+            "roi_cosine_z": ("category", mean_z[0], {"long_name": "of the mean profile"}),
+            "roi_cosine_p": ("category", mean_p[0], {"long_name": "of the mean profile"}),
+            "roi_share_p": (
+                "category",
+                shares,
+                {"long_name": "of as large a share of voxels drawn from all described ones"},
+            ),
+            "roi_share_q": (
+                "category",
+                share_q,
+                {"long_name": "false discovery rate over categories"},
+            ),
+        }
+    )
+    best = prefer(mean_z, ~(share_q[None] > level), axis=1)
+    return Found(evidence, preferred[None, rows], best)
+
+
+def _cosines(embedding: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Cosine of rows with the categories, nan for empty rows: (row, category)."""
+    length = np.linalg.norm(embedding, axis=1, keepdims=True).astype(np.float64)
+    unit = np.where(length > 0, embedding / np.where(length > 0, length, 1), np.nan)
+    return unit @ text.T.astype(np.float64)
+
+
+def _count(preferred: np.ndarray, categories: int) -> np.ndarray:
+    """How often each category is preferred: int (category,)."""
+    return np.bincount(preferred[preferred >= 0], minlength=categories)
+
+
+def _compare_responses(
+    responses: Mapping[str, np.ndarray],
+    label: np.ndarray,
+    *,
+    level: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> Found:
+    """Compare responses to the images of each category with those to others: by voxel, and of the
+    mean over voxels with intervals over images.
+
+    label: int (category, image) of label_images.
+    """
+    values = np.stack([responses[name] for name in RESPONSES])
+    mean = values.mean(axis=2) if values.shape[2] else np.full(values.shape[:2], np.nan)
+    weights = bootstrap_weights(label.shape[1], resamples=resamples, generator=generator)
+    by_voxel = np.full((3, len(values), len(label), values.shape[2]), np.nan)
+    by_roi = np.full((2, len(values), len(label), 3), np.nan)
+    roi_p = np.full((len(values), len(label)), np.nan)
+    for category, row in enumerate(label):
+        known, carries = row != UNKNOWN, row[row != UNKNOWN] == CARRIES
+        for kind in range(len(values)):
+            found = compare_images(values[kind][known], carries)
+            by_voxel[:, kind, category] = found.auc, found.d_prime, found.p
+            whole = compare_images(mean[kind][known, None], carries)
+            by_roi[:, kind, category] = _with_intervals(
+                whole, mean[kind][known], carries, weights[:, known]
+            )
+            roi_p[kind, category] = whole.p[0]
+    auc, d_prime, p = by_voxel
+    q, roi_q = benjamini_hochberg(p), benjamini_hochberg(roi_p)
+    three, four = ("response", "category"), ("response", "category", "voxel")
+    bounded = (*three, "bound")
+    evidence = xr.Dataset(
+        {
+            "images": ("category", (label == CARRIES).sum(axis=1)),
+            "other_images": ("category", (label == LACKS).sum(axis=1)),
+            "auc": (
+                four,
+                auc.astype(np.float32),
+                {"long_name": "probability that an image of the category drives more"},
+            ),
+            "d_prime": (four, d_prime.astype(np.float32)),
+            "auc_p": (four, p, {"long_name": "two-sided Mann-Whitney test over images"}),
+            "auc_q": (
+                four,
+                q,
+                {"long_name": "false discovery rate over voxels"},
+            ),
+            "roi_auc": (bounded, by_roi[0], {"long_name": "of the mean over voxels"}),
+            "roi_d_prime": (bounded, by_roi[1], {"long_name": "of the mean over voxels"}),
+            "roi_auc_p": (three, roi_p, {"long_name": "two-sided Mann-Whitney test over images"}),
+            "roi_auc_q": (
+                three,
+                roi_q,
+                {"long_name": "false discovery rate over categories"},
+            ),
+            "roi_response": (
+                ("response", "image"),
+                mean.astype(np.float32),
+                {
+                    "long_name": "mean over voxels",
+                    "units": "standard deviations of the response",
+                },
+            ),
+        },
+        coords={"response": list(RESPONSES), "bound": ["value", "low", "high"]},
+    )
+    return Found(
+        evidence,
+        prefer(auc, (q <= level) & (auc > 0.5), axis=1),
+        prefer(by_roi[0, ..., 0], (roi_q <= level) & (by_roi[0, ..., 0] > 0.5), axis=1),
+    )
+
+
+def _with_intervals(
+    found: Comparison, values: np.ndarray, carries: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """AUC and d' of one column with intervals from images resampled: (statistic, bound)."""
+    result = np.full((2, 3), np.nan)
+    for row, (value, draw) in enumerate(
+        ((found.auc[0], draw_auc), (found.d_prime[0], draw_d_prime))
+    ):
+        if np.isfinite(value):
+            draws = draw(values, carries, weights)
+            result[row] = value, *interval(draws[np.isfinite(draws)])
+    return result
+
+
+def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
+    """Give each category the t-values of its contrast, nan where it has none."""
+    contrasts = t["contrast"].values.tolist()
+    if contrasts:
+        what = "a contrast of the localiser"
+        problems = find_unknown(categories, "localiser", contrasts, what)
+        if problems:
+            raise InputError("\n".join(problems))
+    values = np.full((len(categories), t.sizes["voxel"]), np.nan)
+    for row, category in enumerate(categories.values()):
+        if category["localiser"] in contrasts:
+            values[row] = t.sel(contrast=category["localiser"]).values
+    mean = values.sum(axis=1) / max(values.shape[1], 1)
+    evidence = xr.Dataset(
+        {
+            "t": (
+                ("category", "voxel"),
+                values.astype(np.float32),
+                {"long_name": "t-value of the category's localiser", "units": "t"},
+            ),
+            "roi_t": ("category", mean, {"long_name": "mean over voxels", "units": "t"}),
+        }
+    )
+    return Found(
+        evidence,
+        prefer(values, values >= LEAST_T, axis=0)[None],
+        prefer(mean, mean >= LEAST_T, axis=0)[None],
+    )
+
+
+def _summarise(
+    preferred: np.ndarray, best: np.ndarray, described: np.ndarray, categories: list[str]
+) -> xr.Dataset:
+    """Name the preferences, count them, and compare the kinds of evidence.
+
+    preferred: int (evidence, voxel), best: int (evidence,), -1 for none. described: bool (voxel,),
+    the voxels that have a profile.
+    """
+    able = np.array([described.sum(), *[len(described)] * (len(EVIDENCE) - 1)])
+    counts = np.array([_count(row, len(categories)) for row in preferred])
+    agreement, both = measure_agreement(preferred)
+    names, pair = np.array([*categories, ""]), ("evidence", "other")
+    return xr.Dataset(
+        {
+            "described": ("voxel", described),
+            "preferred": (("evidence", "voxel"), names[preferred]),
+            "roi_preferred": ("evidence", names[best]),
+            "roi_share": (
+                ("evidence", "category"),
+                np.where(able > 0, counts.T / np.maximum(able, 1), np.nan).T,
+                {"long_name": "share of the voxels that prefer the category"},
+            ),
+            "roi_voxels": (
+                "evidence",
+                able,
+                {"long_name": "voxels that it is a share of: of the profile, the described ones"},
+            ),
+            "agreement": (
+                pair,
+                agreement,
+                {"long_name": "share of voxels for which both prefer the same category"},
+            ),
+            "agreement_voxels": (pair, both, {"long_name": "voxels with a preference by both"}),
+        },
+        coords={"evidence": list(EVIDENCE), "other": list(EVIDENCE)},
+    )

@@ -1,0 +1,211 @@
+"""Category preferences of a subject's regions in one table, and of all subjects beside each other.
+
+Subjects are the unit of generalisation: a region's voxels and images say how sure it is of this
+subject, several subjects whether it is so in people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+ALL = "all"
+THRESHOLDS = np.arange(0, 10.5, 0.5)
+COLUMNS = ["measure", "roi", "category", "image", "threshold", "value", "low", "high", "p", "n"]
+
+
+def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return the preferences of one subject's regions as a table.
+
+    by_roi: datasets of mine.stages.preference.measure_preference. Columns measure, roi, category,
+    image, threshold, value, low, high, p, n. Measures, the first group one row for each region and
+    category:
+
+    - ``cosine_z``: of the mean profile, p against random profiles, n described voxels
+    - ``share_<evidence>``: share of the voxels that prefer the category, n voxels; of ``profile``
+      with p of as large a share of voxels drawn from all
+    - ``auc_<response>``, ``d_prime_<response>``: with intervals and p over images, n images that
+      carry the category
+    - ``t``: mean t-value, n voxels
+    - ``prefers_<evidence>``: 1 for the region's preferred category, else 0; none where nothing is
+      known
+
+    - ``agreement_<evidence>_<other>``: share of voxels, and with region ``all`` of regions, for
+      which both prefer the same, n of these
+    - ``above_t``: of the described voxels whose largest t is at least ``threshold``, the share
+      whose profile prefers that contrast's category, with Wilson's interval, n voxels; and
+      ``above_t_shuffled``, the share to be expected if profiles were exchanged among them
+    - ``carries``, ``lacks``: the region's mean measured response to each image, by whether it
+      carries the category that the region's profile prefers
+    """
+    rows: list[dict[str, object]] = []
+    for roi, preference in by_roi.items():
+        for category in preference["category"].values:
+            own = {"roi": roi, "category": str(category)}
+            rows += [own | row for row in _list_category(preference.sel(category=category))]
+        rows += [{"roi": roi} | row for row in _list_agreement(preference)]
+        rows += [{"roi": roi} | row for row in _list_responses(preference)]
+    rows += [{"roi": ALL} | row for row in _list_region_agreement(by_roi)]
+    rows += [{"roi": ALL} | row for row in _list_thresholds(by_roi)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype({"image": "Int64", "n": "Int64"})
+
+
+def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
+    """Rows of one region and category."""
+    described = int(own["described"].sum())
+    rows: list[dict[str, object]] = [
+        {
+            "measure": "cosine_z",
+            "value": float(own["roi_cosine_z"]),
+            "p": float(own["roi_cosine_p"]),
+            "n": described,
+        },
+        {"measure": "t", "value": float(own["roi_t"]), "n": own.sizes["voxel"]},
+    ]
+    for name in own["evidence"].values:
+        here = own.sel(evidence=name, other=name)
+        row = {"measure": f"share_{name}", "value": float(here["roi_share"])}
+        row["n"] = int(here["roi_voxels"])
+        if name == "profile":
+            row["p"] = float(own["roi_share_p"])
+        rows.append(row)
+        known = own["roi_t"] if name == "localiser" else own["roi_cosine_z"]
+        if name in own["response"].values:
+            known = own["roi_auc"].sel(response=name, bound="value")
+        if np.isfinite(known):
+            prefers = str(here["roi_preferred"].values) == str(own["category"].values)
+            rows.append({"measure": f"prefers_{name}", "value": float(prefers), "n": row["n"]})
+    for name in own["response"].values:
+        here = own.sel(response=name)
+        for measure in ("auc", "d_prime"):
+            value, low, high = here[f"roi_{measure}"].values
+            row = {"measure": f"{measure}_{name}", "value": value, "low": low, "high": high}
+            rows.append(row | {"p": float(here["roi_auc_p"]), "n": int(own["images"])})
+    return rows
+
+
+def _list_agreement(preference: xr.Dataset) -> list[dict[str, object]]:
+    """Rows of how often the kinds of evidence agree on a region's voxels."""
+    rows = []
+    for one, other in _pairs(preference["evidence"].values):
+        here = preference.sel(evidence=one, other=other)
+        value, count = float(here["agreement"]), int(here["agreement_voxels"])
+        rows.append({"measure": f"agreement_{one}_{other}", "value": value, "n": count})
+    return rows
+
+
+def _list_region_agreement(by_roi: Mapping[str, xr.Dataset]) -> list[dict[str, object]]:
+    """Rows of how often the kinds of evidence agree on a subject's regions."""
+    best = np.array([each["roi_preferred"].values for each in by_roi.values()])
+    names = next(iter(by_roi.values()))["evidence"].values
+    rows = []
+    for one, other in _pairs(names):
+        first, second = best[:, names == one], best[:, names == other]
+        both = (first != "") & (second != "")
+        row = {"measure": f"agreement_{one}_{other}", "n": int(both.sum())}
+        rows.append(row | {"value": (first == second)[both].mean() if both.any() else np.nan})
+    return rows
+
+
+def _pairs(names: np.ndarray) -> list[tuple[str, str]]:
+    """Every pair of names once, in their order."""
+    return [(one, other) for place, one in enumerate(names) for other in names[place + 1 :]]
+
+
+def _list_responses(preference: xr.Dataset) -> list[dict[str, object]]:
+    """Rows of the mean measured response to each labelled image of the preferred category."""
+    category = str(preference["roi_preferred"].sel(evidence="profile").values)
+    if not category:
+        return []
+    response = preference["roi_response"].sel(response="measured")
+    label = preference["label"].sel(category=category).values
+    return [
+        {"measure": measure, "category": category, "image": image, "value": value}
+        for measure, wanted in (("carries", 1), ("lacks", 0))
+        for image, value in zip(
+            preference["image"].values[label == wanted],
+            response.values[label == wanted],
+            strict=True,
+        )
+    ]
+
+
+def _list_thresholds(by_roi: Mapping[str, xr.Dataset]) -> list[dict[str, object]]:
+    """Rows of how often profiles prefer the localiser's category, by the least t-value.
+
+    Voxels of two regions count once.
+    """
+    voxels = pd.concat([_list_voxels(each) for each in by_roi.values()])
+    voxels = voxels.drop_duplicates("voxel")
+    voxels = voxels[voxels["described"] & np.isfinite(voxels["t"])]
+    rows = []
+    for threshold in THRESHOLDS:
+        above = voxels[voxels["t"] >= threshold]
+        if len(above):
+            count = int((above["preferred"] == above["category"]).sum())
+            row = {"threshold": threshold, "n": len(above)}
+            rows.append(row | {"measure": "above_t"} | _estimate_share(count, len(above)))
+            shares = [
+                above[name].value_counts(normalize=True) for name in ("preferred", "category")
+            ]
+            expected = shares[0].mul(shares[1], fill_value=0).sum()
+            rows.append(row | {"measure": "above_t_shuffled", "value": expected})
+    return rows
+
+
+def _list_voxels(preference: xr.Dataset) -> pd.DataFrame:
+    """Each voxel's preference by its profile, and the category of its largest t-value."""
+    t = np.where(np.isnan(preference["t"].values), -np.inf, preference["t"].values)
+    return pd.DataFrame(
+        {
+            "voxel": preference["voxel"].values,
+            "described": preference["described"].values,
+            "preferred": preference["preferred"].sel(evidence="profile").values,
+            "category": preference["category"].values[t.argmax(axis=0)],
+            "t": t.max(axis=0),
+        }
+    )
+
+
+def _estimate_share(count: int, total: int) -> dict[str, float]:
+    """A share with Wilson's 95% interval."""
+    low, high = stats.binomtest(count, total).proportion_ci(method="wilson")
+    return {"value": count / total, "low": low, "high": high}
+
+
+def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put subjects' preferences side by side: ``measure subject roi category value low high n``.
+
+    tables: of :func:`tabulate_preference`, by subject. Rows of subject ``all`` are means over the
+    subjects that have a value, n of them, with Student's 95% interval over subjects (nan for one);
+    of ``prefers_<evidence>`` the share of subjects with Wilson's interval.
+    """
+    parts = [table.assign(subject=subject) for subject, table in tables.items()]
+    whole = pd.concat(parts, ignore_index=True)
+    # What is known of single images and of thresholds is drawn for each subject.
+    whole = whole[whole["image"].isna() & whole["threshold"].isna() & whole["value"].notna()]
+    keys = ["measure", "roi", "category"]
+    rows = []
+    for key, own in whole.groupby(keys, dropna=False, sort=False):
+        values = own["value"].to_numpy(float)
+        row = dict(zip(keys, key, strict=True)) | {"subject": ALL, "n": len(values)}
+        if str(key[0]).startswith("prefers_"):
+            rows.append(row | _estimate_share(int(values.sum()), len(values)))
+        else:
+            rows.append(row | _estimate_mean(values))
+    columns = ["measure", "subject", "roi", "category", "value", "low", "high", "n"]
+    return pd.concat([whole, pd.DataFrame(rows, columns=columns)], ignore_index=True)[columns]
+
+
+def _estimate_mean(values: np.ndarray) -> dict[str, float]:
+    """A mean with Student's 95% interval; nan for the ends of one value's."""
+    mean, low, high = float(values.mean()), np.nan, np.nan
+    if len(values) > 1:
+        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+        low, high = mean - half, mean + half
+    return {"value": mean, "low": low, "high": high}

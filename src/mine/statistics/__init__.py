@@ -1,0 +1,93 @@
+"""The statistics of every stage, one subject a module.
+
+- ceiling: noise-ceiling signal-to-noise ratio and noise ceiling
+- scores: R² and Pearson correlation
+- curves: area under a curve
+- bootstrap: resampled images, percentile intervals
+- permutation: paired sign-flip test, alone or for a family of columns, and a bound on its p
+- multiple_comparisons: false discovery rate
+- effects: Cohen's d_z and d, d′, with intervals
+- discrimination: area under the ROC curve with interval and p
+- regression: forward selection
+- subjects: means over subjects, shares of subjects, prevalence
+
+Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
+every image. Everything is vectorised over columns. The unit is the image, within a subject, but for
+`subjects`, where it is the subject.
+"""
+
+from mine.statistics.bootstrap import (
+    bootstrap_interval,
+    bootstrap_over_images,
+    bootstrap_weights,
+    interval,
+    stratified_weights,
+)
+from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
+from mine.statistics.curves import area_under_curve
+from mine.statistics.discrimination import (
+    area_under_roc,
+    area_under_roc_interval,
+    mann_whitney_test,
+)
+from mine.statistics.effects import (
+    GroupEffect,
+    PairedEffect,
+    clustered_effect,
+    group_effect,
+    paired_effect,
+)
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
+from mine.statistics.regression import Selection, forward_selection
+from mine.statistics.scores import (
+    pearson,
+    pearson_of_means,
+    pearson_terms,
+    r_squared,
+    r_squared_of_means,
+    r_squared_terms,
+)
+from mine.statistics.subjects import (
+    SubjectMean,
+    SubjectShare,
+    mean_over_subjects,
+    prevalence_bound,
+    share_of_subjects,
+)
+
+__all__ = [
+    "GroupEffect",
+    "PairedEffect",
+    "Selection",
+    "SubjectMean",
+    "SubjectShare",
+    "area_under_curve",
+    "area_under_roc",
+    "area_under_roc_interval",
+    "benjamini_hochberg",
+    "bootstrap_interval",
+    "bootstrap_over_images",
+    "bootstrap_weights",
+    "clustered_effect",
+    "forward_selection",
+    "group_effect",
+    "interval",
+    "mann_whitney_test",
+    "mean_over_subjects",
+    "ncsnr_from_trials",
+    "noise_ceiling",
+    "paired_effect",
+    "pearson",
+    "pearson_of_means",
+    "pearson_terms",
+    "prevalence_bound",
+    "r_squared",
+    "r_squared_of_means",
+    "r_squared_terms",
+    "share_of_subjects",
+    "sign_flip_bound",
+    "sign_flip_max_test",
+    "sign_flip_test",
+    "stratified_weights",
+]

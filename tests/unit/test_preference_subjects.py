@@ -1,0 +1,207 @@
+"""Laws of the tables of category preference, and of the figure that is drawn from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.patches import Rectangle
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from mine.figures.preference import draw_preference
+from mine.figures.style import SIZE, WIDTH, save_figure
+from mine.stages.preference import EVIDENCE
+from mine.stages.preference_subjects import summarise_subjects, tabulate_preference
+
+CATEGORIES = ["faces", "places", "food"]
+VOXELS, IMAGES = 6, 20
+
+
+def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.Dataset:
+    """A region that prefers ``main`` by all evidence; of its six voxels one prefers food by its
+    words. The localiser has no contrast for food."""
+    random = np.random.default_rng(first)
+    place = CATEGORIES.index(main)
+    known = described and main != ""
+    names = np.full((4, VOXELS), main, dtype="<U6")
+    names[0, -1] = "food"
+    t = random.normal(0, 0.1, (3, VOXELS))
+    t[place] += 1 + np.arange(VOXELS)
+    t[2] = np.nan
+    if not known:
+        names[0] = ""
+    label = np.tile([1, 0, 0, -1], (3, IMAGES // 4)).astype(np.int8)
+    bounds = random.random((2, 3, 3))
+    share = np.array([[(row == name).mean() for name in CATEGORIES] for row in names])
+    best = [main if known else "", main, main, main if main != "food" else ""]
+    pair = ("evidence", "other")
+    return xr.Dataset(
+        {
+            "label": (("category", "image"), label),
+            "images": ("category", [5, 5, 5]),
+            "described": ("voxel", np.full(VOXELS, known)),
+            "t": (("category", "voxel"), t),
+            "preferred": (("evidence", "voxel"), names),
+            "roi_cosine_z": ("category", random.random(3) if known else np.full(3, np.nan)),
+            "roi_cosine_p": ("category", random.random(3)),
+            "roi_share_p": ("category", [1e-3, 0.5, 0.5]),
+            "roi_response": (("response", "image"), random.normal(size=(2, IMAGES))),
+            "roi_auc": (("response", "category", "bound"), bounds),
+            "roi_d_prime": (("response", "category", "bound"), bounds),
+            "roi_auc_p": (("response", "category"), bounds[..., 0]),
+            "roi_t": ("category", t.mean(axis=1)),
+            "roi_preferred": ("evidence", best),
+            "roi_share": (("evidence", "category"), share),
+            "roi_voxels": ("evidence", [VOXELS * known, *[VOXELS] * 3]),
+            "agreement": (pair, np.full((4, 4), 5 / 6)),
+            "agreement_voxels": (pair, np.full((4, 4), VOXELS)),
+        },
+        coords={
+            "category": CATEGORIES,
+            "image": 50 + np.arange(IMAGES),
+            "voxel": first + np.arange(VOXELS),
+            "response": ["predicted", "measured"],
+            "evidence": list(EVIDENCE),
+            "other": list(EVIDENCE),
+            "bound": ["value", "low", "high"],
+        },
+    )
+
+
+def make_regions() -> dict[str, xr.Dataset]:
+    return {
+        "FFA": make_preference("faces"),
+        "PPA": make_preference("places", first=4),
+        "none": make_preference("faces", first=20, described=False),
+    }
+
+
+def pick(table: pd.DataFrame, measure: str, **values: object) -> pd.DataFrame:
+    for column, value in {"measure": measure, **values}.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_table_holds_the_datasets_numbers():
+    regions = make_regions()
+    table, own = tabulate_preference(regions), regions["PPA"]
+    for measure, value in {
+        "cosine_z": own["roi_cosine_z"],
+        "share_profile": own["roi_share"].sel(evidence="profile"),
+        "share_localiser": own["roi_share"].sel(evidence="localiser"),
+        "auc_measured": own["roi_auc"].sel(response="measured", bound="value"),
+        "d_prime_predicted": own["roi_d_prime"].sel(response="predicted", bound="value"),
+        "t": own["roi_t"],
+    }.items():
+        rows = pick(table, measure, roi="PPA")
+        assert rows["category"].tolist() == CATEGORIES
+        np.testing.assert_array_equal(rows["value"], value, err_msg=measure)
+    auc = pick(table, "auc_predicted", roi="FFA", category="food").iloc[0]
+    bounds = regions["FFA"]["roi_auc"].sel(response="predicted", category="food")
+    assert auc[["value", "low", "high"]].tolist() == bounds.values.tolist()
+    assert pick(table, "share_profile", roi="FFA")["p"].tolist() == [1e-3, 0.5, 0.5]
+
+
+def test_a_preference_is_told_where_something_is_known():
+    table = tabulate_preference(make_regions())
+    assert pick(table, "prefers_profile", roi="PPA")["value"].tolist() == [0, 1, 0]
+    assert pick(table, "prefers_profile", roi="none").empty
+    assert pick(table, "prefers_measured", roi="none")["value"].tolist() == [1, 0, 0]
+    assert pick(table, "prefers_localiser", roi="FFA")["category"].tolist() == CATEGORIES[:2]
+
+
+def test_responses_are_to_the_category_that_the_words_prefer():
+    regions = make_regions()
+    table = tabulate_preference(regions)
+    response = regions["PPA"]["roi_response"].sel(response="measured")
+    for measure, places in (("carries", slice(0, None, 4)), ("lacks", [1, 2, 5, 6])):
+        rows = pick(table, measure, roi="PPA")
+        assert set(rows["category"]) == {"places"}
+        images = response["image"].values[places]
+        found = rows.set_index("image")["value"]
+        np.testing.assert_array_equal(found.loc[images], response.sel(image=images))
+    assert len(pick(table, "lacks", roi="PPA")) == 10
+    assert pick(table, "carries", roi="none").empty
+
+
+def test_share_above_a_threshold_counts_each_described_voxel_once():
+    regions = make_regions()
+    rows = pick(tabulate_preference(regions), "above_t").set_index("threshold")
+    # Voxels 4 and 5 are of both regions, and count as the first one's.
+    t = np.concatenate([regions["FFA"]["t"][0], regions["PPA"]["t"][1, 2:]])
+    right = np.array([True] * 5 + [False] + [True] * 3 + [False])
+    for threshold, row in rows.iterrows():
+        above = t >= threshold
+        assert row["n"] == above.sum() and row["value"] == pytest.approx(right[above].mean())
+        low, high = proportion_confint(right[above].sum(), above.sum(), method="wilson")
+        assert row[["low", "high"]].tolist() == pytest.approx([low, high])
+    assert rows.index.max() == np.floor(2 * t.max()) / 2
+
+
+def test_exchanged_profiles_agree_as_often_as_is_expected():
+    regions = make_regions()
+    expected = pick(tabulate_preference(regions), "above_t_shuffled", threshold=0)["value"].item()
+    preferred = np.array(["faces"] * 5 + ["food"] + ["places"] * 3 + ["food"])
+    localiser = np.array(["faces"] * 6 + ["places"] * 4)
+    random = np.random.default_rng(0)
+    draws = [(random.permutation(preferred) == localiser).mean() for _ in range(4000)]
+    assert expected == pytest.approx(np.mean(draws), abs=0.01)
+
+
+def test_agreement_of_regions_counts_those_with_both():
+    table = tabulate_preference(make_regions())
+    both = pick(table, "agreement_profile_measured", roi="all").iloc[0]
+    assert (both["value"], both["n"]) == (1, 2)
+    voxels = pick(table, "agreement_profile_measured", roi="FFA").iloc[0]
+    assert voxels["value"] == pytest.approx(5 / 6) and voxels["n"] == VOXELS
+
+
+def test_subjects_are_the_unit():
+    first, second = make_regions(), make_regions()
+    second["PPA"]["roi_t"][:] += 2.0
+    second["PPA"]["roi_preferred"][0] = "faces"
+    del second["none"]
+    tables = {"subj01": tabulate_preference(first), "subj02": tabulate_preference(second)}
+    found = summarise_subjects(tables)
+    rows = pick(found, "t", roi="PPA", category="places").set_index("subject")
+    values = rows.loc[["subj01", "subj02"], "value"]
+    low, high = stats.t.interval(0.95, 1, values.mean(), stats.sem(values))
+    assert rows.loc["all", ["value", "low", "high", "n"]].tolist() == pytest.approx(
+        [values.mean(), low, high, 2]
+    )
+    share = pick(found, "prefers_profile", roi="PPA", category="places", subject="all").iloc[0]
+    expected = proportion_confint(1, 2, method="wilson")
+    assert share[["value", "low", "high"]].tolist() == pytest.approx([0.5, *expected])
+    alone = pick(found, "auc_measured", roi="none", category="food", subject="all").iloc[0]
+    assert alone["n"] == 1 and np.isnan(alone["low"])
+    assert pick(found, "carries").empty and found["value"].notna().all()
+
+
+def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
+    regions = make_regions()
+    table = tabulate_preference(regions)
+    figure = draw_preference(table, list(regions), "subj01")
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
+    numbers = [text.get_text() for text in figure.findobj(lambda part: part.get_gid() == "number")]
+    for roi in ("FFA", "PPA"):
+        auc = pick(table, "auc_measured", roi=roi)
+        assert {f"{value:.2f}" for value in auc["value"]} <= set(numbers)
+        category = regions[roi]["roi_preferred"].values[0]
+        row = pick(auc, "auc_measured", category=category).iloc[0]
+        text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], 5:10"
+        assert text in numbers
+    frames = [part for part in figure.findobj(Rectangle) if part.get_linewidth() == 1.3]
+    assert len(frames) == 2 + 2 + 3 + 3
+    shown = [text for text in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
+    assert min(text.get_fontsize() for text in shown if text.get_text()) >= SIZE
+    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+
+
+def test_figure_is_drawn_where_nothing_is_known(tmp_path):
+    regions = {"none": make_regions()["none"]}
+    regions["none"]["roi_auc"][:] = np.nan
+    regions["none"]["t"][:] = regions["none"]["roi_t"][:] = np.nan
+    figure = draw_preference(tabulate_preference(regions), ["none"], "subj01")
+    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")

@@ -1,0 +1,73 @@
+"""Bootstrap draws are the scores of resampled images, and their intervals cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from mine import statistics
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.mark.parametrize(
+    ("terms", "of_means", "direct"),
+    [
+        (statistics.r_squared_terms, statistics.r_squared_of_means, statistics.r_squared),
+        (statistics.pearson_terms, statistics.pearson_of_means, statistics.pearson),
+    ],
+)
+def test_bootstrap_draws_equal_the_score_of_the_resampled_images(
+    generator, terms, of_means, direct
+):
+    measured = generator.normal(size=(30, 3)) + 5
+    predicted = measured + generator.normal(size=(30, 3))
+    weights = statistics.bootstrap_weights(30, resamples=20, generator=generator)
+    draws = statistics.bootstrap_over_images(terms(measured, predicted), of_means, weights)
+    for resample in range(20):
+        images = np.repeat(np.arange(30), np.rint(weights[resample] * 30).astype(int))
+        np.testing.assert_allclose(draws[resample], direct(measured[images], predicted[images]))
+
+
+def test_bootstrap_interval_does_not_depend_on_how_columns_are_batched(generator):
+    measured, predicted = generator.normal(size=(2, 40, 7))
+    weights = statistics.bootstrap_weights(40, resamples=200, generator=generator)
+    terms = statistics.r_squared_terms(measured, predicted)
+    whole = statistics.bootstrap_interval(terms, statistics.r_squared_of_means, weights)
+    parts = statistics.bootstrap_interval(terms, statistics.r_squared_of_means, weights, columns=2)
+    np.testing.assert_allclose(whole, parts, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("terms", "of_means", "truth"),
+    [
+        (statistics.r_squared_terms, statistics.r_squared_of_means, 0.5),
+        (statistics.pearson_terms, statistics.pearson_of_means, np.sqrt(0.5)),
+    ],
+)
+def test_intervals_of_scores_cover_the_population_at_their_level(generator, terms, of_means, truth):
+    images, columns = 500, 600
+    predicted, noise = generator.normal(size=(2, images, columns))
+    weights = statistics.bootstrap_weights(images, resamples=1000, generator=generator)
+    low, high = statistics.bootstrap_interval(
+        terms(predicted + noise, predicted), of_means, weights
+    )
+    covered = ((low <= truth) & (truth <= high)).sum()
+    least, most = scipy.stats.binom.interval(0.999, columns, 0.95)
+    assert least <= covered <= most
+
+
+def test_stratified_resamples_keep_the_size_of_every_group(generator):
+    group = generator.permutation(np.repeat(["a", "b", "c"], [3, 20, 60]))
+    weights = statistics.stratified_weights(group, resamples=4000, generator=generator)
+    for label, size in (("a", 3), ("b", 20), ("c", 60)):
+        drawn = 83 * weights[:, group == label]
+        np.testing.assert_allclose(drawn.sum(axis=1), size)
+        np.testing.assert_allclose(drawn, np.rint(drawn), atol=1e-12)
+        # Each image of a group is drawn once on average, with the multinomial's variance.
+        assert drawn.mean(axis=0) == pytest.approx(np.ones(size), abs=0.1)
+        assert drawn.var(axis=0).mean() == pytest.approx(1 - 1 / size, rel=0.05)

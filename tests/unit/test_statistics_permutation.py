@@ -1,0 +1,166 @@
+"""Sign-flip tests equal scipy's permutation test and keep their error rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from statsmodels.stats.power import TTestPower
+
+from mine import statistics
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_sign_flip_test_equals_scipys_permutation_test(generator, alternative):
+    differences = generator.normal(size=(25, 6)) + np.array([0, 0.1, 0.2, -0.3, 0.4, 0.8])
+    z, p = statistics.sign_flip_test(
+        differences, permutations=9999, generator=generator, alternative=alternative, columns=4
+    )
+    np.testing.assert_allclose(
+        z, differences.sum(axis=0) / np.sqrt(np.square(differences).sum(axis=0))
+    )
+    for column in range(6):
+        reference = scipy.stats.permutation_test(
+            (differences[:, column],),
+            np.sum,
+            permutation_type="samples",
+            n_resamples=9999,
+            alternative=alternative,
+            rng=np.random.default_rng(column),
+        )
+        error = 5 * np.sqrt(p[column] * (1 - p[column]) / 9999) + 2e-4
+        assert abs(p[column] - reference.pvalue) < 1.5 * error
+
+
+def test_sign_flip_test_counts_ties_and_leaves_empty_columns_alone():
+    differences = np.array([[1.0, 0.0], [1.0, 0.0]])
+    z, p = statistics.sign_flip_test(
+        differences, permutations=4000, generator=np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(z, [np.sqrt(2), 0])
+    assert p[0] == pytest.approx(0.25, abs=0.03)  # one of the four flips is the data itself
+    assert p[1] == 1
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_sign_flip_test_keeps_its_false_positive_rate(generator, alternative):
+    columns = 4000
+    differences = generator.standard_t(3, size=(40, columns))
+    _, p = statistics.sign_flip_test(
+        differences, permutations=999, generator=generator, alternative=alternative
+    )
+    for level in (0.01, 0.05, 0.2):
+        low, high = scipy.stats.binom.interval(0.999, columns, level)
+        assert low <= (p <= level).sum() <= high
+
+
+def test_sign_flip_test_refuses_an_unknown_alternative(generator):
+    with pytest.raises(ValueError, match="less"):
+        statistics.sign_flip_test(
+            np.ones((3, 1)), permutations=9, generator=generator, alternative="less"
+        )
+
+
+def test_columns_with_a_nan_have_no_p_and_leave_the_others_alone(generator):
+    differences = generator.normal(size=(20, 5))
+    with_nan = differences.copy()
+    with_nan[3, 4] = np.nan
+    settings = {"permutations": 200, "columns": 2}
+    whole = statistics.sign_flip_max_test(
+        differences[:, :4], generator=np.random.default_rng(1), **settings
+    )
+    found = statistics.sign_flip_max_test(with_nan, generator=np.random.default_rng(1), **settings)
+    assert np.isnan(np.array(found)[:, 4]).all()
+    np.testing.assert_array_equal(np.array(found)[:, :4], np.array(whole))
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_sign_flip_max_test_is_the_literal_maximum_of_t(generator, alternative):
+    images, columns, permutations = 15, 7, 300
+    differences = generator.normal(size=(images, columns)) + np.linspace(0, 0.8, columns)
+    z, p, p_familywise = statistics.sign_flip_max_test(
+        differences,
+        permutations=permutations,
+        generator=np.random.default_rng(2),
+        alternative=alternative,
+        columns=3,
+    )
+    signs = np.random.default_rng(2).integers(0, 2, (permutations, images), dtype=np.int8) * 2 - 1
+    size = np.abs if alternative == "two-sided" else np.asarray
+    observed = size(scipy.stats.ttest_1samp(differences, 0).statistic)
+    flipped = [
+        size(scipy.stats.ttest_1samp(row[:, None] * differences, 0).statistic) for row in signs
+    ]
+    maximum = np.max(flipped, axis=1)
+    for column in range(columns):
+        alone = (1 + np.sum([t[column] >= observed[column] for t in flipped])) / (permutations + 1)
+        family = (1 + np.sum(maximum >= observed[column])) / (permutations + 1)
+        assert p[column] == pytest.approx(alone)
+        assert p_familywise[column] == pytest.approx(family)
+    assert (p_familywise >= p).all()
+    np.testing.assert_allclose(
+        np.abs(z) * np.sqrt((images - 1) / (images - z**2)),
+        np.abs(scipy.stats.ttest_1samp(differences, 0).statistic),
+    )
+
+
+def test_sign_flip_max_test_of_one_column_is_the_test_of_that_column(generator):
+    for differences in generator.normal(size=(20, 12, 1)):
+        _, p, p_familywise = statistics.sign_flip_max_test(
+            differences, permutations=99, generator=generator
+        )
+        assert p == p_familywise
+
+
+def family_of_differences(generator, columns, effect=0.0):
+    """Differences of 24 images, columns correlated at a half; the first half has an effect."""
+    noise = generator.normal(size=(24, columns)) + generator.normal(size=(24, 1))
+    return noise / np.sqrt(2) + np.where(np.arange(columns) < columns // 2, effect, 0.0)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_sign_flip_max_test_keeps_the_familywise_error(generator, alternative):
+    """Where nothing is and, among the columns without effect, where something is."""
+    families, columns = 1500, 16
+    settings = {"permutations": 199, "generator": generator, "alternative": alternative}
+    rejected = {0.0: 0, 1.0: 0}
+    uncorrected = 0
+    for effect in rejected:
+        nulls = slice(0 if effect == 0 else columns // 2, columns)
+        for _ in range(families):
+            differences = family_of_differences(generator, columns, effect)
+            _, p, p_familywise = statistics.sign_flip_max_test(differences, **settings)
+            rejected[effect] += (p_familywise[nulls] <= 0.05).any()
+            uncorrected += effect == 0 and (p <= 0.05).any()
+    low, high = scipy.stats.binom.interval(0.999, families, 0.05)
+    assert low <= rejected[0.0] <= high
+    assert rejected[1.0] <= high
+    assert uncorrected > 3 * high
+
+
+def test_sign_flip_power_rises_with_the_effect_and_is_near_that_of_the_t_test(generator):
+    images, columns = 30, 400
+    found = []
+    for effect in (0.2, 0.4, 0.6):
+        differences = generator.normal(size=(images, columns)) + effect
+        _, p = statistics.sign_flip_test(differences, permutations=499, generator=generator)
+        found.append((p <= 0.05).mean())
+        power = TTestPower().power(effect, images, 0.05, alternative="larger")
+        # Of the simulation's own error three standard errors, and the few permutations' loss.
+        assert found[-1] > power - 3 * np.sqrt(power * (1 - power) / columns) - 0.02
+    assert found == sorted(found)
+
+
+def test_sign_flip_max_test_has_more_power_than_bonferroni_where_columns_depend(generator):
+    families, columns, effect = 200, 16, 0.8
+    found = 0.0
+    for _ in range(families):
+        differences = family_of_differences(generator, columns, effect)
+        _, _, p = statistics.sign_flip_max_test(differences, permutations=499, generator=generator)
+        found += (p[: columns // 2] <= 0.05).mean() / families
+    assert found > TTestPower().power(effect, 24, 0.05 / columns, alternative="larger")

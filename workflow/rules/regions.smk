@@ -1,0 +1,72 @@
+# What category the voxels of a region prefer: by their words, by responses, by the localiser.
+
+
+rule categories:
+    input:
+        **reads(vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr"),
+        models=model_files("backbone"),
+    output:
+        **writes("<results>/embeddings/{backbone}/categories.zarr"),
+    log:
+        "<logs>/categories/{backbone}.log",
+    benchmark:
+        "<benchmarks>/categories/{backbone}.tsv"
+    resources:
+        gpu=gpus("backbone"),
+    params:
+        code=code("categories"),
+        backbone=section("backbone"),
+        prompts=settings.lens.prompts,
+        categories={name: each.prompts for name, each in settings.categories.items()},
+        seed=settings.seed,
+    message:
+        "Embedding the categories"
+    script:
+        "../scripts/categories.py"
+
+
+rule preference:
+    input:
+        **reads(
+            profiles=own_regions("{results}/{subject}/{roi}/profiles.zarr"),
+            attributions="<results>/{subject}/{roi}/attributions/all.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            rois="<results>/{subject}/rois.zarr",
+            stimuli="<results>/stimuli.zarr",
+            categories="<embeddings>/categories.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/{roi}/preference.zarr"),
+    log:
+        "<logs>/preference/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/preference/{subject}/{roi}.tsv"
+    params:
+        code=code("preference"),
+        categories=section("categories"),
+        false_discovery_rate=settings.profile.false_discovery_rate,
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Measuring what {wildcards.roi} of {wildcards.subject} prefers"
+    script:
+        "../scripts/preference.py"
+
+
+rule preference_subjects:
+    input:
+        **reads(preference=regions("{results}/{subject}/{roi}/preference.zarr")),
+    output:
+        "<results>/preference.tsv",
+    log:
+        "<logs>/preference_subjects.log",
+    benchmark:
+        "<benchmarks>/preference_subjects.tsv"
+    params:
+        code=code("preference_subjects"),
+    message:
+        "Comparing the subjects' preferences"
+    script:
+        "../scripts/preference_subjects.py"

@@ -1,0 +1,20 @@
+"""Embed the categories in the text space of the vocabulary."""
+
+from mine.core.backbone import load_backbone
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.embeddings import embed_categories
+from mine.stores import open_store, write_store
+
+start_logging(snakemake)
+params = snakemake.params
+settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
+backbone = load_backbone(**settings)
+categories = embed_categories(
+    backbone,
+    params.categories,
+    prompts=params.prompts,
+    text_mean=open_store(snakemake.input.vocabulary)["text_mean"].values,
+)
+provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+write_store(categories, snakemake.output.store, provenance=provenance)
