@@ -299,6 +299,7 @@ READERS_OF_TRUTH = {
     "recovery_scores.py",
     "recovery_causality.py",
     "recovery_preference.py",
+    "recovery_structure.py",
     "recovery.py",
 }
 
