@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mine.config import Config
-from mine.demo.subjects import REGIONS, Region
+from mine.demo.planting import REGIONS, Region
 from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
 from mine.settings_documents import reference_markdown
 

@@ -17,32 +17,34 @@ from mine.demo.miniature import (
     subject_number,
     subject_responses,
 )
-from mine.demo.subjects import (
+from mine.demo.planting import (
     DOMINANT,
     FORMS,
     NOISE_CEILING_TOP,
-    NOISE_SHARED,
-    PLACE_WIDTH,
     REGIONS,
-    SECOND_GAIN,
     SHAPE,
     SUPPRESSED_SHARE,
-    SUPPRESSION,
     VOLUME_LABELS,
     Plan,
     Second,
+    place_regions,
+    plan_subject,
+    spatial_kernel,
+)
+from mine.demo.responding import (
+    NOISE_SHARED,
+    PLACE_WIDTH,
+    SECOND_GAIN,
+    SUPPRESSION,
     draw_noise,
     main_drive,
     noise_root,
     noiseless_responses,
-    place_regions,
-    plan_subject,
     planted_regressors,
     receptive_field_contrast,
     second_drive,
-    spatial_kernel,
-    tabulate_scenes,
 )
+from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.words import BACKGROUNDS, CATEGORIES, COLOURS, SYNONYMS
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 

@@ -7,7 +7,6 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from mine.core.identification import (
-    bootstrap_mean,
     compare_halves,
     draw_shared,
     draw_spatial,
@@ -116,15 +115,6 @@ def test_the_spatial_null_keeps_autocorrelation_and_loses_the_place():
         assert np.allclose(np.cov(values.T), np.cov(smooth.T))
     identified = [identify(smooth, values).mean() for values in drawn]
     assert np.mean(identified) == pytest.approx(0.5, abs=0.05)
-
-
-def test_the_interval_of_a_mean_covers_it_and_knows_nothing_of_nothing():
-    random = np.random.default_rng(7)
-    value, low, high = bootstrap_mean(
-        np.append(random.random(40), np.nan), resamples=500, generator=random
-    )
-    assert low < value < high and high - low == pytest.approx(4 * np.sqrt(1 / 12 / 40), rel=0.3)
-    assert np.isnan(bootstrap_mean(np.full(3, np.nan), resamples=10, generator=random)).all()
 
 
 def measure_moran(values: np.ndarray, place: np.ndarray) -> float:

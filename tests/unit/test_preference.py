@@ -11,12 +11,11 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from mine.core.preference import (
+    bound_comparison,
     caption_shares,
     compare_images,
     compare_with_null,
     deal_profiles,
-    draw_auc,
-    draw_d_prime,
     find_unknown,
     label_images,
     measure_agreement,
@@ -25,7 +24,7 @@ from mine.core.preference import (
 )
 from mine.errors import InputError
 from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
-from mine.statistics import bootstrap_weights, interval
+from mine.statistics import interval, stratified_weights
 
 
 def category(**values: object) -> dict[str, object]:
@@ -133,7 +132,7 @@ def test_comparison_equals_scipy_and_sklearn_column_by_column():
         assert found.auc[column] == pytest.approx(roc_auc_score(carries, own))
         expected = stats.mannwhitneyu(own[carries], own[~carries], method="asymptotic")
         assert found.p[column] == pytest.approx(expected.pvalue)
-        spread = np.sqrt((own[carries].var() + own[~carries].var()) / 2)
+        spread = np.sqrt((own[carries].var(ddof=1) + own[~carries].var(ddof=1)) / 2)
         d = (own[carries].mean() - own[~carries].mean()) / spread
         assert found.d_prime[column] == pytest.approx(d)
 
@@ -156,17 +155,20 @@ def test_too_few_images_on_a_side_say_nothing(count):
     assert np.isnan([found.auc, found.d_prime, found.p]).all()
 
 
-def test_draws_equal_a_comparison_of_the_images_drawn():
+def test_bounds_hold_the_comparison_between_those_of_the_images_drawn():
     values, carries = draw_responses()
     own = values[:, -1].astype(float)
-    weights = bootstrap_weights(60, resamples=30, generator=np.random.default_rng(1))
-    auc, d_prime = draw_auc(own, carries, weights), draw_d_prime(own, carries, weights)
-    for row, weight in enumerate(weights):
-        drawn = np.repeat(np.arange(60), np.round(60 * weight).astype(int))
-        expected = compare_images(own[drawn, None], carries[drawn])
-        assert auc[row] == pytest.approx(expected.auc[0])
-        assert d_prime[row] == pytest.approx(expected.d_prime[0])
-    assert np.isnan(draw_auc(own, carries, np.eye(60)[:2])).all()
+    bounds = bound_comparison(own, carries, resamples=30, generator=np.random.default_rng(1))
+    weights = stratified_weights(carries, resamples=30, generator=np.random.default_rng(1))
+    drawn = [np.repeat(np.arange(60), np.round(60 * weight).astype(int)) for weight in weights]
+    literal = [compare_images(own[rows, None], carries[rows]) for rows in drawn]
+    found = compare_images(own[:, None], carries)
+    for row, name in enumerate(("auc", "d_prime")):
+        draws = np.concatenate([getattr(comparison, name) for comparison in literal])
+        expected = getattr(found, name)[0], *interval(draws)
+        np.testing.assert_allclose(bounds[row], expected, rtol=1e-6)
+    few = bound_comparison(own, np.arange(60) < 1, resamples=9, generator=np.random.default_rng(2))
+    assert np.isnan(few).all()
 
 
 def test_interval_of_the_auc_covers_the_truth():
@@ -175,8 +177,7 @@ def test_interval_of_the_auc_covers_the_truth():
     for _ in range(100):
         carries = np.arange(120) < 50
         values = random.normal(size=120) + carries
-        weights = bootstrap_weights(120, resamples=200, generator=random)
-        low, high = interval(draw_auc(values, carries, weights))
+        _, low, high = bound_comparison(values, carries, resamples=200, generator=random)[0]
         covered += low <= truth <= high
     # Within binomial bounds of 95% of the 100.
     assert stats.binom.ppf(0.001, 100, 0.95) - 2 <= covered

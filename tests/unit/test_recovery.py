@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from statsmodels.stats.proportion import proportion_confint
 
 from mine.demo.recovery import (
     LEAST_CEILING,
@@ -17,14 +16,12 @@ from mine.demo.recovery import (
     category_members,
     find_peak,
     match_voxels,
-    mean_interval,
     patch_shares,
     predict_bounds,
     read_ridge_words,
     score_voxels,
     summarise,
     tabulate_scores,
-    wilson_interval,
 )
 from mine.demo.words import CATEGORIES
 
@@ -55,28 +52,6 @@ def test_peak_is_where_a_blob_is_and_not_a_single_high_patch():
     surface[0, 7] = 1.5
     surface[3:6, 1:4] = 1.0
     assert np.abs(find_peak(surface) - np.array([4.5, 2.5]) / 8).max() < 0.1
-
-
-# --- intervals ---
-
-
-@pytest.mark.parametrize(("successes", "count"), [(0, 5), (3, 9), (17, 17), (120, 131)])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_wilson_interval_equals_statsmodels(successes, count, level):
-    expected = proportion_confint(successes, count, alpha=1 - level, method="wilson")
-    np.testing.assert_allclose(wilson_interval(successes, count, level=level), expected, atol=1e-12)
-
-
-def test_interval_of_a_mean_covers_it_and_narrows_with_voxels():
-    random = np.random.default_rng(0)
-    small, large = random.normal(2, 1, 20), random.normal(2, 1, 2000)
-    widths = []
-    for values in (small, large):
-        low, high = mean_interval(values, 500, np.random.default_rng(1))
-        assert low < values.mean() < high
-        widths.append(high - low)
-        assert high - low == pytest.approx(2 * 1.96 * values.std() / len(values) ** 0.5, rel=0.25)
-    assert widths[1] < widths[0] / 5
 
 
 # --- one subject ---

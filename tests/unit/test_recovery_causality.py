@@ -16,8 +16,9 @@ from mine.demo.counterfactuals import (
     remove_objects,
 )
 from mine.demo.recovery_causality import compare_edit_responses, summarise_causality, tabulate_pairs
+from mine.demo.responding import respond_to_scenes, standardise_responses
+from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.scenes import Scene, SceneObject
-from mine.demo.subjects import respond_to_scenes, standardise_responses, tabulate_scenes
 from mine.statistics import bootstrap_weights
 
 DOG = SceneObject("dog", "red", "small", 0.3, 0.3, 0.3, False)

@@ -12,12 +12,12 @@ from sklearn.metrics import roc_auc_score
 
 from mine.config import load_config
 from mine.demo import miniature
-from mine.demo.recovery import mean_interval, wilson_interval
+from mine.demo.planting import REGIONS
 from mine.demo.recovery_preference import PLANTED, score_preference, summarise_preference
 from mine.demo.scenes import parse_scene
-from mine.demo.subjects import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES
 from mine.stages.preference import EVIDENCE
+from mine.statistics import bootstrap_mean, share_interval
 
 NAMES = ["faces", "bodies", "places", "words", "food"]
 
@@ -138,12 +138,13 @@ def test_summary_has_shares_and_means():
     assert (table["low"] <= table["high"]).all() and (table["n"] > 0).all()
     found = table.set_index(["measure", "subject", "roi"])
     share = found.loc[("roi_preference_profile", "all", "all")]
-    assert share.tolist() == pytest.approx([0.75, *wilson_interval(3, 4), 4])
+    assert share.tolist() == pytest.approx([0.75, *share_interval(3, 4), 4])
     assert found.loc[("roi_preference_profile", "subj01", "all"), "value"] == 0.5
     own = found.loc[("preferred_auc", "subj01", "PPA")].tolist()
     assert own == pytest.approx([0.7, 0.6, 0.8, 50])
     assert found.loc[("preferred_auc", "all", "EBA"), "value"] == pytest.approx(0.95)
     whole = found.loc[("preferred_auc", "all", "all")]
-    low, high = mean_interval(np.array([0.9, 0.7, 1.0, 0.8]), 2000, np.random.default_rng(1))
+    values = np.array([0.9, 0.7, 1.0, 0.8])
+    _, low, high = bootstrap_mean(values, resamples=2000, generator=np.random.default_rng(1))
     assert whole["value"] == pytest.approx(0.85) and whole["n"] == 4
     assert whole[["low", "high"]].tolist() == pytest.approx([low, high], abs=0.03)

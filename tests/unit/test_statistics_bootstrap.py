@@ -71,3 +71,28 @@ def test_stratified_resamples_keep_the_size_of_every_group(generator):
         # Each image of a group is drawn once on average, with the multinomial's variance.
         assert drawn.mean(axis=0) == pytest.approx(np.ones(size), abs=0.1)
         assert drawn.var(axis=0).mean() == pytest.approx(1 - 1 / size, rel=0.05)
+
+
+def test_the_interval_of_a_mean_covers_it_and_knows_nothing_of_nothing():
+    random = np.random.default_rng(7)
+    value, low, high = statistics.bootstrap_mean(
+        np.append(random.random(40), np.nan), resamples=500, generator=random
+    )
+    assert low < value < high and high - low == pytest.approx(4 * np.sqrt(1 / 12 / 40), rel=0.3)
+    assert np.isnan(
+        statistics.bootstrap_mean(np.full(3, np.nan), resamples=10, generator=random)
+    ).all()
+
+
+def test_interval_of_a_mean_covers_it_and_narrows_with_voxels():
+    random = np.random.default_rng(0)
+    small, large = random.normal(2, 1, 20), random.normal(2, 1, 2000)
+    widths = []
+    for values in (small, large):
+        _, low, high = statistics.bootstrap_mean(
+            values, resamples=500, generator=np.random.default_rng(1)
+        )
+        assert low < values.mean() < high
+        widths.append(high - low)
+        assert high - low == pytest.approx(2 * 1.96 * values.std() / len(values) ** 0.5, rel=0.25)
+    assert widths[1] < widths[0] / 5

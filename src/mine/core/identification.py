@@ -18,8 +18,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from mine.statistics import interval
-
 
 def remove_shared(tuning: np.ndarray) -> np.ndarray:
     """Remove the direction of the voxels' mean from each of them, and scale to unit length.
@@ -108,14 +106,3 @@ def draw_spatial(
     weight = basis.T @ (tuning - mean)
     sign = generator.choice([-1.0, 1.0], size=(len(weight), 1))
     return mean + basis @ (sign * weight)
-
-
-def bootstrap_mean(
-    values: np.ndarray, *, resamples: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Mean of known values with an interval from resampled voxels: (3,), value, low, high."""
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
-        return np.full(3, np.nan)
-    drawn = generator.integers(len(known), size=(resamples, len(known)))
-    return np.array([known.mean(), *interval(known[drawn].mean(axis=1))])

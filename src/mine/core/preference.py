@@ -12,15 +12,20 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
 from mine.errors import InputError
-from mine.statistics import bootstrap_over_images
+from mine.statistics import (
+    area_under_roc_interval,
+    d_prime,
+    group_effect,
+    mann_whitney_test,
+    stratified_weights,
+)
 
 LEAST_SHARE = 0.5
 """Share of an image's captions that have to name a category."""
@@ -192,8 +197,7 @@ def share_p(preferring: int, chosen: int, *, preferring_all: int, all_voxels: in
 # --- responses to images of a category ---
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """Responses to the images of a category against those to others; each (column,)."""
 
     auc: np.ndarray
@@ -204,63 +208,33 @@ class Comparison:
 
 
 def compare_images(values: np.ndarray, carries: np.ndarray) -> Comparison:
-    """Compare the responses to images that carry a category with those to images that lack it.
+    """Compare the responses to images that carry a category with those to images that lack it
+    (mine.statistics: mann_whitney_test, d_prime).
 
     values: (image, column). carries: bool (image,). All nan for fewer than two images of either.
-    AUC is U / (n₁ n₀) of the Mann-Whitney test; d' as in :func:`d_prime_of_means`.
     """
-    own, others = values[carries].astype(np.float64), values[~carries].astype(np.float64)
-    if min(len(own), len(others)) < LEAST_IMAGES:
+    if min(carries.sum(), (~carries).sum()) < LEAST_IMAGES:
         return Comparison(*np.full((3, values.shape[1]), np.nan))
-    found = stats.mannwhitneyu(own, others, axis=0, method="asymptotic")
-    means = [term.mean(axis=0) for term in d_prime_terms(values, carries)]
-    auc = found.statistic / (len(own) * len(others))
-    return Comparison(auc, d_prime_of_means(*means), found.pvalue)
+    auc, p = mann_whitney_test(values, carries)
+    return Comparison(auc, d_prime(values, carries), p)
 
 
-def d_prime_terms(values: np.ndarray, carries: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Terms per image whose means give d': for images that carry the category and for others, one,
-    the response and its square, each (image, column)."""
-    values = np.asarray(values, dtype=np.float64)
-    # A common shift changes no difference and no variance, and keeps the squares exact.
-    values = values - values.mean(axis=0)
-    sides = [np.broadcast_to(side[:, None], values.shape) for side in (carries, ~carries)]
-    return tuple(side * values**power for side in sides for power in range(3))
+def bound_comparison(
+    values: np.ndarray, carries: np.ndarray, *, resamples: int, generator: np.random.Generator
+) -> np.ndarray:
+    """AUC and d' of one response with 95% intervals: (statistic, bound), bounds value, low, high.
 
-
-def d_prime_of_means(*means: np.ndarray) -> np.ndarray:
-    """d' = (μ₁ - μ₀) / √((σ₁² + σ₀²) / 2) from the means of :func:`d_prime_terms`.
-
-    σ² are the variances of the two groups of images. nan where a group is empty or nothing varies.
+    Images that carry the category and those that lack it are resampled apart. values: (image,).
+    carries: bool (image,). All nan for fewer than two images of either, or an unknown response.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        (mean, variance), (mean_others, variance_others) = (
-            (first / count, second / count - np.square(first / count))
-            for count, first, second in (means[:3], means[3:])
-        )
-        spread = np.sqrt(np.maximum((variance + variance_others) / 2, 0))
-        return np.where(spread > 1e-9, (mean - mean_others) / spread, np.nan)
-
-
-def draw_auc(values: np.ndarray, carries: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Bootstrap draws of the AUC of one column, images resampled; nan where a side is left empty.
-
-    values: (image,). carries: bool (image,). weights: (resample, image) of
-    mine.statistics.bootstrap_weights. With w the weights, Σ_ij w_i w_j [y_i > y_j] over
-    Σ_ij w_i w_j for images i that carry the category and j that do not. Returns (resample,).
-    """
-    own, others = values[carries, None], values[~carries]
-    above = (own > others) + 0.5 * (own == others)
-    first, second = weights[:, carries], weights[:, ~carries]
-    pairs = first.sum(axis=1) * second.sum(axis=1)
-    total = ((first @ above) * second).sum(axis=1)
-    return np.where(pairs > 0, total / np.where(pairs > 0, pairs, 1), np.nan)
-
-
-def draw_d_prime(values: np.ndarray, carries: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Bootstrap draws of d' of one column: values (image,) → (resample,), see :func:`draw_auc`."""
-    terms = d_prime_terms(values[:, None], carries)
-    return bootstrap_over_images(terms, d_prime_of_means, weights)[:, 0]
+    found = compare_images(values[:, None], carries)
+    if not np.isfinite(found.auc[0]):
+        return np.full((2, 3), np.nan)
+    weights = stratified_weights(carries, resamples=resamples, generator=generator)
+    low, high = area_under_roc_interval(values[:, None], carries, weights)
+    size = group_effect(values[:, None], carries, weights=weights)
+    bounds = (found.auc, low, high), (size.d_prime, size.d_prime_low, size.d_prime_high)
+    return np.array(bounds)[..., 0]
 
 
 # --- preferences ---

@@ -19,13 +19,10 @@ import pandas as pd
 import xarray as xr
 
 from mine.demo.painting import render_scene
+from mine.demo.planting import Plan
+from mine.demo.responding import respond_to_scenes, standardise_responses
+from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.scenes import SIZE_RANGE, Scene, SceneObject, parse_scene
-from mine.demo.subjects import (
-    Plan,
-    respond_to_scenes,
-    standardise_responses,
-    tabulate_scenes,
-)
 from mine.demo.words import CATEGORIES, COLOURS, EXPRESSIONS, concept_of
 
 COLUMNS = ["voxel", "main", "direction", "condition", "image", "change", "exact", "planted"]

@@ -14,15 +14,15 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from mine.demo import nsd_writer, subjects
+from mine.demo import nsd_writer, planting, responding, scene_tables
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.words import CATEGORIES, SUPERCATEGORIES
 from mine.randomness import generator
 from mine.statistics import ncsnr_from_trials
 
-AFFINE = np.diag([subjects.VOXEL_SIZE, subjects.VOXEL_SIZE, subjects.VOXEL_SIZE, 1.0])
-AFFINE[:3, 3] = -subjects.VOXEL_SIZE * (np.array(subjects.SHAPE) - 1) / 2
+AFFINE = np.diag([planting.VOXEL_SIZE, planting.VOXEL_SIZE, planting.VOXEL_SIZE, 1.0])
+AFFINE[:3, 3] = -planting.VOXEL_SIZE * (np.array(planting.SHAPE) - 1) / 2
 FIRST_COCO_ID = 100_001
 REPEATS = 3
 
@@ -161,17 +161,17 @@ def _boxes(labels: np.ndarray) -> list[tuple[str, tuple[int, int, int, int]]]:
 
 def subject_responses(
     miniature: Miniature, design: Design, row: int, name: str, *, seed: int
-) -> tuple[subjects.Plan, np.ndarray]:
+) -> tuple[planting.Plan, np.ndarray]:
     """Return what is planted in a subject and the noiseless responses to its images: (image,
     voxel).
     """
-    plan = subjects.plan_subject(name, seed=seed)
+    plan = planting.plan_subject(name, seed=seed)
     seen = design.images[row]
-    table = subjects.tabulate_scenes(
+    table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]
     )
-    contrast = subjects.receptive_field_contrast(miniature.images[seen], plan.receptive_field)
-    return plan, subjects.noiseless_responses(plan, table, contrast)
+    contrast = responding.receptive_field_contrast(miniature.images[seen], plan.receptive_field)
+    return plan, responding.noiseless_responses(plan, table, contrast)
 
 
 def _write_subject(
@@ -182,14 +182,14 @@ def _write_subject(
     random = generator(seed, "demo", "noise", name)
     percent = random.uniform(0.6, 1.6, responses.shape[1])
     baseline = random.uniform(0.2, 1.5, responses.shape[1])
-    root_of_kernel = subjects.noise_root(plan.ijk)
+    root_of_kernel = responding.noise_root(plan.ijk)
     sessions = len(design.order) // design.trials_per_session
     zscored = np.empty((len(design.order), responses.shape[1]), dtype=np.float32)
-    everywhere = np.ones(subjects.SHAPE, dtype=bool)
+    everywhere = np.ones(planting.SHAPE, dtype=bool)
     for session in range(sessions):
         part = slice(session * design.trials_per_session, (session + 1) * design.trials_per_session)
         signal = responses[design.order[part]]
-        noise = subjects.draw_noise(
+        noise = responding.draw_noise(
             signal, plan, repeats=REPEATS, kernel_root=root_of_kernel, random=random
         )
         # A session has its own gain and offset, which the loader's z-score has to remove.
@@ -203,7 +203,7 @@ def _write_subject(
             session + 1,
             betas,
             ijk=plan.ijk,
-            shape=subjects.SHAPE,
+            shape=planting.SHAPE,
             affine=AFFINE,
             format=format,
         )
@@ -216,20 +216,20 @@ def _write_subject(
 
 
 def _write_regions(
-    root: Path, number: int, plan: subjects.Plan, random: np.random.Generator
+    root: Path, number: int, plan: planting.Plan, random: np.random.Generator
 ) -> None:
     whole = np.where(_volume(plan.ijk, np.ones(len(plan.ijk))) > 0, 1, -1)
     nsd_writer.write_roi(root, number, "nsdgeneral", whole, {1: "nsdgeneral"}, affine=AFFINE)
-    for volume, labels in subjects.VOLUME_LABELS.items():
+    for volume, labels in planting.VOLUME_LABELS.items():
         values = np.where(whole > 0, 0, -1)
-        for region in subjects.REGIONS:
+        for region in planting.REGIONS:
             if region.volume == volume:
                 values[tuple(plan.ijk[plan.region == region.name].T)] = region.label
         nsd_writer.write_roi(root, number, volume, values, labels, affine=AFFINE)
     for contrast in ("faces", "bodies", "places", "word"):
         preferred = np.isin(
             plan.region,
-            [region.name for region in subjects.REGIONS if region.localiser == contrast],
+            [region.name for region in planting.REGIONS if region.localiser == contrast],
         )
         values = random.normal(0, 1, len(plan.ijk))
         values[preferred] = (
@@ -239,7 +239,7 @@ def _write_regions(
 
 
 def _volume(ijk: np.ndarray, values: np.ndarray) -> np.ndarray:
-    volume = np.zeros(subjects.SHAPE)
+    volume = np.zeros(planting.SHAPE)
     volume[tuple(ijk.T)] = values
     return volume
 
@@ -275,10 +275,10 @@ def describe_truth(
     """
     plan, responses = subject_responses(miniature, design, row, name, seed=seed)
     seen = design.images[row]
-    table = subjects.tabulate_scenes(
+    table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]
     )
-    regressors, names = subjects.planted_regressors(table)
+    regressors, names = responding.planted_regressors(table)
     seconds = plan.dominant()
     places = [
         second.concept if second and second.kind == "place" else (np.nan, np.nan)

@@ -12,10 +12,11 @@ import json
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import ndimage, stats
+from scipy import ndimage
 
-from mine.demo.subjects import REGIONS
+from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
+from mine.statistics import bootstrap_mean, share_interval
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
 LEAST_CEILING = 0.3
@@ -203,9 +204,9 @@ def summarise(
         array = values.dropna().to_numpy(dtype=float)
         if len(array):
             low, high = (
-                wilson_interval(array.sum(), len(array))
+                share_interval(array.sum(), len(array))
                 if share
-                else mean_interval(array, resamples, generator)
+                else bootstrap_mean(array, resamples=resamples, generator=generator)[1:]
             )
             rows.append(
                 {
@@ -245,24 +246,6 @@ def summarise(
             if kind == "contrast":
                 add("retinotopic", str(subject), name, part["reason"] == "retinotopic", share=True)
     return pd.concat([pd.DataFrame(rows), scores], ignore_index=True)
-
-
-def wilson_interval(successes: float, count: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion."""
-    z = stats.norm.ppf(0.5 + level / 2)
-    share = successes / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return float(centre - half), float(centre + half)
-
-
-def mean_interval(
-    values: np.ndarray, resamples: int, generator: np.random.Generator
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean over voxels."""
-    draws = generator.choice(values, size=(resamples, len(values))).mean(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
 
 
 # --- what the encoders could reach ---

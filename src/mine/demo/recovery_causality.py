@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.demo.recovery import wilson_interval
 from mine.demo.words import CONCEPTS
 from mine.statistics import (
     bootstrap_weights,
@@ -19,6 +18,7 @@ from mine.statistics import (
     interval,
     pearson_of_means,
     pearson_terms,
+    share_interval,
 )
 
 PAIRS = ["measure", "voxel", "image", "difference"]
@@ -112,7 +112,7 @@ def summarise_causality(
         for measure, source in SHARES.items():
             if source in by_measure:
                 better = by_measure[source].groupby(["subject", "voxel"])["difference"].mean() > 0
-                low, high = wilson_interval(better.sum(), len(better))
+                low, high = share_interval(better.sum(), len(better))
                 rows.append((measure, subject, roi, better.mean(), low, high, len(better)))
         for row, table in enumerate((MEANS, EFFECTS)):
             for measure, source in table.items():

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.preference import CARRIES, UNKNOWN, compare_images, draw_auc
+from mine.core.preference import CARRIES, UNKNOWN, bound_comparison
 from mine.demo.counterfactuals import read_scenes
-from mine.demo.recovery import mean_interval, wilson_interval
-from mine.demo.subjects import tabulate_scenes
-from mine.statistics import bootstrap_weights, interval
+from mine.demo.scene_tables import tabulate_scenes
+from mine.statistics import bootstrap_mean, share_interval
 
 PLANTED = {
     "face": "faces",
@@ -79,18 +78,17 @@ def score_preference(
         shows = _show_features(images, preference["image"].values, set(mains) & set(PLANTED))
         response = preference["roi_response"]
         noiseless = own["response"].sel(image=preference["image"].values).values.mean(axis=1)
-        weights = bootstrap_weights(len(label), resamples=resamples, generator=generator)
         for measure, values, wanted, used in (
             ("preferred_auc", response.sel(response="measured").values, carries, known),
             ("preferred_auc_predicted", response.sel(response="predicted").values, carries, known),
             ("preferred_auc_bound", noiseless, carries, known),
             ("planted_auc", response.sel(response="measured").values, shows, known | True),
         ):
-            auc = compare_images(values[used, None], wanted[used]).auc[0]
-            if np.isfinite(auc):
-                draws = draw_auc(values[used], wanted[used], weights[:, used])
-                low, high = interval(draws[np.isfinite(draws)])
-                rows.append((measure, roi, auc, low, high, int(used.sum())))
+            auc, _ = bound_comparison(
+                values[used], wanted[used], resamples=resamples, generator=generator
+            )
+            if np.isfinite(auc[0]):
+                rows.append((measure, roi, *auc, int(used.sum())))
     return pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "subject"])
 
 
@@ -117,13 +115,13 @@ def summarise_preference(
         parts = [(subject, "all", part) for subject, part in own.groupby("subject")]
         if measure in SHARES:
             for subject, roi, part in [*parts, ("all", "all", own)]:
-                low, high = wilson_interval(part["value"].sum(), len(part))
+                low, high = share_interval(part["value"].sum(), len(part))
                 rows.append((measure, subject, roi, part["value"].mean(), low, high, len(part)))
             continue
         rows += own[COLUMNS].itertuples(index=False, name=None)
         parts += [("all", roi, part) for roi, part in own.groupby("roi")]
         for subject, roi, part in [*parts, ("all", "all", own)]:
             values = part["value"].to_numpy(float)
-            low, high = mean_interval(values, resamples, generator)
-            rows.append((measure, subject, roi, values.mean(), low, high, len(values)))
+            found = bootstrap_mean(values, resamples=resamples, generator=generator)
+            rows.append((measure, subject, roi, *found, len(values)))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -13,10 +13,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from mine.core.identification import identify
 from mine.core.tuning import WordReadings, join_readings, measure_tuning
-from mine.demo.recovery import mean_interval, wilson_interval
-from mine.demo.subjects import REGIONS
+from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES
-from mine.statistics import interval
+from mine.statistics import bootstrap_mean, interval, share_interval
 
 LEAST_LABELLED = 4  # voxels with a planted label that a region needs for its clusters to be scored
 
@@ -29,7 +28,7 @@ UNSTRUCTURED = {
 def label_voxels(truth: xr.Dataset) -> np.ndarray:
     """What a voxel was planted with besides what its region shares, or empty: text (voxel,).
 
-    The second feature that dominates its mixture (:data:`mine.demo.subjects.DOMINANT`), or a
+    The second feature that dominates its mixture (:data:`mine.demo.planting.DOMINANT`), or a
     background that is its main feature; a voxel of a mixture has no label.
     """
     kind, word = truth["second_kind"].values.astype(str), truth["second_word"].values.astype(str)
@@ -165,7 +164,7 @@ def _average(values: pd.Series, resamples: int, generator: np.random.Generator) 
     array = values.dropna().to_numpy(float)
     if not len(array):
         return None
-    return float(array.mean()), *mean_interval(array, resamples, generator), len(array)
+    return *bootstrap_mean(array, resamples=resamples, generator=generator), len(array)
 
 
 def _share_identification(
@@ -190,4 +189,4 @@ def _count_clustered(voxels: pd.DataFrame) -> Row | None:
     if not len(clusters):
         return None
     count = int((clusters > 1).sum())
-    return count / len(clusters), *wilson_interval(count, len(clusters)), len(clusters)
+    return count / len(clusters), *share_interval(count, len(clusters)), len(clusters)

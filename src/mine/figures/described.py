@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 
 from mine.figures.style import BLACK, REASONS, new_figure, styled
+from mine.statistics import share_interval
 
 
 def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -22,15 +22,15 @@ def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:
     for roi, reason in reasons.items():
         for name in REASONS:
             count, n = int((reason == name).sum()), len(reason)
-            interval = binomtest(count, n).proportion_ci(method="wilson") if n else (np.nan,) * 2
+            low, high = share_interval(count, n)
             rows.append(
                 {
                     "roi": roi,
                     "reason": name,
                     "voxels": count,
                     "value": count / n if n else np.nan,
-                    "low": interval[0],
-                    "high": interval[1],
+                    "low": low,
+                    "high": high,
                     "n": n,
                 }
             )

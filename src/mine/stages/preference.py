@@ -19,12 +19,10 @@ from mine.core.preference import (
     LACKS,
     UNKNOWN,
     Categories,
-    Comparison,
+    bound_comparison,
     compare_images,
     compare_with_null,
     deal_profiles,
-    draw_auc,
-    draw_d_prime,
     find_unknown,
     label_images,
     measure_agreement,
@@ -32,7 +30,7 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
-from mine.statistics import benjamini_hochberg, bootstrap_weights, interval
+from mine.statistics import benjamini_hochberg
 
 RESPONSES = ("predicted", "measured")
 EVIDENCE = ("profile", *RESPONSES, "localiser")
@@ -232,7 +230,6 @@ def _compare_responses(
     """
     values = np.stack([responses[name] for name in RESPONSES])
     mean = values.mean(axis=2) if values.shape[2] else np.full(values.shape[:2], np.nan)
-    weights = bootstrap_weights(label.shape[1], resamples=resamples, generator=generator)
     by_voxel = np.full((3, len(values), len(label), values.shape[2]), np.nan)
     by_roi = np.full((2, len(values), len(label), 3), np.nan)
     roi_p = np.full((len(values), len(label)), np.nan)
@@ -241,11 +238,10 @@ def _compare_responses(
         for kind in range(len(values)):
             found = compare_images(values[kind][known], carries)
             by_voxel[:, kind, category] = found.auc, found.d_prime, found.p
-            whole = compare_images(mean[kind][known, None], carries)
-            by_roi[:, kind, category] = _with_intervals(
-                whole, mean[kind][known], carries, weights[:, known]
+            roi_p[kind, category] = compare_images(mean[kind][known, None], carries).p[0]
+            by_roi[:, kind, category] = bound_comparison(
+                mean[kind][known], carries, resamples=resamples, generator=generator
             )
-            roi_p[kind, category] = whole.p[0]
     auc, d_prime, p = by_voxel
     q, roi_q = benjamini_hochberg(p), benjamini_hochberg(roi_p)
     three, four = ("response", "category"), ("response", "category", "voxel")
@@ -290,20 +286,6 @@ def _compare_responses(
         prefer(auc, (q <= level) & (auc > 0.5), axis=1),
         prefer(by_roi[0, ..., 0], (roi_q <= level) & (by_roi[0, ..., 0] > 0.5), axis=1),
     )
-
-
-def _with_intervals(
-    found: Comparison, values: np.ndarray, carries: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """AUC and d' of one column with intervals from images resampled: (statistic, bound)."""
-    result = np.full((2, 3), np.nan)
-    for row, (value, draw) in enumerate(
-        ((found.auc[0], draw_auc), (found.d_prime[0], draw_d_prime))
-    ):
-        if np.isfinite(value):
-            draws = draw(values, carries, weights)
-            result[row] = value, *interval(draws[np.isfinite(draws)])
-    return result
 
 
 def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
+
+from mine.statistics import mean_over_subjects, share_interval
 
 ALL = "all"
 THRESHOLDS = np.arange(0, 10.5, 0.5)
 COLUMNS = ["measure", "roi", "category", "image", "threshold", "value", "low", "high", "p", "n"]
+
+BOUNDS = {"value": "mean", "low": "low", "high": "high"}
 
 
 def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
@@ -174,7 +177,7 @@ def _list_voxels(preference: xr.Dataset) -> pd.DataFrame:
 
 def _estimate_share(count: int, total: int) -> dict[str, float]:
     """A share with Wilson's 95% interval."""
-    low, high = stats.binomtest(count, total).proportion_ci(method="wilson")
+    low, high = share_interval(count, total)
     return {"value": count / total, "low": low, "high": high}
 
 
@@ -203,9 +206,6 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _estimate_mean(values: np.ndarray) -> dict[str, float]:
-    """A mean with Student's 95% interval; nan for the ends of one value's."""
-    mean, low, high = float(values.mean()), np.nan, np.nan
-    if len(values) > 1:
-        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-        low, high = mean - half, mean + half
-    return {"value": mean, "low": low, "high": high}
+    """A mean over subjects with Student's 95% interval; nan for the ends of one value's."""
+    found = mean_over_subjects(values[:, None])
+    return {name: float(getattr(found, key)[0]) for name, key in BOUNDS.items()}

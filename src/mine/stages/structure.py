@@ -24,7 +24,6 @@ from mine.core.clusters import (
     stand_for_voxels,
 )
 from mine.core.identification import (
-    bootstrap_mean,
     compare_halves,
     draw_shared,
     draw_spatial,
@@ -39,7 +38,7 @@ from mine.core.tuning import (
     measure_tuning,
     read_words,
 )
-from mine.statistics import benjamini_hochberg, forward_selection
+from mine.statistics import benjamini_hochberg, bootstrap_mean, forward_selection
 
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")

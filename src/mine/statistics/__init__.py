@@ -9,6 +9,7 @@
 - effects: Cohen's d_z and d, d′, with intervals
 - discrimination: area under the ROC curve with interval and p
 - regression: forward selection
+- proportions: shares with binomial intervals
 - subjects: means over subjects, shares of subjects, prevalence
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
@@ -18,6 +19,7 @@ every image. Everything is vectorised over columns. The unit is the image, withi
 
 from mine.statistics.bootstrap import (
     bootstrap_interval,
+    bootstrap_mean,
     bootstrap_over_images,
     bootstrap_weights,
     interval,
@@ -34,11 +36,13 @@ from mine.statistics.effects import (
     GroupEffect,
     PairedEffect,
     clustered_effect,
+    d_prime,
     group_effect,
     paired_effect,
 )
 from mine.statistics.multiple_comparisons import benjamini_hochberg
 from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
+from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection
 from mine.statistics.scores import (
     pearson,
@@ -67,9 +71,11 @@ __all__ = [
     "area_under_roc_interval",
     "benjamini_hochberg",
     "bootstrap_interval",
+    "bootstrap_mean",
     "bootstrap_over_images",
     "bootstrap_weights",
     "clustered_effect",
+    "d_prime",
     "forward_selection",
     "group_effect",
     "interval",
@@ -85,6 +91,7 @@ __all__ = [
     "r_squared",
     "r_squared_of_means",
     "r_squared_terms",
+    "share_interval",
     "share_of_subjects",
     "sign_flip_bound",
     "sign_flip_max_test",

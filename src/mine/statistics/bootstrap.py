@@ -104,3 +104,15 @@ def bootstrap_interval(
         draws = bootstrap_over_images([term[:, part] for term in terms], statistic, weights)
         low[part], high[part] = interval(draws, level=level)
     return low, high
+
+
+def bootstrap_mean(
+    values: np.ndarray, *, resamples: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Mean of the known values with a percentile interval from values resampled: (3,), value, low,
+    high; nan for none."""
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return np.full(3, np.nan)
+    drawn = generator.integers(len(known), size=(resamples, len(known)))
+    return np.array([known.mean(), *interval(known[drawn].mean(axis=1))])

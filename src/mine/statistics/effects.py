@@ -98,6 +98,16 @@ def group_effect(
     return GroupEffect(cohens_d, *bounds[:2], d_prime, *bounds[2:])
 
 
+def d_prime(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """d′ of positive against other images as in group_effect, without an interval: (column,).
+
+    values: (image, column). positive: bool (image,), two images or more of either kind.
+    """
+    values, positive = np.asarray(values, dtype=np.float64), np.asarray(positive, dtype=bool)
+    groups = values[positive], values[~positive]
+    return _standardise_difference(*map(_measure_moments, groups))[1]
+
+
 def clustered_effect(
     differences: np.ndarray,
     clusters: np.ndarray,

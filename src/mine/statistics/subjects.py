@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-# scipy.stats takes a second to import: as an attribute of scipy it is loaded when first used.
-import scipy
 from scipy import special
+
+from mine.statistics.proportions import share_interval
 
 MOST_SUBJECTS = 16
 
@@ -99,7 +98,7 @@ def share_of_subjects(
     count = _check_count(count, subjects)
     low, high = np.empty(count.shape), np.empty(count.shape)
     for each in np.unique(count):
-        found = scipy.stats.binomtest(int(each), subjects).proportion_ci(level, method)
+        found = share_interval(int(each), subjects, level=level, method=method)
         low[count == each], high[count == each] = found
     return SubjectShare(count / subjects, low, high)
 
