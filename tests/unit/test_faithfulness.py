@@ -185,7 +185,12 @@ def test_one_pass_with_the_attributions_equals_a_pass_of_its_own():
         rankings=rankings,
     )
     attribute(
-        *problem, **QUADRATURE, tokens_kept=2, voxel_batch=2, image_batch=2, on_batch=curves.add
+        *problem,
+        **QUADRATURE,
+        token_fraction=2 / 12,
+        voxel_batch=2,
+        image_batch=2,
+        on_batch=curves.add,
     )
     alone = measure(
         problem._replace(tokens=problem.tokens[used]), norm=norm[used], rankings=rankings

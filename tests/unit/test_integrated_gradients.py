@@ -139,7 +139,7 @@ def test_an_error_that_remains_is_reported():
 @pytest.mark.parametrize(("voxel_batch", "image_batch"), [(1, 1), (2, 3), (5, 2)])
 def test_batches_change_nothing(voxel_batch, image_batch, monkeypatch):
     problem = random_problem(sharpness=6.0)
-    settings = {**ADAPTIVE, "tokens_kept": 4}
+    settings = {**ADAPTIVE, "token_fraction": 4 / 12}
     whole = attribute(*problem, **settings, voxel_batch=100, image_batch=100)
     monkeypatch.setattr(fast, "CHUNK", 60)
     parts = attribute(*problem, **settings, voxel_batch=voxel_batch, image_batch=image_batch)
@@ -152,7 +152,7 @@ def test_stored_attributions_are_the_strongest_of_each_sign():
     problem = random_problem(tokens=9)
     (batch,) = stream(problem, **FIXED)
     full = batch.attribution.numpy()
-    stored = attribute(*problem, **FIXED, tokens_kept=6, voxel_batch=2, image_batch=3)
+    stored = attribute(*problem, **FIXED, token_fraction=6 / 9, voxel_batch=2, image_batch=3)
     for sign, direction in (("positive", 1), ("negative", -1)):
         part = stored.sel(sign=sign)
         for image in range(4):
@@ -173,7 +173,7 @@ def test_stored_attributions_are_the_strongest_of_each_sign():
 def test_signs_together_give_the_prediction_and_the_map_of_positions():
     problem = random_problem()
     (batch,) = stream(problem, **ADAPTIVE)
-    stored = attribute(*problem, **ADAPTIVE, tokens_kept=3, voxel_batch=100, image_batch=1)
+    stored = attribute(*problem, **ADAPTIVE, token_fraction=3 / 12, voxel_batch=100, image_batch=1)
     np.testing.assert_allclose(
         stored.total.sum("sign"), stored.prediction - stored.baseline_prediction, atol=1e-4
     )
@@ -191,7 +191,12 @@ def test_every_batch_reaches_who_listens():
         seen[batch.voxels, batch.images] += 1
 
     attribute(
-        *random_problem(), **FIXED, tokens_kept=1, voxel_batch=2, image_batch=3, on_batch=listen
+        *random_problem(),
+        **FIXED,
+        token_fraction=1 / 12,
+        voxel_batch=2,
+        image_batch=3,
+        on_batch=listen,
     )
     assert (seen == 1).all()
 

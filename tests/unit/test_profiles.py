@@ -492,7 +492,7 @@ def subject():
             nodes=6,
             tolerance=1e-2,
             maximum_nodes=12,
-            tokens_kept=13,
+            token_fraction=0.2,
             voxel_batch=80,
             image_batch=50,
         ).assign_coords(voxel=np.arange(PLANTED + NOISE), image=own)

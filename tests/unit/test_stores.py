@@ -12,12 +12,21 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from mine.errors import InputError
 from mine.provenance import describe_provenance
-from mine.stores import content_digest, manifest_path, open_store, read_manifest, write_store
+from mine.stores import (
+    content_digest,
+    load_store,
+    manifest_path,
+    open_store,
+    read_manifest,
+    write_store,
+    write_table,
+)
 
 PROVENANCE = describe_provenance(seed=0)
 
@@ -110,6 +119,21 @@ def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:
     opened = open_store(tmp_path / "a.zarr")
     assert not opened["response"].variable._in_memory
     np.testing.assert_array_equal(opened["response"][2990:].values, response[2990:])
+
+
+def test_a_store_can_be_loaded_but_for_one_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    loaded = load_store(tmp_path / "a.zarr", lazy="token")
+    xr.testing.assert_identical(loaded.load(), open_store(tmp_path / "a.zarr").load())
+    loaded = load_store(tmp_path / "a.zarr", lazy="token")
+    assert isinstance(loaded["response"].variable._data, np.ndarray)
+    assert not isinstance(loaded["token"].variable._data, np.ndarray)
+
+
+def test_a_table_keeps_its_columns_and_six_digits(tmp_path: Path) -> None:
+    table = pd.DataFrame({"roi": ["EBA", ""], "value": [1 / 3, np.nan], "n": [2, 3]})
+    write_table(table, tmp_path / "a.tsv")
+    assert (tmp_path / "a.tsv").read_text() == "roi\tvalue\tn\nEBA\t0.333333\t2\n\t\t3\n"
 
 
 def test_same_content_gives_the_same_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:
