@@ -16,6 +16,7 @@ from mine.config import Config, InputError, find_problems, read_yaml
 from mine.core.preference import find_unknown
 from mine.datasets import nsd, nsd_files, nsd_rois, nsd_sessions
 from mine.sections import MODEL_FILES, Generator
+from mine.stages import editing, generation
 
 GIGABYTE = 1e9
 ENTRIES = {"open_clip": "model_cfg", "timm": "architecture"}
@@ -40,9 +41,10 @@ def estimate_work(config: Config) -> str:
     made, edited = config.sufficiency, config.counterfactual
     voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
     # Captions and empty prompts are shared between the voxels that have an image in common.
-    pictures = 5 * made.images * made.samples
+    pictures = len(generation.CONDITIONS) * made.images * made.samples
+    edits = len(editing.DIRECTIONS) * len(editing.CONDITIONS) * edited.images
     return (
-        f"at most {pictures} pictures and {2 * 6 * edited.images} edits for each of {voxels} of "
+        f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
         f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
         f"{config.generator.steps} steps each"
     )

@@ -22,6 +22,7 @@ from mine.errors import InputError
 from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 CHUNK_BYTES = 4 * 2**20
@@ -124,6 +125,17 @@ def open_store(path: Path | str) -> xr.Dataset:
             f"store {path}: expected the variables of its manifest, found no {', '.join(missing)}"
         )
     return _plain(dataset)
+
+
+def load_store(path: Path | str, *, lazy: str) -> xr.Dataset:
+    """Open a store and read it into memory, but for one large variable, read as it is used."""
+    stored = open_store(path)
+    return stored.drop_vars(lazy).load().assign({lazy: stored[lazy]})
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table as tab-separated text, numbers with six digits."""
+    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
 
 
 def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:

@@ -2,6 +2,9 @@
 # is tested comes from the first half of the training images, the evaluator from the second.
 
 
+# The models that make and change images; what is said to them is no business of theirs.
+PAINTER = {key: value for key, value in section("generator").items() if key != "prompt"}
+
 # What it takes to predict responses to pictures and to read them as the originals were.
 OBSERVER = {
     "backbone": section("backbone"),
@@ -64,7 +67,8 @@ rule generate:
     params:
         code=code("generate"),
         root=settings.dataset.root,
-        generator=section("generator"),
+        generator=PAINTER,
+        prompt=settings.generator.prompt,
         features=section("features"),
         sufficiency=section("sufficiency"),
         observer=OBSERVER,
@@ -121,7 +125,8 @@ rule edit:
     params:
         code=code("edit"),
         root=settings.dataset.root,
-        generator=section("generator"),
+        generator=PAINTER,
+        prompt=settings.generator.prompt,
         counterfactual=section("counterfactual"),
         observer=OBSERVER,
         seed=settings.seed,

@@ -20,7 +20,7 @@ embedded = open_images(given.images, seen)
 baseline = mean_tokens(embedded["tokens"].sel(image=seen[~is_test]))
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
 options = dict(params.attribution)
-kept, most = round(options.pop("token_fraction") * embedded.sizes["token"]), options.pop("images")
+most = options.pop("images")
 
 for fit, path, store in zip(params.fits, given.encoder, output.store, strict=True):
     encoder = open_store(path)
@@ -43,8 +43,7 @@ for fit, path, store in zip(params.fits, given.encoder, output.store, strict=Tru
         shown["tokens"].values,
         baseline,
         phi,
-        tokens_kept=kept,
-        lowest_kept=kept if curves else 0,
+        keep_lowest=fit == "all",
         on_batch=curves.add if curves else None,
         **options,
     )

@@ -27,14 +27,12 @@ responses, base_rates = open_store(given.responses), open_store(given.base_rates
 seen, is_test = responses["image"].values, responses["split"].values == "test"
 embedded = open_images(given.images, seen)
 options = {key: value for key, value in params.attribution.items() if key != "images"}
-kept = round(options.pop("token_fraction") * embedded.sizes["token"])
 shown = attribute(
     select_voxels(weights_from_dataset(open_store(given.encoder)), voxels),
     embedded["tokens"].sel(image=seen[is_test]).values,
     mean_tokens(embedded["tokens"].sel(image=seen[~is_test])),
     position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders),
-    tokens_kept=kept,
-    lowest_kept=kept,
+    keep_lowest=True,
     **options,
 ).assign_coords(voxel=voxels, image=seen[is_test])
 descriptions = describe_images(

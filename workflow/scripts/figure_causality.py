@@ -7,7 +7,7 @@ from mine.figures.style import save_figure
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.causality import tabulate_causality
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -20,5 +20,5 @@ table = tabulate_causality(
     resamples=params.resamples,
     generator=generator(params.seed, "figure_causality", snakemake.wildcards.subject),
 )
-table.to_csv(output.table, sep="\t", index=False, float_format="%.6g")
+write_table(table, output.table)
 save_figure(draw_causality(table, list(by_roi)), png=output.png, pdf=output.pdf)

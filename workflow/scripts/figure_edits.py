@@ -8,13 +8,13 @@ from mine.figures.strips import choose_tested
 from mine.figures.style import save_figure
 from mine.figures.voxels import describe_voxels, gather_pictures
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import load_store, open_store, write_table
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
-stored, counterfactuals = open_store(given.edits), open_store(given.counterfactuals).load()
-# Of the many edited images only those that are drawn are read.
-edits = stored.drop_vars("pixels").load().assign(pixels=stored["pixels"])
+# Of the many pixels only those that are drawn are read.
+edits = load_store(given.edits, lazy="pixels")
+counterfactuals = open_store(given.counterfactuals).load()
 words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, edits["voxel"].values, params.figures["voxels"])
@@ -31,6 +31,4 @@ figure = draw_edits(
     region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
-tabulate_edits(edits, counterfactuals, chosen=chosen).to_csv(
-    output.table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_edits(edits, counterfactuals, chosen=chosen), output.table)

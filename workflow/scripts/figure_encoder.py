@@ -3,12 +3,10 @@
 from mine.figures.encoder import draw_encoder, tabulate_encoder
 from mine.figures.style import save_figure
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 scores = open_store(snakemake.input.scores).load()
 rois = open_store(snakemake.input.rois).load()
-tabulate_encoder(scores, rois).to_csv(
-    snakemake.output.table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_encoder(scores, rois), snakemake.output.table)
 save_figure(draw_encoder(scores, rois), png=snakemake.output.png, pdf=snakemake.output.pdf)

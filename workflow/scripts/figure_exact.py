@@ -6,6 +6,7 @@ from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.style import save_figure
 from mine.logging import start_logging
 from mine.randomness import generator
+from mine.stores import write_table
 
 start_logging(snakemake)
 output, params = snakemake.output, snakemake.params
@@ -14,5 +15,5 @@ table = tabulate_exact(
     resamples=params.resamples,
     generator=generator(params.seed, "figure_exact"),
 )
-table.to_csv(output.table, sep="\t", index=False, float_format="%.6g")
+write_table(table, output.table)
 save_figure(draw_exact(table), png=output.png, pdf=output.pdf)

@@ -5,11 +5,9 @@ from pathlib import Path
 from mine.figures.faithfulness import draw_faithfulness, tabulate_faithfulness
 from mine.figures.style import save_figure
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 by_roi = {Path(path).parent.name: open_store(path).load() for path in snakemake.input.faithfulness}
-tabulate_faithfulness(by_roi).to_csv(
-    snakemake.output.table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_faithfulness(by_roi), snakemake.output.table)
 save_figure(draw_faithfulness(by_roi), png=snakemake.output.png, pdf=snakemake.output.pdf)

@@ -13,13 +13,13 @@ from mine.figures.strips import choose_tested
 from mine.figures.style import save_figure
 from mine.figures.voxels import describe_voxels, gather_pictures
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import load_store, open_store, write_table
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
-stored, sufficiency = open_store(given.generated), open_store(given.sufficiency).load()
-# Of the many pictures only those that are drawn are read.
-generated = stored.drop_vars("pixels").load().assign(pixels=stored["pixels"])
+# Of the many pixels only those that are drawn are read.
+generated = load_store(given.generated, lazy="pixels")
+sufficiency = open_store(given.sufficiency).load()
 words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, generated["voxel"].values, params.figures["voxels"])
@@ -35,6 +35,4 @@ figure = draw_generated(
     region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
-tabulate_generated(generated, sufficiency, originals=originals).to_csv(
-    output.table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_generated(generated, sufficiency, originals=originals), output.table)

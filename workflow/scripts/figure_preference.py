@@ -6,12 +6,12 @@ from mine.figures.preference import draw_preference
 from mine.figures.style import save_figure
 from mine.logging import start_logging
 from mine.stages.preference_subjects import tabulate_preference
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 output = snakemake.output
 by_roi = {Path(path).parent.name: open_store(path).load() for path in snakemake.input.preference}
 table = tabulate_preference(by_roi)
-table.to_csv(output.table, sep="\t", index=False, float_format="%.6g")
+write_table(table, output.table)
 figure = draw_preference(table, list(by_roi), snakemake.wildcards.subject)
 save_figure(figure, png=output.png, pdf=output.pdf)

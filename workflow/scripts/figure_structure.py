@@ -7,7 +7,7 @@ from mine.figures.structure import draw_structure, tabulate_structure
 from mine.figures.style import save_figure
 from mine.figures.voxels import gather_pictures
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -23,6 +23,4 @@ figure = draw_structure(
     region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
-tabulate_structure(structure, words=words).to_csv(
-    output.table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_structure(structure, words=words), output.table)

@@ -14,7 +14,7 @@ from mine.figures.voxels import (
     rank_images,
 )
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, output, count = snakemake.input, snakemake.output, snakemake.params.figures["voxels"]
@@ -35,14 +35,10 @@ figure = draw_attributions(
     attributions, descriptions, pictures, table=table, region=region, **drawn
 )
 save_figure(figure, png=output.attributions, pdf=output.attributions_pdf)
-tabulate_attributions(attributions, descriptions, **drawn).to_csv(
-    output.attributions_table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_attributions(attributions, descriptions, **drawn), output.attributions_table)
 
 cards = profiles.sel(voxel=choose_cards(table, count))
 pictures = gather_pictures(read, cards["exemplar"].values)
 figure = draw_profiles(cards, pictures, words=words, table=table, region=region)
 save_figure(figure, png=output.profiles, pdf=output.profiles_pdf)
-tabulate_profiles(cards, words=words, table=table).to_csv(
-    output.profiles_table, sep="\t", index=False, float_format="%.6g"
-)
+write_table(tabulate_profiles(cards, words=words, table=table), output.profiles_table)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mine.logging import start_logging
 from mine.stages.preference_subjects import summarise_subjects, tabulate_preference
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 by_subject = defaultdict(dict)
@@ -13,4 +13,4 @@ for path in map(Path, snakemake.input.preference):
     by_subject[path.parts[-3]][path.parts[-2]] = open_store(path).load()
 tables = {subject: tabulate_preference(by_roi) for subject, by_roi in by_subject.items()}
 table = summarise_subjects(tables)
-table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output[0])

@@ -8,6 +8,7 @@ from mine.demo.recovery_preference import summarise_preference
 from mine.demo.recovery_structure import summarise_structure
 from mine.logging import start_logging
 from mine.randomness import generator
+from mine.stores import write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -39,4 +40,4 @@ structural = summarise_structure(
     generator=generator(params.seed, "recovery", "structure"),
 )
 table = pd.concat([found, preferred, structural, causal], ignore_index=True)
-table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output[0])

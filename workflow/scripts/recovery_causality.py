@@ -8,7 +8,7 @@ from mine.demo.recovery import match_voxels
 from mine.demo.recovery_causality import tabulate_pairs
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -34,4 +34,4 @@ for roi, *paths in zip(
 for tables, path in ((pairs, snakemake.output.pairs), (edits, snakemake.output.edits)):
     table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)
     table.insert(0, "subject", snakemake.wildcards.subject)
-    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_table(table, path)

@@ -4,7 +4,7 @@ from mine.demo.recovery import match_voxels
 from mine.demo.recovery_preference import score_preference
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, params, subject = snakemake.input, snakemake.params, snakemake.wildcards.subject
@@ -16,4 +16,4 @@ regions = score_preference(
     generator=generator(params.seed, "recovery_preference", subject),
 )
 regions.insert(0, "subject", subject)
-regions.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(regions, snakemake.output[0])

@@ -4,7 +4,7 @@ from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.demo.recovery import category_members, match_voxels, predict_bounds, tabulate_scores
 from mine.logging import start_logging
 from mine.stages.encoder import score_roi
-from mine.stores import open_images, open_store
+from mine.stores import open_images, open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -31,4 +31,4 @@ scores = score_roi(
     seed=params.seed,
 )
 table = tabulate_scores(scores, snakemake.wildcards.subject)
-table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output[0])

@@ -7,7 +7,7 @@ from mine.core.tuning import read_words
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_structure import identify_planted, label_voxels, tabulate_structure
 from mine.logging import start_logging
-from mine.stores import open_images, open_store
+from mine.stores import open_images, open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -26,4 +26,4 @@ for roi, path in zip(params.rois, given.structure, strict=True):
     tables[roi] = tabulate_structure(structure, label_voxels(truth), identification)
 table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)
 table.insert(0, "subject", snakemake.wildcards.subject)
-table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output[0])

@@ -2,7 +2,7 @@
 
 from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
 from mine.logging import start_logging
-from mine.stores import open_images, open_store
+from mine.stores import open_images, open_store, write_table
 
 start_logging(snakemake)
 given, rois = snakemake.input, snakemake.params.rois
@@ -24,4 +24,4 @@ voxels = score_voxels(
     grid=(embedded.attrs["rows"], embedded.attrs["columns"]),
 )
 voxels.insert(0, "subject", snakemake.wildcards.subject)
-voxels.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
+write_table(voxels, snakemake.output[0])

@@ -96,6 +96,11 @@ def split_presence(presence: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(between[best, group]), middle, np.inf)
 
 
+def find_thresholds(lens: xr.Dataset, group: np.ndarray) -> np.ndarray:
+    """Threshold of each group's presence in the images of a lens: :func:`split_presence`."""
+    return split_presence(read_presence(lens, group)[0])
+
+
 @dataclass(frozen=True)
 class Readings:
     """What the lens reads in the images at hand, and how their words are said."""

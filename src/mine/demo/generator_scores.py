@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from mine.core.generation import Generator, load_generator
@@ -24,11 +25,12 @@ from mine.demo.scenes import Scene, describe_scene, sample_scene, token_shares
 from mine.demo.words import BACKGROUNDS, CATEGORIES
 
 GRID = 8
-JUDGE = Path("resources/demo/evaluator")
 
 
-def score_generator(folder: Path, *, seed: int, prompts: int = 200) -> dict[str, float]:
-    """Score text-to-image and inpainting.
+def score_generator(
+    folder: Path, judge: Path, *, seed: int, prompts: int = 200
+) -> dict[str, float]:
+    """Score text-to-image and inpainting. judge: folder of the evaluator's model.
 
     prompted_category, …colour, …background: over ``prompts`` full captions of scenes that were
     never rendered, the share of the objects named that are recognised, of their colours, and of
@@ -48,17 +50,22 @@ def score_generator(folder: Path, *, seed: int, prompts: int = 200) -> dict[str,
         device="cpu",
     )
     seeds = random.integers(2**31, size=prompts)
-    scores = _score_prompts(generator, scenes, seeds, random)
-    scores |= _score_insertions(generator, scenes, seeds, random)
-    scores |= _score_removals(generator, scenes, seeds)
+    model = read_model(judge)
+    scores = _score_prompts(generator, model, scenes, seeds, random)
+    scores |= _score_insertions(generator, model, scenes, seeds, random)
+    scores |= _score_removals(generator, model, scenes, seeds)
     return {name: round(float(value), 4) for name, value in scores.items()}
 
 
 def _score_prompts(
-    generator: Generator, scenes: list[Scene], seeds: np.ndarray, random: np.random.Generator
+    generator: Generator,
+    judge: torch.nn.Module,
+    scenes: list[Scene],
+    seeds: np.ndarray,
+    random: np.random.Generator,
 ) -> dict[str, float]:
     captions = [describe_scene(scene, random)[0] for scene in scenes]
-    said = recognise(read_model(JUDGE), generator.generate(captions, seeds=seeds))
+    said = recognise(judge, generator.generate(captions, seeds=seeds))
     labels = label_scenes(scenes)
     found = said.presence >= THRESHOLD
     right_colour = said.colour.argmax(axis=-1) == labels.colour
@@ -75,7 +82,11 @@ def _score_prompts(
 
 
 def _score_insertions(
-    generator: Generator, scenes: list[Scene], seeds: np.ndarray, random: np.random.Generator
+    generator: Generator,
+    judge: torch.nn.Module,
+    scenes: list[Scene],
+    seeds: np.ndarray,
+    random: np.random.Generator,
 ) -> dict[str, float]:
     """Ask for an object of another category and colour in a window of scenes with one object."""
     kept = [dataclasses.replace(scene, objects=scene.objects[:1]) for scene in scenes]
@@ -91,7 +102,7 @@ def _score_insertions(
     prompts = [f"a picture of {item.category}, {item.colour}" for item in added]
     images = render_images(kept)
     pixels = to_pixels(masks, height=images.shape[1], width=images.shape[2])
-    said = recognise(read_model(JUDGE), generator.inpaint(images, pixels, prompts, seeds=seeds))
+    said = recognise(judge, generator.inpaint(images, pixels, prompts, seeds=seeds))
     names = list(CATEGORIES)
     row, column = np.arange(len(added)), [names.index(item.category) for item in added]
     labels = label_scenes([Scene(s.background, (a,), 0) for s, a in zip(kept, added, strict=True)])
@@ -118,7 +129,7 @@ def _draw_window(scene: Scene, random: np.random.Generator) -> np.ndarray:
 
 
 def _score_removals(
-    generator: Generator, scenes: list[Scene], seeds: np.ndarray
+    generator: Generator, judge: torch.nn.Module, scenes: list[Scene], seeds: np.ndarray
 ) -> dict[str, float]:
     """Ask the foremost object of each scene out of it."""
     images, masks = render_images(scenes), []
@@ -136,7 +147,7 @@ def _score_removals(
         negative=gone,
     )
     column = [list(CATEGORIES).index(name) for name in gone]
-    said = recognise(read_model(JUDGE), edited).presence[np.arange(len(scenes)), column]
+    said = recognise(judge, edited).presence[np.arange(len(scenes)), column]
     return {"removed": (said < THRESHOLD).mean()}
 
 
@@ -144,10 +155,13 @@ def main() -> None:
     """Score a folder and print: ``python -m mine.demo.generator_scores FOLDER``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--judge", type=Path, default=Path("resources/demo/evaluator"))
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--prompts", type=int, default=200)
     options = parser.parse_args()
-    scores = score_generator(options.folder, seed=options.seed, prompts=options.prompts)
+    scores = score_generator(
+        options.folder, options.judge, seed=options.seed, prompts=options.prompts
+    )
     print(json.dumps(scores, indent=2))
 
 

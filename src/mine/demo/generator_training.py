@@ -283,6 +283,7 @@ def main() -> None:
         __doc__,
         work=Path("results/generator"),
         clip=Path("resources/demo/clip"),
+        judge=Path("resources/demo/evaluator"),
         scenes=60_000,
         autoencoder_steps=3_000,
         steps=12_000,
@@ -297,7 +298,7 @@ def main() -> None:
         make_examples(options.work, options)
     torch.multiprocessing.spawn(train_denoiser, (options.work, options), options.workers)
     write_generator(options.work, options)
-    scores = score_generator(options.output, seed=options.seed + 1)
+    scores = score_generator(options.output, options.judge, seed=options.seed + 1)
     write_scores(scores, options.output)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -23,12 +25,12 @@ from mine.figures.strips import (
     draw_picture,
     find_limits,
     fit_page,
-    format_count,
     format_signed,
     strip_template,
     wrap_text,
     write_columns,
     write_heading,
+    write_means,
     write_note,
     write_number,
 )
@@ -37,7 +39,6 @@ from mine.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    HEADING,
     ORANGE,
     PURPLE,
     VERMILLION,
@@ -154,7 +155,13 @@ def draw_edits(
                 shifts = here[here["image"] == int(own["start"])]
                 _draw_row(figure, top, own, picture, shifts, limits, template if painted else None)
                 top += _row(str(direction))
-            _write_summary(figure, top, here)
+            write_means(
+                figure,
+                top,
+                here[here["item"] == "mean_shift"].set_index("condition"),
+                said="mean of {}\n(q: description higher)",
+                write=partial(format_signed, digits=2),
+            )
             top += SUMMARY
     said = template.replace("{}", "…")
     asked = f"Words are put into “{said}”; “not”: what the generator is kept from painting. "
@@ -294,21 +301,3 @@ def _draw_row(
         write_number(figure, numbers, top + LINE, format_signed(shift["encoder"]), color=INK)
         said = wrap_text(say_edit(made, template), width=CELL - 2, lines=LINES[direction])
         add_text(figure, left, below, said, gid="prompt")
-
-
-def _write_summary(figure: Figure, top: float, numbers: pd.DataFrame) -> None:
-    """Write the voxel's mean shifts under the columns."""
-    means = numbers[numbers["item"] == "mean_shift"].set_index("condition")
-    most = int(means["n"].max())
-    add_text(figure, EDGE, top, f"mean of {format_count(most, 'image')}", color=INK)
-    add_text(figure, EDGE, top + LINE, "(q: description higher)", color=INK)
-    for column, condition in enumerate(DRAWN, start=1):
-        left, row = EDGE + column * CELL, means.loc[condition]
-        if not row["n"]:
-            continue
-        value = format_signed(row["value"], 2)
-        write_number(figure, left, top, value, weight="bold", fontsize=HEADING)
-        if np.isfinite(row["q"]):
-            write_number(figure, left + 11, top, f"q = {row['q']:.2f}")
-        if row["n"] < most:
-            add_text(figure, left, top + LINE, f"of {row['n']}", color=INK)

@@ -26,12 +26,12 @@ from mine.figures.strips import (
     draw_picture,
     find_limits,
     fit_page,
-    format_count,
     format_signed,
     strip_template,
     wrap_text,
     write_columns,
     write_heading,
+    write_means,
     write_note,
     write_number,
 )
@@ -117,7 +117,14 @@ def draw_generated(
             measured = float(sufficiency["measured"].sel(voxel=voxel).isel(chosen=place))
             _draw_row(figure, top, here, picture, measured, template, limits)
             top += ROW
-        _write_summary(figure, top, numbers[numbers["voxel"] == voxel])
+        means = numbers[(numbers["item"] == "mean_error") & (numbers["voxel"] == voxel)]
+        write_means(
+            figure,
+            top,
+            means.set_index("condition"),
+            said="mean error, {}\n(q: attribution lower)",
+            write="{:.2f}".format,
+        )
         top += SUMMARY
     _write_foot(figure, top + 1, template)
     return figure
@@ -223,25 +230,6 @@ def _draw_row(
         said = said if condition == "caption" else strip_template(said, template)
         said = said or "(no words)"
         add_text(figure, left, below, wrap_text(said, width=CELL - 2, lines=LINES), gid="prompt")
-
-
-def _write_summary(figure: Figure, top: float, numbers: pd.DataFrame) -> None:
-    """Write the voxel's mean errors under the columns."""
-    means = numbers[numbers["item"] == "mean_error"].set_index("condition")
-    most = int(means["n"].max())
-    text = f"mean error, {format_count(most, 'image')}\n(q: attribution lower)"
-    add_text(figure, EDGE, top, text, color=INK, linespacing=1.15)
-    for column, condition in enumerate(CONDITIONS, start=1):
-        left, row = EDGE + column * CELL, means.loc[condition]
-        if not row["n"]:
-            continue
-        write_number(
-            figure, left, top, f"{row['value']:.2f}", weight="bold", fontsize=8, color=BLACK
-        )
-        if np.isfinite(row["q"]):
-            write_number(figure, left + 9, top, f"q = {row['q']:.2f}")
-        if row["n"] < most:
-            add_text(figure, left, top + LINE, f"of {row['n']}", color=INK)
 
 
 def _write_foot(figure: Figure, top: float, template: str) -> None:

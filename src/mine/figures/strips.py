@@ -5,6 +5,7 @@ A strip is six cells wide. All gauges of a figure have one scale, so that their 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -247,3 +248,26 @@ def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
     text = f"None of the {len(table)} voxels was tested, so {what}.\n{reasons}"
     add_text(figure, EDGE, 9, text)
     return figure
+
+
+def write_means(
+    figure: Figure, top: float, means: pd.DataFrame, *, said: str, write: Callable[[float], str]
+) -> None:
+    """Write a voxel's means under the columns of the conditions, with q where it has one.
+
+    means: index condition, in the order of the columns; value, q, n. said: what they are, for the
+    first column, with {} for the number of images. write: a mean as text.
+    """
+    most = int(means["n"].max())
+    text = said.format(format_count(most, "image"))
+    add_text(figure, EDGE, top, text, color=INK, linespacing=1.15)
+    for column, (_, row) in enumerate(means.iterrows(), start=1):
+        left = EDGE + column * CELL
+        if not row["n"]:
+            continue
+        value = write(row["value"])
+        write_number(figure, left, top, value, weight="bold", fontsize=HEADING, color=BLACK)
+        if np.isfinite(row["q"]):
+            write_number(figure, left + 11, top, f"q = {row['q']:.2f}")
+        if row["n"] < most:
+            add_text(figure, left, top + LINE, f"of {row['n']}", color=INK)

@@ -24,7 +24,6 @@ from mine.figures.style import (
     GREY,
     HEADING,
     LIGHT,
-    ORANGE,
     VERMILLION,
     add_axes,
     add_image,
@@ -37,7 +36,7 @@ SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
 # What a null says, the colour of its draws and that of its text.
 NULLS = {
     "shared": ("one shared tuning", GREY, INK),
-    "spatial": ("smooth maps", ORANGE, VERMILLION),
+    "spatial": ("smooth maps", VERMILLION, VERMILLION),
 }
 CHANCE = 0.5
 EXEMPLARS = 4

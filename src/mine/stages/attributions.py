@@ -22,8 +22,8 @@ def attribute(
     nodes: int,
     tolerance: float,
     maximum_nodes: int,
-    tokens_kept: int,
-    lowest_kept: int = 0,
+    token_fraction: float,
+    keep_lowest: bool = False,
     voxel_batch: int,
     image_batch: int,
     on_batch: Callable[[AttributionBatch], None] | None = None,
@@ -32,8 +32,9 @@ def attribute(
 
     weights: encoder of the voxels to attribute. tokens: (image, token, feature), standardised, an
     array or a lazy one. baseline: (token, feature), the mean training token at each position.
-    phi: (token, basis). tokens_kept: tokens stored per sign, voxel and image. lowest_kept: tokens
-    of lowest |attribution| stored besides, as controls that had their part in nothing.
+    phi: (token, basis). token_fraction: share of the tokens stored per sign, voxel and image.
+    keep_lowest: whether as many of lowest |attribution| are stored besides, as controls that had
+    their part in nothing.
     on_batch: called with every batch of scalars as it passes, so that patching shares the pass.
 
     Returns, in units of the response,
@@ -48,11 +49,11 @@ def attribute(
     """
     images, token_count = tokens.shape[:2]
     voxels = len(weights.bias)
-    kept = min(tokens_kept, token_count)
+    kept = round(token_fraction * token_count)
     index = np.int16 if token_count <= np.iinfo(np.int16).max else np.int32
     token = np.full((2, voxels, images, kept), -1, index)
     attribution = np.zeros((2, voxels, images, kept), np.float32)
-    lowest = np.zeros((voxels, images, min(lowest_kept, token_count)), index)
+    lowest = np.zeros((voxels, images, kept if keep_lowest else 0), index)
     total = np.zeros((2, voxels, images), np.float32)
     position_map = np.zeros((2, voxels, token_count))
     prediction = np.zeros((voxels, images), np.float32)

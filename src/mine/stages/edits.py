@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from mine.core.generation import Generator
 from mine.core.masks import to_pixels
 from mine.core.similarity import outside_similarity
+
+if TYPE_CHECKING:  # both bring torch, which planning does without
+    from mine.core.generation import Generator
+    from mine.core.observing import Observer
 
 
 def paint_edits(
@@ -41,6 +45,37 @@ def paint_edits(
                 negative=texts["negative"][part],
             )
     return after
+
+
+def make_edits(
+    plan: xr.Dataset,
+    painter: Generator,
+    observer: Observer,
+    read: Callable[[np.ndarray], np.ndarray],
+    *,
+    method: str,
+    parts: Iterable[slice],
+    group: np.ndarray,
+    region: np.ndarray,
+) -> xr.Dataset:
+    """Make the edits of a plan, and predict and read what they changed.
+
+    read: uint8 (image, row, column, 3) of images by identity. Other arguments are those of
+    :func:`paint_edits` and :func:`record_edits`, and so is what is returned.
+    """
+    images, row = np.unique(plan["image"].values, return_inverse=True)
+    originals = read(images)
+    pixels = paint_edits(painter, plan, originals[row], method=method, parts=parts)
+    return record_edits(
+        plan,
+        pixels,
+        originals=originals,
+        row=row,
+        edited=observer.observe(pixels),
+        before=observer.observe(originals),
+        group=group,
+        region=region,
+    )
 
 
 def record_edits(

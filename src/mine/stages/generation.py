@@ -9,13 +9,19 @@ differ by their words alone, and voxels whose words are equal share the picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from mine.core.choosing import choose_responsive
 from mine.core.prompts import join_words
+
+if TYPE_CHECKING:  # both bring torch, which planning does without
+    from mine.core.generation import Generator
+    from mine.core.observing import Observer
+
 
 CONDITIONS = ("attribution", "random", "lowest", "caption", "empty")
 
@@ -87,6 +93,28 @@ def plan_pictures(
             ),
         },
         coords={"condition": list(CONDITIONS), "voxel": features["voxel"]},
+    )
+
+
+def make_pictures(
+    plan: xr.Dataset,
+    painter: Generator,
+    observer: Observer,
+    read: Callable[[np.ndarray], np.ndarray],
+    *,
+    parts: Iterable[slice],
+) -> xr.Dataset:
+    """Make the pictures of a plan, and predict responses to them and to their originals.
+
+    read: uint8 (image, row, column, 3) of images by identity. parts: slices that cover the
+    pictures, one after the other. Returns what :func:`record_pictures` does.
+    """
+    prompts, seeds = plan["prompt"].values.tolist(), plan["seed"].values
+    made = [painter.generate(prompts[part], seeds=seeds[part]) for part in parts]
+    pixels = np.concatenate(made) if made else np.zeros((0, 1, 1, 3), np.uint8)
+    originals = read(planned_images(plan["image"]))
+    return record_pictures(
+        plan, pixels, observer.observe(pixels)[0], observer.observe(originals)[0]
     )
 
 
