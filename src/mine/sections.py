@@ -465,13 +465,25 @@ class Features:
         minimum=0,
         maximum=0.99,
     )
+    distinct_cosine: float = setting(
+        "Cosine of text embeddings from which a word says again what an earlier one of its list "
+        "says, and is left out: people after person, of which a generator would paint both. Each "
+        "model has its own scale; 1 leaves out nothing.",
+        0.9,
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sufficiency:
     words: int = setting("Words of a description that make a prompt, at most.", 4, minimum=1)
     images: int = setting("Images for each voxel.", 10, minimum=1)
-    samples: int = setting("Pictures for each prompt.", 4, minimum=1)
+    samples: int = setting(
+        "Pictures for each description; of the random control each is of tokens of its own.",
+        4,
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

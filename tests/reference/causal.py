@@ -46,12 +46,13 @@ def make_features(words: np.ndarray, profiles: list[list[int]], *, seed: int = 0
     """Features of voxels that all attribute to quadrant 0; words: (image, quadrant)."""
     random = np.random.default_rng(seed)
     voxels, images = len(profiles), len(words)
-    description = np.full((3, voxels, images, 3), -1, np.int32)
-    token = np.full((3, voxels, images, 4), -1, np.int16)
-    for row, number in enumerate((0, 1, 3)):
-        description[row, :, :, 0] = words[:, number]
-        description[row, :, :, 1] = 6
-        token[row] = quadrant(number)
+    description = np.full((2, 3, voxels, images, 3), -1, np.int32)
+    token = np.full((2, 3, voxels, images, 4), -1, np.int16)
+    for draw, quadrants in enumerate(((0, 1, 3), (0, 2, 3))):
+        for row, number in enumerate(quadrants):
+            description[draw, row, :, :, 0] = words[:, number]
+            description[draw, row, :, :, 1] = 6
+            token[draw, row] = quadrant(number)
     profile = np.full((voxels, 4), -1, np.int32)
     for row, listed in enumerate(profiles):
         profile[row, : len(listed)] = listed
@@ -60,8 +61,8 @@ def make_features(words: np.ndarray, profiles: list[list[int]], *, seed: int = 0
     return xr.Dataset(
         {
             "profile": (("voxel", "profile_rank"), profile),
-            "description": (("condition", "voxel", "image", "rank"), description),
-            "token": (("condition", "voxel", "image", "place"), token),
+            "description": (("draw", "condition", "voxel", "image", "rank"), description),
+            "token": (("draw", "condition", "voxel", "image", "place"), token),
             "prediction": (("voxel", "image"), random.normal(size=(voxels, images))),
             "position_map": (("voxel", "token"), position_map),
         },

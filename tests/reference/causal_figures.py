@@ -70,7 +70,6 @@ def make_generated(seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
         template=TEMPLATE,
         words=2,
         images=6,
-        samples=2,
         quantile=0.5,
         generator=np.random.default_rng(seed),
     )

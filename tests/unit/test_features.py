@@ -34,15 +34,12 @@ def gather(**changes) -> xr.Dataset:
         },
         coords={"word": [f"word{number}" for number in range(WORLD.words)]},
     )
-    descriptions = describe_images(
-        attributions,
-        WORLD.lens,
-        base_rates,
-        token_fraction=0.1,
-        words=5,
-        phrase_words=3,
-        generator=np.random.default_rng(0),
-    )
+    random = np.random.default_rng(0)
+    options = {"token_fraction": 0.1, "words": 5, "phrase_words": 3, "generator": random}
+    descriptions = [
+        describe_images(attributions, WORLD.lens, base_rates, **options) for _ in range(2)
+    ]
+    settings = {"text": np.eye(WORLD.words), "distinct_cosine": 0.9}
     return gather_features(
         attributions,
         WORLD.lens,
@@ -52,7 +49,7 @@ def gather(**changes) -> xr.Dataset:
         measured=measured,
         level=0.05,
         words=4,
-        **changes,
+        **settings | changes,
     )
 
 
@@ -73,7 +70,7 @@ def test_words_that_are_not_listed_are_none():
 
 def test_descriptions_say_only_words_above_their_base_rate():
     features = gather()
-    said = features["description"].sel(condition="attribution", voxel=0).values
+    said = features["description"].isel(draw=0).sel(condition="attribution", voxel=0).values
     shows = (WORLD.content == PREFERRED).any(axis=1)
     assert (said[shows, 0] == PREFERRED).all()
     assert ((said >= -1) & (said < WORLD.words)).all()
@@ -81,7 +78,7 @@ def test_descriptions_say_only_words_above_their_base_rate():
 
 def test_tokens_described_are_those_of_the_attributions():
     features = gather()
-    token = features["token"].sel(condition="attribution", voxel=0).values
+    token = features["token"].isel(draw=0).sel(condition="attribution", voxel=0).values
     image = int(np.flatnonzero((WORLD.content == PREFERRED).any(axis=1))[0])
     kept = token[image][token[image] >= 0]
     assert set(kept) <= set(np.flatnonzero(WORLD.content[image] == PREFERRED))
@@ -91,3 +88,21 @@ def test_positions_are_the_halfs_own():
     features = gather()
     expected = make_half()[0]["position_map"].sel(sign="positive").values[:1]
     assert features["position_map"].values == pytest.approx(expected)
+
+
+def test_draws_differ_in_the_random_control_alone():
+    token = gather()["token"]
+    for condition in ("attribution", "lowest"):
+        first, second = token.sel(condition=condition).values
+        np.testing.assert_array_equal(first, second)
+    first, second = token.sel(condition="random").values
+    assert (first != second).any(axis=-1).mean() > 0.9
+
+
+def test_words_that_repeat_an_earlier_one_are_left_out():
+    text = np.eye(WORLD.words)
+    whole, bare = gather(text=text), gather(text=np.ones_like(text) / np.sqrt(WORLD.words))
+    for name in ("profile", "description"):
+        np.testing.assert_array_equal(bare[name].values[..., 0], whole[name].values[..., 0])
+        assert (bare[name].values[..., 1:] == -1).all()
+    assert (whole["description"].values[..., 1] >= 0).any()

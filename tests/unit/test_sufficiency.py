@@ -18,7 +18,7 @@ WORDS = np.random.default_rng(0).integers(0, 6, (30, 4))
 def plan(features: xr.Dataset | None = None, **options) -> xr.Dataset:
     features = make_features(WORDS, [[0], [0]]) if features is None else features
     captions = [["a whole sentence", "another"]] * 29 + [[]]
-    settings = {"words": 2, "images": 6, "samples": 2, "quantile": 0.5}
+    settings = {"words": 2, "images": 6, "quantile": 0.5}
     return plan_pictures(
         features,
         VOCABULARY,
@@ -85,13 +85,15 @@ def test_conditions_of_an_image_start_from_the_same_noise():
 
 def test_prompts_are_the_conditions_words():
     pictures = plan()
-    prompt = pictures["prompt"].values[pictures["picture"].values[..., 0]]
+    prompt = pictures["prompt"].values[pictures["picture"].values]
     for column, image in enumerate(pictures["image"].values[0] - 100):
-        for row, number in enumerate((0, 1, 3)):
-            said = f"a photo of {VOCABULARY[WORDS[image, number]]}, {VOCABULARY[6]}"
-            assert prompt[row, 0, column] == said
+        # Each sample has its own draw of random tokens.
+        for sample, quadrants in enumerate(((0, 1, 3), (0, 2, 3))):
+            for row, number in enumerate(quadrants):
+                said = f"a photo of {VOCABULARY[WORDS[image, number]]}, {VOCABULARY[6]}"
+                assert prompt[row, 0, column, sample] == said
         if image < 29:
-            assert prompt[3, 0, column] == "a whole sentence"
+            assert (prompt[3, 0, column] == "a whole sentence").all()
     assert (prompt[4] == "").all()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mine.core.synonyms import group_synonyms, name_groups, sum_groups
+from mine.core.synonyms import drop_repeats, group_synonyms, name_groups, sum_groups
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -93,3 +93,23 @@ def test_a_group_without_mass_is_still_named_by_a_member():
     group = random_groups()
     names = name_groups(np.zeros((2, 12)), group, 5)
     np.testing.assert_array_equal(group[names], np.tile(np.arange(5), (2, 1)))
+
+
+@pytest.mark.parametrize("cosine", [0.0, 0.3, 0.8, 1.01])
+def test_lists_without_repeats_equal_a_loop(cosine):
+    random = np.random.default_rng(3)
+    text = unit(random.normal(size=(30, 4)))
+    lists = random.integers(-1, 30, (5, 7, 6))
+    found = drop_repeats(lists, text, cosine=cosine)
+    for index in np.ndindex(5, 7):
+        kept: list[int] = []
+        for word in lists[index]:
+            if word >= 0 and all(text[word] @ text[other] < cosine for other in kept):
+                kept.append(int(word))
+        assert found[index].tolist() == kept + [-1] * (6 - len(kept))
+
+
+def test_a_word_is_not_dropped_for_one_that_was_dropped_itself():
+    angle = np.radians([0, 30, 60])
+    text = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    assert drop_repeats(np.array([0, 1, 2]), text, cosine=0.8).tolist() == [0, 2, -1]

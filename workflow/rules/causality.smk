@@ -24,6 +24,7 @@ rule features:
             responses="<results>/{subject}/responses.zarr",
             images=shards("<embeddings>/images/{shard}.zarr"),
             lens=shards("<embeddings>/lens/{shard}.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
     output:
@@ -35,6 +36,7 @@ rule features:
     params:
         code=code("features"),
         features=section("features"),
+        draws=settings.sufficiency.samples,
         attribution=section("attribution"),
         description=section("description"),
         profile=section("profile"),
@@ -46,37 +48,72 @@ rule features:
         "../scripts/features.py"
 
 
-rule generate:
+rule plan:
     input:
         **reads(
             stimuli="<results>/stimuli.zarr",
             features="<results>/{subject}/{roi}/features.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes(
+            pictures="<results>/{subject}/{roi}/plans/pictures.zarr",
+            edits="<results>/{subject}/{roi}/plans/edits.zarr",
+        ),
+    log:
+        "<logs>/plan/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/plan/{subject}/{roi}.tsv"
+    params:
+        code=code("plan"),
+        prompt=settings.generator.prompt,
+        response_quantile=settings.features.response_quantile,
+        sufficiency=section("sufficiency"),
+        counterfactual=section("counterfactual"),
+        seed=settings.seed,
+    message:
+        "Planning pictures and edits for {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/plan.py"
+
+
+rule paint:
+    input:
+        **reads(
+            pictures="<results>/{subject}/{roi}/plans/pictures.zarr",
+            edits="<results>/{subject}/{roi}/plans/edits.zarr",
+            rois="<results>/{subject}/rois.zarr",
             encoder="<results>/{subject}/encoder/first_half.zarr",
             evaluator="<results>/{subject}/evaluator.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
         ),
         models=[*model_files("backbone"), *model_files("evaluator"), *model_files("generator")],
     output:
-        **writes("<results>/{subject}/{roi}/generated.zarr"),
+        **writes(
+            generated="<results>/{subject}/{roi}/generated.zarr",
+            edits="<results>/{subject}/{roi}/edits.zarr",
+        ),
     log:
-        "<logs>/generate/{subject}/{roi}.log",
+        "<logs>/paint/{subject}/{roi}.log",
     benchmark:
-        "<benchmarks>/generate/{subject}/{roi}.tsv"
+        "<benchmarks>/paint/{subject}/{roi}.tsv"
     resources:
         gpu=gpus("generator"),
     params:
-        code=code("generate"),
+        code=code("paint"),
         root=settings.dataset.root,
         generator=PAINTER,
-        prompt=settings.generator.prompt,
-        features=section("features"),
-        sufficiency=section("sufficiency"),
+        method=settings.counterfactual.method,
         observer=OBSERVER,
         seed=settings.seed,
     message:
-        "Generating pictures for {wildcards.roi} of {wildcards.subject}"
+        "Generating pictures and edits for {wildcards.roi} of {wildcards.subject}"
     script:
-        "../scripts/generate.py"
+        "../scripts/paint.py"
 
 
 rule sufficiency:
@@ -99,41 +136,6 @@ rule sufficiency:
         "Measuring the sufficiency of the words for {wildcards.roi} of {wildcards.subject}"
     script:
         "../scripts/sufficiency.py"
-
-
-rule edit:
-    input:
-        **reads(
-            features="<results>/{subject}/{roi}/features.zarr",
-            rois="<results>/{subject}/rois.zarr",
-            responses="<results>/{subject}/responses.zarr",
-            encoder="<results>/{subject}/encoder/first_half.zarr",
-            evaluator="<results>/{subject}/evaluator.zarr",
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
-            vocabulary="<embeddings>/vocabulary.zarr",
-            base_rates="<embeddings>/base_rates.zarr",
-        ),
-        models=[*model_files("backbone"), *model_files("evaluator"), *model_files("generator")],
-    output:
-        **writes("<results>/{subject}/{roi}/edits.zarr"),
-    log:
-        "<logs>/edit/{subject}/{roi}.log",
-    benchmark:
-        "<benchmarks>/edit/{subject}/{roi}.tsv"
-    resources:
-        gpu=gpus("generator"),
-    params:
-        code=code("edit"),
-        root=settings.dataset.root,
-        generator=PAINTER,
-        prompt=settings.generator.prompt,
-        counterfactual=section("counterfactual"),
-        observer=OBSERVER,
-        seed=settings.seed,
-    message:
-        "Inserting and removing features of {wildcards.roi} of {wildcards.subject}"
-    script:
-        "../scripts/edit.py"
 
 
 rule counterfactuals:

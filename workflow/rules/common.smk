@@ -68,9 +68,13 @@ def code(name):
     return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{name}.py")
 
 
-def writes(store):
-    """Return a rule's outputs: the store and, written after it, its manifest."""
-    return {"store": directory(store), "manifest": str(manifest_path(store))}
+def writes(store=None, **stores):
+    """Return a rule's outputs: the store and, written after it, its manifest; where there are
+    several, each store and its manifest by name."""
+    if store is not None:
+        return {"store": directory(store), "manifest": str(manifest_path(store))}
+    manifests = {f"{name}_manifest": str(manifest_path(path)) for name, path in stores.items()}
+    return {name: directory(path) for name, path in stores.items()} | manifests
 
 
 def reads(**stores):

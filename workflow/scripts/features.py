@@ -12,7 +12,7 @@ from mine.stores import open_images, open_store, write_store
 
 log = start_logging(snakemake)
 given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)
-features, description = params.features, params.description
+features = params.features
 faithful = open_store(given.faithfulness)["error_auc"]
 chosen = choose_voxels(
     open_store(given.profiles)["described"].values,
@@ -35,15 +35,13 @@ shown = attribute(
     keep_lowest=True,
     **options,
 ).assign_coords(voxel=voxels, image=seen[is_test])
-descriptions = describe_images(
-    shown,
-    open_images(given.lens, seen[is_test]),
-    base_rates,
-    token_fraction=description["token_fraction"],
-    words=description["words"],
-    phrase_words=description["phrase_words"],
-    generator=generator(params.seed, "describe_half", *names),
-)
+lens = open_images(given.lens, seen[is_test])
+random = generator(params.seed, "describe_half", *names)
+options = {key: params.description[key] for key in ("token_fraction", "words", "phrase_words")}
+descriptions = [
+    describe_images(shown, lens, base_rates, generator=random, **options)
+    for _ in range(params.draws)
+]
 result = gather_features(
     attributions,
     open_images(given.lens, images),
@@ -53,6 +51,8 @@ result = gather_features(
     measured=responses["response"].sel(image=images).isel(voxel=voxels).values,
     level=params.profile["false_discovery_rate"],
     words=params.profile["words"],
+    text=open_store(given.vocabulary)["text"].values,
+    distinct_cosine=features["distinct_cosine"],
 )
 log.info("%d voxels to be tested, %d with words of the half", len(chosen), result.sizes["voxel"])
 write_store(result, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

@@ -1,4 +1,4 @@
-"""Groups of near-synonyms: words that a text encoder cannot tell apart count as one."""
+"""Words that a text encoder hardly tells apart: groups of near-synonyms, lists without repeats."""
 
 from __future__ import annotations
 
@@ -38,3 +38,23 @@ def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     order = np.argsort(mass, axis=1, kind="stable")
     np.put_along_axis(names, group[order], order.astype(np.int32), axis=-1)
     return names
+
+
+def drop_repeats(words: np.ndarray, text: np.ndarray, *, cosine: float) -> np.ndarray:
+    """Drop from each list the words that repeat an earlier one that stays.
+
+    words: int (…, rank), best first, -1 for none. text: (word, feature) of unit length. A word
+    repeats another if their cosine reaches ``cosine``: "person" and "people", say, of which a
+    generator would paint both. Returns lists of the same shape, those that stay moved up.
+    """
+    known, place = np.unique(words, return_inverse=True)
+    vectors = np.where(known[:, None] >= 0, text[known], 0).astype(np.float32)
+    near = vectors @ vectors.T >= cosine
+    lists = place.reshape(-1, words.shape[-1])
+    stays = words.reshape(lists.shape) >= 0
+    for rank in range(1, lists.shape[1]):
+        repeats = near[lists[:, rank, None], lists[:, :rank]] & stays[:, :rank]
+        stays[:, rank] &= ~repeats.any(axis=1)
+    order = np.argsort(~stays, axis=1, kind="stable")
+    kept = np.where(stays, words.reshape(lists.shape), -1)
+    return np.take_along_axis(kept, order, axis=1).reshape(words.shape)

@@ -68,12 +68,13 @@ def plan_edits(
 ) -> xr.Dataset:
     """Plan the edits of all voxels of a features store (see the module's docstring).
 
-    readings: of the features' images. thresholds: (group,), from which a feature counts as present.
-    words: of a feature, at most. images: for each voxel and direction. window: side of the window
-    of insertion, as a fraction of the image's. dilation: patches by which a removed feature's mask
-    is widened. most_overlap: share of a removed feature's mask that a moved one may cover. method:
-    ``instruction`` knows no mask, so that none can be moved, and goes without ``elsewhere``.
-    insert, remove: instructions, with {} for the words.
+    Of the features the first draw of random tokens is used. readings: of their images. thresholds:
+    (group,), from which a feature counts as present. words: of a feature, at most. images: for each
+    voxel and direction. window: side of the window of insertion, as a fraction of the image's.
+    dilation: patches by which a removed feature's mask is widened. most_overlap: share of a removed
+    feature's mask that a moved one may cover. method: ``instruction`` knows no mask, so that none
+    can be moved, and goes without ``elsewhere``. insert, remove: instructions, with {} for the
+    words.
 
     Returns
 
@@ -81,6 +82,7 @@ def plan_edits(
     - index (direction, condition, voxel, chosen): which edit it is; -1 where there is none
     - start (direction, voxel, chosen): the image edited, by identity; -1 where there are fewer
     """
+    features = features.isel(draw=0)
     largest, _ = read_presence(readings.lens, readings.group)
     known: dict[Edit, int] = {}
     shape = features.sizes["voxel"], images

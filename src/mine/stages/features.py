@@ -8,34 +8,41 @@ chosen among those that both halves describe, by how faithful their attributions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from mine.core.listing import read_profiles
+from mine.core.synonyms import drop_repeats
 
 
 def gather_features(
     attributions: xr.Dataset,
     lens: xr.Dataset,
-    descriptions: xr.Dataset,
+    descriptions: Sequence[xr.Dataset],
     shown: xr.Dataset,
     *,
     group: np.ndarray,
     measured: np.ndarray,
     level: float,
     words: int,
+    text: np.ndarray,
+    distinct_cosine: float,
 ) -> xr.Dataset:
     """Gather the features of voxels from one half of the training images.
 
     attributions, lens: of the first half's encoder on its own images; measured: (image, voxel),
-    responses to them. descriptions (mine.stages.descriptions) and shown, attributions: the same
-    encoder's on test images. group: int (word,).
+    responses to them. descriptions (mine.stages.descriptions), one for each draw of the random
+    tokens, and shown, attributions: the same encoder's on test images. group: int (word,). text:
+    (word, feature), of which words that repeat an earlier one of their list are left out
+    (:func:`mine.core.synonyms.drop_repeats`).
 
     Returns, without the voxels for which the half lists no word,
 
     - profile (voxel, rank): the listed words, best first; -1 where there are fewer
-    - description (condition, voxel, image, rank): the words of positive weight; -1 for none
-    - token (condition, voxel, image, place): the tokens described; -1 for none
+    - description (draw, condition, voxel, image, rank): the words of positive weight; -1 for none
+    - token (draw, condition, voxel, image, place): the tokens described; -1 for none
     - prediction (voxel, image): the first half's
     - position_map (voxel, token): mean positive attribution in the half's own images
     """
@@ -50,7 +57,13 @@ def gather_features(
     )
     listed, name = found.listed["positive"], found.scores["positive"].name
     profile = np.where(listed.listed, np.take_along_axis(name, listed.group, axis=1), -1)
-    description = np.where(descriptions["weight"] > 0, descriptions["word"], -1)
+    drawn = xr.concat(
+        [one[["word", "weight", "token"]] for one in descriptions], "draw", join="exact"
+    )
+    description = np.where(drawn["weight"] > 0, drawn["word"], -1)
+    profile, description = (
+        drop_repeats(lists, text, cosine=distinct_cosine) for lists in (profile, description)
+    )
     features = xr.Dataset(
         {
             "profile": (
@@ -59,14 +72,14 @@ def gather_features(
                 {"long_name": "listed words of the first half, best first; -1: none"},
             ),
             "description": (
-                ("condition", "voxel", "image", "rank"),
+                ("draw", "condition", "voxel", "image", "rank"),
                 description.astype(np.int32),
                 {"long_name": "words of the image's description, best first; -1: none"},
             ),
-            "token": descriptions["token"],
+            "token": drawn["token"],
             "prediction": shown["prediction"],
             "position_map": attributions["position_map"].sel(sign="positive", drop=True),
         },
-        coords={name: descriptions[name] for name in ("condition", "voxel", "image")},
+        coords={name: drawn[name] for name in ("condition", "voxel", "image")},
     )
     return features.isel(voxel=np.flatnonzero(profile[:, 0] >= 0))

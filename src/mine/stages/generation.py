@@ -34,7 +34,6 @@ def plan_pictures(
     template: str,
     words: int,
     images: int,
-    samples: int,
     quantile: float,
     generator: np.random.Generator,
 ) -> xr.Dataset:
@@ -42,8 +41,8 @@ def plan_pictures(
 
     captions: of each image, of which the first is used; an image without gets no picture in that
     condition. template: with {} for the words. words: of a description, at most. images: for each
-    voxel; samples: for each prompt. quantile: of the predicted response, from which images are
-    drawn.
+    voxel. quantile: of the predicted response, from which images are drawn. There is a sample of
+    each prompt for each draw of the random tokens, with the words of that draw.
 
     Returns
 
@@ -55,23 +54,23 @@ def plan_pictures(
     chosen = choose_responsive(
         features["prediction"].values, quantile=quantile, most=images, generator=generator
     )
+    samples = features.sizes["draw"]
     seeds = generator.integers(2**31, size=(len(identities), samples))
     picture = np.full((len(CONDITIONS), *chosen.shape, samples), -1, np.int32)
     known: dict[tuple[str, int], int] = {}
     said = {name: features["description"].sel(condition=name).values for name in CONDITIONS[:3]}
     for voxel, column in np.argwhere(chosen >= 0):
         image = chosen[voxel, column]
-        prompts = {
-            name: join_words(vocabulary, description[voxel, image, :words], template)
-            for name, description in said.items()
-        }
-        prompts |= {"caption": next(iter(captions[image]), None), "empty": ""}
-        for row, condition in enumerate(CONDITIONS):
-            if prompts[condition] is None:
-                continue
-            for sample in range(samples):
-                key = prompts[condition], int(seeds[image, sample])
-                picture[row, voxel, column, sample] = known.setdefault(key, len(known))
+        whole = {"caption": next(iter(captions[image]), None), "empty": ""}
+        for sample in range(samples):
+            prompts = whole | {
+                name: join_words(vocabulary, description[sample, voxel, image, :words], template)
+                for name, description in said.items()
+            }
+            for row, condition in enumerate(CONDITIONS):
+                if prompts[condition] is not None:
+                    key = prompts[condition], int(seeds[image, sample])
+                    picture[row, voxel, column, sample] = known.setdefault(key, len(known))
     original = np.where(chosen >= 0, identities[chosen], -1)
     return xr.Dataset(
         {

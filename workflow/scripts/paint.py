@@ -1,0 +1,46 @@
+"""Make the pictures and edits that are planned for one region, and predict responses to them."""
+
+from pathlib import Path
+
+from mine.core.generation import load_generator
+from mine.core.observing import load_observer
+from mine.datasets import nsd
+from mine.logging import announce_parts, start_logging
+from mine.provenance import describe_provenance
+from mine.stages.edits import make_edits
+from mine.stages.generation import make_pictures
+from mine.stores import open_store, write_store
+
+log = start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+pictures, edits = open_store(given.pictures).load(), open_store(given.edits).load()
+member = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi)
+read, size = nsd.open_stimuli(Path(params.root)).read, params.generator["batch_size"]
+painter = load_generator(**params.generator)
+observer = load_observer(
+    vocabulary=open_store(given.vocabulary),
+    encoder=open_store(given.encoder),
+    weights=open_store(given.evaluator),
+    **params.observer,
+)
+generated = make_pictures(
+    pictures,
+    painter,
+    observer,
+    read,
+    parts=announce_parts(log, pictures.sizes["picture"], size=size, what="pictures"),
+)
+edited = make_edits(
+    edits,
+    painter,
+    observer,
+    read,
+    method=params.method,
+    parts=announce_parts(log, edits.sizes["edit"], size=size, what="edits"),
+    group=open_store(given.base_rates)["group"].values,
+    region=member.values.nonzero()[0],
+)
+models = {"generator": painter.digest} | observer.digests
+provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
+write_store(generated, snakemake.output.generated, provenance=provenance)
+write_store(edited, snakemake.output.edits, provenance=provenance)
