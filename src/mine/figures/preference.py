@@ -33,6 +33,7 @@ MAPS = (
 )
 COLOURS = "PuOr_r"  # orange above, purple below; told apart with any colour vision
 SIGNIFICANT = 0.05
+LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn
 
 # mm
 LABEL = 27.0
@@ -129,6 +130,7 @@ def _write(value: float, form: str) -> str:
 
 
 def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
+    table = table[table["n"] >= LEAST_VOXELS]
     rows = table[table["measure"] == "above_t"]
     expected = table[table["measure"] == "above_t_shuffled"]
     add_text(figure, EDGE, top, "e", fontsize=HEADING + 1, weight="bold")
@@ -140,7 +142,8 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
         ylim=(0, 1.02),
     )
     if rows.empty:
-        axes.text(0.5, 0.5, "no described voxel", ha="center", transform=axes.transAxes)
+        text = f"fewer than {LEAST_VOXELS} described voxels"
+        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
         return
     axes.fill_between(rows["threshold"], rows["low"], rows["high"], color=LIGHT, linewidth=0)
     axes.plot(rows["threshold"], rows["value"], color=BLUE)
