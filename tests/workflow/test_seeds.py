@@ -12,6 +12,36 @@ import yaml
 
 SEEDS = (101, 202, 303)
 
+AT_LEAST = {
+    "all": {
+        "described": 0.85,
+        "top_word": 0.9,
+        "second_feature": 0.85,
+        "pointing": 0.9,
+        "sufficiency_beats_random": 0.85,
+        "sufficiency_beats_lowest": 0.85,
+        "sufficiency_d_random": 0.6,
+        "sufficiency_d_lowest": 0.6,
+        "insertion_expected": 0.9,
+        "removal_expected": 0.9,
+        "insertion_d": 0.8,
+        "removal_d": 0.8,
+        "exact_correlation": 0.7,
+        "roi_preference_profile": 1.0,
+        "roi_preference_response": 1.0,
+        "preferred_auc": 0.9,
+        "cluster_ari": 0.7,
+        "identification_share": 0.6,
+    },
+}
+AT_MOST = {
+    "all": {"described_random_encoder": 0.05},
+    "noise": {"described": 0.05, "described_random_encoder": 0.05},
+    "V1v": {"described": 0.05, "described_random_encoder": 0.05},
+    "OPA": {"clusters_found_unstructured": 0.0},
+}
+"""By region and measure, of both subjects together: what was asked for before the first run."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -38,11 +68,16 @@ def test_planted_features_are_recovered_on_fresh_seeds(repository: Path) -> None
     pooled = everything[everything["subject"] == "all"].set_index(["measure", "roi", "seed"])
     for seed in SEEDS:
         value = {key: pooled.loc[(*key, seed), "value"] for key in pooled.index.droplevel("seed")}
-        for roi in ("all", "noise", "V1v"):
-            assert value["described_random_encoder", roi] <= 0.05
-        assert value["described", "noise"] <= 0.05
-        assert value["described", "V1v"] <= 0.05
-        assert value["described", "all"] >= 0.85
-        assert value["top_word", "all"] >= 0.9
-        assert value["second_feature", "all"] >= 0.85
-        assert value["pointing", "all"] >= 0.9
+        short = {
+            name: value[name, roi]
+            for roi, bars in AT_LEAST.items()
+            for name, bar in bars.items()
+            if not value[name, roi] >= bar
+        }
+        beyond = {
+            (name, roi): value[name, roi]
+            for roi, bars in AT_MOST.items()
+            for name, bar in bars.items()
+            if not value[name, roi] <= bar
+        }
+        assert not short and not beyond, f"seed {seed}"

@@ -18,7 +18,7 @@ LATENT_SIDE = 16
 LATENT_CHANNELS = 4
 GUIDANCE = 5.0
 STEPS = 8
-DTYPE = "bfloat16"
+DTYPE = "float32"
 
 
 def build_autoencoder() -> torch.nn.Module:
