@@ -60,7 +60,8 @@ rule all:
         expand(
             "<results>/figures/{subject}/{figure}.png",
             subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described", "preference", "causality"],
+            figure=["encoder", "faithfulness", "described", "preference", "maps", "causality"],
         ),
+        "<results>/figures/preference.png",
         [] if settings.demo is None else "<results>/figures/recovery.png",
         [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",
