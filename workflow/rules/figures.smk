@@ -124,6 +124,30 @@ rule figure_preference_subjects:
         "../scripts/figure_preference_subjects.py"
 
 
+rule figure_structure_subjects:
+    input:
+        "<results>/clusters.tsv",
+    output:
+        png=report(
+            "<results>/figures/clusters.png",
+            caption="../report/figure_structure_subjects.rst",
+            category="Regions",
+            labels={"subject": "all", "region": "all", "figure": "clusters across subjects"},
+        ),
+        pdf="<results>/figures/clusters.pdf",
+        table="<results>/figures/clusters.tsv",
+    log:
+        "<logs>/figure_structure_subjects.log",
+    benchmark:
+        "<benchmarks>/figure_structure_subjects.tsv"
+    params:
+        code=code("figure_structure_subjects"),
+    message:
+        "Drawing the clusters that subjects share"
+    script:
+        "../scripts/figure_structure_subjects.py"
+
+
 rule figure_maps:
     input:
         **reads(responses="<results>/{subject}/responses.zarr"),
