@@ -86,10 +86,10 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
         "region's voxels that prefer the category (a: of the described ones), mean over subjects; "
         "beneath, in how many of the subjects for whom it is known the region as a whole prefers "
         "it. d: described voxels of all regions whose words prefer the category of the localiser's "
-        "largest t; dashed: profiles exchanged among them. e: share of regions for which two kinds "
-        "of evidence prefer the same category, of those with a preference by both. Small: single "
-        f"subjects. Intervals over subjects (Student's 95%) where there are {LEAST_SUBJECTS} or "
-        "more.",
+        "largest t, n: subjects; dashed: profiles exchanged among them. e: share of regions for "
+        "which two kinds of evidence prefer the same category, of those with a preference by both. "
+        "Small: single subjects. Intervals over subjects (Student's 95%) where there are "
+        f"{LEAST_SUBJECTS} or more.",
     )
     return figure
 
@@ -158,10 +158,9 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     expected = expected.sort_values("threshold")
     axes.plot(expected["threshold"], expected["value"], color=BLACK, linestyle="--", linewidth=0.8)
     for _, row in mean[mean["threshold"] % 2 == 0].iterrows():
-        text = f"{row['n']:.0f}"
-        text = f"{text} subjects" if row["threshold"] == 0 and row["n"] > 1 else text
-        place = {"ha": "left" if row["threshold"] == 0 else "center", "va": "bottom", "color": INK}
-        axes.text(row["threshold"], 1.04, text, gid="number", **place)
+        text = f"n = {row['n']:.0f}" if row["threshold"] == 0 else f"{row['n']:.0f}"
+        place = {"ha": "center", "va": "bottom", "color": INK, "gid": "number"}
+        axes.text(row["threshold"], 1.04, text, **place)
     axes.set_xlim(0, max(mean["threshold"].max(), 1))
 
 
