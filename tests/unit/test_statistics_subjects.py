@@ -169,3 +169,11 @@ def test_two_subjects_make_one_pair_without_an_interval():
     found = statistics.mean_over_pairs(values)
     assert found.mean[0] == 0.3 and np.isnan([found.low[0], found.high[0], found.mean[1]]).all()
     assert found.subjects.tolist() == [2, 0]
+
+
+def test_a_subject_in_every_pair_leaves_the_bounds_unknown():
+    values = np.full((3, 3, 1), np.nan)
+    values[0, 1:] = [[0.2], [0.4]]
+    found = statistics.mean_over_pairs(values)
+    assert found.mean[0] == pytest.approx(0.3) and found.subjects[0] == 3
+    assert np.isnan([found.low[0], found.high[0]]).all()

@@ -174,7 +174,8 @@ def draw_maps(
         len(maps) * (HEAD + ROW) + 3,
         f"{subject}, its own space; axial slices, heights in mm, L: left. Grey: {brain}. A voxel "
         "has a colour where it prefers a category by that evidence. Clusters are counted within "
-        "each region by falling size: one colour in two regions means nothing.",
+        "each region by falling size: one colour in two regions means nothing. Predictions prefer "
+        "something even where voxels answer to nothing.",
     )
     return figure
 
