@@ -15,6 +15,7 @@ from mine.datasets import nsd
 from mine.errors import InputError
 from mine.figures.maps import (
     NO_CLUSTERS,
+    Map,
     choose_slices,
     draw_maps,
     map_clusters,
@@ -78,11 +79,28 @@ def test_the_table_counts_voxels():
     assert table["voxels"].tolist() == [12, 12] * 3 and table["name"].tolist() == NAMES * 3
 
 
-def test_slices_go_through_voxels_and_part_them_equally():
-    mask = np.zeros(SHAPE, bool)
-    mask[:, :, 2] = mask[:, :, 5] = True
-    assert choose_slices(mask, AFFINE, 6) == pytest.approx([-2.4, 3.0])
-    assert len(choose_slices(make_mask(), AFFINE, 3)) == 3
+def make_map(labels: np.ndarray) -> Map:
+    return Map("map", labels, NAMES, list(CYCLE[:2]))
+
+
+def test_slices_go_through_voxels_and_leave_no_label_out():
+    labels = np.zeros(SHAPE, int)
+    labels[:, :, 2:5] = 1
+    labels[:, :, 4] = 1
+    labels[3, 4, 6] = 2
+    # Of three full slices and one of a single voxel the latter comes second.
+    heights = [float(place) * 1.8 - 6 for place in range(SHAPE[2])]
+    assert choose_slices([make_map(labels)], AFFINE, 2) == pytest.approx([heights[2], heights[6]])
+    found = choose_slices([make_map(labels)], AFFINE, 9)
+    assert found == pytest.approx([heights[place] for place in (2, 3, 4, 6)])
+
+
+def test_slices_of_an_oblique_volume_are_a_voxel_apart():
+    turned = np.eye(4)
+    turned[1:3, 1:3] = 1.8 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    labels = np.ones(SHAPE, int)
+    found = choose_slices([make_map(labels)], turned, 4)
+    assert len(found) == 4 and np.diff(found).min() > 1.8 - 1e-9
 
 
 def test_labels_are_drawn_on_their_side_in_their_colour(tmp_path: Path):
