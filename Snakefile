@@ -49,6 +49,7 @@ rule all:
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
         "<results>/preference.tsv",
+        "<results>/clusters.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
         regions(
             "{results}/figures/{subject}/{roi}/attributions.png",
@@ -60,7 +61,9 @@ rule all:
         expand(
             "<results>/figures/{subject}/{figure}.png",
             subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described", "preference", "causality"],
+            figure=["encoder", "faithfulness", "described", "preference", "maps", "causality"],
         ),
+        "<results>/figures/preference.png",
+        "<results>/figures/clusters.png",
         [] if settings.demo is None else "<results>/figures/recovery.png",
         [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",

@@ -11,9 +11,15 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from mine.figures.preference import draw_preference
+from mine.figures.preference_subjects import draw_preference_subjects, select_drawn
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.preference import EVIDENCE
-from mine.stages.preference_subjects import summarise_subjects, tabulate_preference
+from mine.stages.preference_subjects import (
+    LEAST_VOXELS,
+    label_voxels,
+    summarise_subjects,
+    tabulate_preference,
+)
 
 CATEGORIES = ["faces", "places", "food"]
 VOXELS, IMAGES = 6, 20
@@ -179,6 +185,63 @@ def test_subjects_are_the_unit():
     assert pick(found, "carries").empty and found["value"].notna().all()
 
 
+def test_agreement_with_the_localiser_is_averaged_over_subjects_with_voxels_enough():
+    first, second = make_regions(), make_regions()
+    second["FFA"]["preferred"][0] = "places"
+    for each in (second["FFA"], second["PPA"]):
+        each["t"][:] += 3
+    tables = {"subj01": tabulate_preference(first), "subj02": tabulate_preference(second)}
+    found = summarise_subjects(tables)
+    for threshold, own in pick(found, "above_t").groupby("threshold"):
+        own = own.set_index("subject")
+        enough = own.drop("all", errors="ignore").query(f"n >= {LEAST_VOXELS}")
+        assert ("all" in own.index) == bool(len(enough)), threshold
+        if len(enough):
+            assert own.loc["all", "n"] == len(enough)
+            assert own.loc["all", "value"] == pytest.approx(enough["value"].mean())
+    assert pick(found, "above_t", threshold=2.5, subject="all")["n"].item() == 1
+
+
+def test_voxels_are_labelled_once_by_the_place_of_their_category():
+    regions = make_regions()
+    voxels, labels = label_voxels(regions)
+    assert voxels.tolist() == [*range(10), *range(20, 26)]
+    places = {"faces": 1, "places": 2, "food": 3, "": 0}
+    for roi in ("PPA", "FFA", "none"):  # of a voxel of two regions the first one's stays
+        own = np.searchsorted(voxels, regions[roi]["voxel"].values)
+        expected = np.vectorize(places.get)(regions[roi]["preferred"].values).T
+        keep = regions[roi]["voxel"].values >= 6 if roi == "PPA" else slice(None)
+        np.testing.assert_array_equal(labels[own][keep], expected[keep])
+
+
+def read_numbers(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(lambda part: part.get_gid() == "number")]
+
+
+@pytest.mark.parametrize("subjects", [1, 2, 4])
+def test_figure_of_subjects_counts_those_that_prefer(subjects, tmp_path):
+    tables = {}
+    for number in range(subjects):
+        regions = make_regions()
+        if number == 1:
+            regions["PPA"]["roi_preferred"][0] = "food"
+        tables[f"subj{number:02d}"] = tabulate_preference(regions)
+    found = summarise_subjects(tables)
+    figure = draw_preference_subjects(found)
+    numbers = read_numbers(figure)
+    # By words FFA and, but for one subject, PPA; three regions by responses and by the localiser.
+    assert numbers.count(f"{subjects}/{subjects}") == 1 + 3 + 3 + (subjects == 1)
+    assert (f"{subjects - 1}/{subjects}" in numbers) == (subjects > 1)
+    assert f"1/{subjects}" in numbers  # food for one PPA, or all of one subject
+    assert numbers.count("83") == 2 and numbers.count("–") == 3
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
+    drawn = select_drawn(found)
+    assert not drawn.empty and set(drawn.columns) == set(found.columns)
+    text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
+    assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE
+    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+
+
 def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
     regions = make_regions()
     table = tabulate_preference(regions)
@@ -203,5 +266,9 @@ def test_figure_is_drawn_where_nothing_is_known(tmp_path):
     regions = {"none": make_regions()["none"]}
     regions["none"]["roi_auc"][:] = np.nan
     regions["none"]["t"][:] = regions["none"]["roi_t"][:] = np.nan
-    figure = draw_preference(tabulate_preference(regions), ["none"], "subj01")
-    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+    table = tabulate_preference(regions)
+    for figure in (
+        draw_preference(table, ["none"], "subj01"),
+        draw_preference_subjects(summarise_subjects({"subj01": table})),
+    ):
+        save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")

@@ -164,3 +164,25 @@ def test_sign_flip_max_test_has_more_power_than_bonferroni_where_columns_depend(
         _, _, p = statistics.sign_flip_max_test(differences, permutations=499, generator=generator)
         found += (p[: columns // 2] <= 0.05).mean() / families
     assert found > TTestPower().power(effect, 24, 0.05 / columns, alternative="larger")
+
+
+def test_sign_flip_bound_never_rejects_more_often_than_is_promised(generator):
+    """Whatever the differences: few, of two sizes, or with long tails. Its price is power."""
+    columns = 4000
+    shapes = [
+        generator.normal(size=(40, columns)),
+        generator.standard_t(2, size=(6, columns)),
+        generator.choice([-1.0, 1.0], size=(2, columns)),
+        generator.choice([-1.0, 1.0], size=(30, columns))
+        * np.where(np.arange(30) < 2, 5, 0.1)[:, None],
+    ]
+    for differences in shapes:
+        z = differences.sum(axis=0) / np.sqrt(np.square(differences).sum(axis=0))
+        p = statistics.sign_flip_bound(z)
+        for level in (0.01, 0.05, 0.3):
+            assert (p <= level).sum() <= scipy.stats.binom.ppf(0.999, columns, level)
+    shifted = shapes[0] + 0.4
+    z = shifted.sum(axis=0) / np.sqrt(np.square(shifted).sum(axis=0))
+    exact = TTestPower().power(0.4, 40, 0.05, alternative="larger")
+    bounded = (statistics.sign_flip_bound(z) <= 0.05).mean()
+    assert exact - 0.3 < bounded < exact

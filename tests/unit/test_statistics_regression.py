@@ -33,18 +33,39 @@ def test_forward_selection_equals_least_squares_step_by_step():
     assert (found.correlation > 0).all()
 
 
-def test_forward_selection_is_calibrated_and_takes_nothing_from_nothing():
+def draw_first_p(random: np.random.Generator, effect: float, *, count: int = 1) -> np.ndarray:
+    """p of the steps of a selection among 20 candidates, the first of which has the effect."""
+    candidates = random.normal(size=(60, 20))
+    known = random.normal(size=(60, 1))
+    response = effect * candidates[:, 0] + known[:, 0] + random.normal(size=60)
+    found = statistics.forward_selection(response, known, candidates, count=count)
+    return found.p[found.order == 0] if effect and count == 1 else found.p
+
+
+def test_forward_selection_keeps_its_false_positive_rate_in_every_step():
+    """Where nothing is, and in the second step where the first is certain to be right."""
+    random, draws = np.random.default_rng(6), 8000
+    low, high = scipy.stats.binom.interval(0.999, draws, 0.05)
+    for effect, step in ((0.0, 0), (4.0, 1)):
+        p = [draw_first_p(random, effect, count=2)[step] for _ in range(draws)]
+        # Of 20 independent candidates Bonferroni rejects 0.0488, all but the level itself.
+        assert low <= np.sum(np.array(p) <= 0.05) <= high, step
+
+
+def test_forward_selection_power_rises_with_the_effect():
+    random, found = np.random.default_rng(7), []
+    for effect in (0.3, 0.5, 0.8):
+        p = [draw_first_p(random, effect) for _ in range(200)]
+        found.append(np.mean([len(each) == 1 and each[0] <= 0.05 for each in p]))
+        # That of the t test at the corrected level, less what rivals by chance take first.
+        critical = scipy.stats.t.isf(0.05 / 20, 57)
+        power = scipy.stats.nct.sf(critical, 57, effect * np.sqrt(58))
+        assert found[-1] > power - 3 * np.sqrt(power * (1 - power) / 200) - 0.03
+    assert found == sorted(found)
+
+
+def test_forward_selection_takes_nothing_from_nothing():
     random = np.random.default_rng(6)
-    draws = [
-        statistics.forward_selection(
-            random.normal(size=60),
-            random.normal(size=(60, 1)),
-            random.normal(size=(60, 20)),
-            count=1,
-        ).p[0]
-        for _ in range(400)
-    ]
-    assert np.mean(np.array(draws) <= 0.05) <= scipy.stats.binom.ppf(0.999, 400, 0.05) / 400
     empty = statistics.forward_selection(
         random.normal(size=9), np.empty((9, 0)), np.empty((9, 0)), count=3
     )

@@ -131,3 +131,49 @@ def test_wrong_numbers_of_subjects_are_refused():
             statistics.prevalence_bound(count, subjects=8)
     with pytest.raises(ValueError, match="alpha must lie between 0 and 1; found 0"):
         statistics.prevalence_bound(np.array([1]), subjects=8, alpha=0)
+
+
+def test_mean_over_pairs_is_the_literal_jackknife_over_subjects(generator):
+    values = generator.normal(size=(5, 5, 2))
+    values[1, 3, 1] = np.nan
+    found = statistics.mean_over_pairs(values, level=0.9)
+    one, other = np.triu_indices(5, k=1)
+    for column in range(2):
+        pairs = values[one, other, column]
+        without = np.array([np.nanmean(pairs[(one != s) & (other != s)]) for s in range(5)])
+        error = np.sqrt(4 / 5 * np.square(without - without.mean()).sum())
+        margin = error * scipy.stats.t.ppf(0.95, 4)
+        assert found.mean[column] == pytest.approx(np.nanmean(pairs))
+        assert found.low[column] == pytest.approx(np.nanmean(pairs) - margin)
+        assert found.high[column] == pytest.approx(np.nanmean(pairs) + margin)
+    assert found.subjects.tolist() == [5, 5]
+
+
+def test_interval_over_pairs_covers_and_one_over_their_number_would_not(generator):
+    """Pairs that share a subject are alike; taken for so many draws they would be too sure."""
+    subjects, columns = 8, 4000
+    of_subject = generator.normal(size=(subjects, columns))
+    values = of_subject[:, None] + of_subject
+    values += 0.3 * generator.normal(size=values.shape)
+    found = statistics.mean_over_pairs(values)
+    covered = ((found.low <= 0) & (found.high >= 0)).sum()
+    assert covered >= scipy.stats.binom.ppf(0.001, columns, 0.95)
+    assert covered <= scipy.stats.binom.ppf(0.999, columns, 0.97)
+    pairs = values[np.triu_indices(subjects, k=1)]
+    low, high = scipy.stats.ttest_1samp(pairs, 0).confidence_interval()
+    assert ((low <= 0) & (high >= 0)).mean() < 0.8
+
+
+def test_two_subjects_make_one_pair_without_an_interval():
+    values = np.array([[[np.nan, np.nan], [0.3, np.nan]], [[0.3, np.nan], [np.nan, np.nan]]])
+    found = statistics.mean_over_pairs(values)
+    assert found.mean[0] == 0.3 and np.isnan([found.low[0], found.high[0], found.mean[1]]).all()
+    assert found.subjects.tolist() == [2, 0]
+
+
+def test_a_subject_in_every_pair_leaves_the_bounds_unknown():
+    values = np.full((3, 3, 1), np.nan)
+    values[0, 1:] = [[0.2], [0.4]]
+    found = statistics.mean_over_pairs(values)
+    assert found.mean[0] == pytest.approx(0.3) and found.subjects[0] == 3
+    assert np.isnan([found.low[0], found.high[0]]).all()

@@ -26,3 +26,12 @@ def test_no_voxel_gives_an_empty_volume(tmp_path: Path):
     nothing = np.zeros((0, 3), np.int32)
     write_labels(tmp_path / "a.nii.gz", np.zeros(0, np.int32), nothing, [4, 3, 5], AFFINE)
     assert not np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj).any()
+
+
+def test_several_maps_are_a_fourth_axis(tmp_path: Path):
+    labels = np.array([[1, 0], [0, 3]])
+    ijk = np.array([[0, 1, 2], [3, 2, 1]])
+    write_labels(tmp_path / "a.nii.gz", labels, ijk, (4, 4, 4), np.eye(4))
+    volume = np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj)
+    assert volume.shape == (4, 4, 4, 2) and volume.sum() == 4
+    np.testing.assert_array_equal(volume[tuple(ijk.T)], labels)

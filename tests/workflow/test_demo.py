@@ -128,6 +128,7 @@ def test_every_figure_is_drawn_twice(finished: Path) -> None:
     figures = finished / "results/small/figures"
     names = {str(path.relative_to(figures).with_suffix("")) for path in figures.rglob("*.png")}
     assert {"recovery", "subj01/encoder", "subj02/FFA-1/profiles"} <= names
+    assert {"preference", "clusters", "subj01/maps"} <= names
     for name in names:
         for suffix in (".png", ".pdf"):
             assert (figures / name).with_suffix(suffix).stat().st_size > 1000

@@ -100,6 +100,83 @@ rule figure_preference:
         "../scripts/figure_preference.py"
 
 
+rule figure_preference_subjects:
+    input:
+        "<results>/preference.tsv",
+    output:
+        png=report(
+            "<results>/figures/preference.png",
+            caption="../report/figure_preference_subjects.rst",
+            category="Regions",
+            labels={"subject": "all", "region": "all", "figure": "category preference"},
+        ),
+        pdf="<results>/figures/preference.pdf",
+        table="<results>/figures/preference.tsv",
+    log:
+        "<logs>/figure_preference_subjects.log",
+    benchmark:
+        "<benchmarks>/figure_preference_subjects.tsv"
+    params:
+        code=code("figure_preference_subjects"),
+    message:
+        "Drawing what regions prefer across subjects"
+    script:
+        "../scripts/figure_preference_subjects.py"
+
+
+rule figure_structure_subjects:
+    input:
+        "<results>/clusters.tsv",
+    output:
+        png=report(
+            "<results>/figures/clusters.png",
+            caption="../report/figure_structure_subjects.rst",
+            category="Regions",
+            labels={"subject": "all", "region": "all", "figure": "clusters across subjects"},
+        ),
+        pdf="<results>/figures/clusters.pdf",
+        table="<results>/figures/clusters.tsv",
+    log:
+        "<logs>/figure_structure_subjects.log",
+    benchmark:
+        "<benchmarks>/figure_structure_subjects.tsv"
+    params:
+        code=code("figure_structure_subjects"),
+    message:
+        "Drawing the clusters that subjects share"
+    script:
+        "../scripts/figure_structure_subjects.py"
+
+
+rule figure_maps:
+    input:
+        **reads(responses="<results>/{subject}/responses.zarr"),
+        preference="<results>/{subject}/preference.nii.gz",
+        clusters=own_regions("{results}/{subject}/{roi}/clusters.nii.gz"),
+        dataset=dataset_files(),
+    output:
+        png=report(
+            "<results>/figures/{subject}/maps.png",
+            caption="../report/figure_maps.rst",
+            category="Regions",
+            labels={"subject": "{subject}", "region": "all", "figure": "brain maps"},
+        ),
+        pdf="<results>/figures/{subject}/maps.pdf",
+        table="<results>/figures/{subject}/maps.tsv",
+    log:
+        "<logs>/figure_maps/{subject}.log",
+    benchmark:
+        "<benchmarks>/figure_maps/{subject}.tsv"
+    params:
+        code=code("figure_maps"),
+        dataset=section("dataset"),
+        categories=list(settings.categories),
+    message:
+        "Drawing the maps of {wildcards.subject}"
+    script:
+        "../scripts/figure_maps.py"
+
+
 rule figure_voxels:
     input:
         **reads(

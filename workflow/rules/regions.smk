@@ -70,3 +70,23 @@ rule preference_subjects:
         "Comparing the subjects' preferences"
     script:
         "../scripts/preference_subjects.py"
+
+
+rule preference_volume:
+    input:
+        **reads(
+            preference=own_regions("{results}/{subject}/{roi}/preference.zarr"),
+            responses="<results>/{subject}/responses.zarr",
+        ),
+    output:
+        "<results>/{subject}/preference.nii.gz",
+    log:
+        "<logs>/preference_volume/{subject}.log",
+    benchmark:
+        "<benchmarks>/preference_volume/{subject}.tsv"
+    params:
+        code=code("preference_volume"),
+    message:
+        "Writing what the voxels of {wildcards.subject} prefer as a volume"
+    script:
+        "../scripts/preference_volume.py"

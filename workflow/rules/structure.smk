@@ -29,3 +29,25 @@ rule structure:
         "Measuring the structure within {wildcards.roi} of {wildcards.subject}"
     script:
         "../scripts/structure.py"
+
+
+rule structure_subjects:
+    input:
+        **reads(
+            structure=regions("{results}/{subject}/{roi}/structure.zarr"),
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+    output:
+        "<results>/clusters.tsv",
+    log:
+        "<logs>/structure_subjects.log",
+    benchmark:
+        "<benchmarks>/structure_subjects.tsv"
+    params:
+        code=code("structure_subjects"),
+        draws=settings.structure.draws,
+        seed=settings.seed,
+    message:
+        "Matching the clusters of each region between subjects"
+    script:
+        "../scripts/structure_subjects.py"

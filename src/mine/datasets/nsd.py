@@ -32,6 +32,7 @@ __all__ = [
     "read_categories",
     "read_information",
     "read_instances",
+    "read_mean",
     "read_rois",
     "read_subject",
     "voxels_of",
@@ -39,6 +40,24 @@ __all__ = [
 
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
+
+
+def read_mean(
+    root: Path, subject: str, *, space: str, shape: Sequence[int], affine: np.ndarray
+) -> np.ndarray | None:
+    """Read a subject's mean functional volume, float32 (X, Y, Z); None where there is none, or
+    where it shows nothing, being constant.
+
+    shape, affine: those of the betas. Raises InputError for a volume on another grid.
+    """
+    path = nsd_files.subject_folder(root, subject, space) / "mean.nii.gz"
+    if not path.is_file():
+        return None
+    volume = nsd_files.read_volume(path)
+    betas = Path(f"{space} betas of {subject}")
+    values = nsd_files.match_volume(volume, shape=tuple(shape), affine=affine, of=betas)
+    values = np.asarray(values, dtype=np.float32)
+    return values if np.ptp(values) > 0 else None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.stages.preference_subjects import LEAST_VOXELS
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
 # marked, and the smallest value at which colour is strongest.
@@ -33,7 +34,6 @@ MAPS = (
 )
 COLOURS = "PuOr_r"  # orange above, purple below; told apart with any colour vision
 SIGNIFICANT = 0.05
-LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn
 
 # mm
 LABEL = 27.0
@@ -109,7 +109,7 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
     shade[np.isnan(values.to_numpy())] = (0.96, 0.96, 0.96, 1)
     axes.imshow(shade, aspect="auto", interpolation="nearest")
     for (row, column), value in np.ndenumerate(values.to_numpy()):
-        text = _write(value, form)
+        text = format_value(value, form)
         dark = shade[row, column, :3] @ (0.299, 0.587, 0.114) < 0.5
         style = {"color": "white" if dark else BLACK, "gid": "number"}
         weight = "bold" if sure[row, column] else "normal"
@@ -123,7 +123,7 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
     axes.spines[:].set_visible(False)
 
 
-def _write(value: float, form: str) -> str:
+def format_value(value: float, form: str) -> str:
     """A number as it is printed: no sign on what rounds to nothing, no unit, a dash for none."""
     text = form.format(value).rstrip("%").replace("-", "−") if np.isfinite(value) else "–"
     return text.removeprefix("−") if not text.strip("−0.") else text

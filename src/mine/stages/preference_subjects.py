@@ -16,6 +16,7 @@ from mine.statistics import mean_over_subjects, share_interval
 
 ALL = "all"
 THRESHOLDS = np.arange(0, 10.5, 0.5)
+LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn or averaged
 COLUMNS = ["measure", "roi", "category", "image", "threshold", "value", "low", "high", "p", "n"]
 
 BOUNDS = {"value": "mean", "low": "low", "high": "high"}
@@ -181,27 +182,46 @@ def _estimate_share(count: int, total: int) -> dict[str, float]:
     return {"value": count / total, "low": low, "high": high}
 
 
-def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Put subjects' preferences side by side: ``measure subject roi category value low high n``.
+def label_voxels(by_roi: Mapping[str, xr.Dataset]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the voxels of a subject's regions, each once, and their preferences as numbers.
 
-    tables: of :func:`tabulate_preference`, by subject. Rows of subject ``all`` are means over the
-    subjects that have a value, n of them, with Student's 95% interval over subjects (nan for one);
-    of ``prefers_<evidence>`` the share of subjects with Wilson's interval.
+    by_roi: datasets of mine.stages.preference.measure_preference. Returns the voxels, ascending,
+    and int (voxel, evidence): 1 + the place of the category among all; 0 where none is preferred.
+    """
+    voxels = np.concatenate([each["voxel"].values for each in by_roi.values()])
+    labels = [
+        (each["preferred"].values.T[..., None] == each["category"].values)
+        @ np.arange(1, each.sizes["category"] + 1)
+        for each in by_roi.values()
+    ]
+    voxels, first = np.unique(voxels, return_index=True)
+    return voxels, np.concatenate(labels)[first]
+
+
+def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put subjects' preferences side by side.
+
+    tables: of :func:`tabulate_preference`, by subject. Returns columns ``measure subject roi
+    category threshold value low high n``. Rows of subject ``all`` are means over the subjects that
+    have a value, n of them, with Student's 95% interval over subjects (nan for one); of
+    ``prefers_<evidence>`` the share of subjects with Wilson's interval; of ``above_t`` and
+    ``above_t_shuffled`` means over the subjects with at least 10 voxels above the threshold.
     """
     parts = [table.assign(subject=subject) for subject, table in tables.items()]
     whole = pd.concat(parts, ignore_index=True)
-    # What is known of single images and of thresholds is drawn for each subject.
-    whole = whole[whole["image"].isna() & whole["threshold"].isna() & whole["value"].notna()]
-    keys = ["measure", "roi", "category"]
+    # What is known of single images is drawn for each subject.
+    whole = whole[whole["image"].isna() & whole["value"].notna()]
+    few = whole["threshold"].notna() & (whole["n"] < LEAST_VOXELS)
+    keys = ["measure", "roi", "category", "threshold"]
     rows = []
-    for key, own in whole.groupby(keys, dropna=False, sort=False):
+    for key, own in whole[~few].groupby(keys, dropna=False, sort=False):
         values = own["value"].to_numpy(float)
         row = dict(zip(keys, key, strict=True)) | {"subject": ALL, "n": len(values)}
         if str(key[0]).startswith("prefers_"):
             rows.append(row | _estimate_share(int(values.sum()), len(values)))
         else:
             rows.append(row | _estimate_mean(values))
-    columns = ["measure", "subject", "roi", "category", "value", "low", "high", "n"]
+    columns = ["measure", "subject", "roi", "category", "threshold", "value", "low", "high", "n"]
     return pd.concat([whole, pd.DataFrame(rows, columns=columns)], ignore_index=True)[columns]
 
 

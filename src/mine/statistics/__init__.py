@@ -10,7 +10,7 @@
 - discrimination: area under the ROC curve with interval and p
 - regression: forward selection
 - proportions: shares with binomial intervals
-- subjects: means over subjects, shares of subjects, prevalence
+- subjects: means over subjects and over pairs of them, shares of subjects, prevalence
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
 every image. Everything is vectorised over columns. The unit is the image, within a subject, but for
@@ -53,8 +53,10 @@ from mine.statistics.scores import (
     r_squared_terms,
 )
 from mine.statistics.subjects import (
+    PairMean,
     SubjectMean,
     SubjectShare,
+    mean_over_pairs,
     mean_over_subjects,
     prevalence_bound,
     share_of_subjects,
@@ -62,6 +64,7 @@ from mine.statistics.subjects import (
 
 __all__ = [
     "GroupEffect",
+    "PairMean",
     "PairedEffect",
     "Selection",
     "SubjectMean",
@@ -80,6 +83,7 @@ __all__ = [
     "group_effect",
     "interval",
     "mann_whitney_test",
+    "mean_over_pairs",
     "mean_over_subjects",
     "ncsnr_from_trials",
     "noise_ceiling",

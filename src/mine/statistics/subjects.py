@@ -76,6 +76,50 @@ def mean_over_subjects(
 
 
 @dataclass(frozen=True)
+class PairMean:
+    """A mean over pairs of subjects with an interval over subjects, per column."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    subjects: np.ndarray
+    """(column,): how many subjects are in a pair that has a value"""
+
+
+def mean_over_pairs(values: np.ndarray, *, level: float = 0.95) -> PairMean:
+    """Mean over pairs of subjects, with an interval that knows that pairs share subjects.
+
+    n subjects make n (n − 1) / 2 pairs, but only n of anything that was drawn. With θ the mean over
+    pairs and θ_s that over pairs without subject s, the jackknife's variance of θ is
+
+        v = (n − 1) / n Σ_s (θ_s − mean of θ_s)²           θ ± t_(n−1) √v
+
+    (Arvesen 1969, Annals of Mathematical Statistics 40). It is rather too large where what is
+    peculiar to a pair varies more than what is peculiar to a subject.
+
+    values: (subject, subject, column), of which what lies above the diagonal counts; nan for a pair
+    without a value. Bounds are nan for fewer than three subjects, mean for no pair. A subject
+    without whom there is no pair leaves them unknown too.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    one, other = np.triu_indices(len(values), k=1)
+    pairs = values[one, other]
+    known = np.isfinite(pairs)
+    pairs = np.where(known, pairs, 0.0)
+    member = (np.arange(len(values))[:, None] == one) | (np.arange(len(values))[:, None] == other)
+    mean = _divide_known(pairs.sum(axis=0), known.sum(axis=0))
+    present = member.astype(float) @ known > 0
+    count = present.sum(axis=0)
+    without = _divide_known((~member).astype(float) @ pairs, (~member).astype(float) @ known)
+    centre = _divide_known(np.where(present, without, 0.0).sum(axis=0), count)
+    spread = np.square(np.where(present, without - centre, 0.0)).sum(axis=0)
+    degrees = np.maximum(count - 1, 1)
+    error = np.where(count > 2, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan)
+    margin = error * special.stdtrit(degrees, (1 + level) / 2)
+    return PairMean(mean, mean - margin, mean + margin, count)
+
+
+@dataclass(frozen=True)
 class SubjectShare:
     """The share of subjects that show an effect, with its interval, per column."""
 

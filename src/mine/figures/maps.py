@@ -1,0 +1,222 @@
+"""Maps over a subject's own brain: which category voxels prefer, and which cluster they are of.
+
+Slices are nilearn's, of the volumes that the rules wrote, in the subject's own space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from mine.figures.strips import EDGE, INK, measure_word, write_note
+from mine.figures.style import (
+    CYCLE,
+    HEADING,
+    MM_PER_INCH,
+    SIZE,
+    WIDTH,
+    add_text,
+    new_figure,
+    styled,
+)
+
+SLICES = 6
+EVIDENCE = {
+    "profile": "Preferred category: words",
+    "predicted": "Preferred category: predicted responses",
+    "measured": "Preferred category: measured responses",
+    "localiser": "Preferred category: localiser",
+}
+NO_CLUSTERS = "no clusters"
+
+# mm
+HEAD = 9.0
+ROW = 27.0
+FOOT = 15.0
+
+
+@dataclass(frozen=True)
+class Map:
+    """Whole numbers over a volume, and what they stand for."""
+
+    title: str
+    labels: np.ndarray
+    """(X, Y, Z): from 1; 0 for none"""
+    names: Sequence[str]
+    """of 1, 2, ..."""
+    colours: Sequence[str]
+
+
+def map_preferences(volume: np.ndarray, names: Sequence[str]) -> list[Map]:
+    """Maps of the preferred categories.
+
+    volume: (X, Y, Z, evidence), of the rule preference_volume, evidence in the order of EVIDENCE.
+    names: of the categories, in their order. A kind of evidence by which no voxel prefers anything
+    is left out.
+    """
+    colours = [CYCLE[place % len(CYCLE)] for place in range(len(names))]
+    return [
+        Map(title, labels, names, colours)
+        for title, labels in zip(EVIDENCE.values(), np.moveaxis(volume, -1, 0), strict=True)
+        if labels.any()
+    ]
+
+
+def map_clusters(volumes: Sequence[np.ndarray]) -> Map | None:
+    """Map of the clusters within each region; None where no region has a described voxel.
+
+    volumes: (X, Y, Z) of each region, clusters from 1, of the rule structure. A region of one
+    cluster has none, and is shown as such. Of a voxel of two regions the first one's is shown.
+    """
+    most = max((int(volume.max()) for volume in volumes), default=0)
+    most = most if most > 1 else 0
+    whole = np.zeros_like(volumes[0]) if volumes else np.zeros((1, 1, 1), int)
+    for volume in volumes:
+        own = volume if volume.max() > 1 else volume * (most + 1)
+        whole = np.where(whole == 0, own, whole)
+    if not whole.any():
+        return None
+    names = [f"cluster {number}" for number in range(1, most + 1)] + [NO_CLUSTERS]
+    colours = [CYCLE[place % len(CYCLE)] for place in range(most)] + [INK]
+    return Map("Clusters within each region", whole, names, colours)
+
+
+def tabulate_maps(maps: Sequence[Map]) -> pd.DataFrame:
+    """Return how many voxels have which label: columns map, label, name, voxels."""
+    rows = [
+        {
+            "map": each.title,
+            "label": label,
+            "name": name,
+            "voxels": int((each.labels == label).sum()),
+        }
+        for each in maps
+        for label, name in enumerate(each.names, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["map", "label", "name", "voxels"])
+
+
+def choose_slices(maps: Sequence[Map], affine: np.ndarray, count: int) -> list[float]:
+    """Return the heights (mm) of at most ``count`` axial slices, ascending.
+
+    Slices, a voxel apart, are taken one after the other: each the one with which most labels of all
+    maps have a tenth of their voxels shown, and of equals that of the largest sum of the roots of
+    these shares. So what lies apart is not left out for more of what lies together.
+    """
+    places = [np.argwhere(each.labels) for each in maps]
+    heights = [place @ affine[2, :3] + affine[2, 3] for place in places]
+    least, step = np.concatenate(heights).min(), np.linalg.norm(affine[:3, 2])
+    rows = [np.rint((height - least) / step).astype(int) for height in heights]
+    shown = np.zeros(
+        (max(row.max() for row in rows) + 1, sum(len(each.names) + 1 for each in maps))
+    )
+    first = 0
+    for each, row in zip(maps, rows, strict=True):
+        np.add.at(shown, (row, first + each.labels[each.labels != 0]), 1)
+        first += len(each.names) + 1
+    shown /= np.maximum(shown.sum(axis=0), 1)
+    chosen, total = [], np.zeros(shown.shape[1])
+    while len(chosen) < min(count, np.count_nonzero(shown.any(axis=1))):
+        share = total + shown
+        gain = (share >= 0.1).sum(axis=1) + np.sqrt(share).mean(axis=1)
+        gain[chosen] = 0
+        chosen.append(int(np.argmax(gain)))
+        total += shown[chosen[-1]]
+    return [float(least + step * row) for row in sorted(chosen)]
+
+
+@styled
+def draw_maps(
+    maps: Sequence[Map],
+    *,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    background: np.ndarray | None,
+    subject: str,
+) -> Figure:
+    """Draw axial slices of each map.
+
+    mask: bool (X, Y, Z), the voxels that were fitted. background: (X, Y, Z), the mean functional
+    volume; without it the mask stands for the brain. affine: (4, 4), to millimetres.
+    """
+    # A second or three to import, and more than a figure of anything else needs.
+    from nilearn import plotting
+
+    if not maps:
+        figure = new_figure(16, layout=None)
+        add_text(figure, EDGE, 3, f"{subject}: maps", fontsize=HEADING, weight="bold")
+        add_text(figure, EDGE, 9, "No voxel prefers a category, and no region has clusters.")
+        return figure
+    cuts = choose_slices(maps, affine, SLICES)
+    behind, black, white = _make_background(background, mask)
+    figure = new_figure(len(maps) * (HEAD + ROW) + FOOT, layout=None)
+    across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
+    for place, (letter, each) in enumerate(zip("abcdefgh", maps, strict=False)):
+        top = 2 + place * (HEAD + ROW)
+        add_text(figure, EDGE, top, letter, fontsize=HEADING + 1, weight="bold")
+        add_text(figure, EDGE + 4, top + 0.2, each.title, fontsize=HEADING)
+        _write_legend(figure, top + 0.4, each)
+        box = (EDGE / across, 1 - (top + 5 + ROW) / down, 1 - 2 * EDGE / across, ROW / down)
+        display = plotting.plot_anat(
+            nibabel.Nifti1Image(behind, affine),
+            display_mode="z",
+            cut_coords=cuts,
+            figure=figure,
+            axes=box,
+            vmin=black,
+            vmax=white,
+            colorbar=False,
+            annotate=False,
+            draw_cross=False,
+            black_bg=False,
+        )
+        display.add_overlay(
+            nibabel.Nifti1Image(each.labels.astype(np.int16), affine),
+            cmap=ListedColormap(each.colours),
+            vmin=1,
+            vmax=max(len(each.colours), 2),
+            threshold=0.5,
+        )
+        display.annotate(size=SIZE, decimals=1)
+    brain = (
+        "the mean functional volume" if background is not None else "the voxels that were fitted"
+    )
+    write_note(
+        figure,
+        len(maps) * (HEAD + ROW) + 3,
+        f"{subject}, its own space; axial slices, heights in mm, L: left. Grey: {brain}. A voxel "
+        "has a colour where it prefers a category by that evidence. Clusters are counted within "
+        "each region by falling size: one colour in two regions means nothing. Predictions prefer "
+        "something even where voxels answer to nothing.",
+    )
+    return figure
+
+
+def _make_background(
+    background: np.ndarray | None, mask: np.ndarray
+) -> tuple[np.ndarray, float | None, float | None]:
+    """What lies behind the labels, float32 (X, Y, Z), and the values of black and white."""
+    if background is not None:
+        return background, None, None
+    # Not 0 outside: what is 0 is cut off around the slices.
+    return np.where(mask, 0.9, 1.0).astype(np.float32), 0.0, 1.0
+
+
+def _write_legend(figure: Figure, top: float, each: Map) -> None:
+    """Names in their colours, from the right edge."""
+    counts = [int((each.labels == label).sum()) for label in range(1, len(each.names) + 1)]
+    left = 72.0
+    for name, colour, count in zip(each.names, each.colours, counts, strict=True):
+        if not count:
+            continue
+        text = f"{name} {count}"
+        if left + measure_word(text, "bold") > WIDTH:
+            break
+        add_text(figure, left, top, text, color=colour, weight="bold", gid="number")
+        left += measure_word(text, "bold") + 2.5

@@ -1,0 +1,141 @@
+"""Clusters across subjects: do those of one region match, and by which words?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mine.figures.strips import EDGE, INK, format_count, write_note
+from mine.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    HEADING,
+    LIGHT,
+    VERMILLION,
+    add_axes,
+    add_text,
+    new_figure,
+    styled,
+)
+from mine.stages.structure_subjects import ALL
+
+LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
+SIGNIFICANT = 0.05
+MATCHES = 3  # pairs of words written for a region
+
+# mm
+TOP = 15.0
+ROW = 11.0
+LABEL = 20.0
+AXES = 62.0
+NUMBERS = LABEL + AXES + 3
+WORDS = NUMBERS + 36.0
+FOOT = 14.0
+
+
+def name_matches(table: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of first words of matched clusters: columns roi, words, value, n.
+
+    table: of mine.stages.structure_subjects.compare_structures. value: mean correlation of the n
+    matches with these two words, in either order; largest n and value first.
+    """
+    own = table[table["measure"] == "match"].dropna(subset=["word", "other_word"])
+    words = [
+        one if one == other else " – ".join(sorted((one, other)))
+        for one, other in zip(own["word"], own["other_word"], strict=True)
+    ]
+    grouped = own.assign(words=words).groupby(["roi", "words"], sort=False)["value"]
+    found = grouped.agg(["mean", "size"]).reset_index()
+    found = found.rename(columns={"mean": "value", "size": "n"})
+    return found.sort_values(["n", "value"], ascending=False, kind="stable").reset_index(drop=True)
+
+
+@styled
+def draw_structure_subjects(table: pd.DataFrame) -> Figure:
+    """Draw the table of mine.stages.structure_subjects.compare_structures."""
+    compared = table[table["measure"] == "matched"]
+    rois = [roi for roi in compared["roi"].unique() if roi != ALL]
+    if not rois:
+        figure = new_figure(16, layout=None)
+        add_text(figure, EDGE, 3, "Clusters across subjects", fontsize=HEADING, weight="bold")
+        add_text(figure, EDGE, 9, "No region has clusters in two subjects.")
+        return figure
+    shown = [*rois, ALL]
+    height = ROW * len(shown)
+    figure = new_figure(TOP + height + FOOT + 10, layout=None)
+    add_text(figure, EDGE, 2, "a", fontsize=HEADING + 1, weight="bold")
+    add_text(figure, EDGE + 4, 2.2, "Do clusters of one region match?", fontsize=HEADING)
+    add_text(figure, WORDS, 2, "b", fontsize=HEADING + 1, weight="bold")
+    add_text(figure, WORDS + 4, 2.2, "First words of matched clusters", fontsize=HEADING)
+    add_text(figure, NUMBERS, TOP - 5, "mean (chance), p ≤ 0.05", color=INK)
+    add_text(figure, WORDS + 4, TOP - 5, "correlation, pairs of subjects", color=INK)
+    legend = (("matched", BLUE, 0), ("other regions", VERMILLION, 16), ("chance", INK, 37))
+    for text, colour, right in legend:
+        add_text(figure, LABEL + right, TOP - 5, text, color=colour, weight="bold")
+    axes = add_axes(figure, LABEL, TOP, AXES, height)
+    matches = name_matches(table)
+    for place, roi in enumerate(shown):
+        own = table[table["roi"] == roi]
+        _draw_region(axes, place, own)
+        name = "all regions" if roi == ALL else roi
+        add_text(figure, EDGE, TOP + ROW * (place + 0.5) - 1.3, name, weight="bold")
+        _write_numbers(figure, TOP + ROW * (place + 0.5) - 1.3, own)
+        _write_words(figure, TOP + ROW * place + 0.6, matches[matches["roi"] == roi])
+    for edge in range(1, len(shown)):
+        axes.axhline(edge, color=LIGHT, linewidth=0.5)
+    axes.axvline(0, color=BLACK, linewidth=0.6, zorder=0)
+    values = table.loc[table["measure"].isin(["matched", "null", "mismatched"]), "value"]
+    axes.set(ylim=(len(shown), 0), yticks=[], xlim=(min(values.min() - 0.05, -0.05), 1.03))
+    axes.set_xlabel("Mean correlation of matched clusters over words")
+    axes.spines["left"].set_visible(False)
+    subjects = table.loc[table["subject"] != ALL, "subject"].nunique()
+    write_note(
+        figure,
+        TOP + height + 11,
+        f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where p ≤ "
+        "0.05; bars their mean, with a 95% interval over subjects (jackknife) where there are "
+        f"{LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels exchanged among "
+        "them, 95% of the draws of each pair. Other regions: the region with all others of the "
+        "other subject. A region is compared where both subjects have clusters.",
+    )
+    return figure
+
+
+def _draw_region(axes, place: int, own: pd.DataFrame) -> None:
+    pairs = own[own["subject"] != ALL].set_index("measure")
+    mean = own[own["subject"] == ALL].set_index("measure")
+    null = pairs.loc[["null"]] if "null" in pairs.index else pairs.iloc[:0]
+    for _, row in null.dropna(subset=["low"]).iterrows():
+        axes.fill_between([row["low"], row["high"]], place + 0.12, place + 0.88, color=LIGHT)
+    for measure, colour, line in (("matched", BLUE, 0.35), ("mismatched", VERMILLION, 0.68)):
+        if measure not in pairs.index:
+            continue
+        rows = pairs.loc[[measure]]
+        sure = rows["p"] <= SIGNIFICANT
+        for marked, face in ((rows[sure], colour), (rows[~sure], "white")):
+            style = {"markerfacecolor": face, "markeredgecolor": colour, "markeredgewidth": 0.8}
+            axes.plot(marked["value"], [place + line] * len(marked), "o", markersize=3.4, **style)
+        summary = mean.loc[measure]
+        axes.plot(summary["value"], place + line, "|", color=colour, markersize=8)
+        if summary["n"] >= LEAST_SUBJECTS and np.isfinite(summary["low"]):
+            ends = np.clip([summary["low"], summary["high"]], -1, 1)
+            axes.plot(ends, [place + line] * 2, color=colour, linewidth=0.9)
+    if "null" in mean.index:
+        axes.plot(mean.loc["null", "value"], place + 0.35, "|", color=GREY, markersize=8)
+
+
+def _write_numbers(figure: Figure, top: float, own: pd.DataFrame) -> None:
+    mean = own[own["subject"] == ALL].set_index("measure")["value"]
+    text = f"{mean['matched']:.2f} ({mean['null']:.2f})".replace("-", "−")
+    p = own.loc[(own["measure"] == "matched") & (own["subject"] != ALL), "p"].dropna()
+    if len(p):
+        text += f", {(p <= SIGNIFICANT).sum()}/{len(p)}"
+    add_text(figure, NUMBERS, top, text, gid="number")
+
+
+def _write_words(figure: Figure, top: float, matches: pd.DataFrame) -> None:
+    for rank, row in enumerate(matches.head(MATCHES).itertuples()):
+        text = f"{row.words} {row.value:.2f}, {row.n}".replace(" -", " −")
+        add_text(figure, WORDS + 4, top + 3.4 * rank, text, gid="number")

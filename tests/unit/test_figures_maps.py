@@ -1,0 +1,148 @@
+"""Maps of the brain show each label where it is, count it, and touch no global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+
+from mine.datasets import nsd
+from mine.errors import InputError
+from mine.figures.maps import (
+    NO_CLUSTERS,
+    Map,
+    choose_slices,
+    draw_maps,
+    map_clusters,
+    map_preferences,
+    tabulate_maps,
+)
+from mine.figures.style import CYCLE, MM_PER_INCH, SIZE, WIDTH, save_figure
+
+SHAPE = (12, 10, 8)
+AFFINE = np.array([[1.8, 0, 0, -10], [0, 1.8, 0, -8], [0, 0, 1.8, -6], [0, 0, 0, 1.0]])
+NAMES = ["faces", "places"]
+
+
+def make_volume() -> np.ndarray:
+    """Faces on the left, places on the right, by all evidence but the localiser."""
+    volume = np.zeros((*SHAPE, 4), np.int16)
+    volume[2:4, 4:6, 3:6, :3] = 1
+    volume[8:10, 4:6, 3:6, :3] = 2
+    return volume
+
+
+def make_mask() -> np.ndarray:
+    mask = np.zeros(SHAPE, bool)
+    mask[1:11, 2:8, 2:7] = True
+    return mask
+
+
+def draw(maps, background: np.ndarray | None = None):
+    return draw_maps(maps, mask=make_mask(), affine=AFFINE, background=background, subject="s1")
+
+
+def count_pixels(path: Path, colour: str) -> np.ndarray:
+    """Columns of the picture at which the colour is found, from 0 to 1."""
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    _, columns = np.nonzero((pixels == np.round(255 * np.array(to_rgb(colour)))).all(axis=-1))
+    return columns / pixels.shape[1]
+
+
+def test_evidence_without_a_preference_has_no_map():
+    maps = map_preferences(make_volume(), NAMES)
+    assert [each.title.split(": ")[1] for each in maps] == [
+        "words",
+        "predicted responses",
+        "measured responses",
+    ]
+
+
+def test_clusters_of_regions_share_a_map_and_one_cluster_is_none():
+    first, second = np.zeros((2, *SHAPE), int)
+    first[0, 0, :3] = [1, 2, 3]
+    second[0, 0, 2:5] = 1  # one voxel is of both regions
+    found = map_clusters([first, second])
+    assert found.labels[0, 0, :6].tolist() == [1, 2, 3, 4, 4, 0]
+    assert found.names == ["cluster 1", "cluster 2", "cluster 3", NO_CLUSTERS]
+    assert map_clusters([second]).names == [NO_CLUSTERS]
+    assert map_clusters([first * 0]) is None and map_clusters([]) is None
+
+
+def test_the_table_counts_voxels():
+    table = tabulate_maps(map_preferences(make_volume(), NAMES))
+    assert table["voxels"].tolist() == [12, 12] * 3 and table["name"].tolist() == NAMES * 3
+
+
+def make_map(labels: np.ndarray) -> Map:
+    return Map("map", labels, NAMES, list(CYCLE[:2]))
+
+
+def test_slices_go_through_voxels_and_leave_no_label_out():
+    labels = np.zeros(SHAPE, int)
+    labels[:, :, 2:5] = 1
+    labels[:, :, 4] = 1
+    labels[3, 4, 6] = 2
+    # Of three full slices and one of a single voxel the latter comes second.
+    heights = [float(place) * 1.8 - 6 for place in range(SHAPE[2])]
+    assert choose_slices([make_map(labels)], AFFINE, 2) == pytest.approx([heights[2], heights[6]])
+    found = choose_slices([make_map(labels)], AFFINE, 9)
+    assert found == pytest.approx([heights[place] for place in (2, 3, 4, 6)])
+
+
+def test_slices_of_an_oblique_volume_are_a_voxel_apart():
+    turned = np.eye(4)
+    turned[1:3, 1:3] = 1.8 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    labels = np.ones(SHAPE, int)
+    found = choose_slices([make_map(labels)], turned, 4)
+    assert len(found) == 4 and np.diff(found).min() > 1.8 - 1e-9
+
+
+def test_labels_are_drawn_on_their_side_in_their_colour(tmp_path: Path):
+    maps = map_preferences(make_volume(), NAMES)[:1]
+    for background in (None, np.random.default_rng(0).random(SHAPE, np.float32)):
+        figure = draw(maps, background)
+        for text in figure.findobj(Text):
+            if text.get_text() in [f"{name} 12" for name in NAMES]:
+                text.remove()
+        save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+        left, right = (count_pixels(tmp_path / "a.png", CYCLE[place]) for place in (0, 1))
+        assert len(left) and len(left) == pytest.approx(len(right), rel=0.2)
+        # Slices of one size stand side by side: within each, faces are left of places.
+        assert left.min() < right.min() and left.max() < right.max()
+
+
+def test_type_can_be_read_and_no_global_figure_is_made(tmp_path: Path):
+    from matplotlib import pyplot
+
+    figure = draw(map_preferences(make_volume(), NAMES))
+    assert figure.get_size_inches()[0] * MM_PER_INCH == pytest.approx(WIDTH)
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(text.get_fontsize() for text in shown) >= SIZE
+    assert not pyplot.get_fignums()
+    assert {"L", "R"} <= {text.get_text() for text in shown}
+
+
+def test_without_maps_it_is_said():
+    text = [each.get_text() for each in draw([]).findobj(Text)]
+    assert "No voxel prefers a category, and no region has clusters." in text
+
+
+def test_the_mean_volume_is_read_where_it_shows_something(tmp_path: Path):
+    ask = {"space": "func1pt8mm", "shape": SHAPE, "affine": AFFINE}
+    assert nsd.read_mean(tmp_path, "subj01", **ask) is None
+    folder = tmp_path / "nsddata/ppdata/subj01/func1pt8mm"
+    folder.mkdir(parents=True)
+    values = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    for given, found in ((np.full_like(values, 5), None), (values, values)):
+        image = nibabel.Nifti1Image(given, AFFINE)
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, folder / "mean.nii.gz")
+        np.testing.assert_array_equal(nsd.read_mean(tmp_path, "subj01", **ask), found)
+    with pytest.raises(InputError, match="expected the shape"):
+        nsd.read_mean(tmp_path, "subj01", **ask | {"shape": (3, 3, 3)})

@@ -1,0 +1,246 @@
+"""Laws of matched clusters: planted matches are found, others are not, and names are free."""
+
+from __future__ import annotations
+
+import io
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import xarray as xr
+
+from mine.core.matching import contrast_tunings, draw_matchings, match_clusters
+from mine.figures.structure_subjects import draw_structure_subjects, name_matches
+from mine.figures.style import SIZE, WIDTH, save_figure
+from mine.stages.structure_subjects import compare_structures
+
+LATENT, GROUPS, VOXELS = 10, 60, 36
+WORDS = np.array([f"word{place}" for place in range(2 * GROUPS)])
+
+
+def draw_tuning(
+    random: np.random.Generator, centres: np.ndarray, mix: np.ndarray, *, noise: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tuning (voxel, word) of voxels around centres (cluster, latent), and labels. Words are
+    correlated, as real ones are."""
+    labels = np.append(np.arange(len(centres)), random.integers(len(centres), size=VOXELS))
+    values = (centres[labels] + noise * random.normal(size=(len(labels), LATENT))) @ mix
+    return values + 0.5 * random.normal(size=values.shape), labels
+
+
+def draw_pair(random: np.random.Generator, counts: tuple[int, int], *, matched: bool):
+    mix = random.normal(size=(LATENT, GROUPS)) / np.sqrt(LATENT)
+    first, second = (random.normal(size=(count, LATENT)) for count in counts)
+    if matched:
+        same = min(counts)
+        second[:same] = first[:same][::-1]
+    return [draw_tuning(random, centres, mix) for centres in (first, second)]
+
+
+def find_p(pair, random: np.random.Generator, draws: int) -> float:
+    value = match_clusters(*(contrast_tunings(*part) for part in pair)).correlation.mean()
+    null = draw_matchings(*pair, draws=draws, generator=random)
+    return (1 + (null >= value - 1e-9).sum(axis=1).max()) / (1 + draws)
+
+
+def test_the_match_is_the_best_of_all_and_the_correlation_numpys():
+    random = np.random.default_rng(0)
+    (one, labels), (two, others) = draw_pair(random, (3, 4), matched=False)
+    found = match_clusters(contrast_tunings(one, labels), contrast_tunings(two, others))
+    means = [
+        np.array([values[own == c].mean(axis=0) - values.mean(axis=0) for c in np.unique(own)])
+        for values, own in ((one, labels), (two, others))
+    ]
+    literal = np.corrcoef(*means)[:3, 3:]
+    best = max(permutations(range(4), 3), key=lambda order: literal[range(3), order].sum())
+    assert found.first.tolist() == [0, 1, 2] and tuple(found.second) == best
+    np.testing.assert_allclose(found.correlation, literal[range(3), best])
+
+
+def test_names_of_clusters_and_what_all_voxels_share_say_nothing():
+    random = np.random.default_rng(1)
+    (one, labels), (two, others) = draw_pair(random, (3, 3), matched=True)
+    found = match_clusters(contrast_tunings(one, labels), contrast_tunings(two, others))
+    shared = 5 * random.normal(size=GROUPS)
+    again = match_clusters(
+        contrast_tunings(one + shared, np.array([2, 0, 1])[labels]),
+        contrast_tunings(3 * two - shared, others),
+    )
+    np.testing.assert_allclose(np.sort(again.correlation), np.sort(found.correlation))
+
+
+def test_one_that_differs_from_nothing_correlates_with_nothing():
+    tuning = np.tile(np.arange(5.0), (6, 1))
+    assert not contrast_tunings(tuning, np.arange(6) % 2).any()
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (3, 3), (3, 5)])
+def test_matched_clusters_are_found(counts):
+    random = np.random.default_rng(2)
+    p = [find_p(draw_pair(random, counts, matched=True), random, 39) for _ in range(20)]
+    assert np.mean(np.array(p) <= 0.05) > 0.8
+
+
+def test_clusters_that_are_there_but_do_not_match_are_found_no_more_often_than_is_promised():
+    """And would be, were the labels of both subjects dealt out: noise matches worse than they."""
+    random, pairs = np.random.default_rng(3), 600
+    found, of_both = np.empty((2, pairs))
+    for number in range(pairs):
+        pair = draw_pair(random, ((2, 2), (3, 3), (3, 4))[number % 3], matched=False)
+        found[number] = find_p(pair, random, 19)
+        value = match_clusters(*(contrast_tunings(*part) for part in pair)).correlation.mean()
+        dealt = [
+            [contrast_tunings(tuning, random.permutation(labels)) for tuning, labels in pair]
+            for _ in range(19)
+        ]
+        null = np.array([match_clusters(*each).correlation.mean() for each in dealt])
+        of_both[number] = (1 + (null >= value).sum()) / 20
+    most = scipy.stats.binom.ppf(0.999, pairs, 0.05)
+    assert np.sum(found <= 0.05) <= most < np.sum(of_both <= 0.05)
+    # It is not empty either: small p happen.
+    assert np.sum(found <= 0.3) > 0.1 * pairs
+
+
+# --- the table ---
+
+
+def make_structure(
+    random: np.random.Generator, centres: np.ndarray, mix: np.ndarray, groups: np.ndarray
+) -> xr.Dataset:
+    """A store of mine.stages.structure as far as it is read. groups: those that are read."""
+    values, labels = draw_tuning(random, centres, mix)
+    tuning = np.stack([np.stack([values, values - 1])] * 3)[..., groups]
+    listed = np.full((len(centres), 2), -1)
+    listed[:, 0] = np.arange(len(centres))
+    return xr.Dataset(
+        {
+            "tuning": (("fit", "reading", "voxel", "group"), tuning),
+            "word": ("group", 2 * groups),
+            "cluster": ("voxel", labels),
+            "cluster_word": (("cluster_number", "rank"), listed),
+        },
+        coords={"fit": ["all", "first_half", "second_half"], "reading": ["anywhere", "together"]},
+        attrs={"clusters": len(centres)},
+    )
+
+
+def make_subjects(subjects: int = 3) -> dict[str, dict[str, xr.Dataset]]:
+    """FFA has the same clusters in all subjects, PPA others in each, OPA none in the last."""
+    random = np.random.default_rng(4)
+    mix = random.normal(size=(LATENT, GROUPS)) / np.sqrt(LATENT)
+    same, found = random.normal(size=(3, LATENT)), {}
+    for subject in range(subjects):
+        groups = np.sort(random.permutation(GROUPS)[:50])
+        centres = {"FFA": same, "PPA": random.normal(size=(3, LATENT))}
+        centres["OPA"] = random.normal(size=(1 if subject == subjects - 1 else 2, LATENT))
+        found[f"subj{subject + 1:02d}"] = {
+            roi: make_structure(random, each, mix, groups) for roi, each in centres.items()
+        }
+    return found
+
+
+def compare(structures) -> pd.DataFrame:
+    return compare_structures(structures, words=WORDS, draws=99, generator=np.random.default_rng(0))
+
+
+def pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_the_table_tells_planted_matches_from_others():
+    table = compare(make_subjects())
+    matched = pick(table, measure="matched")
+    assert (pick(matched, roi="FFA")["p"].dropna() <= 0.05).all()
+    assert (pick(matched, roi="PPA")["p"].dropna() > 0.05).all()
+    assert len(pick(matched, roi="FFA")) == 4 and pick(matched, roi="FFA")["value"].min() > 0.6
+    specific = pick(table, measure="specific", subject="all").set_index("roi")
+    assert specific.loc["FFA", "low"] > 0.2 and specific.loc["FFA", "n"] == 3
+    matches = pick(table, measure="match", roi="FFA")
+    assert (matches["word"] == matches["other_word"]).all() and len(matches) == 3 * 3
+    assert (matches["cluster"] == matches["other_cluster"]).all() and matches["cluster"].min() == 1
+
+
+def test_a_region_without_clusters_in_a_subject_is_not_compared_there():
+    table = compare(make_subjects())
+    assert pick(table, measure="clusters", roi="OPA")["value"].tolist() == [2, 2, 1]
+    own = pick(table, measure="matched", roi="OPA")
+    assert own[["subject", "other"]].to_numpy().tolist() == [["subj01", "subj02"], ["all", "all"]]
+    assert own["n"].tolist() == [2, 2] and np.isnan(own["low"].iloc[1])
+
+
+def test_means_are_over_regions_and_pairs():
+    table = compare(make_subjects())
+    values = pick(table, measure="matched", roi="FFA")
+    assert pick(values, subject="all")["value"].item() == pytest.approx(
+        values[values["subject"] != "all"]["value"].mean()
+    )
+    pair = pick(table, measure="matched", subject="subj01", other="subj02").set_index("roi")
+    assert pair.loc["all", "value"] == pytest.approx(pair.drop("all")["value"].mean())
+    assert pair.loc["all", "n"] == 3
+
+
+def test_only_words_that_both_read_count():
+    structures = make_subjects(2)
+    first, second = structures["subj01"]["FFA"], structures["subj02"]["FFA"]
+    common = np.intersect1d(first["word"], second["word"])
+    kept = {
+        subject: {"FFA": each["FFA"].isel(group=np.isin(each["FFA"]["word"], common))}
+        for subject, each in structures.items()
+    }
+    found = pick(compare({s: {"FFA": e["FFA"]} for s, e in structures.items()}), measure="matched")
+    assert found["value"].tolist() == pick(compare(kept), measure="matched")["value"].tolist()
+    kept["subj02"]["FFA"]["word"] = kept["subj02"]["FFA"]["word"] + 1
+    assert pick(compare(kept), measure="matched").empty
+
+
+def test_without_any_clusters_the_table_says_how_many_and_no_more():
+    structures = make_subjects(2)
+    none = {subject: {"OPA": each["OPA"]} for subject, each in structures.items()}
+    for each in none.values():
+        each["OPA"].attrs["clusters"] = 1
+    assert set(compare(none)["measure"]) == {"clusters"}
+
+
+# --- the figure ---
+
+
+def read_back(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as the figure's script reads it."""
+    text = table.to_csv(sep="\t", index=False)
+    return pd.read_csv(io.StringIO(text), sep="\t", keep_default_na=False, na_values=[""])
+
+
+@pytest.mark.parametrize("subjects", [2, 3])
+def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects, tmp_path):
+    table = read_back(compare(make_subjects(subjects)))
+    figure = draw_structure_subjects(table)
+    numbers = [part.get_text() for part in figure.findobj(lambda part: part.get_gid() == "number")]
+    mean = pick(table, subject="all").set_index(["measure", "roi"])["value"]
+    for roi in ("FFA", "PPA"):
+        pairs = pick(table, measure="matched", roi=roi)["p"].dropna()
+        text = f"{mean['matched', roi]:.2f} ({mean['null', roi]:.2f})"
+        assert f"{text}, {(pairs <= 0.05).sum()}/{len(pairs)}" in numbers
+    assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
+    text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
+    assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE
+    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+
+
+def test_matches_are_named_by_both_words_in_either_order():
+    rows = [("FFA", "red", "dog", 0.4), ("FFA", "dog", "red", 0.6), ("FFA", "car", "car", 0.9)]
+    table = pd.DataFrame(rows, columns=["roi", "word", "other_word", "value"])
+    found = name_matches(table.assign(measure="match"))
+    assert found[["words", "n"]].to_numpy().tolist() == [["dog – red", 2], ["car", 1]]
+    assert found["value"].tolist() == pytest.approx([0.5, 0.9])
+
+
+def test_figure_says_where_there_is_nothing_to_match():
+    structures = make_subjects(2)
+    for each in structures["subj01"].values():
+        each.attrs["clusters"] = 1
+    figure = draw_structure_subjects(read_back(compare(structures)))
+    assert "No region has clusters in two subjects." in [text.get_text() for text in figure.texts]

@@ -1,0 +1,22 @@
+"""Compare the clusters of each region between subjects."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from mine.logging import start_logging
+from mine.randomness import generator
+from mine.stages.structure_subjects import compare_structures
+from mine.stores import open_store, write_table
+
+start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+structures = defaultdict(dict)
+for path in map(Path, given.structure):
+    structures[path.parts[-3]][path.parts[-2]] = open_store(path).load()
+table = compare_structures(
+    structures,
+    words=open_store(given.vocabulary)["word"].values,
+    draws=params.draws,
+    generator=generator(params.seed, "structure_subjects"),
+)
+write_table(table, snakemake.output[0])
