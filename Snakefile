@@ -32,6 +32,11 @@ if settings.demo is not None:
     include: "workflow/rules/recovery.smk"
 
 
+if settings.download.accept_terms:
+
+    include: "workflow/rules/download.smk"
+
+
 onstart:
     check_start()
 

@@ -14,11 +14,14 @@ from typing import Any
 
 from mine.config import Config, InputError, find_problems, read_yaml
 from mine.core.preference import find_unknown
-from mine.datasets import nsd, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets import download, nsd, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.nsd_required import Selection
 from mine.sections import MODEL_FILES, Generator
 from mine.stages import editing, generation
 
 GIGABYTE = 1e9
+NSD_SHARED, NSD_OWN = 1000, 9000
+"""Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
 ENTRIES = {"open_clip": "model_cfg", "timm": "architecture"}
 """What the description of a model in a folder has to say, by the kind of model."""
 
@@ -43,10 +46,13 @@ def estimate_work(config: Config) -> str:
     # Captions and empty prompts are shared between the voxels that have an image in common.
     pictures = len(generation.CONDITIONS) * made.images * made.samples
     edits = len(editing.DIRECTIONS) * len(editing.CONDITIONS) * edited.images
+    left = ""
+    if config.download.accept_terms and _dataset_is_to_come(config):
+        left = "; the dataset is looked at once it has been downloaded"
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
         f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
-        f"{config.generator.steps} steps each"
+        f"{config.generator.steps} steps each{left}"
     )
 
 
@@ -117,8 +123,11 @@ def _check_categories(config: Config) -> list[str]:
 
 
 def _dataset_is_to_come(config: Config) -> bool:
-    """Tell whether the dataset is the demo's, which a rule has yet to write or is writing."""
-    return config.demo is not None and not (Path(config.dataset.root) / nsd_files.DESIGN).exists()
+    """Tell whether a rule has yet to write or to fetch the dataset, or is about to go on."""
+    root = Path(config.dataset.root)
+    if config.download.accept_terms:
+        return not download.is_complete(root, Selection(**config.selection()))
+    return config.demo is not None and not (root / nsd_files.DESIGN).exists()
 
 
 def _check_model(config: Config, name: str) -> list[str]:
@@ -310,8 +319,10 @@ def _embedding_bytes(config: Config) -> float:
 
 
 def _count_images(config: Config) -> int:
-    """Return the number of distinct images that the subjects saw."""
+    """Return the number of distinct images that the subjects saw; an upper bound beforehand."""
     if _dataset_is_to_come(config):
+        if config.demo is None:
+            return NSD_SHARED + NSD_OWN * len(config.subjects)
         return config.demo.images_shared + len(config.subjects) * config.demo.images_unique
     design = nsd_files.read_design(Path(config.dataset.root))
     return len({image for subject in config.subjects for image in design.trial_images(subject)})

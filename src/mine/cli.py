@@ -1,11 +1,14 @@
-"""The command line: `mine check` before hours of work are spent, `mine config` to begin with."""
+"""The command line: `mine config` to begin with, `mine download` for the data, `mine check` before
+hours of work are spent."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import mine
 from mine.config import Config, InputError, load_config
@@ -38,6 +41,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("config", help="YAML file of the analysis")
     check.set_defaults(run=_check)
+    download = commands.add_parser(
+        "download",
+        help="download what a configuration reads of the Natural Scenes Dataset",
+        description="Say how large it is, then fetch what is missing and verify what is there. "
+        "A download that was cut off goes on where it was.",
+    )
+    download.add_argument("config", help="YAML file of the analysis")
+    download.add_argument(
+        "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
+    )
+    download.set_defaults(run=_download)
     config = commands.add_parser(
         "config",
         help="print a configuration with every key, its help and its default",
@@ -63,6 +77,40 @@ def _check(options: argparse.Namespace) -> int:
         print("\n".join(problems))
         return 1
     print(f"{options.config}: nothing wrong; {estimate_work(load_config(options.config))}")
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from mine.datasets import download
+    from mine.datasets.bucket import Bucket
+    from mine.datasets.nsd_required import Selection
+
+    config = load_config(options.config)
+    chosen, root = config.download, Path(config.dataset.root)
+    download.require_terms(chosen.accept_terms)
+    selection = Selection(**config.selection())
+    if options.dry_run:
+        plan = download.plan_download(
+            Bucket(chosen.endpoint), root, selection, connections=chosen.connections
+        )
+        for one in plan.objects():
+            state = "missing" if one.key in plan.missing else "there"
+            print(f"{state}\t{one.size}\t{one.key}")
+        print("\n".join(plan.describe()))
+        download.check_disk(plan)
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    try:
+        download.download_files(
+            root,
+            selection,
+            endpoint=chosen.endpoint,
+            connections=chosen.connections,
+            megabytes_per_second=chosen.megabytes_per_second,
+        )
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -27,6 +27,7 @@ from mine.sections import (
     Dataset,
     Demo,
     Description,
+    Download,
     Encoder,
     Evaluator,
     Faithfulness,
@@ -64,6 +65,9 @@ class Config:
     seed: int = setting("Seed of everything that is drawn at random.", 0, minimum=0)
     memory_gb: float = setting("Memory that one job may take, in gigabytes.", 16.0, minimum=1)
     dataset: Dataset = section(Dataset, "The recorded responses and what was shown.")
+    download: Download = section(
+        Download, "Whether and how the dataset is downloaded; see [nsd.md](nsd.md#getting-it)."
+    )
     demo: Demo | None = section(
         Demo,
         "Only for the embedded demo, whose rules are then part of the workflow: the size of the "
@@ -109,6 +113,20 @@ class Config:
     def roi_references(self) -> dict[str, str]:
         """Return each region's name with what it stands for in the dataset."""
         return {roi: self.dataset.roi_references.get(roi, roi) for roi in self.rois}
+
+    def selection(self) -> dict[str, Any]:
+        """Return what decides which files of the dataset are read, by plain values."""
+        localisers = {category.localiser for category in self.categories.values()} - {None}
+        return {
+            "subjects": self.subjects,
+            "space": self.dataset.space,
+            "betas": self.dataset.betas,
+            "format": self.download.format,
+            "sessions": self.dataset.sessions,
+            "voxels": self.dataset.voxels,
+            "references": sorted(set(self.roi_references().values())),
+            "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
+        }
 
 
 def load_config(source: Path | str | Mapping[str, Any], *, name: str = "config") -> Config:
@@ -207,6 +225,11 @@ def _contradictions(config: Config) -> list[str]:
         problems.append(
             f"dataset.roi_references.{roi}: expected one of rois, {', '.join(config.rois)}, found "
             "none of that name"
+        )
+    if demo is not None and config.download.accept_terms:
+        problems.append(
+            "download.accept_terms: expected false, since the demo writes its own dataset, found "
+            "true"
         )
     if demo is not None:
         trials = demo.sessions * demo.trials_per_session

@@ -82,6 +82,32 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    accept_terms: bool = setting(
+        "States that you have read and accepted NSD's terms and conditions, to be found at "
+        "naturalscenesdataset.org. With true, what is missing is downloaded into dataset.root by "
+        "`mine download` and before everything else in the workflow.",
+        False,
+    )
+    endpoint: str = setting(
+        "Address of the bucket that holds the dataset, which is read without signing in.",
+        "https://natural-scenes-dataset.s3.amazonaws.com",
+        pattern=r"https?://\S+",
+    )
+    format: str = setting(
+        "File format of the betas to be fetched: HDF5 is read faster, nii.gz is smaller.",
+        "hdf5",
+        choices=("hdf5", "nii.gz"),
+    )
+    connections: int = setting("Files that are fetched at a time.", 4, minimum=1, maximum=32)
+    megabytes_per_second: float | None = setting(
+        "Most that all connections together take, in megabytes a second; null sets no limit.",
+        None,
+        minimum=0.01,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demo:
     images_shared: int = setting("Images that all subjects see.", 200, minimum=1)
     images_unique: int = setting("Further images for each subject.", 1050, minimum=1)

@@ -21,6 +21,7 @@ PAGES = sorted(
 RULES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 HOSTS = {
     "naturalscenesdataset.org",
+    "natural-scenes-dataset.s3.amazonaws.com",
     "arxiv.org",
     "snakemake.github.io",
     "keepachangelog.com",

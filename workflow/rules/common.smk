@@ -45,6 +45,7 @@ wildcard_constraints:
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
+    group=alternatives(["experiment", "regions", "stimuli", *settings.subjects]),
 
 
 def check_start():
@@ -105,9 +106,13 @@ else:
     FITTED = list(FITS)
 
 
+EMBEDDINGS = f"results/{settings.name}/embeddings/{{}}"
+"""Folder of the tokens and words of a model, by the model's name."""
+
+
 pathvars:
-    embeddings=f"results/{settings.name}/embeddings/{settings.backbone.name}",
-    evaluator=f"results/{settings.name}/embeddings/{settings.evaluator.name}",
+    embeddings=EMBEDDINGS.format(settings.backbone.name),
+    evaluator=EMBEDDINGS.format(settings.evaluator.name),
 
 
 def gpus(name):
@@ -129,10 +134,27 @@ def count_images():
         return sum(1 for _ in file) - 1
 
 
+def count_shards():
+    """Return how many shards the images make: runs of `shard_size` identities."""
+    return -(-count_images() // settings.backbone.shard_size)
+
+
 def shards(pattern):
-    """Return one path for each shard of images, a run of `shard_size` identities."""
-    count = -(-count_images() // settings.backbone.shard_size)
-    return expand(pattern, shard=range(count), allow_missing=True)
+    """Return one path for each shard of images; a function that does where the images can be
+    counted only once their table has been downloaded."""
+    downloaded = Path(f"results/{settings.name}/download/experiment.tsv").is_file()
+    if downloaded or not settings.download.accept_terms:
+        return expand(pattern, shard=range(count_shards()), allow_missing=True)
+
+    def find(wildcards):
+        checkpoints.download.get(group="experiment")
+        # What a function returns has to name its folders in full.
+        path = pattern.replace("<embeddings>", EMBEDDINGS.format(settings.backbone.name))
+        path = path.replace("<evaluator>", EMBEDDINGS.format(settings.evaluator.name))
+        path = path.replace("<results>", f"results/{settings.name}")
+        return expand(path, shard=range(count_shards()), **wildcards)
+
+    return find
 
 
 def fits(pattern):
@@ -176,10 +198,14 @@ def of_rois(pattern):
     return expand(pattern, roi=settings.rois, allow_missing=True)
 
 
-def dataset_files():
-    """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables."""
+def dataset_files(*groups):
+    """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables. Where
+    it is downloaded, return the tables of the groups of files that are read, and only wait for
+    them: files that were verified again, or a volume more, make nothing stale."""
     if settings.demo is not None:
         return f"{settings.dataset.root}.json"
+    if settings.download.accept_terms:
+        return [ancient(f"<results>/download/{group}.tsv") for group in ("experiment", *groups)]
     folder = f"{settings.dataset.root}/nsddata/experiments/nsd"
     return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
 

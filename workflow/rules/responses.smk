@@ -4,7 +4,7 @@
 
 rule responses:
     input:
-        dataset=dataset_files(),
+        dataset=dataset_files("{subject}", "regions"),
     output:
         **writes("<results>/{subject}/responses.zarr"),
     log:
@@ -24,7 +24,7 @@ rule responses:
 checkpoint rois:
     input:
         **reads(responses="<results>/{subject}/responses.zarr"),
-        dataset=dataset_files(),
+        dataset=dataset_files("regions"),
     output:
         **writes("<results>/{subject}/rois.zarr"),
         sizes="<results>/{subject}/rois.tsv",

@@ -3,7 +3,7 @@
 
 rule stimuli:
     input:
-        dataset=dataset_files(),
+        dataset=dataset_files("stimuli"),
     output:
         **writes("<results>/stimuli.zarr"),
     log:

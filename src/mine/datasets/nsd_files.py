@@ -156,15 +156,19 @@ def read_labels(path: Path) -> dict[int, str]:
 
     A line is a number and a name, between tabs and spaces; FreeSurfer may add four colour values.
     """
+    return parse_labels(Path(path).read_text(encoding="utf-8", errors="replace"), source=path)
+
+
+def parse_labels(text: str, *, source: Path | str) -> dict[int, str]:
+    """Names of labels from the text of a .ctab file, as `read_labels`; source: for messages."""
     labels = {}
-    text = Path(path).read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         if not words[0].isdigit() or len(words) < 2:
             raise InputError(
-                f"{path}: expected a number and a name in line {number}, found {line!r}"
+                f"{source}: expected a number and a name in line {number}, found {line!r}"
             )
         name = words[1:]
         if len(name) > 4 and all(word.isdigit() for word in name[-4:]):
