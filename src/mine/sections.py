@@ -425,6 +425,12 @@ class Generator:
         7.5,
         minimum=0,
     )
+    inpainting_guidance: float | None = setting(
+        "The same where parts of images are repainted; null takes `generator.guidance`. A thing asked "
+        "into a small place wants more of it.",
+        None,
+        minimum=0,
+    )
     strength: float = setting(
         "Share of the steps, and so of the noise, with which an image is varied.",
         0.6,

@@ -100,6 +100,15 @@ def test_guidance_and_negative_prompts_matter(generators, pipelines, task):
     )
 
 
+def test_repainting_has_a_guidance_of_its_own(pipelines):
+    own = load(pipelines["stable-diffusion"], inpainting_guidance=9.0)
+    high = load(pipelines["stable-diffusion"], guidance=9.0)
+    low = load(pipelines["stable-diffusion"])
+    np.testing.assert_array_equal(make(own, "inpaint"), make(high, "inpaint"))
+    assert differs(make(own, "inpaint"), make(low, "inpaint"))
+    np.testing.assert_array_equal(make(own, "generate"), make(low, "generate"))
+
+
 @pytest.mark.parametrize("task", ["vary", "inpaint", "instruct"])
 def test_images_keep_their_size(generators, task):
     images, masks = random_images(3, 20, 50), np.zeros((3, 20, 50), bool)

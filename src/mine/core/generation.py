@@ -38,6 +38,7 @@ class Generator:
     models: dict[str, Model]
     steps: int
     guidance: float
+    inpainting_guidance: float
     strength: float
     size: int | None
     device: torch.device
@@ -159,7 +160,9 @@ class Generator:
                     height=side,
                     width=side,
                     num_inference_steps=self.steps,
-                    guidance_scale=self.guidance,
+                    guidance_scale=(
+                        self.inpainting_guidance if task == "inpaint" else self.guidance
+                    ),
                     # On the CPU, so that the noise of a seed is the same on every device.
                     generator=[torch.Generator("cpu").manual_seed(int(s)) for s in seeds[batch]],
                     **_give_images(images, batch, pipeline, side, **options),
@@ -201,6 +204,7 @@ def load_generator(
     variant: str | None = None,
     steps: int,
     guidance: float,
+    inpainting_guidance: float | None = None,
     strength: float = 0.6,
     size: int | None = None,
     dtype: str = "float32",
@@ -220,6 +224,7 @@ def load_generator(
         variant: which files of weights to read, ``fp16`` for example; None the plain ones.
         steps: steps of denoising.
         guidance: scale of classifier-free guidance; up to 1 there is none.
+        inpainting_guidance: the same where parts of images are repainted; None takes ``guidance``.
         strength: of variations, where none is given with them.
         size: side of the images made, in pixels; None takes each model's own.
         dtype: one of ``DTYPES``.
@@ -258,6 +263,7 @@ def load_generator(
         },
         steps=steps,
         guidance=guidance,
+        inpainting_guidance=guidance if inpainting_guidance is None else inpainting_guidance,
         strength=strength,
         size=size,
         device=chosen,

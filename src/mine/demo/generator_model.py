@@ -17,6 +17,7 @@ from mine.demo.clip_model import END, MODEL, PADDING, START, UNKNOWN, token_ids,
 LATENT_SIDE = 16
 LATENT_CHANNELS = 4
 GUIDANCE = 5.0
+INPAINTING_GUIDANCE = 7.0
 STEPS = 8
 DTYPE = "float32"
 

@@ -19,7 +19,7 @@ from mine.core.generation import Generator, load_generator
 from mine.core.masks import NEIGHBOURS, place_window, to_pixels
 from mine.demo.evaluator_model import label_scenes, read_model, recognise
 from mine.demo.evaluator_scores import THRESHOLD, render_images
-from mine.demo.generator_model import DTYPE, GUIDANCE, STEPS
+from mine.demo.generator_model import DTYPE, GUIDANCE, INPAINTING_GUIDANCE, STEPS
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene, token_shares
 from mine.demo.words import BACKGROUNDS, CATEGORIES
@@ -45,6 +45,7 @@ def score_generator(
         model=str(folder),
         steps=STEPS,
         guidance=GUIDANCE,
+        inpainting_guidance=INPAINTING_GUIDANCE,
         dtype=DTYPE,
         batch_size=32,
         device="cpu",
