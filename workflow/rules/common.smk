@@ -212,11 +212,12 @@ def dataset_files(*groups):
 
 def model_files(name):
     """Return the files of a section's local models, whose change makes everything stale; none for
-    a hub's."""
+    a hub's. What a model was found to reach is no part of it."""
     chosen = section(name)
     names = [chosen[key] for key in ("model", "inpainting", "editing") if chosen.get(key)]
     folders = [Path(model.removeprefix("local-dir:")) for model in names]
-    return sorted(str(file) for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return sorted(str(file) for file in files if file.name != "scores.json")
 
 
 def truth_outputs():
