@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mine.config import InputError, load_config
+from mine.datasets import listing
 from mine.provenance import code_digest, manifest_path
 
 FITS = (
@@ -118,20 +119,23 @@ def gpus(name):
     return int(device.startswith("cuda"))
 
 
-def count_images():
-    """Return how many images the stimulus file holds: rows of the dataset's table of images."""
+# What the pixels of an image depend on, for the rules that read nothing else of the dataset.
+IMAGES = listing.describe_images(settings.dataset)
+
+
+def count_identities():
+    """Return one more than the largest identity of an image in the dataset."""
     if settings.demo is not None:
         return settings.demo.images_shared + settings.demo.images_unique * len(settings.subjects)
-    table = Path(settings.dataset.root) / "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
-    if not table.is_file():
-        raise WorkflowError(f"dataset.root: expected {table}, found no such file")
-    with open(table, "rb") as file:
-        return sum(1 for _ in file) - 1
+    try:
+        return listing.count_identities(settings.dataset)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def shards(pattern):
     """Return one path for each shard of images, a run of `shard_size` identities."""
-    count = -(-count_images() // settings.backbone.shard_size)
+    count = -(-count_identities() // settings.backbone.shard_size)
     return expand(pattern, shard=range(count), allow_missing=True)
 
 
@@ -177,11 +181,15 @@ def of_rois(pattern):
 
 
 def dataset_files():
-    """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables."""
+    """Return what a change of the dataset shows in: the demo's manifest, or the dataset's tables."""
     if settings.demo is not None:
         return f"{settings.dataset.root}.json"
-    folder = f"{settings.dataset.root}/nsddata/experiments/nsd"
-    return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
+    return listing.list_files(settings.dataset)
+
+
+def maps(stem, *, labels):
+    """Return the files of a map over a subject's voxels, of labels or of measurements."""
+    return listing.list_maps(settings.dataset, stem, labels=labels)
 
 
 def model_files(name):

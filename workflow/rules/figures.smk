@@ -133,7 +133,7 @@ rule figure_voxels:
         "<benchmarks>/figure_voxels/{subject}/{roi}.tsv"
     params:
         code=code("figure_voxels"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
     message:
         "Drawing voxels of {wildcards.roi} of {wildcards.subject}"
@@ -164,7 +164,7 @@ rule figure_structure:
         "<benchmarks>/figure_structure/{subject}/{roi}.tsv"
     params:
         code=code("figure_structure"),
-        dataset=section("dataset"),
+        images=IMAGES,
         least_voxels=settings.structure.least_voxels,
     message:
         "Drawing the structure within {wildcards.roi} of {wildcards.subject}"
@@ -197,7 +197,7 @@ rule figure_generated:
         "<benchmarks>/figure_generated/{subject}/{roi}.tsv"
     params:
         code=code("figure_generated"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
         prompt=settings.generator.prompt,
     message:
@@ -231,7 +231,7 @@ rule figure_edits:
         "<benchmarks>/figure_edits/{subject}/{roi}.tsv"
     params:
         code=code("figure_edits"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
         prompt=settings.generator.prompt,
         method=settings.counterfactual.method,

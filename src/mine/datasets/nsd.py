@@ -1,41 +1,31 @@
 """Read the Natural Scenes Dataset (Allen et al. 2022, Nature Neuroscience 25) as published.
 
 ``read_subject`` gives a Recording, from which a stage makes responses; ``read_rois`` gives the
-ROIs of its voxels; ``open_stimuli`` and ``read_*`` give images and what is known about them;
-``check_nsd`` lists everything that is wrong, in seconds, before any of it is read whole.
+ROIs of its voxels; ``read_images`` what is known about the images; ``Stimuli`` their pixels;
+``check_nsd`` lists everything that is wrong, in seconds, before any of it is read whole. NsdReader
+brings them together, as mine.datasets.reader wants them.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
+import xarray as xr
 
-from mine.datasets import nsd_files, nsd_rois, nsd_sessions
+from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.images import ImageTable
 from mine.datasets.nsd_check import check_nsd
 from mine.datasets.nsd_rois import read_rois
-from mine.datasets.recording import Recording, VoxelSet, voxels_of
+from mine.datasets.recording import Recording
+from mine.datasets.voxels import VolumeVoxels, VoxelSet
 from mine.errors import InputError
+from mine.sections import Dataset
 
-__all__ = [
-    "Stimuli",
-    "check_nsd",
-    "open_stimuli",
-    "read_captions",
-    "read_categories",
-    "read_information",
-    "read_instances",
-    "read_rois",
-    "read_subject",
-    "voxels_of",
-]
+__all__ = ["NsdReader", "Stimuli", "check_nsd", "read_images", "read_rois", "read_subject"]
 
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
@@ -72,97 +62,140 @@ class Stimuli:
         return images
 
 
+@dataclass(frozen=True)
+class NsdReader:
+    """NSD in the folder that a configuration names."""
+
+    dataset: Dataset
+
+    @property
+    def root(self) -> Path:
+        return Path(self.dataset.root)
+
+    @property
+    def instances(self) -> list[Path]:
+        return [Path(path) for path in self.dataset.instances]
+
+    @property
+    def captions(self) -> list[Path]:
+        return [Path(path) for path in self.dataset.captions]
+
+    def check(self, *, subjects: Sequence[str], rois: Mapping[str, str]) -> list[str]:
+        return check_nsd(
+            self.root,
+            subjects=subjects,
+            rois=rois,
+            space=self.dataset.space,
+            betas=self.dataset.betas,
+            voxels=self.dataset.voxels,
+            sessions=self.dataset.sessions,
+            t_threshold=self.dataset.localiser_threshold or None,
+            captions=self.captions,
+            instances=self.instances,
+        )
+
+    def list_categories(self) -> dict[str, str]:
+        if not all(path.is_file() for path in self.instances):
+            return {}
+        return coco.read_categories(self.instances)
+
+    def list_contrasts(self, subjects: Sequence[str]) -> list[str]:
+        space = self.dataset.space
+        found = [nsd_rois.list_contrasts(self.root, one, space=space) for one in subjects]
+        return sorted({contrast for contrasts in found for contrast in contrasts})
+
+    def count_images(self, subjects: Sequence[str]) -> int:
+        design = nsd_files.read_design(self.root)
+        return len({image for subject in subjects for image in design.trial_images(subject)})
+
+    def measure_session(self, subjects: Sequence[str]) -> float:
+        sizes = [0.0]
+        for subject in subjects:
+            found = nsd_sessions.find_sessions(
+                self.root, subject, space=self.dataset.space, betas=self.dataset.betas
+            )
+            for session, paths in list(found.items())[:1]:
+                file = nsd_sessions.open_session(paths[0], session)
+                sizes.append(2.0 * float(np.prod(file.shape)) * file.trials)
+        return max(sizes)
+
+    def read_images(self, subjects: Sequence[str]) -> ImageTable:
+        return read_images(
+            self.root, subjects=subjects, captions=self.captions, instances=self.instances
+        )
+
+    def open_stimuli(self) -> Stimuli:
+        return open_stimuli(self.root)
+
+    def read_subject(self, subject: str) -> Recording:
+        return read_subject(
+            self.root,
+            subject,
+            space=self.dataset.space,
+            betas=self.dataset.betas,
+            voxels=self.dataset.voxels,
+            sessions=self.dataset.sessions,
+        )
+
+    def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
+        threshold = self.dataset.localiser_threshold
+        return read_rois(self.root, subject, rois=rois, voxels=voxels, t_threshold=threshold)
+
+
 def open_stimuli(root: Path) -> Stimuli:
     """Open the stimuli of the dataset; the side of an image is whatever the file has."""
     return Stimuli(*nsd_files.open_stimulus_file(root))
 
 
-def read_information(root: Path) -> pd.DataFrame:
-    """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId (from 0)."""
-    return nsd_files.read_information(root)
+def read_images(
+    root: Path,
+    *,
+    subjects: Sequence[str],
+    captions: Sequence[Path] = (),
+    instances: Sequence[Path] = (),
+) -> ImageTable:
+    """What is known about the images that the experiment shows to any of the subjects.
 
-
-def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
-    """Read COCO captions (captions_train2017.json and the like): cocoId -> sentences.
-
-    Only the images of coco_ids are kept; one without captions is left out.
+    captions, instances: COCO's files. NSD shows a square cut out of the COCO image, so a category
+    counts as present only where that square leaves enough of one of its objects
+    (:func:`mine.datasets.coco.find_present`).
+    Raises InputError for a subject that nsd_stim_info_merged.csv lacks.
     """
-    wanted = set(map(int, coco_ids))
-    captions: dict[int, list[str]] = {}
-    for path in paths:
-        for entry in _read_coco(path, "annotations", ("image_id", "caption")):
-            if entry["image_id"] in wanted:
-                captions.setdefault(entry["image_id"], []).append(str(entry["caption"]).strip())
-    return captions
-
-
-def read_instances(
-    paths: Iterable[Path], *, coco_ids: Iterable[int]
-) -> tuple[dict[str, str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
-    """Read COCO objects (instances_train2017.json and the like).
-
-    Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
-    for each image of coco_ids that a file covers its objects as (category, (left, top, right,
-    bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
-    nothing has an empty list.
-    """
-    wanted = set(map(int, coco_ids))
-    known: dict[int, dict] = {}
-    objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
-    for path in paths:
-        content = _load_json(path)
-        categories = _entries(path, content, "categories", ("id", "name"))
-        own = {entry["id"]: entry["name"] for entry in categories}
-        known |= {entry["id"]: entry for entry in categories}
-        sizes = {
-            entry["id"]: (entry["width"], entry["height"])
-            for entry in _entries(path, content, "images", ("id", "width", "height"))
-            if entry["id"] in wanted
-        }
-        for image in sizes:
-            objects.setdefault(image, [])
-        fields = ("image_id", "category_id", "bbox")
-        for entry in _entries(path, content, "annotations", fields):
-            if entry["image_id"] in sizes:
-                width, height = sizes[entry["image_id"]]
-                x, y, w, h = entry["bbox"]
-                box = (x / width, y / height, (x + w) / width, (y + h) / height)
-                objects[entry["image_id"]].append((own[entry["category_id"]], box))
-    return _name_categories(known), objects
-
-
-def read_categories(paths: Iterable[Path]) -> dict[str, str]:
-    """Read only the categories of COCO instance files: name -> supercategory ("" for none).
-
-    Neither images nor objects are parsed, which in COCO's own files are half a gigabyte.
-    """
-    known: dict[int, dict] = {}
-    for path in map(Path, paths):
-        content = {"categories": _find_list(path, "categories")}
-        entries = _entries(path, content, "categories", ("id", "name"))
-        known |= {entry["id"]: entry for entry in entries}
-    return _name_categories(known)
-
-
-def _name_categories(known: Mapping[int, dict]) -> dict[str, str]:
-    """Categories in the order of their numbers: name -> supercategory."""
-    entries = [known[number] for number in sorted(known)]
-    return {str(entry["name"]): str(entry.get("supercategory", "")) for entry in entries}
-
-
-def _find_list(path: Path, key: str) -> object:
-    """Return the first list that stands under a key of a JSON file; None where there is none."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return _load_json(path)
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        for found in re.finditer(rf'"{key}"\s*:\s*(?=\[)'.encode(), text):
-            # Of the list only its end is not known; no list of categories is a megabyte long.
-            part = text[found.end() : found.end() + 2**20].decode("utf-8", errors="ignore")
-            try:
-                return json.JSONDecoder().raw_decode(part)[0]
-            except ValueError as error:
-                raise InputError(f"{path}: expected JSON, found something else: {error}") from None
-    return None
+    root = Path(root)
+    table = nsd_files.read_information(root)
+    columns = []
+    for subject in subjects:
+        column = f"subject{nsd_files.subject_number(subject)}"
+        if column not in table:
+            raise InputError(
+                f"{root / nsd_files.INFORMATION}: expected a column {column}, found none"
+            )
+        columns.append(table[column].to_numpy() != 0)
+    seen = np.array(columns, dtype=bool).reshape(len(columns), -1).T
+    shown = seen.any(axis=1)
+    table, seen = table[shown], seen[shown]
+    coco_ids = table["cocoId"].to_numpy(dtype=np.int64)
+    texts = coco.read_captions(captions, coco_ids=coco_ids)
+    categories = present = annotated = None
+    if instances:
+        categories, objects = coco.read_instances(instances, coco_ids=coco_ids)
+        present, annotated = coco.find_present(
+            coco_ids, table["cropBox"], categories=categories, instances=objects
+        )
+    shared = table["shared1000"].to_numpy(dtype=bool)
+    return ImageTable(
+        identity=table["nsdId"].to_numpy(dtype=np.int64),
+        source=str(root),
+        subjects=list(subjects),
+        seen=seen,
+        shared=shared,
+        held_out=shared,
+        captions=[texts.get(int(image), []) for image in coco_ids],
+        coco_id=coco_ids,
+        categories=categories,
+        present=present,
+        annotated=annotated,
+    )
 
 
 def read_subject(
@@ -203,7 +236,9 @@ def read_subject(
         subject=subject,
         images=images,
         shared=np.sort(nsd_files.read_design(root).shared),
-        voxels=VoxelSet(ijk, first.shape, affine, hemisphere, space),
+        voxels=VolumeVoxels(
+            ijk=ijk, shape=first.shape, affine=affine, hemisphere=hemisphere, space=space
+        ),
         read_session=lambda number: nsd_sessions.read_session(files[number], ijk),
         ncsnr=ncsnr,
         attributes={
@@ -216,30 +251,3 @@ def read_subject(
             "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
         },
     )
-
-
-def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
-    return _entries(path, _load_json(path), key, fields)
-
-
-def _load_json(path: Path) -> object:
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected COCO annotations, found no file")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, found something else: {error}") from None
-
-
-def _entries(path: Path, content: object, key: str, fields: tuple[str, ...]) -> list[dict]:
-    entries = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: expected COCO annotations with a list {key}, found none")
-    for entry in entries:
-        if not isinstance(entry, dict) or any(name not in entry for name in fields):
-            raise InputError(
-                f"{path}: expected {', '.join(fields)} in each of {key}, found one without"
-            )
-    return entries

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from mine.datasets import nsd_files, nsd_rois, nsd_sessions
-from mine.datasets.recording import VoxelSet
+from mine.datasets.voxels import VolumeVoxels
 from mine.errors import InputError
 
 Result = TypeVar("Result")
@@ -184,7 +184,13 @@ def _check_volumes(
     if t_maps is None or mask is None:
         return {}
     ijk = np.argwhere(mask)
-    voxel_set = VoxelSet(ijk, files[0].shape, affine, np.full(len(ijk), "unknown"), space)
+    voxel_set = VolumeVoxels(
+        ijk=ijk,
+        shape=files[0].shape,
+        affine=affine,
+        hemisphere=np.full(len(ijk), "unknown"),
+        space=space,
+    )
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another
     for name, reference in rois.items():

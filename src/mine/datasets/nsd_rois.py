@@ -16,8 +16,6 @@ always where the volume is *above 0*. Leaving out -1 alone would take in unlabel
 from __future__ import annotations
 
 import difflib
-import json
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +25,8 @@ import numpy as np
 import xarray as xr
 
 from mine.datasets import nsd_files
-from mine.datasets.recording import VoxelSet
+from mine.datasets.rois import Members, describe_rois
+from mine.datasets.voxels import VolumeVoxels
 from mine.errors import InputError
 
 ATLASES = (
@@ -39,8 +38,6 @@ ATLASES = (
     "streams",
 )
 """Atlases whose labels win where another atlas uses the same name."""
-
-log = logging.getLogger(__name__)
 
 CONTRASTS = {"floc-words": "word"}
 """Localiser contrasts that are not called as their atlas is."""
@@ -169,21 +166,12 @@ def read_mask(
     return mask
 
 
-@dataclass(frozen=True)
-class Members:
-    """An ROI within a voxel set. inside: bool (voxel,); size: of the ROI, inside it or not."""
-
-    inside: np.ndarray
-    size: int
-    source: str
-
-
 def find_members(
     root: Path,
     subject: str,
     *,
     rois: Mapping[str, str],
-    voxels: VoxelSet,
+    voxels: VolumeVoxels,
     t_maps: Mapping[str, np.ndarray],
     t_threshold: float | Mapping[str, float] | None,
 ) -> tuple[dict[str, Members], dict[str, str]]:
@@ -232,7 +220,7 @@ def read_rois(
     subject: str,
     *,
     rois: Sequence[str] | Mapping[str, str],
-    voxels: VoxelSet,
+    voxels: VolumeVoxels,
     t_threshold: float | Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Which voxels belong to which ROI, and the localiser's t-values.
@@ -260,43 +248,14 @@ def read_rois(
         t_maps=t_maps,
         t_threshold=t_threshold,
     )
-    for name, reason in absent.items():
-        log.warning("ROI %s is left out: %s", name, reason)
     place = tuple(voxels.ijk.T)
-    count = len(voxels.ijk)
-    members = np.array([one.inside for one in found.values()], dtype=bool)
-    t_values = np.array([values[place] for values in t_maps.values()], dtype=np.float32)
-    return xr.Dataset(
-        {
-            "member": (
-                ("roi", "voxel"),
-                members.reshape(-1, count),
-                {"long_name": "whether the voxel belongs to the ROI"},
-            ),
-            "size": (
-                "roi",
-                np.array([one.size for one in found.values()], dtype=np.int32),
-                {"long_name": "voxels of the ROI, in the voxel set or not", "units": "voxels"},
-            ),
-            "t": (
-                ("contrast", "voxel"),
-                t_values.reshape(-1, count),
-                {"long_name": "t-value of the functional localiser", "units": "t"},
-            ),
-        },
-        coords={
-            "roi": ("roi", np.array(list(found), dtype=np.str_)),
-            "source": ("roi", np.array([one.source for one in found.values()], dtype=np.str_)),
-            "contrast": ("contrast", np.array(list(t_maps), dtype=np.str_)),
-            **voxels.to_coordinates(),
-        },
-        attrs={
-            "subject": subject,
-            "absent": list(absent),
-            "absent_reason": list(absent.values()),
-            "t_threshold": json.dumps(t_threshold),
-            **voxels.to_attributes(),
-        },
+    return describe_rois(
+        subject,
+        voxels=voxels,
+        found=found,
+        absent=absent,
+        t_values={contrast: values[place] for contrast, values in t_maps.items()},
+        t_threshold=t_threshold,
     )
 
 
