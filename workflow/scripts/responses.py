@@ -10,7 +10,11 @@ log = start_logging(snakemake)
 dataset = snakemake.params.dataset
 recording = open_dataset(dataset).read_subject(snakemake.wildcards.subject)
 responses = build_responses(
-    recording, test=dataset["test_images"], standardise_on=dataset["zscore"]
+    recording,
+    test=dataset["test_images"],
+    standardise_on=dataset["zscore"],
+    least_ncsnr=dataset["least_ncsnr"],
+    least_noise_ceiling=dataset["least_noise_ceiling"],
 )
 log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxel"])
 write_store(

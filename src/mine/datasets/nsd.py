@@ -8,20 +8,21 @@ brings them together, as mine.datasets.reader wants them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import xarray as xr
 
-from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
 from mine.datasets.images import ImageTable
 from mine.datasets.nsd_check import check_nsd
 from mine.datasets.nsd_rois import read_rois
 from mine.datasets.recording import Recording
-from mine.datasets.voxels import VolumeVoxels, VoxelSet
+from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
 from mine.sections import Dataset
 
@@ -29,6 +30,14 @@ __all__ = ["NsdReader", "Stimuli", "check_nsd", "read_images", "read_rois", "rea
 
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
+
+SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
+"""Sessions that the eight subjects completed."""
+
+TRIALS = 750
+"""Trials of a session."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ class NsdReader:
             betas=self.dataset.betas,
             voxels=self.dataset.voxels,
             sessions=self.dataset.sessions,
+            skip_missing=self.dataset.skip_missing_sessions,
             t_threshold=self.dataset.localiser_threshold or None,
             captions=self.captions,
             instances=self.instances,
@@ -116,7 +126,7 @@ class NsdReader:
             )
             for session, paths in list(found.items())[:1]:
                 file = nsd_sessions.open_session(paths[0], session)
-                sizes.append(2.0 * float(np.prod(file.shape)) * file.trials)
+                sizes.append(float(file.bytes))
         return max(sizes)
 
     def read_images(self, subjects: Sequence[str]) -> ImageTable:
@@ -135,6 +145,7 @@ class NsdReader:
             betas=self.dataset.betas,
             voxels=self.dataset.voxels,
             sessions=self.dataset.sessions,
+            skip_missing=self.dataset.skip_missing_sessions,
         )
 
     def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
@@ -206,41 +217,42 @@ def read_subject(
     betas: str = BETAS,
     voxels: str | Sequence[str] = "nsdgeneral",
     sessions: int | None = None,
+    skip_missing: bool = False,
 ) -> Recording:
     """Open one subject: which image each trial showed, which voxels, and how to read the betas.
 
-    space: "func1pt8mm" or "func1mm". betas: folder of the betas' version. voxels: references of
-    ROIs (see mine.datasets.nsd_rois), united. sessions: how many to use, from the first; all that
-    are there by default.
+    space: "func1pt8mm", "func1mm", "nativesurface" or "fsaverage". betas: folder of the betas'
+    version. voxels: references of ROIs (see mine.datasets.nsd_rois), united. sessions: how many to
+    use, from the first; all that are there by default. skip_missing: whether to go on where one of
+    them is missing.
 
     Betas are read from HDF5 where both formats are there. Raises InputError for whatever is
     missing, damaged, of another shape or affine, or in disagreement with the design.
     """
     root = Path(root)
-    files = nsd_sessions.open_sessions(root, subject, space=space, betas=betas, sessions=sessions)
+    files = nsd_sessions.open_sessions(
+        root, subject, space=space, betas=betas, sessions=sessions, skip_missing=skip_missing
+    )
     images = nsd_sessions.assign_images(root, subject, files)
-    affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
-    first = files[0]
-    grid = {"shape": first.shape, "affine": affine, "of": first.path}
-    mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
-    ijk = np.argwhere(mask)
-    hemisphere = nsd_rois.read_hemisphere(root, subject, ijk, space=space, shape=first.shape)
-    path = nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz"
-    ncsnr = None
-    if path.is_file():
-        volume = nsd_files.match_volume(nsd_files.read_volume(path), **grid)
-        ncsnr = volume[mask].astype(np.float32)
+    voxel_set, grid = _find_voxels(root, subject, files, voxels, space=space, betas=betas)
+    index = voxel_set.index
+    ncsnr = nsd_sessions.read_ncsnr(root, subject, space=space, betas=betas, **grid)
     behaviour = nsd_files.read_behaviour(root, subject)
-    planned = len(files) if behaviour is None else int(behaviour["SESSION"].max())
+    planned = files[-1].session if behaviour is None else int(behaviour["SESSION"].max())
+
+    def read_session(number: int) -> np.ndarray:
+        if isinstance(voxel_set, VolumeVoxels):
+            return nsd_sessions.read_session(files[number], voxel_set.ijk)
+        return nsd_surfaces.read_session(files[number], index)
+
     return Recording(
         subject=subject,
         images=images,
         shared=np.sort(nsd_files.read_design(root).shared),
-        voxels=VolumeVoxels(
-            ijk=ijk, shape=first.shape, affine=affine, hemisphere=hemisphere, space=space
-        ),
-        read_session=lambda number: nsd_sessions.read_session(files[number], ijk),
-        ncsnr=ncsnr,
+        voxels=voxel_set,
+        read_session=read_session,
+        ncsnr=None if ncsnr is None else ncsnr.reshape(-1)[index].astype(np.float32),
+        common=find_common(root),
         attributes={
             "dataset": "Natural Scenes Dataset",
             "subject": subject,
@@ -251,3 +263,55 @@ def read_subject(
             "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
         },
     )
+
+
+def find_common(root: Path) -> np.ndarray | None:
+    """Identities of the shared images that every subject of the design saw three times.
+
+    How far a subject came is what responses.tsv says or, without it and with the design of the
+    published dataset, what is published. None if neither tells for one of the subjects.
+    """
+    design = nsd_files.read_design(root)
+    common = design.shared
+    published = design.subject_images.shape == (8, 10000) and len(design.master_ordering) == 30000
+    for number in range(len(design.subject_images)):
+        subject = f"subj{number + 1:02d}"
+        behaviour = nsd_files.read_behaviour(root, subject)
+        if behaviour is not None:
+            trials = len(behaviour)
+        elif published:
+            trials = SESSIONS[number] * TRIALS
+        else:
+            return None
+        images, counts = np.unique(design.trial_images(subject)[:trials], return_counts=True)
+        common = common[np.isin(common, images[counts >= 3])]
+    return np.sort(common)
+
+
+def _find_voxels(
+    root: Path,
+    subject: str,
+    files: Sequence[nsd_sessions.Session],
+    voxels: str | Sequence[str],
+    *,
+    space: str,
+    betas: str,
+) -> tuple[VoxelSet, dict[str, object]]:
+    """The voxel set, and the shape and affine that every map of the subject has to have."""
+    surface = space in nsd_files.SURFACES
+    affine = None
+    if not surface:
+        affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
+    grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
+    mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
+    found = nsd_sessions.place_voxels(mask, space=space, **grid)
+    if isinstance(found, SurfaceVoxels):
+        places = nsd_surfaces.read_positions(root, subject, files[0], space=space)
+        if places is None:
+            log.info("%s: no surfaces are there, so that vertices have no places", subject)
+            return found, grid
+        return replace(found, millimetres=places[found.index]), grid
+    hemisphere = nsd_rois.read_hemisphere(
+        root, subject, found.ijk, space=space, shape=files[0].shape
+    )
+    return replace(found, hemisphere=hemisphere), grid

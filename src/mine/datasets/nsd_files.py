@@ -24,6 +24,11 @@ STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 INFORMATION = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
 
+SURFACES = ("nativesurface", "fsaverage")
+"""Spaces whose files come by hemisphere; the others are volumes."""
+
+SIDES = ("lh", "rh")
+
 UNREADABLE = (
     OSError,
     EOFError,
@@ -67,6 +72,16 @@ class Volume:
     affine: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Surface:
+    """One value per vertex. values: (vertex,), those of the right after those of the left.
+    vertices: how many each side has."""
+
+    paths: tuple[Path, Path]
+    values: np.ndarray
+    vertices: tuple[int, int]
+
+
 def subject_number(subject: str) -> int:
     """Number of a subject from 1: "subj03" -> 3."""
     match = re.fullmatch(r"subj(\d{2})", subject)
@@ -83,6 +98,23 @@ def subject_folder(root: Path, subject: str, space: str) -> Path:
 def betas_folder(root: Path, subject: str, space: str, betas: str) -> Path:
     """Folder of a subject's betas of one version in a space."""
     return Path(root) / "nsddata_betas/ppdata" / subject / space / betas
+
+
+def label_folder(root: Path, subject: str, space: str) -> Path:
+    """Folder of a subject's labels on the surface, and of the names of all labels."""
+    owner = "fsaverage" if space == "fsaverage" else subject
+    return Path(root) / "nsddata/freesurfer" / owner / "label"
+
+
+def surface_folder(root: Path, subject: str, space: str) -> Path:
+    """Folder of a subject's surfaces."""
+    return label_folder(root, subject, space).with_name("surf")
+
+
+def name_sides(path: Path) -> tuple[Path, Path]:
+    """Files of both hemispheres from that of one: lh.x -> lh.x and rh.x."""
+    left, right = (path.with_name(f"{side}{path.name[2:]}") for side in SIDES)
+    return left, right
 
 
 def read_design(root: Path) -> Design:
@@ -187,6 +219,58 @@ def read_volume(path: Path) -> Volume:
             f"{path}: expected a whole NIfTI file, found a damaged one: {error}"
         ) from None
     return Volume(Path(path), values, find_position(image))
+
+
+def read_surface(paths: tuple[Path, Path]) -> Surface:
+    """Read one value per vertex of both hemispheres from .mgh, .mgz or .gii files."""
+    sides = [_read_side(path) for path in paths]
+    return Surface(tuple(paths), np.concatenate(sides), tuple(map(len, sides)))
+
+
+def _read_side(path: Path) -> np.ndarray:
+    image = open_surface(path)
+    try:
+        if isinstance(image, nib.GiftiImage):
+            parts = [np.asarray(array.data) for array in image.darrays]
+        else:
+            parts = [np.asarray(image.dataobj).reshape(-1, *image.shape[3:])]
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected a whole file, found a damaged one: {error}") from None
+    if len(parts) != 1 or parts[0].ndim != 1:
+        found = f"{len(parts)} arrays" if len(parts) != 1 else f"shape {image.shape}"
+        raise InputError(f"{path}: expected one value per vertex, found {found}")
+    # FreeSurfer stores numbers from the highest byte, which not all of numpy takes
+    return parts[0].astype(parts[0].dtype.newbyteorder("="))
+
+
+def open_surface(path: Path) -> nib.MGHImage | nib.GiftiImage:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected the values of a hemisphere, found no file")
+    try:
+        image = nib.load(path)
+    except (*UNREADABLE, nib.freesurfer.mghformat.MGHError, SyntaxError) as error:
+        raise InputError(
+            f"{path}: expected an MGH or GIFTI file, found one that is not: {error}"
+        ) from None
+    if not isinstance(image, nib.MGHImage | nib.GiftiImage):
+        raise InputError(f"{path}: expected an MGH or GIFTI file, found {type(image).__name__}")
+    return image
+
+
+def match_map(
+    values: Volume | Surface, *, shape: tuple[int, ...], affine: np.ndarray | None, of: Path
+) -> np.ndarray:
+    """Values of a map that lies where the betas do; InputError where it does not.
+
+    shape: (X, Y, Z) of a volume, which has an affine, or vertices (left, right).
+    """
+    if isinstance(values, Volume):
+        return match_volume(values, shape=shape, affine=affine, of=of)
+    for path, expected, found in zip(values.paths, shape, values.vertices, strict=True):
+        if expected != found:
+            raise InputError(f"{path}: expected the {expected} vertices of {of}, found {found}")
+    return values.values
 
 
 def match_volume(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,16 @@ STANDARDISE_ON = ("training", "all")
 
 VOXEL_BATCH = 8192
 
+log = logging.getLogger(__name__)
+
 
 def build_responses(
-    recording: Recording, *, test: str = "shared", standardise_on: str = "training"
+    recording: Recording,
+    *,
+    test: str = "shared",
+    standardise_on: str = "training",
+    least_ncsnr: float | None = None,
+    least_noise_ceiling: float | None = None,
 ) -> xr.Dataset:
     """Responses of one subject, one row per image.
 
@@ -32,6 +40,7 @@ def build_responses(
     a split itself, that one is used and attrs ``test`` is "dataset".
     standardise_on: "training": mean and standard deviation of a session come from its training
     trials alone; "all": from all of its trials, as most readers of NSD do.
+    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart.
 
     Returns ``response`` float32 (image, voxel); ``repeats`` (0: not known) and ``split``
     ("training", "test") (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by
@@ -42,8 +51,8 @@ def build_responses(
     ncsnr or, where there is none, from the repeats of the test images (attrs
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
-    Raises InputError for an unknown option, an empty split or voxel set, or a session with fewer
-    than two trials to fit on.
+    Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
+    two trials to fit on, or a least ceiling where there is none.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
@@ -55,12 +64,29 @@ def build_responses(
             f"found none among the {len(valid)} of the voxel set"
         )
     ncsnr, ceiling, source = _find_ceiling(recording, split, trials, valid)
-    voxels = recording.voxels.select(valid)
+    kept = np.ones(len(ncsnr), dtype=bool)
+    for name, values, least in (
+        ("least_ncsnr", ncsnr, least_ncsnr),
+        ("least_noise_ceiling", ceiling, least_noise_ceiling),
+    ):
+        if least is not None:
+            kept &= _reach(recording.subject, name, values, least, source)
+    invalid, low = int((~valid).sum()), int((~kept).sum())
+    if invalid or low:
+        log.info(
+            "%s: of %d voxels %d are left out for having no response that varies in every session, "
+            "%d for being too noisy",
+            recording.subject, len(valid), invalid, low,
+        )  # fmt: skip
+    ncsnr, ceiling = ncsnr[kept], ceiling[kept]
+    chosen = valid.copy()
+    chosen[valid] = kept
+    voxels = recording.voxels.select(chosen)
     return xr.Dataset(
         {
             "response": (
                 ("image", "voxel"),
-                total if valid.all() else total[:, valid],
+                total if chosen.all() else total[:, chosen],
                 {"long_name": "z-scored response, mean over repeats", "units": "z"},
             ),
             "repeats": (
@@ -98,7 +124,8 @@ def build_responses(
             "standardise_on": "dataset" if recording.averaged else standardise_on,
             "noise_ceiling_source": source,
             "ncsnr_not_a_number": int(np.isnan(ncsnr).sum()),
-            "voxels_invalid": int((~valid).sum()),
+            "voxels_invalid": invalid,
+            "voxels_too_noisy": low,
             "voxels_selected": len(valid),
             "images_left_out": split.left_out,
             **voxels.to_attributes(),
@@ -242,6 +269,21 @@ def _find_tested(
             )
         return np.isin(images, recording.common)
     return np.ones(len(images), dtype=bool)
+
+
+def _reach(subject: str, key: str, values: np.ndarray, least: float, source: str) -> np.ndarray:
+    """Which voxels reach the least value of a key: bool (voxel,)."""
+    if np.isnan(values).all():
+        raise InputError(
+            f"dataset.{key}: expected {subject} to have a noise ceiling, found none ({source})"
+        )
+    kept = np.nan_to_num(values, nan=-1.0) >= least
+    if not kept.any():
+        raise InputError(
+            f"dataset.{key}: expected voxels of {subject} with {least:g} or more, found "
+            f"{np.nanmax(values):.3g} at most"
+        )
+    return kept
 
 
 def _measure_ncsnr(trials: list[np.ndarray], images: np.ndarray) -> np.ndarray:
