@@ -6,11 +6,14 @@ found.
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
+import xml.parsers.expat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import h5py
 import nibabel as nib
@@ -28,6 +31,11 @@ SURFACES = ("nativesurface", "fsaverage")
 """Spaces whose files come by hemisphere; the others are volumes."""
 
 SIDES = ("lh", "rh")
+
+MGH_OFFSET = 284
+"""Bytes before the numbers of an MGH file."""
+
+MGH_TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
 
 UNREADABLE = (
     OSError,
@@ -228,34 +236,72 @@ def read_surface(paths: tuple[Path, Path]) -> Surface:
 
 
 def _read_side(path: Path) -> np.ndarray:
-    image = open_surface(path)
-    try:
-        if isinstance(image, nib.GiftiImage):
-            parts = [np.asarray(array.data) for array in image.darrays]
-        else:
-            parts = [np.asarray(image.dataobj).reshape(-1, *image.shape[3:])]
-    except UNREADABLE as error:
-        raise InputError(f"{path}: expected a whole file, found a damaged one: {error}") from None
-    if len(parts) != 1 or parts[0].ndim != 1:
-        found = f"{len(parts)} arrays" if len(parts) != 1 else f"shape {image.shape}"
-        raise InputError(f"{path}: expected one value per vertex, found {found}")
-    # FreeSurfer stores numbers from the highest byte, which not all of numpy takes
-    return parts[0].astype(parts[0].dtype.newbyteorder("="))
-
-
-def open_surface(path: Path) -> nib.MGHImage | nib.GiftiImage:
     path = Path(path)
+    if path.suffix == ".gii":
+        parts = _read_gifti(path)
+        if len(parts) != 1:
+            raise InputError(f"{path}: expected one value per vertex, found {len(parts)} arrays")
+        return parts[0]
+    file = open_mgh(path)
+    if file.shape[1:] != (1, 1, 1):
+        raise InputError(f"{path}: expected one value per vertex, found shape {file.shape}")
+    return file.read(slice(0, 1))[0]
+
+
+def _read_gifti(path: Path) -> list[np.ndarray]:
     if not path.is_file():
         raise InputError(f"{path}: expected the values of a hemisphere, found no file")
     try:
-        image = nib.load(path)
-    except (*UNREADABLE, nib.freesurfer.mghformat.MGHError, SyntaxError) as error:
-        raise InputError(
-            f"{path}: expected an MGH or GIFTI file, found one that is not: {error}"
-        ) from None
-    if not isinstance(image, nib.MGHImage | nib.GiftiImage):
-        raise InputError(f"{path}: expected an MGH or GIFTI file, found {type(image).__name__}")
-    return image
+        return [np.asarray(array.data) for array in nib.load(path).darrays]
+    except (*UNREADABLE, AttributeError, xml.parsers.expat.ExpatError) as error:
+        raise InputError(f"{path}: expected a GIFTI file, found one that is not: {error}") from None
+
+
+@dataclass(frozen=True)
+class MghFile:
+    """A file of FreeSurfer's. shape: (X, Y, Z, frame), as it says; dtype: of its numbers."""
+
+    path: Path
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype
+
+    @property
+    def frame_bytes(self) -> int:
+        return int(np.prod(self.shape[:3])) * self.dtype.itemsize
+
+    def read(self, frames: slice) -> np.ndarray:
+        """Some frames, in the machine's order of bytes: (frame, voxel), X fastest."""
+        start, stop = frames.start, frames.stop
+        with _open_packed(self.path) as file:
+            file.seek(MGH_OFFSET + start * self.frame_bytes)
+            data = file.read((stop - start) * self.frame_bytes)
+        if len(data) < (stop - start) * self.frame_bytes:
+            raise InputError(
+                f"{self.path}: expected {self.shape[3]} frames of {self.frame_bytes} bytes, found "
+                f"a truncated file that ends in frame {start + len(data) // self.frame_bytes + 1}"
+            )
+        values = np.frombuffer(data, dtype=self.dtype).reshape(stop - start, -1)
+        return values.astype(self.dtype.newbyteorder("="))
+
+
+def open_mgh(path: Path) -> MghFile:
+    """Read the header of an .mgh or .mgz file."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected an MGH file, found none")
+    try:
+        with _open_packed(path) as file:
+            # version, four sides, type, degrees of freedom: whole numbers from the highest byte
+            version, *shape, kind, _ = struct.unpack(">7i", file.read(28))
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected an MGH file, found one that is not: {error}") from None
+    if version != 1 or kind not in MGH_TYPES or min(shape) < 1:
+        raise InputError(f"{path}: expected an MGH file, found one that is not")
+    return MghFile(path, tuple(shape), np.dtype(MGH_TYPES[kind]))
+
+
+def _open_packed(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".mgz" else open(path, "rb")
 
 
 def match_map(

@@ -92,8 +92,7 @@ def check_length(file: SurfaceSession) -> None:
     if file.format == "hdf5":
         return
     for path, vertices in zip(file.paths, file.shape, strict=True):
-        image = nsd_files.open_surface(path)
-        expected = int(image.dataobj.offset) + 4 * vertices * file.trials
+        expected = nsd_files.MGH_OFFSET + 4 * vertices * file.trials
         found = path.stat().st_size
         if found < expected:
             raise InputError(
@@ -146,16 +145,17 @@ def _read_shape(path: Path) -> tuple[int, int]:
                     f"{data.dtype}"
                 )
             return data.shape[1], data.shape[0]
-    image = nsd_files.open_surface(path)
-    shape = image.shape
-    if not isinstance(image, nib.MGHImage) or len(shape) != 4 or shape[1:3] != (1, 1):
-        raise InputError(f"{path}: expected betas of shape (vertex, 1, 1, trial), found {shape}")
-    dtype = image.get_data_dtype()
-    if dtype.kind != "f" or dtype.itemsize != 4:
+    file = nsd_files.open_mgh(path)
+    if file.shape[1:3] != (1, 1):
         raise InputError(
-            f"{path}: expected betas as single-precision percent signal change, found {dtype.name}"
+            f"{path}: expected betas of shape (vertex, 1, 1, trial), found {file.shape}"
         )
-    return shape[0], shape[3]
+    if file.dtype.kind != "f":
+        raise InputError(
+            f"{path}: expected betas as single-precision percent signal change, found "
+            f"{file.dtype.name}"
+        )
+    return file.shape[0], file.shape[3]
 
 
 Slab = tuple[slice, np.ndarray | slice, np.ndarray]
@@ -163,11 +163,11 @@ Slab = tuple[slice, np.ndarray | slice, np.ndarray]
 
 def _mgh_slabs(path: Path, vertices: np.ndarray, trials: int) -> Iterator[Slab]:
     """Runs of trials: a trial is a run of the file."""
-    data = nsd_files.open_surface(path).dataobj
-    step = max(1, SLAB_BYTES // (4 * data.shape[0]))
+    file = nsd_files.open_mgh(path)
+    step = max(1, SLAB_BYTES // file.frame_bytes)
     for start in range(0, trials, step):
         run = slice(start, min(start + step, trials))
-        yield run, slice(None), np.asarray(data[:, 0, 0, run]).T[:, vertices]
+        yield run, slice(None), file.read(run)[:, vertices]
 
 
 def _hdf5_slabs(path: Path, vertices: np.ndarray, trials: int) -> Iterator[Slab]:
