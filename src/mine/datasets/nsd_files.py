@@ -272,9 +272,14 @@ class MghFile:
     def read(self, frames: slice) -> np.ndarray:
         """Some frames, in the machine's order of bytes: (frame, voxel), X fastest."""
         start, stop = frames.start, frames.stop
-        with _open_packed(self.path) as file:
-            file.seek(MGH_OFFSET + start * self.frame_bytes)
-            data = file.read((stop - start) * self.frame_bytes)
+        try:
+            with _open_packed(self.path) as file:
+                file.seek(MGH_OFFSET + start * self.frame_bytes)
+                data = file.read((stop - start) * self.frame_bytes)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(
+                f"{self.path}: expected a whole MGH file, found a damaged one: {error}"
+            ) from None
         if len(data) < (stop - start) * self.frame_bytes:
             raise InputError(
                 f"{self.path}: expected {self.shape[3]} frames of {self.frame_bytes} bytes, found "

@@ -74,7 +74,7 @@ def read_session(file: SurfaceSession, index: np.ndarray) -> np.ndarray:
         try:
             for trials, chosen, values in slabs(path, vertices, file.trials):
                 betas[trials, columns[chosen]] = values
-        except nsd_files.UNREADABLE as error:
+        except OSError as error:
             raise InputError(
                 f"{path}: expected {file.trials} trials of {file.shape[side]} vertices, found a "
                 f"truncated or damaged file: {error}"
