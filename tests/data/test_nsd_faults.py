@@ -137,7 +137,7 @@ class Damaged:
         reader.open_stimuli().read([0, 41])
         for subject in self.subjects:
             recording = reader.read_subject(subject)
-            build_responses(recording, test="shared")
+            build_responses(recording, test=self.settings.get("test_images", "shared"))
             reader.read_rois(subject, rois=self.rois, voxels=recording.voxels)
 
 
@@ -294,6 +294,20 @@ def stimuli_lack_images(world):
 @fault("captions.json: expected COCO annotations, found no file")
 def captions_are_missing(world):
     world.settings["captions"] = [str(world.root / "captions.json")]
+
+
+@fault(str(DESIGN), "expected test images of subj01", "in 4 sessions, found none among the")
+def no_shared_image_was_shown(world):
+    # the ordering never comes to the shared images, which are the first six
+    ordering = np.where(world.world.ordering < 6, 20, world.world.ordering)
+    change_design(world, masterordering=ordering[None] + 1.0)
+    (world.root / BEHAVIOUR).unlink()
+
+
+@fault("expected responses.tsv of every subject", "found one without")
+def how_far_the_other_subject_came_is_not_known(world):
+    world.settings["test_images"] = "shared_common"
+    (world.root / "nsddata/ppdata/subj02/behav/responses.tsv").unlink()
 
 
 # --- sessions -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mine.datasets import nsd, nsd_files, nsd_surfaces
+from mine.datasets import nsd, nsd_files, nsd_sessions, nsd_surfaces
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
 from mine.errors import InputError
@@ -150,9 +150,9 @@ def test_common_images_are_those_that_every_subject_saw_three_times(tmp_path: Pa
             counts.append((shown[: 24 * max(world.sessions[subject])] == image).sum())
         if min(counts) >= 3:
             common.append(image)
-    np.testing.assert_array_equal(nsd.find_common(tmp_path), common)
+    np.testing.assert_array_equal(nsd_sessions.find_common(tmp_path), common)
     (tmp_path / "nsddata/ppdata/subj02/behav/responses.tsv").unlink()
-    assert nsd.find_common(tmp_path) is None, "how far subj02 came is not known"
+    assert nsd_sessions.find_common(tmp_path) is None, "how far subj02 came is not known"
 
 
 def test_sessions_that_are_missing_keep_the_images_of_the_others(tmp_path: Path) -> None:

@@ -31,12 +31,6 @@ __all__ = ["NsdReader", "Stimuli", "check_nsd", "read_images", "read_rois", "rea
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
 
-SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
-"""Sessions that the eight subjects completed."""
-
-TRIALS = 750
-"""Trials of a session."""
-
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +93,7 @@ class NsdReader:
             voxels=self.dataset.voxels,
             sessions=self.dataset.sessions,
             skip_missing=self.dataset.skip_missing_sessions,
+            test=self.dataset.test_images,
             t_threshold=self.dataset.localiser_threshold or None,
             captions=self.captions,
             instances=self.instances,
@@ -252,7 +247,7 @@ def read_subject(
         voxels=voxel_set,
         read_session=read_session,
         ncsnr=None if ncsnr is None else ncsnr.reshape(-1)[index].astype(np.float32),
-        common=find_common(root),
+        common=nsd_sessions.find_common(root),
         attributes={
             "dataset": "Natural Scenes Dataset",
             "subject": subject,
@@ -263,29 +258,6 @@ def read_subject(
             "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
         },
     )
-
-
-def find_common(root: Path) -> np.ndarray | None:
-    """Identities of the shared images that every subject of the design saw three times.
-
-    How far a subject came is what responses.tsv says or, without it and with the design of the
-    published dataset, what is published. None if neither tells for one of the subjects.
-    """
-    design = nsd_files.read_design(root)
-    common = design.shared
-    published = design.subject_images.shape == (8, 10000) and len(design.master_ordering) == 30000
-    for number in range(len(design.subject_images)):
-        subject = f"subj{number + 1:02d}"
-        behaviour = nsd_files.read_behaviour(root, subject)
-        if behaviour is not None:
-            trials = len(behaviour)
-        elif published:
-            trials = SESSIONS[number] * TRIALS
-        else:
-            return None
-        images, counts = np.unique(design.trial_images(subject)[:trials], return_counts=True)
-        common = common[np.isin(common, images[counts >= 3])]
-    return np.sort(common)
 
 
 def _find_voxels(

@@ -24,13 +24,15 @@ def check_nsd(
     voxels: str | Sequence[str] = "nsdgeneral",
     sessions: int | None = None,
     skip_missing: bool = False,
+    test: str = "shared",
     t_threshold: float | Mapping[str, float] | None = None,
     captions: Sequence[Path] = (),
     instances: Sequence[Path] = (),
 ) -> list[str]:
     """List what is wrong with the files that an analysis would read: one sentence per problem.
 
-    The arguments are those of read_subject and read_rois; captions and instances are COCO files.
+    The arguments are those of read_subject and read_rois; test: which of the shared images test, as
+    mine.stages.responses has it; captions and instances are COCO files.
     Of betas only headers and the last bytes are read. An ROI that one of the subjects lacks is no
     problem, since it is left out there; one that all of them lack is.
     An empty list means that nothing was found.
@@ -59,6 +61,8 @@ def check_nsd(
         )
         if design is not None:
             _check_design(problems, root, subject, design, files, stimuli)
+            if files:
+                _check_split(problems, root, subject, files, test)
         if files:
             reasons = _check_volumes(
                 problems,
@@ -167,6 +171,38 @@ def _check_design(
                 f"{root / 'nsddata/ppdata' / subject / 'behav/responses.tsv'}: expected nsdId "
                 f"{shown[differ[0]]} in trial {differ[0] + 1} as in the design, found "
                 f"{seen[differ[0]]}"
+            )
+
+
+def _check_split(
+    problems: list[str],
+    root: Path,
+    subject: str,
+    files: Sequence[nsd_sessions.Session],
+    test: str,
+) -> None:
+    """Tell of a subject that saw no image to test on, or to train on, in the sessions used."""
+    try:
+        shown = np.concatenate(nsd_sessions.assign_images(root, subject, files))
+    except InputError:
+        return  # told with the design
+    images, counts = np.unique(shown, return_counts=True)
+    shared = np.isin(images, nsd_files.read_design(root).shared)
+    tested = shared & (counts >= 3) if test == "shared_three_repeats" else shared
+    if test == "shared_common":
+        common = _attempt(problems, nsd_sessions.find_common, root)
+        if common is None:
+            problems.append(
+                f"{root / 'nsddata/ppdata'}: expected responses.tsv of every subject of the "
+                "design, for test_images: shared_common, found one without"
+            )
+            return
+        tested = np.isin(images, common)
+    for name, members in (("test", tested), ("training", ~shared)):
+        if not members.any():
+            problems.append(
+                f"{root / nsd_files.DESIGN}: expected {name} images of {subject} (test_images: "
+                f"{test}) in {len(files)} sessions, found none among the {len(images)} that it saw"
             )
 
 

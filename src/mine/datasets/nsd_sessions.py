@@ -25,6 +25,12 @@ FORMATS = ("hdf5", "nii.gz")
 
 SLAB_BYTES = 16 * 2**20
 
+SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
+"""Sessions that the eight subjects completed."""
+
+TRIALS = 750
+"""Trials of a session, as published."""
+
 log = logging.getLogger(__name__)
 
 
@@ -221,9 +227,12 @@ def check_alike(file: Session, first: Session) -> None:
     """Raise InputError unless two sessions have the same trials, shape and affine."""
     here, there = (*file.shape, file.trials), (*first.shape, first.trials)
     if here != there:
-        axes = "(left, right, trial)" if isinstance(file, SurfaceSession) else "(X, Y, Z, trial)"
+        path, axes = file.path, "(X, Y, Z, trial)"
+        if isinstance(file, SurfaceSession):
+            axes = "(left, right, trial)"
+            path = file.paths[0 if file.shape[0] != first.shape[0] else 1]
         raise InputError(
-            f"{file.path}: expected the shape {axes} {there} of {first.path.name}, found {here}"
+            f"{path}: expected the shape {axes} {there} of {first.path.name}, found {here}"
         )
     both = file.affine is not None and first.affine is not None
     if both and not np.allclose(file.affine, first.affine, rtol=0, atol=0.01):
@@ -293,6 +302,29 @@ def place_voxels(
         hemisphere=np.where(right, "right", "left"),
         space=space,
     )
+
+
+def find_common(root: Path) -> np.ndarray | None:
+    """Identities of the shared images that every subject of the design saw three times.
+
+    How far a subject came is what responses.tsv says or, without it and with the design of the
+    published dataset, what is published. None if neither tells for one of the subjects.
+    """
+    design = nsd_files.read_design(root)
+    common = design.shared
+    published = design.subject_images.shape == (8, 10000) and len(design.master_ordering) == 30000
+    for number in range(len(design.subject_images)):
+        subject = f"subj{number + 1:02d}"
+        behaviour = nsd_files.read_behaviour(root, subject)
+        if behaviour is not None:
+            trials = len(behaviour)
+        elif published:
+            trials = SESSIONS[number] * TRIALS
+        else:
+            return None
+        images, counts = np.unique(design.trial_images(subject)[:trials], return_counts=True)
+        common = common[np.isin(common, images[counts >= 3])]
+    return np.sort(common)
 
 
 def _check_betas(path: Path, dtype: np.dtype, axes: int, shape: tuple[int, ...]) -> None:
