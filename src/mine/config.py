@@ -208,6 +208,11 @@ def _contradictions(config: Config) -> list[str]:
             f"dataset.roi_references.{roi}: expected one of rois, {', '.join(config.rois)}, found "
             "none of that name"
         )
+    if config.dataset.synthetic and config.dataset.kind != "nsd":
+        problems.append(
+            f"dataset.synthetic: expected false with dataset.kind: {config.dataset.kind}, since "
+            "only nsd has NSD-synthetic, found true"
+        )
     if demo is not None:
         trials = demo.sessions * demo.trials_per_session
         needed = 3 * (demo.images_shared + demo.images_unique)

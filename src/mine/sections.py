@@ -94,6 +94,11 @@ class Dataset:
         "{subject} for the subject's name and, on surfaces, {hemisphere} for lh and rh.",
         {},
     )
+    synthetic: bool = setting(
+        "Whether to test besides on the images of NSD-synthetic, which are of another kind than "
+        "those that were fitted.",
+        False,
+    )
     captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
     instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
 

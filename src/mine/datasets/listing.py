@@ -25,6 +25,11 @@ def list_files(dataset: Dataset) -> list[str]:
     return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
 
 
+def list_unseen_files(dataset: Dataset) -> list[str]:
+    """Return the files whose change says that the images of another kind have changed."""
+    return [f"{dataset.root}/{NSD_FOLDER}synthetic/nsdsynthetic_expdesign.mat"]
+
+
 def is_there(dataset: Dataset) -> bool:
     """Tell whether there is anything of the dataset: the demo's is yet to be written."""
     return any(Path(path).exists() for path in list_files(dataset))

@@ -17,8 +17,9 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
+from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces, nsd_synthetic
 from mine.datasets.images import ImageTable
+from mine.datasets.images import Stimuli as StimulusReader
 from mine.datasets.nsd_check import check_nsd
 from mine.datasets.nsd_rois import read_rois
 from mine.datasets.recording import Recording
@@ -84,7 +85,7 @@ class NsdReader:
         return [Path(path) for path in self.dataset.captions]
 
     def check(self, *, subjects: Sequence[str], rois: Mapping[str, str]) -> list[str]:
-        return check_nsd(
+        problems = check_nsd(
             self.root,
             subjects=subjects,
             rois=rois,
@@ -98,6 +99,12 @@ class NsdReader:
             captions=self.captions,
             instances=self.instances,
         )
+        if self.dataset.synthetic and self.root.is_dir():
+            for subject in subjects:
+                problems += nsd_synthetic.check_synthetic(
+                    self.root, subject, space=self.dataset.space, betas=self.dataset.betas
+                )
+        return list(dict.fromkeys(problems))
 
     def list_categories(self) -> dict[str, str]:
         if not all(path.is_file() for path in self.instances):
@@ -146,6 +153,13 @@ class NsdReader:
     def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
         threshold = self.dataset.localiser_threshold
         return read_rois(self.root, subject, rois=rois, voxels=voxels, t_threshold=threshold)
+
+    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, StimulusReader]:
+        space, betas = self.dataset.space, self.dataset.betas
+        recording = nsd_synthetic.read_synthetic(
+            self.root, subject, voxels, space=space, betas=betas
+        )
+        return recording, nsd_synthetic.open_synthetic_stimuli(self.root, subject)
 
 
 def open_stimuli(root: Path) -> Stimuli:

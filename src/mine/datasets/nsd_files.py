@@ -343,6 +343,11 @@ def match_volume(
 def open_stimulus_file(root: Path) -> tuple[Path, tuple[int, ...]]:
     """Path and shape (image, row, column, 3) of the stimuli."""
     path = Path(root) / STIMULI
+    return path, read_image_shape(path)
+
+
+def read_image_shape(path: Path) -> tuple[int, ...]:
+    """Shape (image, row, column, 3) of the images in a file."""
     with open_hdf5(path, "imgBrick") as file:
         data = file["imgBrick"]
         if data.dtype != np.uint8 or data.ndim != 4 or data.shape[3] != 3:
@@ -350,7 +355,7 @@ def open_stimulus_file(root: Path) -> tuple[Path, tuple[int, ...]]:
                 f"{path}: expected imgBrick to be uint8 (image, row, column, 3), found "
                 f"{data.dtype} {data.shape}"
             )
-        return path, data.shape
+        return data.shape
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:

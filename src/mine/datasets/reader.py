@@ -60,6 +60,13 @@ class Reader(Protocol):
         the subject lacks are left out and named in attrs ``absent`` and ``absent_reason``.
         """
 
+    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, Stimuli]:
+        """Open a further session with images of another kind, and these images: NSD-synthetic.
+
+        Identities count from 0 within that session. A dataset without one raises InputError; its
+        configuration has no dataset.synthetic.
+        """
+
 
 def open_dataset(dataset: Dataset | Mapping[str, Any]) -> Reader:
     """Open a dataset of whatever kind. dataset: its section of the configuration, or its keys."""

@@ -133,6 +133,59 @@ def build_responses(
     )
 
 
+def build_unseen(recording: Recording) -> xr.Dataset:
+    """Responses of one subject to images of which none was fitted, such as NSD-synthetic's.
+
+    The session is z-scored on all of its trials, for it has no others; the voxels are those that
+    were fitted. Returns ``response`` (image, voxel), ``repeats`` (image), ``noise_ceiling`` and
+    ``ncsnr`` (voxel) as build_responses does, the ceiling from the repeats of these images. A voxel
+    that does not vary or is not finite here is NaN.
+    """
+    images, repeats = np.unique(np.concatenate(recording.images), return_counts=True)
+    split = Split(images, repeats, np.ones(len(images), dtype=bool), 0, images)
+    response, valid, trials = _average_trials(recording, split, "all")
+    if not valid.any():
+        raise InputError(
+            f"{recording.subject}: expected voxels that vary in {recording.attributes['dataset']}, "
+            f"found none among the {len(valid)} that were fitted"
+        )
+    response[:, ~valid] = np.nan
+    ncsnr, ceiling = np.full((2, len(valid)), np.nan)
+    ncsnr[valid], ceiling[valid], source = _find_ceiling(recording, split, trials, valid)
+    return xr.Dataset(
+        {
+            "response": (
+                ("image", "voxel"),
+                response,
+                {"long_name": "z-scored, mean over repeats"},
+            ),
+            "repeats": ("image", repeats.astype(np.int16), {"long_name": "trials averaged"}),
+            "noise_ceiling": (
+                "voxel",
+                ceiling.astype(np.float32),
+                {"long_name": "largest R² of a model of these images", "units": "1"},
+            ),
+            "ncsnr": (
+                "voxel",
+                ncsnr.astype(np.float32),
+                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
+            ),
+        },
+        coords={
+            "image": (
+                "image",
+                images.astype(np.int32),
+                {"long_name": "number of the image, from 0"},
+            )
+        },
+        attrs={
+            **recording.attributes,
+            "noise_ceiling_source": source,
+            "voxels_invalid": int((~valid).sum()),
+        },
+    )
+
+
 class Split(NamedTuple):
     """Images that are kept, ascending: identities, repeats (0: not known), whether they test."""
 
