@@ -104,7 +104,8 @@ def test_rois_and_hemispheres_equal_those_of_a_literal_reader(
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_whole_miniature_has_nothing_wrong_in_any_format(tmp_path: Path, format: str) -> None:
     world = RandomNsd(tmp_path, format=format, seed=1, regular=True)
-    reader = open_dataset(Dataset(root=str(tmp_path), space=world.space))
+    settings = {"space": world.space, "test_images": "shared_common"}
+    reader = open_dataset(Dataset(root=str(tmp_path), **settings))
     rois = {"FFA-1": "FFA-1", "OFA": "OFA"}
     assert reader.check(subjects=SUBJECTS, rois=rois) == []
     assert reader.list_contrasts(SUBJECTS) == ["faces"]

@@ -148,6 +148,7 @@ class NsdReader:
             voxels=self.dataset.voxels,
             sessions=self.dataset.sessions,
             skip_missing=self.dataset.skip_missing_sessions,
+            common=self.dataset.test_images == "shared_common",
         )
 
     def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
@@ -227,13 +228,15 @@ def read_subject(
     voxels: str | Sequence[str] = "nsdgeneral",
     sessions: int | None = None,
     skip_missing: bool = False,
+    common: bool = False,
 ) -> Recording:
     """Open one subject: which image each trial showed, which voxels, and how to read the betas.
 
     space: "func1pt8mm", "func1mm", "nativesurface" or "fsaverage". betas: folder of the betas'
     version. voxels: references of ROIs (see mine.datasets.nsd_rois), united. sessions: how many to
     use, from the first; all that are there by default. skip_missing: whether to go on where one of
-    them is missing.
+    them is missing. common: whether to find out which images every subject saw three times, for
+    which how far each of them came has to be known.
 
     Betas are read from HDF5 where both formats are there. Raises InputError for whatever is
     missing, damaged, of another shape or affine, or in disagreement with the design.
@@ -261,7 +264,7 @@ def read_subject(
         voxels=voxel_set,
         read_session=read_session,
         ncsnr=None if ncsnr is None else ncsnr.reshape(-1)[index].astype(np.float32),
-        common=nsd_sessions.find_common(root),
+        common=nsd_sessions.find_common(root) if common else None,
         attributes={
             "dataset": "Natural Scenes Dataset",
             "subject": subject,
