@@ -67,7 +67,7 @@ class VoxelSet(ABC):
         chosen = {}
         for entry in fields(self):
             values = getattr(self, entry.name)
-            if isinstance(values, np.ndarray) and entry.name not in ("affine",):
+            if isinstance(values, np.ndarray) and entry.name != "affine":
                 chosen[entry.name] = values[keep]
         return replace(self, **chosen)
 
