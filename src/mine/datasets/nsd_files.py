@@ -269,8 +269,11 @@ class MghFile:
     def frame_bytes(self) -> int:
         return int(np.prod(self.shape[:3])) * self.dtype.itemsize
 
-    def read(self, frames: slice) -> np.ndarray:
-        """Some frames, in the machine's order of bytes: (frame, voxel), X fastest."""
+    def read(self, frames: slice, voxels: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Some voxels of some frames, in the machine's order of bytes: (frame, voxel), X fastest.
+
+        frames: with a start and a stop.
+        """
         start, stop = frames.start, frames.stop
         try:
             with _open_packed(self.path) as file:
@@ -285,7 +288,7 @@ class MghFile:
                 f"{self.path}: expected {self.shape[3]} frames of {self.frame_bytes} bytes, found "
                 f"a truncated file that ends in frame {start + len(data) // self.frame_bytes + 1}"
             )
-        values = np.frombuffer(data, dtype=self.dtype).reshape(stop - start, -1)
+        values = np.frombuffer(data, dtype=self.dtype).reshape(stop - start, -1)[:, voxels]
         return values.astype(self.dtype.newbyteorder("="))
 
 

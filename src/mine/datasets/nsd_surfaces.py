@@ -167,7 +167,7 @@ def _mgh_slabs(path: Path, vertices: np.ndarray, trials: int) -> Iterator[Slab]:
     step = max(1, SLAB_BYTES // file.frame_bytes)
     for start in range(0, trials, step):
         run = slice(start, min(start + step, trials))
-        yield run, slice(None), file.read(run)[:, vertices]
+        yield run, slice(None), file.read(run, vertices)
 
 
 def _hdf5_slabs(path: Path, vertices: np.ndarray, trials: int) -> Iterator[Slab]:
