@@ -19,8 +19,10 @@ KINDS = next(
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_a_reader_with_every_method(kind: str) -> None:
     reader = open_dataset({"root": "nowhere", "kind": kind})
-    methods = [name for name in vars(Reader) if not name.startswith("_")]
+    methods = {name for name in vars(Reader) if not name.startswith("_")}
     assert len(methods) >= 9
+    if kind != "nsd":
+        methods -= {"read_unseen"}
     assert [name for name in methods if not callable(getattr(reader, name, None))] == []
 
 

@@ -63,8 +63,8 @@ class Reader(Protocol):
     def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, Stimuli]:
         """Open a further session with images of another kind, and these images: NSD-synthetic.
 
-        Identities count from 0 within that session. A dataset without one raises InputError; its
-        configuration has no dataset.synthetic.
+        Identities count from 0 within that session. Only NSD has one; the configuration refuses
+        dataset.synthetic for any other kind.
         """
 
 
