@@ -37,9 +37,10 @@ class Dataset:
     root: str = setting("Folder that holds the dataset.", example="data/nsd")
     kind: str = setting("Layout of the folder on disk.", "nsd", choices=("nsd",))
     space: str = setting(
-        "Volume space of the responses, by its voxel size.",
+        "Where NSD's responses lie: in a volume, by its voxel size, on the subject's own surfaces "
+        "or on those of the average brain.",
         "func1pt8mm",
-        choices=("func1pt8mm", "func1mm"),
+        choices=("func1pt8mm", "func1mm", "nativesurface", "fsaverage"),
     )
     betas: str = setting(
         "Preparation of the responses, a folder's name.",
@@ -54,17 +55,33 @@ class Dataset:
     sessions: int | None = setting(
         "Scan sessions used, from the first; null takes all.", None, minimum=1
     )
+    skip_missing_sessions: bool = setting(
+        "Whether to go on with the sessions that are there where one of them is missing.", False
+    )
     test_images: str = setting(
-        "Images kept for testing: all that every subject was to see, or of these the ones that "
-        "this subject saw three times.",
+        "Images kept for testing: all that every subject was to see, of these the ones that this "
+        "subject saw three times, or the ones that every subject saw three times. The others of "
+        "them are left out. A dataset with a split of its own keeps to that.",
         "shared_three_repeats",
-        choices=("shared", "shared_three_repeats"),
+        choices=("shared", "shared_three_repeats", "shared_common"),
     )
     zscore: str = setting(
         "Trials that give each session's mean and standard deviation; with `all`, as most readers "
         "do it, the test trials have a share in them.",
         "training",
         choices=("training", "all"),
+    )
+    least_ncsnr: float | None = setting(
+        "Smallest noise-ceiling signal-to-noise ratio of a voxel that is fitted; null keeps all.",
+        None,
+        minimum=0,
+    )
+    least_noise_ceiling: float | None = setting(
+        "Smallest noise ceiling of a voxel that is fitted, as a share of the variance of the test "
+        "images' responses; null keeps all.",
+        None,
+        minimum=0,
+        maximum=1,
     )
     localiser_threshold: dict[str, float] = setting(
         "Smallest t-value of a voxel of a localiser's ROI, by contrast (faces, bodies, places, "
@@ -74,8 +91,13 @@ class Dataset:
     roi_references: dict[str, str] = setting(
         "What an ROI's name stands for where it is not the name of a label: an atlas and its label "
         "(Kastner2015:V1v), a whole ROI volume, or a mask's path inside the dataset's folder with "
-        "{subject} for the subject's name.",
+        "{subject} for the subject's name and, on surfaces, {hemisphere} for lh and rh.",
         {},
+    )
+    synthetic: bool = setting(
+        "Whether to test besides on the images of NSD-synthetic, which are of another kind than "
+        "those that were fitted.",
+        False,
     )
     captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
     instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
@@ -426,8 +448,8 @@ class Generator:
         minimum=0,
     )
     inpainting_guidance: float | None = setting(
-        "The same where parts of images are repainted; null takes `generator.guidance`. A thing asked "
-        "into a small place wants more of it.",
+        "The same where parts of images are repainted; null takes `generator.guidance`. A thing "
+        "asked into a small place wants more of it.",
         None,
         minimum=0,
     )

@@ -34,7 +34,7 @@ def labels(root: Path) -> dict:
     return {
         subject: {
             atlas: set(entries.values())
-            for atlas, entries in nsd_rois.list_labels(root, subject).items()
+            for atlas, entries in nsd_rois.list_labels(root, subject, "func1pt8mm").items()
         }
         for subject in ("subj01", "subj02")
     }
