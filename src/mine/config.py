@@ -126,6 +126,9 @@ class Config:
             "voxels": self.dataset.voxels,
             "references": sorted(set(self.roi_references().values())),
             "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
+            "skip_missing": self.dataset.skip_missing_sessions,
+            "common": self.dataset.test_images == "shared_common",
+            "synthetic": self.dataset.synthetic,
         }
 
 

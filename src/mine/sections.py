@@ -117,7 +117,8 @@ class Download:
         pattern=r"https?://\S+",
     )
     format: str = setting(
-        "File format of the betas to be fetched: HDF5 is read faster, nii.gz is smaller.",
+        "File format of the betas to be fetched, in a volume: HDF5 is read faster, nii.gz is "
+        "smaller. On surfaces there is only one.",
         "hdf5",
         choices=("hdf5", "nii.gz"),
     )

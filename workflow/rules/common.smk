@@ -46,7 +46,7 @@ wildcard_constraints:
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
-    group=alternatives(["experiment", "regions", "stimuli", *settings.subjects]),
+    group=alternatives(["experiment", "regions", "stimuli", "synthetic", *settings.subjects]),
 
 
 def check_start():
@@ -211,6 +211,13 @@ def dataset_files(*groups):
     if settings.download.accept_terms:
         return [ancient(f"<results>/download/{group}.tsv") for group in ("experiment", *groups)]
     return listing.list_files(settings.dataset)
+
+
+def unseen_files():
+    """Return the same as dataset_files of the images of another kind."""
+    if settings.download.accept_terms:
+        return [ancient("<results>/download/synthetic.tsv")]
+    return listing.list_unseen_files(settings.dataset)
 
 
 def maps(stem, *, labels):

@@ -82,7 +82,7 @@ rule synthetic:
             rois="<results>/{subject}/rois.zarr",
             encoder="<results>/{subject}/encoder/all.zarr",
         ),
-        dataset=listing.list_unseen_files(settings.dataset),
+        dataset=unseen_files(),
         models=model_files("backbone"),
     output:
         **writes("<results>/{subject}/synthetic.zarr"),
