@@ -54,7 +54,9 @@ class Algonauts:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    images: str = setting("Table of the images; their paths in it are relative to it.", "images.tsv")
+    images: str = setting(
+        "Table of the images; their paths in it are relative to it.", "images.tsv"
+    )
     image_side: int | None = setting(
         "Pixels of a side to which images are brought, by scaling the shorter side and cutting out "
         "the middle; null takes square images of one size as they are.",

@@ -17,6 +17,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from mine.datasets.nsd_files import open_mgh
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
@@ -271,13 +272,11 @@ def _read_flat(path: Path) -> np.ndarray:
             raise InputError(f"{path}: expected one map, found {len(arrays)} arrays")
         return np.asarray(arrays[0].data, dtype=np.float64)
     if form == "mgh":
-        image = load_image(path, nib.MGHImage, "an MGH file")
-        try:
-            return np.asarray(image.dataobj, dtype=np.float64).reshape(-1)
-        except UNREADABLE as error:
-            raise InputError(
-                f"{path}: expected a whole MGH file, found a damaged one: {error}"
-            ) from None
+        # not by nibabel, which leaves these files open
+        file = open_mgh(path)
+        if file.shape[3] != 1:
+            raise InputError(f"{path}: expected one map, found {file.shape[3]}")
+        return file.read(slice(0, 1))[0].astype(np.float64)
     if form == "npy":
         array = open_array(path, axes=(1, 2, 3), mapped=False)
         return np.asarray(array, dtype=np.float64).reshape(-1)
