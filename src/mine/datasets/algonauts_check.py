@@ -135,17 +135,19 @@ def _check_subject(
     places = attempt(
         problems, algonauts_rois.find_voxels, atlases, dataset.voxels, root, sum(opened.counts)
     )
+    if places is None:
+        # an ROI may be wrong as well
+        places = np.arange(sum(opened.counts))
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another
     for name, reference in rois.items():
-        if places is not None:
-            members = attempt(
-                problems,
-                algonauts_rois.find_members,
-                atlases,
-                root,
-                rois={name: reference},
-                places=places,
-            )
-            absent |= {} if members is None else members[1]
+        members = attempt(
+            problems,
+            algonauts_rois.find_members,
+            atlases,
+            root,
+            rois={name: reference},
+            places=places,
+        )
+        absent |= {} if members is None else members[1]
     return absent

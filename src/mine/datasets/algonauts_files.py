@@ -23,7 +23,7 @@ FSAVERAGE = 163842
 def subject_folder(root: Path, subject: str) -> Path:
     """Folder of a subject; InputError for a name that none has."""
     if not re.fullmatch(r"subj\d{2}", subject):
-        raise InputError(f"subject {subject!r}: expected a name such as subj01")
+        raise InputError(f"subjects: expected a name such as subj01, found {subject!r}")
     folder = Path(root) / subject
     if not folder.is_dir():
         raise InputError(f"{folder}: expected the folder of {subject}, found none")

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
-from mine.datasets.folder_check import check_folder
+from mine.datasets.folder_check import check_folder, check_keys
 from mine.datasets.folder_sessions import Session
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.grids import Grid
@@ -161,6 +161,9 @@ class FolderReader:
         )
 
     def _read_list(self) -> ImageList:
+        problems = check_keys(self.dataset)
+        if problems:
+            raise InputError(problems[0])
         return folder_tables.read_image_list(self.root, self.dataset.folder)
 
     def _read_trials(self, subject: str, images: ImageList) -> Trials:

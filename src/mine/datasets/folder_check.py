@@ -44,7 +44,7 @@ def check_folder(
     root = Path(dataset.root)
     if not root.is_dir():
         return [f"{root}: expected the dataset's folder, found none"]
-    problems = _check_keys(dataset)
+    problems = check_keys(dataset)
     if problems:
         # whatever they would lead to is not what is meant
         return problems
@@ -75,8 +75,8 @@ def check_folder(
     return list(dict.fromkeys(problems))
 
 
-def _check_keys(dataset: Dataset) -> list[str]:
-    """List what is wrong with the paths that the configuration gives, before any is looked up."""
+def check_keys(dataset: Dataset) -> list[str]:
+    """List what is wrong with the paths of dataset.folder, before any is looked up."""
     folder, problems = dataset.folder, []
     for name, allowed in PATTERNS.items():
         pattern, key = getattr(folder, name), f"dataset.folder.{name}"
@@ -199,7 +199,8 @@ def _check_maps(
     if folder.ncsnr is not None:
         attempt(problems, folder_rois.read_ncsnr, root, subject, folder.ncsnr, grid)
     if flat is None:
-        return {}
+        # an ROI may be wrong as well
+        flat = np.arange(grid.size)
     attempt(problems, folder_rois.read_localiser, root, subject, folder, grid=grid, flat=flat)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another

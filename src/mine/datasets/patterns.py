@@ -40,8 +40,8 @@ class Found:
 
 
 def list_names(pattern: str) -> list[str]:
-    """Names in braces, in their order."""
-    return re.findall(r"\{(\w*)\}", pattern)
+    """Names in braces, each once, in their order."""
+    return list(dict.fromkeys(re.findall(r"\{(\w*)\}", pattern)))
 
 
 def check_pattern(pattern: str, *, key: str, allowed: tuple[str, ...]) -> None:
@@ -52,7 +52,7 @@ def check_pattern(pattern: str, *, key: str, allowed: tuple[str, ...]) -> None:
                 f"{key}: expected {', '.join(allowed) or 'nothing'} in braces, found {{{name}}} in "
                 f"{pattern}"
             )
-    if re.sub(r"\{\w*\}", "", pattern).strip("{}") != re.sub(r"\{\w*\}|[{}]", "", pattern):
+    if set("{}") & set(re.sub(r"\{\w*\}", "", pattern)):
         raise InputError(f"{key}: expected braces in pairs, found {pattern}")
     if not Path(pattern).is_absolute() and leaves_folder(pattern):
         raise InputError(
