@@ -1,4 +1,4 @@
-"""The command line: `mine check` before hours of work are spent, `mine config` to begin with."""
+"""The command line: `mine init` to begin with, `mine check` before hours of work are spent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import mine
 from mine.config import Config, InputError, load_config
@@ -38,6 +39,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("config", help="YAML file of the analysis")
     check.set_defaults(run=_check)
+    init = commands.add_parser(
+        "init",
+        help="write a configuration for a dataset and fill in what is found on disk",
+        description="Write the ready configuration of a kind of dataset, with its subjects, "
+        "regions and files as they are found in its folder. Then run `mine check` on it.",
+    )
+    init.add_argument("kind", choices=("nsd", "algonauts", "folder"), help="dataset.kind")
+    init.add_argument("--root", required=True, help="folder that holds the dataset")
+    init.add_argument("--output", help="file to write; <kind>.yaml here by default")
+    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    init.set_defaults(run=_init)
     config = commands.add_parser(
         "config",
         help="print a configuration with every key, its help and its default",
@@ -63,6 +75,17 @@ def _check(options: argparse.Namespace) -> int:
         print("\n".join(problems))
         return 1
     print(f"{options.config}: nothing wrong; {estimate_work(load_config(options.config))}")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    # Imported late, as above.
+    from mine.draft import draft_config, write_draft
+
+    path = Path(options.output or f"{options.kind}.yaml")
+    draft = draft_config(options.kind, Path(options.root))
+    write_draft(draft, path, force=options.force)
+    print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
     return 0
 
 

@@ -156,6 +156,11 @@ class AlgonautsReader:
         )
         return describe_rois(subject, voxels=voxels, found=found, absent=absent, t_values={})
 
+    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, ImageFiles]:
+        raise InputError(
+            f"{self.root}: expected NSD-synthetic, found that the Algonauts 2023 data have none"
+        )
+
     def _draw(self, identities: np.ndarray) -> np.ndarray:
         dataset = self.dataset
         return draw_test_images(identities, fraction=dataset.test_fraction, seed=dataset.test_seed)

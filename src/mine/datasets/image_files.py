@@ -68,6 +68,12 @@ def read_image(path: Path, *, side: int | None = None) -> np.ndarray:
     return np.asarray(image, dtype=np.uint8)
 
 
+def measure_image(path: Path) -> tuple[int, int]:
+    """Rows and columns of an image, from its header; InputError where it is none."""
+    with _open_image(path) as image:
+        return image.size[1], image.size[0]
+
+
 def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) -> list[str]:
     """List what is wrong with image files: absent, no images, or without a side of several sizes.
 
@@ -82,8 +88,7 @@ def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) ->
     first: tuple[int, int] | None = None
     for path in paths[:: max(1, len(paths) // HEADERS)]:
         try:
-            with _open_image(path) as image:
-                size = image.size[::-1]
+            size = measure_image(path)
         except InputError as error:
             problems.append(str(error))
             continue
