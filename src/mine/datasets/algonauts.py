@@ -102,6 +102,10 @@ class AlgonautsReader:
             if (self.root / subject / files.ALGONAUTS_IMAGES).is_dir():
                 identities, found = files.list_images(self.root, subject)
                 paths = dict(zip(identities.tolist(), found, strict=True)) | paths
+        if not paths:
+            raise InputError(
+                f"{self.root}: expected folders such as subj01 with images, found none"
+            )
         return ImageFiles(paths, None, self.root)
 
     def read_subject(self, subject: str) -> Recording:
@@ -155,11 +159,6 @@ class AlgonautsReader:
             self._read_atlases(subject), self.root, rois=rois, places=places
         )
         return describe_rois(subject, voxels=voxels, found=found, absent=absent, t_values={})
-
-    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, ImageFiles]:
-        raise InputError(
-            f"{self.root}: expected NSD-synthetic, found that the Algonauts 2023 data have none"
-        )
 
     def _draw(self, identities: np.ndarray) -> np.ndarray:
         dataset = self.dataset

@@ -160,9 +160,6 @@ class FolderReader:
             ),
         )
 
-    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, ImageFiles]:
-        raise InputError(f"{self.root}: expected NSD-synthetic, found that a folder has none")
-
     def _read_list(self) -> ImageList:
         problems = check_keys(self.dataset)
         if problems:
