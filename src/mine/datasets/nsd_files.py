@@ -162,7 +162,11 @@ def read_design(root: Path) -> Design:
 
 def read_information(root: Path) -> pd.DataFrame:
     """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId."""
-    path = Path(root) / INFORMATION
+    return read_information_table(Path(root) / INFORMATION)
+
+
+def read_information_table(path: Path) -> pd.DataFrame:
+    """Read nsd_stim_info_merged.csv wherever it lies."""
     if not path.is_file():
         raise InputError(f"{path}: expected the table of images, found no file")
     try:

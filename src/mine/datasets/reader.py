@@ -18,6 +18,7 @@ from mine.datasets.recording import Recording
 from mine.datasets.voxels import VoxelSet
 from mine.errors import InputError
 from mine.sections import Dataset
+from mine.settings import restore_section
 
 
 class Reader(Protocol):
@@ -78,10 +79,18 @@ class Reader(Protocol):
 def open_dataset(dataset: Dataset | Mapping[str, Any]) -> Reader:
     """Open a dataset of whatever kind. dataset: its section of the configuration, or its keys."""
     if isinstance(dataset, Mapping):
-        dataset = Dataset(**dataset)
+        dataset = restore_section(Dataset, dataset)
     # Imported late, each only where it is wanted: readers bring the libraries of their formats.
     if dataset.kind == "nsd":
         from mine.datasets.nsd import NsdReader
 
         return NsdReader(dataset)
+    if dataset.kind == "algonauts":
+        from mine.datasets.algonauts import AlgonautsReader
+
+        return AlgonautsReader(dataset)
+    if dataset.kind == "folder":
+        from mine.datasets.folder import FolderReader
+
+        return FolderReader(dataset)
     raise InputError(f"dataset.kind: expected a kind that can be read, found {dataset.kind!r}")
