@@ -182,7 +182,8 @@ def regions(*patterns):
 
 
 def own_regions(pattern):
-    """Return an input function: the pattern for every region that the job's subject has."""
+    """Return an input function: the pattern, or each of a list, for every region that the job's
+    subject has."""
 
     def find(wildcards):
         table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
