@@ -53,6 +53,11 @@ rule all:
             "{results}/{subject}/{roi}/structure.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
+        (
+            expand("<results>/{subject}/synthetic.json", subject=settings.subjects)
+            if settings.dataset.synthetic
+            else []
+        ),
         "<results>/preference.tsv",
         "<results>/clusters.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",

@@ -14,8 +14,9 @@ from typing import Any
 
 from mine.config import Config, InputError, find_problems, read_yaml
 from mine.core.preference import find_unknown
-from mine.datasets import download, nsd, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets import download, listing
 from mine.datasets.nsd_required import Selection
+from mine.datasets.reader import open_dataset
 from mine.sections import MODEL_FILES, Generator
 from mine.stages import editing, generation
 
@@ -80,42 +81,25 @@ def check_config(config: Config, *, results: Path | str = "results") -> list[str
 def _check_dataset(config: Config) -> list[str]:
     if _dataset_is_to_come(config):
         return []
-    dataset = config.dataset
-    return nsd.check_nsd(
-        Path(dataset.root),
-        subjects=config.subjects,
-        rois=config.roi_references(),
-        space=dataset.space,
-        betas=dataset.betas,
-        voxels=dataset.voxels,
-        sessions=dataset.sessions,
-        t_threshold=dataset.localiser_threshold or None,
-        captions=[Path(path) for path in dataset.captions],
-        instances=[Path(path) for path in dataset.instances],
-    )
+    reader = open_dataset(config.dataset)
+    return reader.check(subjects=config.subjects, rois=config.roi_references())
 
 
 def _check_categories(config: Config) -> list[str]:
     """List labels that no annotation has, and contrasts that no subject's localiser has."""
     if _dataset_is_to_come(config):
         return []
-    dataset, problems = config.dataset, []
+    reader, problems = open_dataset(config.dataset), []
     categories = {name: asdict(category) for name, category in config.categories.items()}
-    paths = [Path(path) for path in dataset.instances]
-    # A file that is absent is told of among the problems of the dataset.
-    if paths and all(path.is_file() for path in paths):
-        try:
-            known = nsd.read_categories(paths)
-        except InputError as error:
-            return [str(error)]
+    try:
+        known = reader.list_categories()
+    except InputError as error:
+        return [str(error)]
+    if known:
         names = {*known, *known.values()} - {""}
         what = "categories or supercategories of dataset.instances"
         problems += find_unknown(categories, "instances", names, what)
-    contrasts = {
-        contrast
-        for subject in config.subjects
-        for contrast in nsd_rois.list_contrasts(Path(dataset.root), subject, space=dataset.space)
-    }
+    contrasts = set(reader.list_contrasts(config.subjects))
     if contrasts:
         what = "a contrast of the localiser"
         problems += find_unknown(categories, "localiser", contrasts, what)
@@ -124,10 +108,9 @@ def _check_categories(config: Config) -> list[str]:
 
 def _dataset_is_to_come(config: Config) -> bool:
     """Tell whether a rule has yet to write or to fetch the dataset, or is about to go on."""
-    root = Path(config.dataset.root)
     if config.download.accept_terms:
-        return not download.is_complete(root, Selection(**config.selection()))
-    return config.demo is not None and not (root / nsd_files.DESIGN).exists()
+        return not download.is_complete(Path(config.dataset.root), Selection(**config.selection()))
+    return config.demo is not None and not listing.is_there(config.dataset)
 
 
 def _check_model(config: Config, name: str) -> list[str]:
@@ -275,21 +258,11 @@ def _physical_memory() -> float:
 
 def _loader_bytes(config: Config) -> float:
     """Return what two sessions of the largest subject take, in bytes; 0 where it is not known."""
-    dataset = config.dataset
-    sizes = [0.0]
-    for subject in config.subjects:
-        try:
-            found = nsd_sessions.find_sessions(
-                Path(dataset.root), subject, space=dataset.space, betas=dataset.betas
-            )
-            for session, paths in list(found.items())[:1]:
-                file = nsd_sessions.open_session(paths[0], session)
-                x, y, z = file.shape
-                sizes.append(2.0 * x * y * z * file.trials * 2)
-        except InputError:
-            # Told already, among the problems of the dataset.
-            continue
-    return max(sizes)
+    try:
+        return 2 * open_dataset(config.dataset).measure_session(config.subjects)
+    except InputError:
+        # Told already, among the problems of the dataset.
+        return 0.0
 
 
 def _embedding_bytes(config: Config) -> float:
@@ -324,8 +297,7 @@ def _count_images(config: Config) -> int:
         if config.demo is None:
             return NSD_SHARED + NSD_OWN * len(config.subjects)
         return config.demo.images_shared + len(config.subjects) * config.demo.images_unique
-    design = nsd_files.read_design(Path(config.dataset.root))
-    return len({image for subject in config.subjects for image in design.trial_images(subject)})
+    return open_dataset(config.dataset).count_images(config.subjects)
 
 
 def _nearest(name: str, known: list[str]) -> str:

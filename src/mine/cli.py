@@ -1,4 +1,4 @@
-"""The command line: `mine config` to begin with, `mine download` for the data, `mine check` before
+"""The command line: `mine init` to begin with, `mine download` for the data, `mine check` before
 hours of work are spent."""
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
     )
     download.set_defaults(run=_download)
+    init = commands.add_parser(
+        "init",
+        help="write a configuration for a dataset and fill in what is found on disk",
+        description="Write the ready configuration of a kind of dataset, with its subjects, "
+        "regions and files as they are found in its folder. Then run `mine check` on it.",
+    )
+    init.add_argument("kind", choices=("nsd", "algonauts", "folder"), help="dataset.kind")
+    init.add_argument("--root", required=True, help="folder that holds the dataset")
+    init.add_argument("--output", help="file to write; <kind>.yaml here by default")
+    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    init.set_defaults(run=_init)
     config = commands.add_parser(
         "config",
         help="print a configuration with every key, its help and its default",
@@ -111,6 +122,17 @@ def _download(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    # Imported late, as above.
+    from mine.draft import draft_config, write_draft
+
+    path = Path(options.output or f"{options.kind}.yaml")
+    draft = draft_config(options.kind, Path(options.root))
+    write_draft(draft, path, force=options.force)
+    print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
     return 0
 
 

@@ -66,7 +66,7 @@ class Config:
     memory_gb: float = setting("Memory that one job may take, in gigabytes.", 16.0, minimum=1)
     dataset: Dataset = section(Dataset, "The recorded responses and what was shown.")
     download: Download = section(
-        Download, "Whether and how the dataset is downloaded; see [nsd.md](nsd.md#getting-it)."
+        Download, "Whether and how the dataset is downloaded; see [data.md](data.md#getting-it)."
     )
     demo: Demo | None = section(
         Demo,
@@ -126,6 +126,9 @@ class Config:
             "voxels": self.dataset.voxels,
             "references": sorted(set(self.roi_references().values())),
             "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
+            "skip_missing": self.dataset.skip_missing_sessions,
+            "common": self.dataset.test_images == "shared_common",
+            "synthetic": self.dataset.synthetic,
         }
 
 
@@ -230,6 +233,16 @@ def _contradictions(config: Config) -> list[str]:
         problems.append(
             "download.accept_terms: expected false, since the demo writes its own dataset, found "
             "true"
+        )
+    if config.dataset.kind != "nsd" and config.download.accept_terms:
+        problems.append(
+            f"download.accept_terms: expected false with dataset.kind: {config.dataset.kind}, "
+            "since only nsd is downloaded, found true"
+        )
+    if config.dataset.synthetic and config.dataset.kind != "nsd":
+        problems.append(
+            f"dataset.synthetic: expected false with dataset.kind: {config.dataset.kind}, since "
+            "only nsd has NSD-synthetic, found true"
         )
     if demo is not None:
         trials = demo.sessions * demo.trials_per_session

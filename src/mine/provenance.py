@@ -21,7 +21,7 @@ PACKAGE = Path(mine.__file__).resolve().parent
 # The values of a configuration reach a rule as parameters, so the text that describes them need
 # not count as code: with it every edited help sentence would rerun the whole analysis. What these
 # modules import still counts.
-DESCRIPTION_ONLY = frozenset({"mine.config", "mine.settings"})
+DESCRIPTION_ONLY = frozenset({"mine.config", "mine.sections", "mine.settings"})
 
 
 def code_digest(script: Path | str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mine.settings import setting
+from mine.settings import section, setting
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What becomes part of a path: no slash, no space, no leading dot."""
@@ -33,13 +33,90 @@ MODEL_FILES = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Algonauts:
+    information: str | None = setting(
+        "NSD's nsd_stim_info_merged.csv, which gives the images' identities in COCO and so their "
+        "captions and objects; null does without.",
+        None,
+    )
+    ncsnr: str | None = setting(
+        "NSD's published ncsnr on fsaverage, a path in dataset.root or an absolute one with "
+        "{subject} and {hemisphere} (lh, rh); null leaves the noise ceiling unknown.",
+        None,
+    )
+    repeats: int | None = setting(
+        "Trials that a response is taken to be the mean of, which the files do not say; needed "
+        "with ncsnr, and for nothing else.",
+        None,
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    images: str = setting(
+        "Table of the images; their paths in it are relative to it.", "images.tsv"
+    )
+    image_side: int | None = setting(
+        "Pixels of a side to which images are brought, by scaling the shorter side and cutting out "
+        "the middle; null takes square images of one size as they are.",
+        None,
+        minimum=16,
+    )
+    trials: str = setting(
+        "Tables of the trials, with {subject}, and {session} and {run} where each has its own.",
+        "{subject}/trials.tsv",
+    )
+    responses: str = setting(
+        "Files of the responses, with {subject}, and as far as they are apart {session}, {run}, "
+        "{trial} and {hemisphere}; an asterisk stands for anything within a name.",
+        "{subject}/responses/ses-{session}.nii.gz",
+    )
+    averaged: bool = setting(
+        "Whether the responses are z-scored and averaged over repeats already, one an image.",
+        False,
+    )
+    mask: str | None = setting(
+        "Map that is above 0 in the voxels to choose from, with {subject} and {hemisphere}; null "
+        "takes all.",
+        None,
+    )
+    names: str | None = setting(
+        "Table that names the columns of .npy or .hdf5 responses, with {subject}; null where they "
+        "are the voxels of the mask, or vertices.",
+        None,
+    )
+    rois: str = setting(
+        "Maps of the ROIs, with {roi}, {subject} and {hemisphere}: above 0 inside.",
+        "{subject}/rois/{roi}.nii.gz",
+    )
+    localiser: str | None = setting(
+        "Maps of a localiser's t-values, with {contrast}, {subject} and {hemisphere}; null for "
+        "none.",
+        None,
+    )
+    ncsnr: str | None = setting(
+        "Map of a published noise-ceiling signal-to-noise ratio, with {subject} and {hemisphere}; "
+        "null measures it on the repeats of the test images.",
+        None,
+    )
+    space: str = setting("What the space of the responses is called.", "native", pattern=NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     root: str = setting("Folder that holds the dataset.", example="data/nsd")
-    kind: str = setting("Layout of the folder on disk.", "nsd", choices=("nsd",))
+    kind: str = setting(
+        "Layout of the folder on disk: the Natural Scenes Dataset as published, the Algonauts 2023 "
+        "repackaging of it, or an experiment of one's own.",
+        "nsd",
+        choices=("nsd", "algonauts", "folder"),
+    )
     space: str = setting(
-        "Volume space of the responses, by its voxel size.",
+        "Where NSD's responses lie: in a volume, by its voxel size, on the subject's own surfaces "
+        "or on those of the average brain.",
         "func1pt8mm",
-        choices=("func1pt8mm", "func1mm"),
+        choices=("func1pt8mm", "func1mm", "nativesurface", "fsaverage"),
     )
     betas: str = setting(
         "Preparation of the responses, a folder's name.",
@@ -54,17 +131,33 @@ class Dataset:
     sessions: int | None = setting(
         "Scan sessions used, from the first; null takes all.", None, minimum=1
     )
+    skip_missing_sessions: bool = setting(
+        "Whether to go on with the sessions that are there where one of them is missing.", False
+    )
     test_images: str = setting(
-        "Images kept for testing: all that every subject was to see, or of these the ones that "
-        "this subject saw three times.",
+        "Images kept for testing: all that every subject was to see, of these the ones that this "
+        "subject saw three times, or the ones that every subject saw three times. The others of "
+        "them are left out. A dataset with a split of its own keeps to that.",
         "shared_three_repeats",
-        choices=("shared", "shared_three_repeats"),
+        choices=("shared", "shared_three_repeats", "shared_common"),
     )
     zscore: str = setting(
         "Trials that give each session's mean and standard deviation; with `all`, as most readers "
         "do it, the test trials have a share in them.",
         "training",
         choices=("training", "all"),
+    )
+    least_ncsnr: float | None = setting(
+        "Smallest noise-ceiling signal-to-noise ratio of a voxel that is fitted; null keeps all.",
+        None,
+        minimum=0,
+    )
+    least_noise_ceiling: float | None = setting(
+        "Smallest noise ceiling of a voxel that is fitted, as a share of the variance of the test "
+        "images' responses; null keeps all.",
+        None,
+        minimum=0,
+        maximum=1,
     )
     localiser_threshold: dict[str, float] = setting(
         "Smallest t-value of a voxel of a localiser's ROI, by contrast (faces, bodies, places, "
@@ -74,11 +167,34 @@ class Dataset:
     roi_references: dict[str, str] = setting(
         "What an ROI's name stands for where it is not the name of a label: an atlas and its label "
         "(Kastner2015:V1v), a whole ROI volume, or a mask's path inside the dataset's folder with "
-        "{subject} for the subject's name.",
+        "{subject} for the subject's name and, on surfaces, {hemisphere} for lh and rh.",
         {},
+    )
+    synthetic: bool = setting(
+        "Whether to test besides on the images of NSD-synthetic, which are of another kind than "
+        "those that were fitted.",
+        False,
     )
     captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
     instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
+    test_fraction: float = setting(
+        "Share of the images drawn for testing where the dataset does not split them: in the kind "
+        "algonauts, and in a folder whose tables have no column split.",
+        0.1,
+        minimum=0.01,
+        maximum=0.9,
+    )
+    test_seed: int = setting(
+        "Decides which these are; every image by itself, so that it tests in all subjects or none.",
+        0,
+        minimum=0,
+    )
+    algonauts: Algonauts = section(Algonauts, "What the kind algonauts wants besides.")
+    folder: Folder = section(
+        Folder,
+        "Where the files of an experiment of one's own are (kind folder); paths are in "
+        "dataset.root or absolute.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +211,8 @@ class Download:
         pattern=r"https?://\S+",
     )
     format: str = setting(
-        "File format of the betas to be fetched: HDF5 is read faster, nii.gz is smaller.",
+        "File format of the betas to be fetched, in a volume: HDF5 is read faster, nii.gz is "
+        "smaller. On surfaces there is only one.",
         "hdf5",
         choices=("hdf5", "nii.gz"),
     )
@@ -426,8 +543,8 @@ class Generator:
         minimum=0,
     )
     inpainting_guidance: float | None = setting(
-        "The same where parts of images are repainted; null takes `generator.guidance`. A thing asked "
-        "into a small place wants more of it.",
+        "The same where parts of images are repainted; null takes `generator.guidance`. A thing "
+        "asked into a small place wants more of it.",
         None,
         minimum=0,
     )

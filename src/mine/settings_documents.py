@@ -33,7 +33,8 @@ def reference_markdown(cls: type) -> str:
     parts = []
     for name, help, fields, named in _sections(cls):
         rows = [
-            f"| `{field.name}` | {type_words(kind)} | {_default_words(field)} | {_limits(field)} |"
+            f"| `{field.name}` | {type_words(kind)} | {_default_words(field, kind)} | "
+            f"{_limits(field)} |"
             for field, kind in fields
         ]
         parts.append(
@@ -68,6 +69,13 @@ def _sections(cls: type) -> Iterator[tuple[str, str, list[tuple[Any, Any]], dict
         hints = typing.get_type_hints(inner)
         fields = [(entry, hints[entry.name]) for entry in dataclasses.fields(inner)]
         yield field.name, field.metadata["help"], fields, named
+        # sections within a section: a row in its table, and a table of their own
+        for entry, kind in fields:
+            part, _ = unwrap(kind)
+            if dataclasses.is_dataclass(part):
+                hints = typing.get_type_hints(part)
+                own = [(one, hints[one.name]) for one in dataclasses.fields(part)]
+                yield f"{field.name}.{entry.name}", entry.metadata["help"], own, {}
 
 
 def _section_schema(cls: type) -> dict[str, Any]:
@@ -181,7 +189,9 @@ def _limits(field: dataclasses.Field[Any]) -> str:
     return words
 
 
-def _default_words(field: dataclasses.Field[Any]) -> str:
+def _default_words(field: dataclasses.Field[Any], kind: Any) -> str:
+    if dataclasses.is_dataclass(unwrap(kind)[0]):
+        return "below"
     return "required" if is_required(field) else f"`{_yaml_value(_default(field))}`"
 
 

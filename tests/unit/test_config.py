@@ -158,6 +158,11 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "dataset.roi_references.food: expected one of rois, EBA, found none of that name",
         ),
         (
+            {"dataset": {"root": "data", "kind": "folder"}, "download": {"accept_terms": True}},
+            "download.accept_terms: expected false with dataset.kind: folder, since only nsd is "
+            "downloaded, found true",
+        ),
+        (
             {"demo": {"sessions": 4}},
             "demo.trials_per_session: expected three trials for each image, 3750 in all sessions, "
             "found 3000",

@@ -204,3 +204,8 @@ def test_captions_of_an_image_are_averaged():
     assert not caption.sel(image=6).values.any()
     np.testing.assert_allclose(caption.sel(image=7), backbone.encode_texts(texts[2])[0], rtol=1e-6)
     assert caption.dtype == np.float32
+
+
+def test_experiment_without_captions_has_features_of_none():
+    caption = embed_captions(FakeBackbone(), [[], []], np.array([5, 6]))["caption"]
+    assert caption.shape[0] == 2 and not caption.values.any()

@@ -33,6 +33,7 @@ from mine.figures.voxels import (
     describe_voxels,
     gather_pictures,
     rank_images,
+    write_fit,
 )
 
 WORDS = np.array(["dog", "face", "street", "red", "wooden"])
@@ -61,6 +62,8 @@ def make_scores(voxels: int, *, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
             "noise_ceiling": ("voxel", rng.random(voxels)),
             "roi_r2_normalised": (("model", "roi"), by_roi),
             "roi_r2_normalised_interval": (("model", "roi", "bound"), by_roi[..., None] + around),
+            "roi_r2": (("model", "roi"), by_roi / 2),
+            "roi_r2_interval": (("model", "roi", "bound"), by_roi[..., None] / 2 + around),
             "roi_voxels": ("roi", [voxels, 0]),
         },
         coords={"model": models, "roi": rois, "bound": ["low", "high"]},
@@ -180,6 +183,26 @@ def test_encoder_has_a_bar_for_each_model_and_a_row_for_each_voxel(voxels: int) 
     table = tabulate_encoder(scores, rois)
     assert (table["panel"] == "voxels").sum() == voxels
     assert (table["panel"] == "rois").sum() == 8
+
+
+def test_encoder_without_a_ceiling_shows_r2_and_says_so() -> None:
+    scores, rois = make_scores(12)
+    scores["noise_ceiling"] = scores["noise_ceiling"] * np.nan
+    figure = draw_encoder(scores, rois)
+    said = texts(figure)
+    assert "Every voxel (the dataset has no noise ceiling)" in said
+    assert "Mean R² on test images" in said
+    assert not any("nan" in text or "n = 0" in text for text in said)
+    table = tabulate_encoder(scores, rois)
+    own = table[(table["panel"] == "rois") & (table["roi"] == "FFA-1")]
+    np.testing.assert_array_equal(own["value"], scores["roi_r2"].sel(roi="FFA-1"))
+
+
+def test_a_heading_without_a_ceiling_says_so() -> None:
+    entry = pd.Series({"r2": -0.1, "noise_ceiling": np.nan})
+    assert write_fit(entry) == "R² −0.10 (no noise ceiling)"
+    entry["noise_ceiling"] = 0.5
+    assert write_fit(entry) == "R² −0.10 of a ceiling of 0.50"
 
 
 def test_a_voxel_is_coloured_by_its_first_roi_or_by_none() -> None:

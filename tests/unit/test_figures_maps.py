@@ -11,15 +11,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels
 from mine.errors import InputError
 from mine.figures.maps import (
     NO_CLUSTERS,
     Map,
     choose_slices,
+    draw_counts,
     draw_maps,
     map_clusters,
     map_preferences,
+    place_maps,
     tabulate_maps,
 )
 from mine.figures.style import CYCLE, MM_PER_INCH, SIZE, WIDTH, save_figure
@@ -133,9 +136,40 @@ def test_without_maps_it_is_said():
     assert "No voxel prefers a category, and no region has clusters." in text
 
 
+def make_voxels(shape: tuple[int, int, int] = SHAPE) -> VolumeVoxels:
+    ijk = np.argwhere(np.ones(shape, bool))
+    return VolumeVoxels(
+        ijk=ijk,
+        shape=shape,
+        affine=AFFINE,
+        hemisphere=np.full(len(ijk), "unknown"),
+        space="func1pt8mm",
+    )
+
+
+def test_labels_of_voxels_are_put_where_these_lie():
+    volume, mask = make_volume(), make_mask()
+    voxels = make_voxels().select(mask.ravel())
+    by_voxel = map_preferences(volume[tuple(voxels.ijk.T)], NAMES)
+    for placed, each in zip(
+        place_maps(by_voxel, voxels), map_preferences(volume, NAMES), strict=True
+    ):
+        np.testing.assert_array_equal(placed.labels, each.labels)
+    assert tabulate_maps(by_voxel).equals(tabulate_maps(map_preferences(volume, NAMES)))
+
+
+@pytest.mark.parametrize("geometry", ["surface", "list"])
+def test_where_there_is_no_volume_it_is_said_and_counted(geometry: str):
+    labels = np.array([[1, 1, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]])
+    figure = draw_counts(map_preferences(labels, NAMES), geometry=geometry, subject="s1")
+    text = " ".join(each.get_text().replace("\n", " ") for each in figure.findobj(Text))
+    assert "places 2" in text and "faces 1" in text and "s1: its voxels lie" in text
+    assert "drawn" in text and not figure.axes
+
+
 def test_the_mean_volume_is_read_where_it_shows_something(tmp_path: Path):
-    ask = {"space": "func1pt8mm", "shape": SHAPE, "affine": AFFINE}
-    assert nsd.read_mean(tmp_path, "subj01", **ask) is None
+    reader, voxels = open_dataset({"root": str(tmp_path)}), make_voxels()
+    assert reader.read_background("subj01", voxels) is None
     folder = tmp_path / "nsddata/ppdata/subj01/func1pt8mm"
     folder.mkdir(parents=True)
     values = np.random.default_rng(0).random(SHAPE).astype(np.float32)
@@ -143,6 +177,10 @@ def test_the_mean_volume_is_read_where_it_shows_something(tmp_path: Path):
         image = nibabel.Nifti1Image(given, AFFINE)
         image.header.set_xyzt_units("mm")
         nibabel.save(image, folder / "mean.nii.gz")
-        np.testing.assert_array_equal(nsd.read_mean(tmp_path, "subj01", **ask), found)
+        np.testing.assert_array_equal(reader.read_background("subj01", voxels), found)
     with pytest.raises(InputError, match="expected the shape"):
-        nsd.read_mean(tmp_path, "subj01", **ask | {"shape": (3, 3, 3)})
+        reader.read_background("subj01", make_voxels((3, 3, 3)))
+    surface = SurfaceVoxels(
+        vertex=np.array([0]), vertices=(1, 1), hemisphere=np.array(["left"]), space="fsaverage"
+    )
+    assert reader.read_background("subj01", surface) is None

@@ -105,6 +105,17 @@ def test_every_number_that_is_written_is_in_the_table():
     assert set(numbers) <= known
 
 
+def test_a_null_that_could_not_be_drawn_is_named_and_has_no_numbers():
+    structure = make_structure(3)
+    structure["identification_null"].loc[{"null": "spatial"}] = np.nan
+    structure["identification_p"].loc[{"null": "spatial"}] = np.nan
+    assert said(draw(structure), "number").count("no places") == 2
+    table = tabulate_structure(structure, words=WORDS)
+    spatial = table[table["null"] == "spatial"]
+    assert spatial["item"].tolist() == ["null"] * 2 and (spatial["n"] == 0).all()
+    assert spatial[["value", "p"]].isna().all(axis=None)
+
+
 def test_a_cluster_has_a_card_with_its_voxels_words_and_exemplars():
     structure = make_structure(3)
     figure = draw(structure)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mine.datasets import nsd, nsd_files, nsd_rois, nsd_sessions
-from mine.datasets.recording import voxels_of
+from mine.datasets import coco, nsd, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.voxels import voxels_of
 from mine.demo import nsd_writer
 from mine.errors import InputError
 from mine.stages.responses import build_responses
@@ -498,16 +498,10 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
             tmp_path / "instances.json", objects, categories=SUPERCATEGORIES, side=16
         ),
     ]
-    information = nsd.read_information(written.root)
-    names, instances = nsd.read_instances([paths[1]], coco_ids=information["cocoId"])
-    dataset = build_stimuli(
-        information,
-        subjects=["subj01", "subj02"],
-        source=nsd_files.STIMULI,
-        captions=nsd.read_captions([paths[0]], coco_ids=information["cocoId"]),
-        categories=names,
-        instances=instances,
+    images = nsd.read_images(
+        written.root, subjects=["subj01", "subj02"], captions=paths[:1], instances=paths[1:]
     )
+    dataset = build_stimuli(images)
     shown = [
         np.unique(written.subject_images[s][written.ordering[:n]]) for s, n in ((0, 120), (1, 60))
     ]
@@ -515,6 +509,7 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
     for column, images in enumerate(shown):
         np.testing.assert_array_equal(dataset["seen"][:, column], np.isin(dataset["image"], images))
     np.testing.assert_array_equal(dataset["shared"], np.isin(dataset["image"], written.shared))
+    np.testing.assert_array_equal(dataset["held_out"], dataset["shared"])
     np.testing.assert_array_equal(dataset["coco_id"], dataset["image"] + 1000)
     one = dataset.sel(image=3)
     assert one["captions"].item() == '["image 3", "naïve"]'
@@ -538,9 +533,9 @@ def test_categories_are_read_alone_as_with_all_objects(tmp_path: Path) -> None:
     text = {"info": {"categories": "two"}} | text
     del text["categories"][1]["supercategory"]
     paths[1].write_text(json.dumps(text))
-    assert nsd.read_categories(paths[:1]) == SUPERCATEGORIES
-    assert nsd.read_categories(paths) == {"dog": "animal", "cat": ""}
-    assert nsd.read_instances(paths, coco_ids=[7])[0] == nsd.read_categories(paths)
+    assert coco.read_categories(paths[:1]) == SUPERCATEGORIES
+    assert coco.read_categories(paths) == {"dog": "animal", "cat": ""}
+    assert coco.read_instances(paths, coco_ids=[7])[0] == coco.read_categories(paths)
     for content, problem in (
         ("{}", "with a list categories, found none"),
         ('{"categories": [{]}', "expected JSON, found something else"),
@@ -548,7 +543,7 @@ def test_categories_are_read_alone_as_with_all_objects(tmp_path: Path) -> None:
     ):
         paths[0].write_text(content)
         with pytest.raises(InputError, match=problem):
-            nsd.read_categories(paths)
+            coco.read_categories(paths)
 
 
 def test_behaviour_and_information_agree_with_the_design(written: World) -> None:
@@ -557,7 +552,7 @@ def test_behaviour_and_information_agree_with_the_design(written: World) -> None
     trials = design.trial_images("subj01")
     np.testing.assert_array_equal(table["73KID"] - 1, trials)
     np.testing.assert_array_equal(table["10KID"] - 1, design.master_ordering)
-    information = nsd.read_information(written.root)
+    information = nsd_files.read_information(written.root)
     for image, row in information[information["subject1"] == 1].iterrows():
         shown = [row[f"subject1_rep{n}"] for n in range(3)]
         np.testing.assert_array_equal(shown, np.flatnonzero(trials == image) + 1)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mine.datasets.recording import Recording, VoxelSet, voxels_of
+from mine.datasets.coco import measure_visible, read_crop
+from mine.datasets.recording import Recording
+from mine.datasets.voxels import ListedVoxels, SurfaceVoxels, VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.stages.responses import build_responses, standardise_session
-from mine.stages.stimuli import measure_visible, read_crop
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 from mine.stores import open_store, write_store
 
@@ -29,7 +30,7 @@ def make_recording(sessions: int = 3, trials: int = 50, seed: int = 0, **changes
         + (1 + n) * (signal[part] + random.normal(0, 1, (trials, VOXELS)))
         for n, part in enumerate(np.split(images, sessions))
     ]
-    voxels = VoxelSet(
+    voxels = VolumeVoxels(
         ijk=np.stack(np.unravel_index(np.arange(VOXELS), (1, 2, 3)), axis=1),
         shape=(1, 2, 3),
         affine=np.eye(4),
@@ -167,7 +168,10 @@ def test_no_ceiling_can_be_had_from_single_trials() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"test": "all"}, "test: expected shared or shared_three_repeats, found 'all'"),
+        (
+            {"test": "all"},
+            "test: expected shared, shared_three_repeats or shared_common, found 'all'",
+        ),
         ({"standardise_on": "test"}, "standardise_on: expected training or all, found 'test'"),
     ],
 )
@@ -214,6 +218,107 @@ def test_responses_and_voxel_set_survive_a_store(tmp_path: Path) -> None:
     np.testing.assert_array_equal(voxels.index, dataset["index"])
     assert voxels.shape == (1, 2, 3) and voxels.space == "func1pt8mm"
     np.testing.assert_array_equal(voxels.affine, np.eye(4))
+
+
+def test_a_split_of_the_dataset_stands_above_the_shared_images() -> None:
+    recording = make_recording()
+    test = np.setdiff1d(np.unique(np.concatenate(recording.images)), SHARED)[3:12]
+    dataset = build_responses(replace(recording, test=test), test="shared_three_repeats")
+    np.testing.assert_array_equal(dataset["image"][dataset["split"] == "test"], test)
+    assert dataset.attrs["test"] == "dataset" and dataset.attrs["images_left_out"] == 0
+    other = build_responses(replace(recording, test=test, shared=np.array([900])))
+    np.testing.assert_array_equal(other["response"], dataset["response"])
+
+
+def test_images_common_to_all_subjects_are_those_the_dataset_names() -> None:
+    recording = make_recording()
+    dataset = build_responses(replace(recording, common=SHARED[:2]), test="shared_common")
+    np.testing.assert_array_equal(dataset["image"][dataset["split"] == "test"], SHARED[:2])
+    assert dataset.attrs["images_left_out"] == len(SHARED) - 2
+    assert not np.isin(SHARED[2:], dataset["image"]).any()
+    with pytest.raises(InputError, match="a dataset that does not say"):
+        build_responses(recording, test="shared_common")
+
+
+def make_averaged(**changes) -> Recording:
+    values = np.random.default_rng(2).normal(0, 1, (30, VOXELS)).astype(np.float32)
+    images = np.random.default_rng(3).permutation(40)[:30]
+    recording = make_recording(
+        images=(images,), read_session=lambda number: values.copy(), averaged=True
+    )
+    return replace(recording, test=images[:6], **changes)
+
+
+def test_averaged_responses_are_taken_as_they_are_and_have_no_ceiling() -> None:
+    recording = make_averaged()
+    dataset = build_responses(recording)
+    values = recording.read_session(0)[np.argsort(recording.images[0])]
+    np.testing.assert_array_equal(dataset["response"], values)
+    np.testing.assert_array_equal(dataset["image"], np.sort(recording.images[0]))
+    assert set(dataset["repeats"].values) == {0} and dataset.attrs["standardise_on"] == "dataset"
+    assert np.isnan(dataset["noise_ceiling"]).all() and np.isnan(dataset["ncsnr"]).all()
+    assert dataset.attrs["noise_ceiling_source"].startswith("none: the responses come averaged")
+
+
+def test_averaged_responses_have_a_ceiling_once_ncsnr_and_repeats_are_known() -> None:
+    ncsnr = np.linspace(0.2, 0.9, VOXELS)
+    without = build_responses(make_averaged(ncsnr=ncsnr))
+    assert np.isnan(without["noise_ceiling"]).all()
+    assert "repeats of the test images are not known" in without.attrs["noise_ceiling_source"]
+    repeats = 1 + np.arange(30) % 3
+    dataset = build_responses(make_averaged(ncsnr=ncsnr, repeats=repeats))
+    np.testing.assert_allclose(
+        dataset["noise_ceiling"], noise_ceiling(ncsnr, repeats=repeats[:6]), rtol=1e-6
+    )
+
+
+def test_averaged_responses_hold_each_image_once() -> None:
+    with pytest.raises(InputError, match="with each image once, found more"):
+        make_recording(averaged=True)
+
+
+GEOMETRIES = {
+    "surface": SurfaceVoxels(
+        vertex=np.array([1, 4, 5, 0, 2, 6]),
+        vertices=(8, 7),
+        hemisphere=np.repeat(["left", "right"], 3),
+        millimetres=np.arange(18.0).reshape(6, 3),
+        space="fsaverage",
+    ),
+    "list": ListedVoxels(
+        name=np.array(list("abcdef")),
+        number=np.array([7, 3, 4, 9, 1, 0]),
+        hemisphere=np.full(6, "unknown"),
+        space="responses.npy",
+    ),
+}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_every_kind_of_voxel_set_survives_selection_and_a_store(
+    tmp_path: Path, geometry: str
+) -> None:
+    voxels = GEOMETRIES[geometry]
+
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        betas[:, 2] = np.nan
+        return betas
+
+    dataset = build_responses(change_betas(make_recording(voxels=voxels), spoil))
+    write_store(dataset, tmp_path / "responses.zarr", provenance={})
+    stored = voxels_of(open_store(tmp_path / "responses.zarr"))
+    keep = np.array([0, 1, 3, 4, 5])
+    assert type(stored) is type(voxels) and stored.space == voxels.space and len(stored) == 5
+    np.testing.assert_array_equal(stored.index, voxels.index[keep])
+    np.testing.assert_array_equal(stored.hemisphere, voxels.hemisphere[keep])
+    if voxels.position is None:
+        assert stored.position is None
+    else:
+        np.testing.assert_array_equal(stored.position, voxels.position[keep])
+
+
+def test_the_right_surface_counts_on_from_the_left() -> None:
+    np.testing.assert_array_equal(GEOMETRIES["surface"].index, [1, 4, 5, 8, 10, 14])
 
 
 def test_crops_and_boxes_share_the_image() -> None:

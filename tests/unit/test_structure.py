@@ -100,6 +100,14 @@ def test_voxels_of_planted_clusters_are_identified_by_responses_not_by_noise(len
     assert (p.sel(source="tuning") <= 0.05).all() and (p.sel(source="attributions") > 0.05).all()
 
 
+def test_voxels_without_places_have_no_spatial_null_and_all_else(lens, planted):
+    found = measure(lens, respond(lens, planted), place=None)
+    assert found["identification_null"].sel(null="spatial").isnull().all()
+    assert found["identification_p"].sel(null="spatial").isnull().all()
+    assert found["identification_p"].sel(null="shared", source="tuning") <= 0.05
+    assert found.attrs["clusters"] == 3
+
+
 def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
     found = measure(lens, respond(lens, None))
     assert found.attrs["clusters"] == 1 and (found["cluster"].values == 0).all()

@@ -105,7 +105,7 @@ rule paint:
         gpu=gpus("generator"),
     params:
         code=code("paint"),
-        root=settings.dataset.root,
+        images=IMAGES,
         generator=PAINTER,
         method=settings.counterfactual.method,
         observer=OBSERVER,

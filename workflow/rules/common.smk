@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mine.config import InputError, load_config
+from mine.datasets import listing
 from mine.provenance import code_digest, manifest_path
 
 FITS = (
@@ -45,7 +46,7 @@ wildcard_constraints:
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
-    group=alternatives(["experiment", "regions", "stimuli", *settings.subjects]),
+    group=alternatives(["experiment", "regions", "stimuli", "synthetic", *settings.subjects]),
 
 
 def check_start():
@@ -123,20 +124,23 @@ def gpus(name):
     return int(device.startswith("cuda"))
 
 
-def count_images():
-    """Return how many images the stimulus file holds: rows of the dataset's table of images."""
+# What the pixels of an image depend on, for the rules that read nothing else of the dataset.
+IMAGES = listing.describe_images(settings.dataset)
+
+
+def count_identities():
+    """Return one more than the largest identity of an image in the dataset."""
     if settings.demo is not None:
         return settings.demo.images_shared + settings.demo.images_unique * len(settings.subjects)
-    table = Path(settings.dataset.root) / "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
-    if not table.is_file():
-        raise WorkflowError(f"dataset.root: expected {table}, found no such file")
-    with open(table, "rb") as file:
-        return sum(1 for _ in file) - 1
+    try:
+        return listing.count_identities(settings.dataset)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def count_shards():
     """Return how many shards the images make: runs of `shard_size` identities."""
-    return -(-count_images() // settings.backbone.shard_size)
+    return -(-count_identities() // settings.backbone.shard_size)
 
 
 def shards(pattern):
@@ -178,7 +182,8 @@ def regions(*patterns):
 
 
 def own_regions(pattern):
-    """Return an input function: the pattern for every region that the job's subject has."""
+    """Return an input function: the pattern, or each of a list, for every region that the job's
+    subject has."""
 
     def find(wildcards):
         table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
@@ -199,15 +204,26 @@ def of_rois(pattern):
 
 
 def dataset_files(*groups):
-    """Return what a change of the dataset shows in: the demo's manifest, or NSD's own tables. Where
-    it is downloaded, return the tables of the groups of files that are read, and only wait for
-    them: files that were verified again, or a volume more, make nothing stale."""
+    """Return what a change of the dataset shows in: the demo's manifest, or the dataset's tables.
+    Where it is downloaded, return the tables of the groups of files that are read, and only wait
+    for them: files that were verified again, or a volume more, make nothing stale."""
     if settings.demo is not None:
         return f"{settings.dataset.root}.json"
     if settings.download.accept_terms:
         return [ancient(f"<results>/download/{group}.tsv") for group in ("experiment", *groups)]
-    folder = f"{settings.dataset.root}/nsddata/experiments/nsd"
-    return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
+    return listing.list_files(settings.dataset)
+
+
+def unseen_files():
+    """Return the same as dataset_files of the images of another kind."""
+    if settings.download.accept_terms:
+        return [ancient("<results>/download/synthetic.tsv")]
+    return listing.list_unseen_files(settings.dataset)
+
+
+def maps(stem, *, labels):
+    """Return the files of a map over a subject's voxels, of labels or of measurements."""
+    return listing.list_maps(settings.dataset, stem, labels=labels)
 
 
 def model_files(name):

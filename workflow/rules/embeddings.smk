@@ -15,7 +15,7 @@ rule vocabulary:
         gpu=gpus("backbone"),
     params:
         code=code("vocabulary"),
-        root=settings.dataset.root,
+        images=IMAGES,
         backbone=section("backbone"),
         lens=section("lens"),
         seed=settings.seed,
@@ -67,7 +67,7 @@ rule embed:
         gpu=gpus("backbone"),
     params:
         code=code("embed"),
-        root=settings.dataset.root,
+        images=IMAGES,
         backbone=section("backbone"),
         words_per_token=settings.lens.words_per_token,
         seed=settings.seed,

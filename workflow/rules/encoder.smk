@@ -73,3 +73,33 @@ rule scores:
         "Scoring the predictions for {wildcards.subject}"
     script:
         "../scripts/scores.py"
+
+
+rule synthetic:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            rois="<results>/{subject}/rois.zarr",
+            encoder="<results>/{subject}/encoder/all.zarr",
+        ),
+        dataset=unseen_files(),
+        models=model_files("backbone"),
+    output:
+        **writes("<results>/{subject}/synthetic.zarr"),
+    log:
+        "<logs>/synthetic/{subject}.log",
+    benchmark:
+        "<benchmarks>/synthetic/{subject}.tsv"
+    resources:
+        gpu=gpus("backbone"),
+    params:
+        code=code("synthetic"),
+        dataset=section("dataset"),
+        backbone=section("backbone"),
+        resamples=settings.bootstrap.resamples,
+        position_orders=settings.encoder.position_orders,
+        seed=settings.seed,
+    message:
+        "Scoring the predictions for {wildcards.subject} on images of another kind"
+    script:
+        "../scripts/synthetic.py"

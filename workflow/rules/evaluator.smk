@@ -16,7 +16,7 @@ rule embed_evaluator:
         gpu=gpus("evaluator"),
     params:
         code=code("embed_evaluator"),
-        root=settings.dataset.root,
+        images=IMAGES,
         shard_size=settings.backbone.shard_size,
         evaluator=section("evaluator"),
     message:

@@ -151,8 +151,8 @@ rule figure_structure_subjects:
 rule figure_maps:
     input:
         **reads(responses="<results>/{subject}/responses.zarr"),
-        preference="<results>/{subject}/preference.nii.gz",
-        clusters=own_regions("{results}/{subject}/{roi}/clusters.nii.gz"),
+        preference=maps("<results>/{subject}/preference", labels=True),
+        clusters=own_regions(maps("{results}/{subject}/{roi}/clusters", labels=True)),
         dataset=dataset_files(),
     output:
         png=report(
@@ -210,7 +210,7 @@ rule figure_voxels:
         "<benchmarks>/figure_voxels/{subject}/{roi}.tsv"
     params:
         code=code("figure_voxels"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
     message:
         "Drawing voxels of {wildcards.roi} of {wildcards.subject}"
@@ -241,7 +241,7 @@ rule figure_structure:
         "<benchmarks>/figure_structure/{subject}/{roi}.tsv"
     params:
         code=code("figure_structure"),
-        dataset=section("dataset"),
+        images=IMAGES,
         least_voxels=settings.structure.least_voxels,
     message:
         "Drawing the structure within {wildcards.roi} of {wildcards.subject}"
@@ -274,7 +274,7 @@ rule figure_generated:
         "<benchmarks>/figure_generated/{subject}/{roi}.tsv"
     params:
         code=code("figure_generated"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
         prompt=settings.generator.prompt,
     message:
@@ -308,7 +308,7 @@ rule figure_edits:
         "<benchmarks>/figure_edits/{subject}/{roi}.tsv"
     params:
         code=code("figure_edits"),
-        dataset=section("dataset"),
+        images=IMAGES,
         figures=section("figures"),
         prompt=settings.generator.prompt,
         method=settings.counterfactual.method,

@@ -72,21 +72,22 @@ rule preference_subjects:
         "../scripts/preference_subjects.py"
 
 
-rule preference_volume:
+rule preference_maps:
     input:
         **reads(
             preference=own_regions("{results}/{subject}/{roi}/preference.zarr"),
             responses="<results>/{subject}/responses.zarr",
         ),
     output:
-        "<results>/{subject}/preference.nii.gz",
+        maps("<results>/{subject}/preference", labels=True),
     log:
-        "<logs>/preference_volume/{subject}.log",
+        "<logs>/preference_maps/{subject}.log",
     benchmark:
-        "<benchmarks>/preference_volume/{subject}.tsv"
+        "<benchmarks>/preference_maps/{subject}.tsv"
     params:
-        code=code("preference_volume"),
+        code=code("preference_maps"),
+        categories=list(settings.categories),
     message:
-        "Writing what the voxels of {wildcards.subject} prefer as a volume"
+        "Writing what the voxels of {wildcards.subject} prefer as maps"
     script:
-        "../scripts/preference_volume.py"
+        "../scripts/preference_maps.py"

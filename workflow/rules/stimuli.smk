@@ -32,7 +32,7 @@ rule low_level:
         "<benchmarks>/low_level/{shard}.tsv"
     params:
         code=code("low_level"),
-        root=settings.dataset.root,
+        images=IMAGES,
         shard_size=settings.backbone.shard_size,
         seed=settings.seed,
     message:

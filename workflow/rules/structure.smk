@@ -15,7 +15,7 @@ rule structure:
         ),
     output:
         **writes("<results>/{subject}/{roi}/structure.zarr"),
-        clusters="<results>/{subject}/{roi}/clusters.nii.gz",
+        clusters=maps("<results>/{subject}/{roi}/clusters", labels=True),
     log:
         "<logs>/structure/{subject}/{roi}.log",
     benchmark:

@@ -9,7 +9,7 @@ log = start_logging(snakemake)
 stimuli = open_store(snakemake.input.stimuli)
 base_rates = measure_base_rates(
     map(open_store, snakemake.input.lens),
-    stimuli["image"].values[~stimuli["shared"].values],
+    stimuli["image"].values[~stimuli["held_out"].values],
     vocabulary=open_store(snakemake.input.vocabulary),
     merge_cosine=snakemake.params.merge_cosine,
 )

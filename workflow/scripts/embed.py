@@ -1,9 +1,7 @@
 """Embed one shard of images and read its tokens out in words."""
 
-from pathlib import Path
-
 from mine.core.backbone import load_backbone
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_images
@@ -20,7 +18,7 @@ images, lens = embed_images(
         int(snakemake.wildcards.shard),
         size=params.backbone["shard_size"],
     ),
-    nsd.open_stimuli(Path(params.root)).read,
+    open_dataset(params.images).open_stimuli().read,
     vocabulary=open_store(snakemake.input.vocabulary),
     words_per_token=params.words_per_token,
     batch_size=params.backbone["batch_size"],

@@ -1,9 +1,7 @@
 """Embed one shard of images by the evaluator's model."""
 
-from pathlib import Path
-
 from mine.core.evaluator import load_features
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.evaluator import embed_features
@@ -21,7 +19,7 @@ images = shard_of(
 features = embed_features(
     model,
     images,
-    nsd.open_stimuli(Path(params.root)).read,
+    open_dataset(params.images).open_stimuli().read,
     batch_size=params.evaluator["batch_size"],
 )
 provenance = describe_provenance(models={"evaluator": model.digest}, libraries=["torch"])

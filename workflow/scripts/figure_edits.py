@@ -1,8 +1,6 @@
 """Draw features inserted and removed for a few voxels of one region."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.figures.edits import choose_edits, draw_edits, list_edited, tabulate_edits
 from mine.figures.strips import choose_tested
 from mine.figures.style import save_figure
@@ -19,7 +17,7 @@ words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, edits["voxel"].values, params.figures["voxels"])
 chosen = choose_edits(edits, voxels, images=params.figures["images"])
-stimuli = nsd.open_stimuli(Path(params.dataset["root"]))
+stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_edits(
     edits,
     counterfactuals,

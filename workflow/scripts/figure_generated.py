@@ -1,8 +1,6 @@
 """Draw pictures generated for a few voxels of one region beside their originals."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.figures.generated import (
     choose_originals,
     draw_generated,
@@ -24,7 +22,7 @@ words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, generated["voxel"].values, params.figures["voxels"])
 originals = choose_originals(generated, voxels, images=params.figures["images"])
-stimuli = nsd.open_stimuli(Path(params.dataset["root"]))
+stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_generated(
     generated,
     sufficiency,

@@ -1,34 +1,47 @@
 """Draw what one subject's voxels prefer, and their clusters, on slices of its brain."""
 
+from collections import defaultdict
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
-from mine.datasets import nsd
-from mine.figures.maps import draw_maps, map_clusters, map_preferences, tabulate_maps
+from mine.datasets.maps import fill_volume, read_map
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import VolumeVoxels, voxels_of
+from mine.figures.maps import (
+    draw_counts,
+    draw_maps,
+    map_clusters,
+    map_preferences,
+    place_maps,
+    tabulate_maps,
+)
 from mine.figures.style import save_figure
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 
-start_logging(snakemake)
+log = start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
-responses = open_store(given.responses)
-shape, affine = tuple(responses.attrs["shape"]), np.array(responses.attrs["affine"])
-mask = np.zeros(shape, dtype=bool)
-mask[tuple(responses["ijk"].values.T)] = True
-volume = np.asarray(nibabel.load(given.preference).dataobj)
-clusters = map_clusters([np.asarray(nibabel.load(path).dataobj) for path in given.clusters])
-maps = map_preferences(volume, params.categories)
-maps += [] if clusters is None else [clusters]
 subject = snakemake.wildcards.subject
-background = nsd.read_mean(
-    Path(params.dataset["root"]),
-    subject,
-    space=params.dataset["space"],
-    shape=shape,
-    affine=affine,
-)
-figure = draw_maps(maps, mask=mask, affine=affine, background=background, subject=subject)
+responses = open_store(given.responses)
+voxels = voxels_of(responses)
+by_roi = defaultdict(list)
+for path in given.clusters:
+    by_roi[Path(path).parent.name].append(path)
+maps = map_preferences(read_map(given.preference, voxels), params.categories)
+clusters = map_clusters([read_map(paths, voxels) for paths in by_roi.values()])
+maps += [] if clusters is None else [clusters]
+if isinstance(voxels, VolumeVoxels):
+    figure = draw_maps(
+        place_maps(maps, voxels),
+        mask=fill_volume(np.ones(len(voxels), int), voxels) > 0,
+        affine=voxels.affine,
+        background=open_dataset(params.dataset).read_background(subject, voxels),
+        subject=subject,
+    )
+else:
+    geometry = responses.attrs["geometry"]
+    log.warning("slices need a volume, and voxels lie in a %s: only counts are drawn", geometry)
+    figure = draw_counts(maps, geometry=geometry, subject=subject)
 save_figure(figure, png=output.png, pdf=output.pdf)
 write_table(tabulate_maps(maps), output.table)

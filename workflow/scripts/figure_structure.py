@@ -1,8 +1,6 @@
 """Draw the structure of one region: identification, clusters, their words and exemplars."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.figures.structure import draw_structure, tabulate_structure
 from mine.figures.style import save_figure
 from mine.figures.voxels import gather_pictures
@@ -13,7 +11,7 @@ start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
 structure = open_store(given.structure).load()
 words = open_store(given.vocabulary)["word"].values
-stimuli = nsd.open_stimuli(Path(params.dataset["root"]))
+stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_structure(
     structure,
     gather_pictures(stimuli.read, structure["exemplar"].values),

@@ -1,8 +1,6 @@
 """Draw a few voxels of one region: attributions in their images, and cards of their profiles."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.figures.attributions import draw_attributions, tabulate_attributions
 from mine.figures.profiles import draw_profiles, tabulate_profiles
 from mine.figures.style import save_figure
@@ -23,7 +21,7 @@ words = open_store(given.vocabulary)["word"].values
 grid = profiles.sizes["row"], profiles.sizes["column"]
 table = describe_voxels(profiles, open_store(given.scores), words)
 region = f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}"
-read = nsd.open_stimuli(Path(snakemake.params.dataset["root"])).read
+read = open_dataset(snakemake.params.images).open_stimuli().read
 
 shown = choose_described(table, count)
 descriptions = open_store(given.descriptions).sel(voxel=shown).load()

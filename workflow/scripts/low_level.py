@@ -1,11 +1,9 @@
 """Measure the low-level features of one shard of images."""
 
-from pathlib import Path
-
 import xarray as xr
 
 from mine.core.low_level import compress_contrast, low_level_features
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stores import open_store, shard_of, write_store
@@ -17,7 +15,7 @@ images = shard_of(
     int(snakemake.wildcards.shard),
     size=params.shard_size,
 )
-values, names = low_level_features(nsd.open_stimuli(Path(params.root)).read(images))
+values, names = low_level_features(open_dataset(params.images).open_stimuli().read(images))
 dataset = xr.Dataset(
     {"feature_value": (("image", "feature"), compress_contrast(values))},
     coords={"image": images, "feature": names},

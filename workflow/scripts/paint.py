@@ -1,10 +1,8 @@
 """Make the pictures and edits that are planned for one region, and predict responses to them."""
 
-from pathlib import Path
-
 from mine.core.generation import load_generator
 from mine.core.observing import load_observer
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import announce_parts, start_logging
 from mine.provenance import describe_provenance
 from mine.stages.edits import make_edits
@@ -15,7 +13,7 @@ log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 pictures, edits = open_store(given.pictures).load(), open_store(given.edits).load()
 member = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi)
-read, size = nsd.open_stimuli(Path(params.root)).read, params.generator["batch_size"]
+read, size = open_dataset(params.images).open_stimuli().read, params.generator["batch_size"]
 painter = load_generator(**params.generator)
 observer = load_observer(
     vocabulary=open_store(given.vocabulary),

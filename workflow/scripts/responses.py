@@ -1,8 +1,6 @@
 """Read a subject's single trials and average them into one response for each image."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.responses import build_responses
@@ -10,16 +8,13 @@ from mine.stores import write_store
 
 log = start_logging(snakemake)
 dataset = snakemake.params.dataset
-recording = nsd.read_subject(
-    Path(dataset["root"]),
-    snakemake.wildcards.subject,
-    space=dataset["space"],
-    betas=dataset["betas"],
-    voxels=dataset["voxels"],
-    sessions=dataset["sessions"],
-)
+recording = open_dataset(dataset).read_subject(snakemake.wildcards.subject)
 responses = build_responses(
-    recording, test=dataset["test_images"], standardise_on=dataset["zscore"]
+    recording,
+    test=dataset["test_images"],
+    standardise_on=dataset["zscore"],
+    least_ncsnr=dataset["least_ncsnr"],
+    least_noise_ceiling=dataset["least_noise_ceiling"],
 )
 log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxel"])
 write_store(

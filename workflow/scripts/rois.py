@@ -1,20 +1,17 @@
 """Find which of a subject's voxels belong to which region."""
 
-from pathlib import Path
-
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import voxels_of
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-rois = nsd.read_rois(
-    Path(params.dataset["root"]),
+rois = open_dataset(params.dataset).read_rois(
     snakemake.wildcards.subject,
     rois=params.rois,
-    voxels=nsd.voxels_of(open_store(snakemake.input.responses)),
-    t_threshold=params.dataset["localiser_threshold"],
+    voxels=voxels_of(open_store(snakemake.input.responses)),
 )
 sizes = rois["member"].sum("voxel").to_series().rename("voxels")
 sizes.to_csv(snakemake.output.sizes, sep="\t")

@@ -1,9 +1,9 @@
 """Measure the structure within one region: identification of its voxels, and their clusters."""
 
 import numpy as np
-from nibabel.affines import apply_affine
 
-from mine.core.volumes import write_labels
+from mine.datasets.maps import write_map
+from mine.datasets.voxels import voxels_of
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -15,7 +15,7 @@ given, params = snakemake.input, snakemake.params
 profiles, base_rates = open_store(given.profiles).load(), open_store(given.base_rates).load()
 responses = open_store(given.responses).isel(voxel=profiles["voxel"].values)
 responses = responses.isel(image=responses["split"].values != "test")
-affine, ijk = np.array(responses.attrs["affine"]), responses["ijk"].values
+voxels = voxels_of(responses)
 structure = measure_structure(
     profiles,
     responses["response"].values,
@@ -23,18 +23,12 @@ structure = measure_structure(
     base_rates["group"].values,
     base_rates["base_rate"].values,
     halves=tuple(open_store(path)["image"].values for path in given.halves),
-    place=apply_affine(affine, ijk),
+    place=voxels.position,
     level=params.false_discovery_rate,
     generator=generator(params.seed, "structure", *snakemake.wildcards),
     **params.structure,
 )
 log.info("%d clusters, p = %.3f", structure.attrs["clusters"], structure.attrs["clusters_p"])
-place = ijk[np.isin(profiles["voxel"].values, structure["voxel"].values)]
-write_labels(
-    snakemake.output.clusters,
-    structure["cluster"].values + 1,
-    place,
-    responses.attrs["shape"],
-    affine,
-)
+members = voxels.select(np.isin(profiles["voxel"].values, structure["voxel"].values))
+write_map(snakemake.output.clusters, structure["cluster"].values + 1, members)
 write_store(structure, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mine.core.backbone import load_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
-from mine.datasets import nsd
+from mine.datasets.reader import open_dataset
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -20,7 +20,7 @@ if lens["vocabulary"] == "tokenizer":
 else:
     words = read_vocabulary(Path(lens["vocabulary"]))
 stimuli = open_store(snakemake.input.stimuli)
-training = stimuli["image"].values[~stimuli["shared"].values]
+training = stimuli["image"].values[~stimuli["held_out"].values]
 count = min(lens["reference_images"], len(training))
 drawn = generator(params.seed, "reference_images").choice(training, size=count, replace=False)
 log.info("%d words, %d reference images", len(words), count)
@@ -30,7 +30,7 @@ vocabulary = build_vocabulary(
     prompts=lens["prompts"],
     temperature=lens["temperature"],
     reference_images=sorted(drawn),
-    read_images=nsd.open_stimuli(Path(params.root)).read,
+    read_images=open_dataset(params.images).open_stimuli().read,
     batch_size=params.backbone["batch_size"],
 )
 provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})

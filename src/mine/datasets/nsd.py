@@ -1,63 +1,38 @@
 """Read the Natural Scenes Dataset (Allen et al. 2022, Nature Neuroscience 25) as published.
 
 ``read_subject`` gives a Recording, from which a stage makes responses; ``read_rois`` gives the
-ROIs of its voxels; ``open_stimuli`` and ``read_*`` give images and what is known about them;
-``check_nsd`` lists everything that is wrong, in seconds, before any of it is read whole.
+ROIs of its voxels; ``read_images`` what is known about the images; ``Stimuli`` their pixels;
+``check_nsd`` lists everything that is wrong, in seconds, before any of it is read whole. NsdReader
+brings them together, as mine.datasets.reader wants them.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
+import xarray as xr
 
-from mine.datasets import nsd_files, nsd_rois, nsd_sessions
+from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces, nsd_synthetic
+from mine.datasets.images import ImageTable
+from mine.datasets.images import Stimuli as StimulusReader
 from mine.datasets.nsd_check import check_nsd
 from mine.datasets.nsd_rois import read_rois
-from mine.datasets.recording import Recording, VoxelSet, voxels_of
+from mine.datasets.recording import Recording
+from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
+from mine.sections import Dataset
 
-__all__ = [
-    "Stimuli",
-    "check_nsd",
-    "open_stimuli",
-    "read_captions",
-    "read_categories",
-    "read_information",
-    "read_instances",
-    "read_mean",
-    "read_rois",
-    "read_subject",
-    "voxels_of",
-]
+__all__ = ["NsdReader", "Stimuli", "check_nsd", "read_images", "read_rois", "read_subject"]
 
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
 
-
-def read_mean(
-    root: Path, subject: str, *, space: str, shape: Sequence[int], affine: np.ndarray
-) -> np.ndarray | None:
-    """Read a subject's mean functional volume, float32 (X, Y, Z); None where there is none, or
-    where it shows nothing, being constant.
-
-    shape, affine: those of the betas. Raises InputError for a volume on another grid.
-    """
-    path = nsd_files.subject_folder(root, subject, space) / "mean.nii.gz"
-    if not path.is_file():
-        return None
-    volume = nsd_files.read_volume(path)
-    betas = Path(f"{space} betas of {subject}")
-    values = nsd_files.match_volume(volume, shape=tuple(shape), affine=affine, of=betas)
-    values = np.asarray(values, dtype=np.float32)
-    return values if np.ptp(values) > 0 else None
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,97 +66,176 @@ class Stimuli:
         return images
 
 
+@dataclass(frozen=True)
+class NsdReader:
+    """NSD in the folder that a configuration names."""
+
+    dataset: Dataset
+
+    @property
+    def root(self) -> Path:
+        return Path(self.dataset.root)
+
+    @property
+    def instances(self) -> list[Path]:
+        return [Path(path) for path in self.dataset.instances]
+
+    @property
+    def captions(self) -> list[Path]:
+        return [Path(path) for path in self.dataset.captions]
+
+    def check(self, *, subjects: Sequence[str], rois: Mapping[str, str]) -> list[str]:
+        problems = check_nsd(
+            self.root,
+            subjects=subjects,
+            rois=rois,
+            space=self.dataset.space,
+            betas=self.dataset.betas,
+            voxels=self.dataset.voxels,
+            sessions=self.dataset.sessions,
+            skip_missing=self.dataset.skip_missing_sessions,
+            test=self.dataset.test_images,
+            t_threshold=self.dataset.localiser_threshold or None,
+            captions=self.captions,
+            instances=self.instances,
+        )
+        if self.dataset.synthetic and self.root.is_dir():
+            for subject in subjects:
+                problems += nsd_synthetic.check_synthetic(
+                    self.root, subject, space=self.dataset.space, betas=self.dataset.betas
+                )
+        return list(dict.fromkeys(problems))
+
+    def list_categories(self) -> dict[str, str]:
+        if not all(path.is_file() for path in self.instances):
+            return {}
+        return coco.read_categories(self.instances)
+
+    def list_contrasts(self, subjects: Sequence[str]) -> list[str]:
+        space = self.dataset.space
+        found = [nsd_rois.list_contrasts(self.root, one, space=space) for one in subjects]
+        return sorted({contrast for contrasts in found for contrast in contrasts})
+
+    def count_images(self, subjects: Sequence[str]) -> int:
+        design = nsd_files.read_design(self.root)
+        return len({image for subject in subjects for image in design.trial_images(subject)})
+
+    def measure_session(self, subjects: Sequence[str]) -> float:
+        sizes = [0.0]
+        for subject in subjects:
+            found = nsd_sessions.find_sessions(
+                self.root, subject, space=self.dataset.space, betas=self.dataset.betas
+            )
+            for session, paths in list(found.items())[:1]:
+                file = nsd_sessions.open_session(paths[0], session)
+                sizes.append(float(file.bytes))
+        return max(sizes)
+
+    def read_images(self, subjects: Sequence[str]) -> ImageTable:
+        return read_images(
+            self.root, subjects=subjects, captions=self.captions, instances=self.instances
+        )
+
+    def open_stimuli(self) -> Stimuli:
+        return open_stimuli(self.root)
+
+    def read_subject(self, subject: str) -> Recording:
+        return read_subject(
+            self.root,
+            subject,
+            space=self.dataset.space,
+            betas=self.dataset.betas,
+            voxels=self.dataset.voxels,
+            sessions=self.dataset.sessions,
+            skip_missing=self.dataset.skip_missing_sessions,
+            common=self.dataset.test_images == "shared_common",
+        )
+
+    def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
+        threshold = self.dataset.localiser_threshold
+        return read_rois(self.root, subject, rois=rois, voxels=voxels, t_threshold=threshold)
+
+    def read_background(self, subject: str, voxels: VoxelSet) -> np.ndarray | None:
+        """The mean functional volume."""
+        return read_mean(self.root, subject, voxels) if isinstance(voxels, VolumeVoxels) else None
+
+    def read_unseen(self, subject: str, voxels: VoxelSet) -> tuple[Recording, StimulusReader]:
+        space, betas = self.dataset.space, self.dataset.betas
+        recording = nsd_synthetic.read_synthetic(
+            self.root, subject, voxels, space=space, betas=betas
+        )
+        return recording, nsd_synthetic.open_synthetic_stimuli(self.root, subject)
+
+
 def open_stimuli(root: Path) -> Stimuli:
     """Open the stimuli of the dataset; the side of an image is whatever the file has."""
     return Stimuli(*nsd_files.open_stimulus_file(root))
 
 
-def read_information(root: Path) -> pd.DataFrame:
-    """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId (from 0)."""
-    return nsd_files.read_information(root)
+def read_mean(root: Path, subject: str, voxels: VolumeVoxels) -> np.ndarray | None:
+    """Read a subject's mean functional volume, float32 (X, Y, Z); None where there is none, or
+    where it shows nothing, being constant.
 
-
-def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
-    """Read COCO captions (captions_train2017.json and the like): cocoId -> sentences.
-
-    Only the images of coco_ids are kept; one without captions is left out.
+    Raises InputError for a volume on another grid than that of the voxels.
     """
-    wanted = set(map(int, coco_ids))
-    captions: dict[int, list[str]] = {}
-    for path in paths:
-        for entry in _read_coco(path, "annotations", ("image_id", "caption")):
-            if entry["image_id"] in wanted:
-                captions.setdefault(entry["image_id"], []).append(str(entry["caption"]).strip())
-    return captions
+    path = nsd_files.subject_folder(root, subject, voxels.space) / "mean.nii.gz"
+    if not path.is_file():
+        return None
+    grid = nsd_rois.find_grid(root, subject, voxels)
+    values = nsd_files.match_map(nsd_files.read_volume(path), **grid)
+    values = np.asarray(values, dtype=np.float32)
+    return values if np.ptp(values) > 0 else None
 
 
-def read_instances(
-    paths: Iterable[Path], *, coco_ids: Iterable[int]
-) -> tuple[dict[str, str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
-    """Read COCO objects (instances_train2017.json and the like).
+def read_images(
+    root: Path,
+    *,
+    subjects: Sequence[str],
+    captions: Sequence[Path] = (),
+    instances: Sequence[Path] = (),
+) -> ImageTable:
+    """What is known about the images that the experiment shows to any of the subjects.
 
-    Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
-    for each image of coco_ids that a file covers its objects as (category, (left, top, right,
-    bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
-    nothing has an empty list.
+    captions, instances: COCO's files. NSD shows a square cut out of the COCO image, so a category
+    counts as present only where that square leaves enough of one of its objects
+    (:func:`mine.datasets.coco.find_present`).
+    Raises InputError for a subject that nsd_stim_info_merged.csv lacks.
     """
-    wanted = set(map(int, coco_ids))
-    known: dict[int, dict] = {}
-    objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
-    for path in paths:
-        content = _load_json(path)
-        categories = _entries(path, content, "categories", ("id", "name"))
-        own = {entry["id"]: entry["name"] for entry in categories}
-        known |= {entry["id"]: entry for entry in categories}
-        sizes = {
-            entry["id"]: (entry["width"], entry["height"])
-            for entry in _entries(path, content, "images", ("id", "width", "height"))
-            if entry["id"] in wanted
-        }
-        for image in sizes:
-            objects.setdefault(image, [])
-        fields = ("image_id", "category_id", "bbox")
-        for entry in _entries(path, content, "annotations", fields):
-            if entry["image_id"] in sizes:
-                width, height = sizes[entry["image_id"]]
-                x, y, w, h = entry["bbox"]
-                box = (x / width, y / height, (x + w) / width, (y + h) / height)
-                objects[entry["image_id"]].append((own[entry["category_id"]], box))
-    return _name_categories(known), objects
-
-
-def read_categories(paths: Iterable[Path]) -> dict[str, str]:
-    """Read only the categories of COCO instance files: name -> supercategory ("" for none).
-
-    Neither images nor objects are parsed, which in COCO's own files are half a gigabyte.
-    """
-    known: dict[int, dict] = {}
-    for path in map(Path, paths):
-        content = {"categories": _find_list(path, "categories")}
-        entries = _entries(path, content, "categories", ("id", "name"))
-        known |= {entry["id"]: entry for entry in entries}
-    return _name_categories(known)
-
-
-def _name_categories(known: Mapping[int, dict]) -> dict[str, str]:
-    """Categories in the order of their numbers: name -> supercategory."""
-    entries = [known[number] for number in sorted(known)]
-    return {str(entry["name"]): str(entry.get("supercategory", "")) for entry in entries}
-
-
-def _find_list(path: Path, key: str) -> object:
-    """Return the first list that stands under a key of a JSON file; None where there is none."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return _load_json(path)
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        for found in re.finditer(rf'"{key}"\s*:\s*(?=\[)'.encode(), text):
-            # Of the list only its end is not known; no list of categories is a megabyte long.
-            part = text[found.end() : found.end() + 2**20].decode("utf-8", errors="ignore")
-            try:
-                return json.JSONDecoder().raw_decode(part)[0]
-            except ValueError as error:
-                raise InputError(f"{path}: expected JSON, found something else: {error}") from None
-    return None
+    root = Path(root)
+    table = nsd_files.read_information(root)
+    columns = []
+    for subject in subjects:
+        column = f"subject{nsd_files.subject_number(subject)}"
+        if column not in table:
+            raise InputError(
+                f"{root / nsd_files.INFORMATION}: expected a column {column}, found none"
+            )
+        columns.append(table[column].to_numpy() != 0)
+    seen = np.array(columns, dtype=bool).reshape(len(columns), -1).T
+    shown = seen.any(axis=1)
+    table, seen = table[shown], seen[shown]
+    coco_ids = table["cocoId"].to_numpy(dtype=np.int64)
+    texts = coco.read_captions(captions, coco_ids=coco_ids)
+    categories = present = annotated = None
+    if instances:
+        categories, objects = coco.read_instances(instances, coco_ids=coco_ids)
+        present, annotated = coco.find_present(
+            coco_ids, table["cropBox"], categories=categories, instances=objects
+        )
+    shared = table["shared1000"].to_numpy(dtype=bool)
+    return ImageTable(
+        identity=table["nsdId"].to_numpy(dtype=np.int64),
+        source=str(root),
+        subjects=list(subjects),
+        seen=seen,
+        shared=shared,
+        held_out=shared,
+        captions=[texts.get(int(image), []) for image in coco_ids],
+        coco_id=coco_ids,
+        categories=categories,
+        present=present,
+        annotated=annotated,
+    )
 
 
 def read_subject(
@@ -192,39 +246,44 @@ def read_subject(
     betas: str = BETAS,
     voxels: str | Sequence[str] = "nsdgeneral",
     sessions: int | None = None,
+    skip_missing: bool = False,
+    common: bool = False,
 ) -> Recording:
     """Open one subject: which image each trial showed, which voxels, and how to read the betas.
 
-    space: "func1pt8mm" or "func1mm". betas: folder of the betas' version. voxels: references of
-    ROIs (see mine.datasets.nsd_rois), united. sessions: how many to use, from the first; all that
-    are there by default.
+    space: "func1pt8mm", "func1mm", "nativesurface" or "fsaverage". betas: folder of the betas'
+    version. voxels: references of ROIs (see mine.datasets.nsd_rois), united. sessions: how many to
+    use, from the first; all that are there by default. skip_missing: whether to go on where one of
+    them is missing. common: whether to find out which images every subject saw three times, for
+    which how far each of them came has to be known.
 
     Betas are read from HDF5 where both formats are there. Raises InputError for whatever is
     missing, damaged, of another shape or affine, or in disagreement with the design.
     """
     root = Path(root)
-    files = nsd_sessions.open_sessions(root, subject, space=space, betas=betas, sessions=sessions)
+    files = nsd_sessions.open_sessions(
+        root, subject, space=space, betas=betas, sessions=sessions, skip_missing=skip_missing
+    )
     images = nsd_sessions.assign_images(root, subject, files)
-    affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
-    first = files[0]
-    grid = {"shape": first.shape, "affine": affine, "of": first.path}
-    mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
-    ijk = np.argwhere(mask)
-    hemisphere = nsd_rois.read_hemisphere(root, subject, ijk, space=space, shape=first.shape)
-    path = nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz"
-    ncsnr = None
-    if path.is_file():
-        volume = nsd_files.match_volume(nsd_files.read_volume(path), **grid)
-        ncsnr = volume[mask].astype(np.float32)
+    voxel_set, grid = _find_voxels(root, subject, files, voxels, space=space, betas=betas)
+    index = voxel_set.index
+    ncsnr = nsd_sessions.read_ncsnr(root, subject, space=space, betas=betas, **grid)
     behaviour = nsd_files.read_behaviour(root, subject)
-    planned = len(files) if behaviour is None else int(behaviour["SESSION"].max())
+    planned = files[-1].session if behaviour is None else int(behaviour["SESSION"].max())
+
+    def read_session(number: int) -> np.ndarray:
+        if isinstance(voxel_set, VolumeVoxels):
+            return nsd_sessions.read_session(files[number], voxel_set.ijk)
+        return nsd_surfaces.read_session(files[number], index)
+
     return Recording(
         subject=subject,
         images=images,
         shared=np.sort(nsd_files.read_design(root).shared),
-        voxels=VoxelSet(ijk, first.shape, affine, hemisphere, space),
-        read_session=lambda number: nsd_sessions.read_session(files[number], ijk),
-        ncsnr=ncsnr,
+        voxels=voxel_set,
+        read_session=read_session,
+        ncsnr=None if ncsnr is None else ncsnr.reshape(-1)[index].astype(np.float32),
+        common=nsd_sessions.find_common(root) if common else None,
         attributes={
             "dataset": "Natural Scenes Dataset",
             "subject": subject,
@@ -237,28 +296,30 @@ def read_subject(
     )
 
 
-def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
-    return _entries(path, _load_json(path), key, fields)
-
-
-def _load_json(path: Path) -> object:
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected COCO annotations, found no file")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, found something else: {error}") from None
-
-
-def _entries(path: Path, content: object, key: str, fields: tuple[str, ...]) -> list[dict]:
-    entries = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: expected COCO annotations with a list {key}, found none")
-    for entry in entries:
-        if not isinstance(entry, dict) or any(name not in entry for name in fields):
-            raise InputError(
-                f"{path}: expected {', '.join(fields)} in each of {key}, found one without"
-            )
-    return entries
+def _find_voxels(
+    root: Path,
+    subject: str,
+    files: Sequence[nsd_sessions.Session],
+    voxels: str | Sequence[str],
+    *,
+    space: str,
+    betas: str,
+) -> tuple[VoxelSet, dict[str, object]]:
+    """The voxel set, and the shape and affine that every map of the subject has to have."""
+    surface = space in nsd_files.SURFACES
+    affine = None
+    if not surface:
+        affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
+    grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
+    mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
+    found = nsd_sessions.place_voxels(mask, space=space, **grid)
+    if isinstance(found, SurfaceVoxels):
+        places = nsd_surfaces.read_positions(root, subject, files[0], space=space)
+        if places is None:
+            log.info("%s: no surfaces are there, so that vertices have no places", subject)
+            return found, grid
+        return replace(found, millimetres=places[found.index]), grid
+    hemisphere = nsd_rois.read_hemisphere(
+        root, subject, found.ijk, space=space, shape=files[0].shape
+    )
+    return replace(found, hemisphere=hemisphere), grid

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mine.datasets import nsd_files, nsd_rois, nsd_sessions
-from mine.datasets.recording import VoxelSet
+from mine.datasets import nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
 from mine.errors import InputError
 
 Result = TypeVar("Result")
@@ -24,13 +23,16 @@ def check_nsd(
     betas: str = "betas_fithrf_GLMdenoise_RR",
     voxels: str | Sequence[str] = "nsdgeneral",
     sessions: int | None = None,
+    skip_missing: bool = False,
+    test: str = "shared",
     t_threshold: float | Mapping[str, float] | None = None,
     captions: Sequence[Path] = (),
     instances: Sequence[Path] = (),
 ) -> list[str]:
     """List what is wrong with the files that an analysis would read: one sentence per problem.
 
-    The arguments are those of read_subject and read_rois; captions and instances are COCO files.
+    The arguments are those of read_subject and read_rois; test: which of the shared images test, as
+    mine.stages.responses has it; captions and instances are COCO files.
     Of betas only headers and the last bytes are read. An ROI that one of the subjects lacks is no
     problem, since it is left out there; one that all of them lack is.
     An empty list means that nothing was found.
@@ -49,10 +51,18 @@ def check_nsd(
             problems.append(f"{path}: expected COCO annotations, found no file")
     for subject in subjects:
         files = _check_sessions(
-            problems, root, subject, space=space, betas=betas, sessions=sessions
+            problems,
+            root,
+            subject,
+            space=space,
+            betas=betas,
+            sessions=sessions,
+            skip_missing=skip_missing,
         )
         if design is not None:
             _check_design(problems, root, subject, design, files, stimuli)
+            if files:
+                _check_split(problems, root, subject, files, test)
         if files:
             reasons = _check_volumes(
                 problems,
@@ -88,12 +98,20 @@ def _attempt(
 
 
 def _check_sessions(
-    problems: list[str], root: Path, subject: str, *, space: str, betas: str, sessions: int | None
-) -> list[nsd_sessions.SessionFile]:
+    problems: list[str],
+    root: Path,
+    subject: str,
+    *,
+    space: str,
+    betas: str,
+    sessions: int | None,
+    skip_missing: bool,
+) -> list[nsd_sessions.Session]:
     found = nsd_sessions.find_sessions(root, subject, space=space, betas=betas)
     folder = nsd_files.betas_folder(root, subject, space, betas)
+    formats = " or ".join(f".{one}" for one in nsd_sessions.list_formats(space))
     if not found:
-        problems.append(f"{folder}: expected sessions of betas (.hdf5 or .nii.gz), found none")
+        problems.append(f"{folder}: expected sessions of betas ({formats}), found none")
         return []
     count = sessions
     if count is None:
@@ -103,10 +121,11 @@ def _check_sessions(
     files = []
     for number in range(1, count + 1):
         if number not in found:
-            problems.append(
-                f"{folder / f'betas_session{number:02d}'}: expected session {number} of {count} as "
-                ".hdf5 or .nii.gz, found neither"
-            )
+            if not skip_missing:
+                name = nsd_sessions.name_session(root, subject, number, space=space, betas=betas)
+                problems.append(
+                    f"{name}: expected session {number} of {count} as {formats}, found neither"
+                )
             continue
         # of two formats the reader takes the first
         file = _attempt(problems, nsd_sessions.open_session, found[number][0], number)
@@ -122,7 +141,7 @@ def _check_design(
     root: Path,
     subject: str,
     design: nsd_files.Design,
-    files: Sequence[nsd_sessions.SessionFile],
+    files: Sequence[nsd_sessions.Session],
     stimuli: tuple[Path, tuple[int, ...]] | None,
 ) -> None:
     planned = _attempt(problems, design.trial_images, subject)
@@ -155,11 +174,43 @@ def _check_design(
             )
 
 
+def _check_split(
+    problems: list[str],
+    root: Path,
+    subject: str,
+    files: Sequence[nsd_sessions.Session],
+    test: str,
+) -> None:
+    """Tell of a subject that saw no image to test on, or to train on, in the sessions used."""
+    try:
+        shown = np.concatenate(nsd_sessions.assign_images(root, subject, files))
+    except InputError:
+        return  # told with the design
+    images, counts = np.unique(shown, return_counts=True)
+    shared = np.isin(images, nsd_files.read_design(root).shared)
+    tested = shared & (counts >= 3) if test == "shared_three_repeats" else shared
+    if test == "shared_common":
+        common = _attempt(problems, nsd_sessions.find_common, root)
+        if common is None:
+            problems.append(
+                f"{root / 'nsddata/ppdata'}: expected responses.tsv of every subject of the "
+                "design, for test_images: shared_common, found one without"
+            )
+            return
+        tested = np.isin(images, common)
+    for name, members in (("test", tested), ("training", ~shared)):
+        if not members.any():
+            problems.append(
+                f"{root / nsd_files.DESIGN}: expected {name} images of {subject} (test_images: "
+                f"{test}) in {len(files)} sessions, found none among the {len(images)} that it saw"
+            )
+
+
 def _check_volumes(
     problems: list[str],
     root: Path,
     subject: str,
-    files: Sequence[nsd_sessions.SessionFile],
+    files: Sequence[nsd_sessions.Session],
     *,
     rois: Mapping[str, str],
     space: str,
@@ -168,23 +219,23 @@ def _check_volumes(
     t_threshold: float | Mapping[str, float] | None,
 ) -> dict[str, str]:
     """Returns why an ROI would be left out in this subject, by name of the ROI."""
-    affine = _attempt(
-        problems, nsd_sessions.find_affine, root, subject, files, space=space, betas=betas
-    )
-    if affine is None:
-        return {}
+    surface = space in nsd_files.SURFACES
+    affine = None
+    if not surface:
+        affine = _attempt(
+            problems, nsd_sessions.find_affine, root, subject, files, space=space, betas=betas
+        )
+        if affine is None:
+            return {}
     grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
-    path = nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz"
-    if path.is_file():
-        volume = _attempt(problems, nsd_files.read_volume, path)
-        if volume is not None:
-            _attempt(problems, nsd_files.match_volume, volume, **grid)
+    _attempt(problems, nsd_sessions.read_ncsnr, root, subject, space=space, betas=betas, **grid)
+    if surface:
+        _attempt(problems, nsd_surfaces.read_positions, root, subject, files[0], space=space)
     t_maps = _attempt(problems, nsd_rois.read_localiser, root, subject, space=space, **grid)
     mask = _attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
     if t_maps is None or mask is None:
         return {}
-    ijk = np.argwhere(mask)
-    voxel_set = VoxelSet(ijk, files[0].shape, affine, np.full(len(ijk), "unknown"), space)
+    voxel_set = nsd_sessions.place_voxels(mask, space=space, **grid)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another
     for name, reference in rois.items():

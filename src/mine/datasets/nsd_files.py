@@ -6,11 +6,14 @@ found.
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
+import xml.parsers.expat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import h5py
 import nibabel as nib
@@ -23,6 +26,16 @@ from mine.errors import InputError
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 INFORMATION = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+
+SURFACES = ("nativesurface", "fsaverage")
+"""Spaces whose files come by hemisphere; the others are volumes."""
+
+SIDES = ("lh", "rh")
+
+MGH_OFFSET = 284
+"""Bytes before the numbers of an MGH file."""
+
+MGH_TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
 
 UNREADABLE = (
     OSError,
@@ -67,6 +80,16 @@ class Volume:
     affine: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Surface:
+    """One value per vertex. values: (vertex,), those of the right after those of the left.
+    vertices: how many each side has."""
+
+    paths: tuple[Path, Path]
+    values: np.ndarray
+    vertices: tuple[int, int]
+
+
 def subject_number(subject: str) -> int:
     """Number of a subject from 1: "subj03" -> 3."""
     match = re.fullmatch(r"subj(\d{2})", subject)
@@ -83,6 +106,23 @@ def subject_folder(root: Path, subject: str, space: str) -> Path:
 def betas_folder(root: Path, subject: str, space: str, betas: str) -> Path:
     """Folder of a subject's betas of one version in a space."""
     return Path(root) / "nsddata_betas/ppdata" / subject / space / betas
+
+
+def label_folder(root: Path, subject: str, space: str) -> Path:
+    """Folder of a subject's labels on the surface, and of the names of all labels."""
+    owner = "fsaverage" if space == "fsaverage" else subject
+    return Path(root) / "nsddata/freesurfer" / owner / "label"
+
+
+def surface_folder(root: Path, subject: str, space: str) -> Path:
+    """Folder of a subject's surfaces."""
+    return label_folder(root, subject, space).with_name("surf")
+
+
+def name_sides(path: Path) -> tuple[Path, Path]:
+    """Files of both hemispheres from that of one: lh.x -> lh.x and rh.x."""
+    left, right = (path.with_name(f"{side}{path.name[2:]}") for side in SIDES)
+    return left, right
 
 
 def read_design(root: Path) -> Design:
@@ -122,7 +162,11 @@ def read_design(root: Path) -> Design:
 
 def read_information(root: Path) -> pd.DataFrame:
     """Read nsd_stim_info_merged.csv: one row per image, indexed by nsdId."""
-    path = Path(root) / INFORMATION
+    return read_information_table(Path(root) / INFORMATION)
+
+
+def read_information_table(path: Path) -> pd.DataFrame:
+    """Read nsd_stim_info_merged.csv wherever it lies."""
     if not path.is_file():
         raise InputError(f"{path}: expected the table of images, found no file")
     try:
@@ -193,6 +237,104 @@ def read_volume(path: Path) -> Volume:
     return Volume(Path(path), values, find_position(image))
 
 
+def read_surface(paths: tuple[Path, Path]) -> Surface:
+    """Read one value per vertex of both hemispheres from .mgh, .mgz or .gii files."""
+    sides = [_read_side(path) for path in paths]
+    return Surface(tuple(paths), np.concatenate(sides), tuple(map(len, sides)))
+
+
+def _read_side(path: Path) -> np.ndarray:
+    path = Path(path)
+    if path.suffix == ".gii":
+        parts = _read_gifti(path)
+        if len(parts) != 1:
+            raise InputError(f"{path}: expected one value per vertex, found {len(parts)} arrays")
+        return parts[0]
+    file = open_mgh(path)
+    if file.shape[1:] != (1, 1, 1):
+        raise InputError(f"{path}: expected one value per vertex, found shape {file.shape}")
+    return file.read(slice(0, 1))[0]
+
+
+def _read_gifti(path: Path) -> list[np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"{path}: expected the values of a hemisphere, found no file")
+    try:
+        return [np.asarray(array.data) for array in nib.load(path).darrays]
+    except (*UNREADABLE, AttributeError, xml.parsers.expat.ExpatError) as error:
+        raise InputError(f"{path}: expected a GIFTI file, found one that is not: {error}") from None
+
+
+@dataclass(frozen=True)
+class MghFile:
+    """A file of FreeSurfer's. shape: (X, Y, Z, frame), as it says; dtype: of its numbers."""
+
+    path: Path
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype
+
+    @property
+    def frame_bytes(self) -> int:
+        return int(np.prod(self.shape[:3])) * self.dtype.itemsize
+
+    def read(self, frames: slice, voxels: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Some voxels of some frames, in the machine's order of bytes: (frame, voxel), X fastest.
+
+        frames: with a start and a stop.
+        """
+        start, stop = frames.start, frames.stop
+        try:
+            with _open_packed(self.path) as file:
+                file.seek(MGH_OFFSET + start * self.frame_bytes)
+                data = file.read((stop - start) * self.frame_bytes)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(
+                f"{self.path}: expected a whole MGH file, found a damaged one: {error}"
+            ) from None
+        if len(data) < (stop - start) * self.frame_bytes:
+            raise InputError(
+                f"{self.path}: expected {self.shape[3]} frames of {self.frame_bytes} bytes, found "
+                f"a truncated file that ends in frame {start + len(data) // self.frame_bytes + 1}"
+            )
+        values = np.frombuffer(data, dtype=self.dtype).reshape(stop - start, -1)[:, voxels]
+        return values.astype(self.dtype.newbyteorder("="))
+
+
+def open_mgh(path: Path) -> MghFile:
+    """Read the header of an .mgh or .mgz file."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected an MGH file, found none")
+    try:
+        with _open_packed(path) as file:
+            # version, four sides, type, degrees of freedom: whole numbers from the highest byte
+            version, *shape, kind, _ = struct.unpack(">7i", file.read(28))
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected an MGH file, found one that is not: {error}") from None
+    if version != 1 or kind not in MGH_TYPES or min(shape) < 1:
+        raise InputError(f"{path}: expected an MGH file, found one that is not")
+    return MghFile(path, tuple(shape), np.dtype(MGH_TYPES[kind]))
+
+
+def _open_packed(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".mgz" else open(path, "rb")
+
+
+def match_map(
+    values: Volume | Surface, *, shape: tuple[int, ...], affine: np.ndarray | None, of: Path
+) -> np.ndarray:
+    """Values of a map that lies where the betas do; InputError where it does not.
+
+    shape: (X, Y, Z) of a volume, which has an affine, or vertices (left, right).
+    """
+    if isinstance(values, Volume):
+        return match_volume(values, shape=shape, affine=affine, of=of)
+    for path, expected, found in zip(values.paths, shape, values.vertices, strict=True):
+        if expected != found:
+            raise InputError(f"{path}: expected the {expected} vertices of {of}, found {found}")
+    return values.values
+
+
 def match_volume(
     volume: Volume, *, shape: tuple[int, int, int], affine: np.ndarray, of: Path
 ) -> np.ndarray:
@@ -212,6 +354,11 @@ def match_volume(
 def open_stimulus_file(root: Path) -> tuple[Path, tuple[int, ...]]:
     """Path and shape (image, row, column, 3) of the stimuli."""
     path = Path(root) / STIMULI
+    return path, read_image_shape(path)
+
+
+def read_image_shape(path: Path) -> tuple[int, ...]:
+    """Shape (image, row, column, 3) of the images in a file."""
     with open_hdf5(path, "imgBrick") as file:
         data = file["imgBrick"]
         if data.dtype != np.uint8 or data.ndim != 4 or data.shape[3] != 3:
@@ -219,7 +366,7 @@ def open_stimulus_file(root: Path) -> tuple[Path, tuple[int, ...]]:
                 f"{path}: expected imgBrick to be uint8 (image, row, column, 3), found "
                 f"{data.dtype} {data.shape}"
             )
-        return path, data.shape
+        return data.shape
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:

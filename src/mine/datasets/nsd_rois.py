@@ -7,7 +7,12 @@ A reference to an ROI is one of
 - the name of a whole ROI volume, of which all labels count: ``nsdgeneral``, ``streams``;
 - ``brainmask``;
 - the path of a mask, relative to the dataset's folder, with ``{subject}`` where the subject's name
-  belongs: ``masks/{subject}/food.nii.gz``. Only an absolute path may lie outside the folder.
+  belongs: ``masks/{subject}/food.nii.gz``; on surfaces with ``{hemisphere}`` where lh and rh
+  belong: ``masks/{subject}/{hemisphere}.food.mgz``. Only an absolute path may lie outside the
+  folder.
+
+On surfaces an ROI is a pair of files, {lh,rh}.<ROI>.mgz, and needs its names, <ROI>.mgz.ctab, so
+that no map of other numbers is taken for labels.
 
 NSD's ROI volumes hold -1 outside cortex, 0 in unlabelled cortex and labels above 0, so a region is
 always where the volume is *above 0*. Leaving out -1 alone would take in unlabelled cortex.
@@ -16,18 +21,17 @@ always where the volume is *above 0*. Leaving out -1 alone would take in unlabel
 from __future__ import annotations
 
 import difflib
-import json
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from mine.datasets import nsd_files
-from mine.datasets.recording import VoxelSet
+from mine.datasets.rois import Members, describe_rois
+from mine.datasets.voxels import SurfaceVoxels, VoxelSet
 from mine.errors import InputError
 
 ATLASES = (
@@ -40,10 +44,13 @@ ATLASES = (
 )
 """Atlases whose labels win where another atlas uses the same name."""
 
-log = logging.getLogger(__name__)
-
 CONTRASTS = {"floc-words": "word"}
 """Localiser contrasts that are not called as their atlas is."""
+
+MASKS = (".nii", ".nii.gz", ".mgh", ".mgz", ".gii")
+"""How the path of a mask ends."""
+
+Map = nsd_files.Volume | nsd_files.Surface
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,9 @@ def list_subjects(root: Path) -> list[str]:
     return sorted({folder.name for folder in folders if folder.is_dir()})
 
 
-def list_labels(root: Path, subject: str) -> dict[str, dict[int, str]]:
+def list_labels(root: Path, subject: str, space: str) -> dict[str, dict[int, str]]:
     """Names of the labels of each atlas of a subject: atlas -> label -> name."""
-    folder = Path(root) / "nsddata/freesurfer" / subject / "label"
+    folder = nsd_files.label_folder(root, subject, space)
     suffix = ".mgz.ctab"
     return {
         path.name.removesuffix(suffix): nsd_files.read_labels(path)
@@ -76,7 +83,11 @@ def list_labels(root: Path, subject: str) -> dict[str, dict[int, str]]:
 
 
 def list_volumes(root: Path, subject: str, space: str) -> list[str]:
-    """Names of a subject's ROI volumes, whether combined or by hemisphere."""
+    """Names of a subject's ROI volumes or surfaces, whether combined or by hemisphere."""
+    if space in nsd_files.SURFACES:
+        folder = nsd_files.label_folder(root, subject, space)
+        found = {path.name[3:].removesuffix(".mgz") for path in folder.glob("[lr]h.*.mgz")}
+        return sorted(name for name in found if (folder / f"{name}.mgz.ctab").is_file())
     folder = nsd_files.subject_folder(root, subject, space) / "roi"
     names = {path.name.removesuffix(".nii.gz") for path in folder.glob("*.nii.gz")}
     return sorted({name[3:] if name[:3] in ("lh.", "rh.") else name for name in names})
@@ -88,53 +99,47 @@ def find_region(root: Path, subject: str, reference: str, *, space: str) -> Regi
     Raises InputError if no subject has it (with the names that exist), if several atlases use the
     name, or if a relative path leaves the dataset's folder.
     """
-    if reference.endswith((".nii", ".nii.gz")):
-        return _find_mask(root, subject, reference)
+    if reference.endswith(MASKS):
+        return _find_mask(root, subject, reference, space)
     region = _find_here(root, subject, reference, space)
     if region is not None:
         return region
     others = [name for name in list_subjects(root) if name != subject]
     if any(_find_here(root, other, reference, space) is not None for other in others):
         return None
-    names = sorted(
-        {
-            name
-            for one in [subject, *others]
-            for name in [
-                *list_volumes(root, one, space),
-                *(label for labels in list_labels(root, one).values() for label in labels.values()),
-            ]
-        }
-    )
-    folded = {name.casefold(): name for name in names}
+    names: set[str] = set()
+    for one in [subject, *others]:
+        names |= set(list_volumes(root, one, space))
+        for labels in list_labels(root, one, space).values():
+            names |= set(labels.values())
+    folded = {name.casefold(): name for name in sorted(names)}
     close = difflib.get_close_matches(reference.casefold(), folded, n=1, cutoff=0.5)
     hint = f" Did you mean {folded[close[0]]}?" if close else ""
     raise InputError(
         f"ROI {reference!r}: expected one of the regions of {Path(root)}: "
-        f"{', '.join(names) or 'there are none'}; found no such name.{hint}"
+        f"{', '.join(sorted(names)) or 'there are none'}; found no such name.{hint}"
     )
 
 
-def read_region(root: Path, subject: str, region: Region, *, space: str) -> list[nsd_files.Volume]:
-    """Read a region as boolean volumes, to be united: the combined file, else each hemisphere's.
+def read_region(root: Path, subject: str, region: Region, *, space: str) -> list[Map]:
+    """Read a region as boolean maps, to be united: the combined volume, else each hemisphere's, or
+    both surfaces in one.
 
     Returns an empty list if the subject has no such file.
     """
     value = None
     if region.label is not None:
-        labels = list_labels(root, subject).get(region.source, {})
+        labels = list_labels(root, subject, space).get(region.source, {})
         value = [number for number, name in labels.items() if name == region.label]
-    volumes = []
-    for path in _find_files(root, subject, region, space):
-        volume = nsd_files.read_volume(path)
-        if np.isnan(volume.values).any():
-            raise InputError(
-                f"{path}: expected labels in every voxel, found NaN in "
-                f"{int(np.isnan(volume.values).sum())}"
-            )
-        inside = volume.values > 0 if value is None else np.isin(volume.values, value)
-        volumes.append(nsd_files.Volume(path, inside, volume.affine))
-    return volumes
+    maps = []
+    for one in _read_files(root, subject, region, space):
+        unknown = int(np.isnan(one.values).sum())
+        if unknown:
+            path = one.path if isinstance(one, nsd_files.Volume) else one.paths[0]
+            raise InputError(f"{path}: expected labels everywhere, found NaN in {unknown}")
+        inside = one.values > 0 if value is None else np.isin(one.values, value)
+        maps.append(replace(one, values=inside))
+    return maps
 
 
 def read_mask(
@@ -143,39 +148,31 @@ def read_mask(
     references: str | Iterable[str],
     *,
     space: str,
-    shape: tuple[int, int, int],
-    affine: np.ndarray,
+    shape: tuple[int, ...],
+    affine: np.ndarray | None,
     of: Path,
 ) -> np.ndarray:
-    """Union of regions as a mask on the betas' grid: bool (X, Y, Z).
+    """Union of regions as a mask where the betas lie: bool (X, Y, Z), on surfaces (vertex,).
 
     Raises InputError if the subject lacks one of them or if the union is empty.
     """
     references = [references] if isinstance(references, str) else list(references)
-    mask = np.zeros(shape, dtype=bool)
+    masks = []
     for reference in references:
         region = find_region(root, subject, reference, space=space)
-        volumes = [] if region is None else read_region(root, subject, region, space=space)
-        if not volumes:
+        maps = [] if region is None else read_region(root, subject, region, space=space)
+        if not maps:
             raise InputError(
                 f"{subject}: expected the region {reference} as its voxel set, found no file of it"
             )
-        for volume in volumes:
-            mask |= nsd_files.match_volume(volume, shape=shape, affine=affine, of=of)
+        masks += [nsd_files.match_map(one, shape=shape, affine=affine, of=of) for one in maps]
+    mask = np.logical_or.reduce(masks)
     if not mask.any():
+        where = "volume" if affine is not None else "surfaces"
         raise InputError(
-            f"{subject}: expected voxels in {' and '.join(references)}, found none in the volume"
+            f"{subject}: expected voxels in {' and '.join(references)}, found none in the {where}"
         )
     return mask
-
-
-@dataclass(frozen=True)
-class Members:
-    """An ROI within a voxel set. inside: bool (voxel,); size: of the ROI, inside it or not."""
-
-    inside: np.ndarray
-    size: int
-    source: str
 
 
 def find_members(
@@ -189,42 +186,49 @@ def find_members(
 ) -> tuple[dict[str, Members], dict[str, str]]:
     """Find which voxels belong to which ROI: those found, and why the others are not, by name.
 
-    The arguments are those of read_rois; t_maps: contrast -> (X, Y, Z).
+    The arguments are those of read_rois; t_maps: contrast -> (X, Y, Z) or (vertex,).
     """
-    place = tuple(voxels.ijk.T)
-    folder = nsd_files.subject_folder(root, subject, voxels.space)
-    grid = {"shape": voxels.shape, "affine": voxels.affine, "of": folder}
+    space = voxels.space
+    grid = find_grid(root, subject, voxels)
     found: dict[str, Members] = {}
     absent: dict[str, str] = {}
     for name, reference in rois.items():
-        region = find_region(root, subject, reference, space=voxels.space)
-        volumes = [] if region is None else read_region(root, subject, region, space=voxels.space)
-        if not volumes:
+        region = find_region(root, subject, reference, space=space)
+        maps = [] if region is None else read_region(root, subject, region, space=space)
+        if not maps:
             absent[name] = f"{subject} has no region {reference}"
             continue
-        mask = np.zeros(voxels.shape, dtype=bool)
-        for volume in volumes:
-            mask |= nsd_files.match_volume(volume, **grid)
+        mask = np.logical_or.reduce([nsd_files.match_map(one, **grid) for one in maps])
         if not mask.any():
             absent[name] = f"no voxel of {subject} is in {reference}"
             continue
         threshold = find_threshold(region, t_threshold)
         if threshold is not None:
             if region.contrast not in t_maps:
+                path = name_contrast(root, subject, region.contrast, space=space)
                 raise InputError(
-                    f"{folder / f'floc_{region.contrast}tval.nii.gz'}: expected the t-map that "
-                    f"thresholds {name}, found no file"
+                    f"{path}: expected the t-map that thresholds {name}, found no file"
                 )
-            mask &= t_maps[region.contrast] > threshold
-        if not mask[place].any():
+            mask = mask & (t_maps[region.contrast] > threshold)
+        inside = mask.reshape(-1)[voxels.index]
+        if not inside.any():
             limit = "" if threshold is None else f" above t = {threshold:g}"
             absent[name] = (
                 f"none of its {int(mask.sum())} voxels{limit} is in the voxel set of {subject}"
             )
             continue
         source = region.source if region.label is None else f"{region.source}:{region.label}"
-        found[name] = Members(mask[place], int(mask.sum()), source)
+        found[name] = Members(inside, int(mask.sum()), source)
     return found, absent
+
+
+def find_grid(root: Path, subject: str, voxels: VoxelSet) -> dict[str, object]:
+    """What every map of a voxel set's space has to have: shape, affine, and of what these are."""
+    if isinstance(voxels, SurfaceVoxels):
+        folder = nsd_files.label_folder(root, subject, voxels.space)
+        return {"shape": voxels.vertices, "affine": None, "of": folder}
+    folder = nsd_files.subject_folder(root, subject, voxels.space)
+    return {"shape": voxels.shape, "affine": voxels.affine, "of": folder}
 
 
 def read_rois(
@@ -248,10 +252,8 @@ def read_rois(
     Raises InputError for a name that no subject's atlases have.
     """
     root = Path(root)
-    folder = nsd_files.subject_folder(root, subject, voxels.space)
-    t_maps = read_localiser(
-        root, subject, space=voxels.space, shape=voxels.shape, affine=voxels.affine, of=folder
-    )
+    grid = find_grid(root, subject, voxels)
+    t_maps = read_localiser(root, subject, space=voxels.space, **grid)
     found, absent = find_members(
         root,
         subject,
@@ -260,43 +262,14 @@ def read_rois(
         t_maps=t_maps,
         t_threshold=t_threshold,
     )
-    for name, reason in absent.items():
-        log.warning("ROI %s is left out: %s", name, reason)
-    place = tuple(voxels.ijk.T)
-    count = len(voxels.ijk)
-    members = np.array([one.inside for one in found.values()], dtype=bool)
-    t_values = np.array([values[place] for values in t_maps.values()], dtype=np.float32)
-    return xr.Dataset(
-        {
-            "member": (
-                ("roi", "voxel"),
-                members.reshape(-1, count),
-                {"long_name": "whether the voxel belongs to the ROI"},
-            ),
-            "size": (
-                "roi",
-                np.array([one.size for one in found.values()], dtype=np.int32),
-                {"long_name": "voxels of the ROI, in the voxel set or not", "units": "voxels"},
-            ),
-            "t": (
-                ("contrast", "voxel"),
-                t_values.reshape(-1, count),
-                {"long_name": "t-value of the functional localiser", "units": "t"},
-            ),
-        },
-        coords={
-            "roi": ("roi", np.array(list(found), dtype=np.str_)),
-            "source": ("roi", np.array([one.source for one in found.values()], dtype=np.str_)),
-            "contrast": ("contrast", np.array(list(t_maps), dtype=np.str_)),
-            **voxels.to_coordinates(),
-        },
-        attrs={
-            "subject": subject,
-            "absent": list(absent),
-            "absent_reason": list(absent.values()),
-            "t_threshold": json.dumps(t_threshold),
-            **voxels.to_attributes(),
-        },
+    place = voxels.index
+    return describe_rois(
+        subject,
+        voxels=voxels,
+        found=found,
+        absent=absent,
+        t_values={contrast: values.reshape(-1)[place] for contrast, values in t_maps.items()},
+        t_threshold=t_threshold,
     )
 
 
@@ -337,26 +310,38 @@ def read_localiser(
     subject: str,
     *,
     space: str,
-    shape: tuple[int, int, int],
-    affine: np.ndarray,
+    shape: tuple[int, ...],
+    affine: np.ndarray | None,
     of: Path,
 ) -> dict[str, np.ndarray]:
-    """All t-maps of the localiser: contrast -> float (X, Y, Z)."""
-    return {
-        contrast: nsd_files.match_volume(
-            nsd_files.read_volume(path), shape=shape, affine=affine, of=of
-        )
-        for contrast, path in list_contrasts(root, subject, space=space).items()
-    }
+    """All t-maps of the localiser: contrast -> float (X, Y, Z), on surfaces (vertex,)."""
+    found = {}
+    for contrast, path in list_contrasts(root, subject, space=space).items():
+        if space in nsd_files.SURFACES:
+            values: Map = nsd_files.read_surface(nsd_files.name_sides(path))
+        else:
+            values = nsd_files.read_volume(path)
+        found[contrast] = nsd_files.match_map(values, shape=shape, affine=affine, of=of)
+    return found
 
 
 def list_contrasts(root: Path, subject: str, *, space: str) -> dict[str, Path]:
-    """Contrasts of the subject's localiser, by name, and the files of their t-maps."""
-    folder = nsd_files.subject_folder(root, subject, space)
+    """Contrasts of the subject's localiser, by name, and the files of their t-maps; on surfaces
+    those of the left."""
+    pattern = name_contrast(root, subject, "*", space=space)
+    start, _, end = pattern.name.partition("*")
     return {
-        path.name.removeprefix("floc_").removesuffix("tval.nii.gz"): path
-        for path in sorted(folder.glob("floc_*tval.nii.gz"))
+        path.name.removeprefix(start).removesuffix(end): path
+        for path in sorted(pattern.parent.glob(pattern.name))
     }
+
+
+def name_contrast(root: Path, subject: str, contrast: str, *, space: str) -> Path:
+    """Path of the t-map of a contrast; on surfaces that of the left. fsaverage has none."""
+    if space in nsd_files.SURFACES:
+        folder = nsd_files.label_folder(root, subject, space)
+        return folder / f"{nsd_files.SIDES[0]}.floc{contrast}tval.mgz"
+    return nsd_files.subject_folder(root, subject, space) / f"floc_{contrast}tval.nii.gz"
 
 
 def find_threshold(region: Region, threshold: float | Mapping[str, float] | None) -> float | None:
@@ -371,9 +356,9 @@ def _find_here(root: Path, subject: str, reference: str, space: str) -> Region |
     volumes = list_volumes(root, subject, space)
     if not atlas and reference in volumes:
         return Region(reference, reference, contrast=_find_contrast(reference))
-    if not atlas and reference == "brainmask":
+    if not atlas and reference == "brainmask" and space not in nsd_files.SURFACES:
         return Region(reference, reference)
-    labels = list_labels(root, subject)
+    labels = list_labels(root, subject, space)
     atlases = [
         name for name, names in labels.items() if label in names.values() and atlas in ("", name)
     ]
@@ -392,14 +377,33 @@ def _find_contrast(atlas: str) -> str | None:
     return CONTRASTS.get(atlas, atlas.removeprefix("floc-"))
 
 
-def _find_mask(root: Path, subject: str, reference: str) -> Region | None:
-    subjects = [subject, *list_subjects(root)] if "{subject}" in reference else [subject]
-    paths = [_place_mask(root, name, reference) for name in subjects]
-    if paths[0].is_file():
-        return Region(reference, str(paths[0]))
-    if any(path.is_file() for path in paths):
+def _find_mask(root: Path, subject: str, reference: str, space: str) -> Region | None:
+    surface = space in nsd_files.SURFACES
+    if surface and "{hemisphere}" not in reference:
+        raise InputError(
+            f"ROI mask {reference}: expected {{hemisphere}} in the name, since {space} has a file "
+            "for each, found none"
+        )
+
+    def list_paths(name: str) -> list[Path]:
+        path = _place_mask(root, name, reference)
+        return list(name_mask(path)) if surface else [path]
+
+    missing = [path for path in list_paths(subject) if not path.is_file()]
+    if not missing:
+        return Region(reference, str(_place_mask(root, subject, reference)))
+    others = list_subjects(root) if "{subject}" in reference else []
+    elsewhere = any(path.is_file() for other in others for path in list_paths(other))
+    if elsewhere and missing == list_paths(subject):
         return None
-    raise InputError(f"ROI mask {paths[0]}: expected a NIfTI file, found none")
+    what = "the values of a hemisphere" if surface else "a NIfTI file"
+    raise InputError(f"ROI mask {missing[0]}: expected {what}, found none")
+
+
+def name_mask(path: Path) -> tuple[Path, Path]:
+    """Files of a mask of both hemispheres, from a path with {hemisphere}."""
+    left, right = (Path(str(path).replace("{hemisphere}", side)) for side in nsd_files.SIDES)
+    return left, right
 
 
 def _place_mask(root: Path, subject: str, reference: str) -> Path:
@@ -416,14 +420,21 @@ def _place_mask(root: Path, subject: str, reference: str) -> Path:
     return Path(root) / inside
 
 
-def _find_files(root: Path, subject: str, region: Region, space: str) -> list[Path]:
-    if region.reference.endswith((".nii", ".nii.gz")):
-        return [Path(region.source)]
+def _read_files(root: Path, subject: str, region: Region, space: str) -> list[Map]:
+    mask = region.reference.endswith(MASKS)
+    if space in nsd_files.SURFACES:
+        left = nsd_files.label_folder(root, subject, space) / f"lh.{region.source}.mgz"
+        paths = name_mask(Path(region.source)) if mask else nsd_files.name_sides(left)
+        if not any(path.is_file() for path in paths):
+            return []
+        return [nsd_files.read_surface(paths)]
+    if mask:
+        return [nsd_files.read_volume(Path(region.source))]
     folder = nsd_files.subject_folder(root, subject, space)
     if region.source == "brainmask":
-        return [path for path in [folder / "brainmask.nii.gz"] if path.is_file()]
-    combined = folder / "roi" / f"{region.source}.nii.gz"
-    if combined.is_file():
-        return [combined]
-    halves = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
-    return [path for path in halves if path.is_file()]
+        paths = [folder / "brainmask.nii.gz"]
+    else:
+        paths = [folder / "roi" / f"{region.source}.nii.gz"]
+        if not paths[0].is_file():
+            paths = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
+    return [nsd_files.read_volume(path) for path in paths if path.is_file()]

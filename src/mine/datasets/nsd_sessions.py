@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.datasets import nsd_files
+from mine.datasets import nsd_files, nsd_surfaces
+from mine.datasets.nsd_surfaces import SurfaceSession
+from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
 
 BETA_SCALE = 300
@@ -22,6 +24,12 @@ FORMATS = ("hdf5", "nii.gz")
 """Beta formats, the one preferred where both exist first: HDF5 reads single voxels."""
 
 SLAB_BYTES = 16 * 2**20
+
+SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
+"""Sessions that the eight subjects completed."""
+
+TRIALS = 750
+"""Trials of a session, as published."""
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +45,52 @@ class SessionFile:
     trials: int
     affine: np.ndarray | None
 
+    @property
+    def bytes(self) -> int:
+        return 2 * int(np.prod(self.shape)) * self.trials
+
+
+Session = SessionFile | SurfaceSession
+
 
 def find_sessions(root: Path, subject: str, *, space: str, betas: str) -> dict[int, list[Path]]:
-    """Files of each session, HDF5 before NIfTI: session from 1 -> paths."""
+    """Files of each session, HDF5 first: session from 1 -> paths, on surfaces those of the left."""
     folder = nsd_files.betas_folder(root, subject, space, betas)
+    surface = space in nsd_files.SURFACES
     found: dict[int, list[Path]] = {}
-    for suffix in FORMATS:
-        for path in sorted(folder.glob(f"betas_session*.{suffix}")):
-            match = re.fullmatch(rf"betas_session(\d+)\.{re.escape(suffix)}", path.name)
+    for suffix in list_formats(space):
+        names = (
+            rf"([lr]h\.)betas_session(\d+)\.{suffix}"
+            if surface
+            else (rf"()betas_session(\d+)\.{re.escape(suffix)}")
+        )
+        for path in sorted(folder.glob(f"*betas_session*.{suffix}")):
+            match = re.fullmatch(names, path.name)
             if match:
-                found.setdefault(int(match[1]), []).append(path)
+                path = nsd_files.name_sides(path)[0] if surface else path
+                paths = found.setdefault(int(match[2]), [])
+                if path not in paths:
+                    paths.append(path)
     return dict(sorted(found.items()))
 
 
-def open_session(path: Path, session: int) -> SessionFile:
-    """Read the header of a session's betas."""
+def list_formats(space: str) -> tuple[str, ...]:
+    """Formats that betas of a space come in, the one preferred first."""
+    return nsd_surfaces.FORMATS if space in nsd_files.SURFACES else FORMATS
+
+
+def name_session(root: Path, subject: str, session: int, *, space: str, betas: str) -> Path:
+    """Path of a session's file without its suffix, as messages name it."""
+    side = "lh." if space in nsd_files.SURFACES else ""
+    folder = nsd_files.betas_folder(root, subject, space, betas)
+    return folder / f"{side}betas_session{session:02d}"
+
+
+def open_session(path: Path, session: int) -> Session:
+    """Read the header of a session's betas; on surfaces of both hemispheres."""
     path = Path(path)
+    if path.name[:3] in ("lh.", "rh."):
+        return nsd_surfaces.open_session(path, session)
     if path.suffix == ".hdf5":
         with nsd_files.open_hdf5(path, "betas") as file:
             data = file["betas"]
@@ -85,14 +123,16 @@ def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
     return betas
 
 
-def check_length(file: SessionFile) -> None:
+def check_length(file: Session) -> None:
     """Raise InputError if a session's file is shorter than its header says, reading only its end.
 
     HDF5 keeps its own length and is refused on opening. A gzip file ends with the number of bytes
     that went in, modulo 2^32; only if that does not agree (a file of several gzip members says
     so of its last one) is the file decompressed.
     """
-    if file.format == "hdf5":
+    if isinstance(file, SurfaceSession):
+        nsd_surfaces.check_length(file)
+    if file.format != "nii.gz":
         return
     header = nsd_files.open_nifti(file.path)
     expected = int(header.dataobj.offset) + int(np.prod(header.shape)) * 2
@@ -117,7 +157,7 @@ def check_length(file: SessionFile) -> None:
 def find_affine(
     root: Path,
     subject: str,
-    files: Sequence[SessionFile],
+    files: Sequence[Session],
     *,
     space: str,
     betas: str,
@@ -145,39 +185,54 @@ def find_affine(
 
 
 def open_sessions(
-    root: Path, subject: str, *, space: str, betas: str, sessions: int | None
-) -> list[SessionFile]:
+    root: Path,
+    subject: str,
+    *,
+    space: str,
+    betas: str,
+    sessions: int | None,
+    skip_missing: bool = False,
+) -> list[Session]:
+    """Open the first sessions, or all that there are; a gap between them is refused or skipped."""
     found = find_sessions(root, subject, space=space, betas=betas)
-    folder = nsd_files.betas_folder(root, subject, space, betas)
     count = max(found, default=1) if sessions is None else sessions
+    formats = list_formats(space)
     files = []
     for number in range(1, count + 1):
-        if number not in found:
+        if number not in found and not (skip_missing and found):
+            name = name_session(root, subject, number, space=space, betas=betas)
             raise InputError(
-                f"{folder / f'betas_session{number:02d}'}: expected a file .hdf5 or .nii.gz, found "
+                f"{name}: expected a file {' or '.join(f'.{one}' for one in formats)}, found "
                 "neither"
             )
-        files.append(open_session(found[number][0], number))
-        check_alike(files[-1], files[0])
-    both = [number for number in range(1, count + 1) if len(found[number]) > 1]
+        if number in found:
+            files.append(open_session(found[number][0], number))
+            check_alike(files[-1], files[0])
+    if not files:
+        folder = nsd_files.betas_folder(root, subject, space, betas)
+        raise InputError(f"{folder}: expected one of the first {count} sessions, found none")
+    both = [number for number in found if number <= count and len(found[number]) > 1]
     if both:
         log.info(
             "%s: %d of %d sessions are there in both formats; reading %s",
             subject,
             len(both),
             count,
-            FORMATS[0],
+            formats[0],
         )
     return files
 
 
-def check_alike(file: SessionFile, first: SessionFile) -> None:
+def check_alike(file: Session, first: Session) -> None:
     """Raise InputError unless two sessions have the same trials, shape and affine."""
     here, there = (*file.shape, file.trials), (*first.shape, first.trials)
     if here != there:
+        path, axes = file.path, "(X, Y, Z, trial)"
+        if isinstance(file, SurfaceSession):
+            axes = "(left, right, trial)"
+            path = file.paths[0 if file.shape[0] != first.shape[0] else 1]
         raise InputError(
-            f"{file.path}: expected the shape (X, Y, Z, trial) {there} of {first.path.name}, found "
-            f"{here}"
+            f"{path}: expected the shape {axes} {there} of {first.path.name}, found {here}"
         )
     both = file.affine is not None and first.affine is not None
     if both and not np.allclose(file.affine, first.affine, rtol=0, atol=0.01):
@@ -186,15 +241,90 @@ def check_alike(file: SessionFile, first: SessionFile) -> None:
         )
 
 
-def assign_images(root: Path, subject: str, files: Sequence[SessionFile]) -> tuple[np.ndarray, ...]:
+def assign_images(root: Path, subject: str, files: Sequence[Session]) -> tuple[np.ndarray, ...]:
+    """Identity of the image that each trial of each session shows, by the session's number."""
     planned = nsd_files.read_design(root).trial_images(subject)
-    trials = files[0].trials
-    if trials * len(files) > len(planned):
+    trials, last = files[0].trials, files[-1].session
+    if trials * last > len(planned):
         raise InputError(
-            f"{root / nsd_files.DESIGN}: expected at least {trials * len(files)} trials for the "
-            f"{len(files)} sessions of {subject}, found {len(planned)}"
+            f"{root / nsd_files.DESIGN}: expected at least {trials * last} trials for the "
+            f"{last} sessions of {subject}, found {len(planned)}"
         )
-    return tuple(planned[trials * n : trials * (n + 1)] for n in range(len(files)))
+    return tuple(planned[trials * (one.session - 1) : trials * one.session] for one in files)
+
+
+def read_ncsnr(
+    root: Path,
+    subject: str,
+    *,
+    space: str,
+    betas: str,
+    shape: tuple[int, ...],
+    affine: np.ndarray | None,
+    of: Path,
+) -> np.ndarray | None:
+    """Published noise-ceiling signal-to-noise ratio, (X, Y, Z) or on surfaces (vertex,).
+
+    Returns None if there is no such file.
+    """
+    folder = nsd_files.betas_folder(root, subject, space, betas)
+    if space in nsd_files.SURFACES:
+        paths = nsd_files.name_sides(folder / "lh.ncsnr.mgh")
+        if not any(path.is_file() for path in paths):
+            return None
+        values: nsd_files.Volume | nsd_files.Surface = nsd_files.read_surface(paths)
+    else:
+        path = folder / "ncsnr.nii.gz"
+        if not path.is_file():
+            return None
+        values = nsd_files.read_volume(path)
+    return nsd_files.match_map(values, shape=shape, affine=affine, of=of)
+
+
+def place_voxels(
+    mask: np.ndarray,
+    *,
+    space: str,
+    shape: tuple[int, ...],
+    affine: np.ndarray | None,
+    of: Path,
+) -> VoxelSet:
+    """The voxels or vertices of a mask; those of a volume are of an unknown hemisphere yet."""
+    if space not in nsd_files.SURFACES:
+        ijk = np.argwhere(mask)
+        hemisphere = np.full(len(ijk), "unknown")
+        return VolumeVoxels(ijk=ijk, shape=shape, affine=affine, hemisphere=hemisphere, space=space)
+    index = np.flatnonzero(mask)
+    right = index >= shape[0]
+    return SurfaceVoxels(
+        vertex=index - np.where(right, shape[0], 0),
+        vertices=shape,
+        hemisphere=np.where(right, "right", "left"),
+        space=space,
+    )
+
+
+def find_common(root: Path) -> np.ndarray | None:
+    """Identities of the shared images that every subject of the design saw three times.
+
+    How far a subject came is what responses.tsv says or, without it and with the design of the
+    published dataset, what is published. None if neither tells for one of the subjects.
+    """
+    design = nsd_files.read_design(root)
+    common = design.shared
+    published = design.subject_images.shape == (8, 10000) and len(design.master_ordering) == 30000
+    for number in range(len(design.subject_images)):
+        subject = f"subj{number + 1:02d}"
+        behaviour = nsd_files.read_behaviour(root, subject)
+        if behaviour is not None:
+            trials = len(behaviour)
+        elif published:
+            trials = SESSIONS[number] * TRIALS
+        else:
+            return None
+        images, counts = np.unique(design.trial_images(subject)[:trials], return_counts=True)
+        common = common[np.isin(common, images[counts >= 3])]
+    return np.sort(common)
 
 
 def _check_betas(path: Path, dtype: np.dtype, axes: int, shape: tuple[int, ...]) -> None:

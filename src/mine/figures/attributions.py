@@ -30,7 +30,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.figures.voxels import rank_images
+from mine.figures.voxels import rank_images, write_fit
 
 WORDS_ON_IMAGE = 4
 CONDITIONS = {
@@ -103,8 +103,7 @@ def draw_attributions(
         top = line * block + 1
         entry = table.loc[voxel]
         add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-        fit = f"R² {entry['r2']:.2f} of a ceiling of {entry['noise_ceiling']:.2f}"
-        heading = f"{fit.replace('-', '−')}    profile: {entry['words']}"
+        heading = f"{write_fit(entry)}    profile: {entry['words']}"
         add_text(figure, EDGE + 45, top + 0.3, heading)
         for place, image in enumerate(row):
             left = EDGE + place * cell

@@ -1,4 +1,8 @@
-"""Encoder scores: R² of each voxel against its noise ceiling, and ROIs against the baselines."""
+"""Encoder scores: R² of each voxel against its noise ceiling, and ROIs against the baselines.
+
+Where a dataset has no noise ceiling, voxels stand in the order of their R² instead, ROIs are means
+of R², and the figure says so.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +33,28 @@ def assign_rois(rois: xr.Dataset) -> np.ndarray:
     return names[first].astype(str)
 
 
+def has_ceiling(scores: xr.Dataset) -> bool:
+    """Tell whether any voxel has a noise ceiling."""
+    return bool(np.isfinite(scores["noise_ceiling"].values).any())
+
+
 @styled
 def draw_encoder(scores: xr.Dataset, rois: xr.Dataset) -> Figure:
     """Draw the scores of one subject (stores ``scores`` and ``rois``)."""
     figure = new_figure(92)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.55))
-    _draw_voxels(left, scores, assign_rois(rois), [str(roi) for roi in scores["roi"].values])
+    draw_voxels = _draw_voxels if has_ceiling(scores) else _draw_ordered
+    draw_voxels(left, scores, assign_rois(rois), [str(roi) for roi in scores["roi"].values])
     _draw_rois(right, scores)
     return figure
 
 
 def tabulate_encoder(scores: xr.Dataset, rois: xr.Dataset) -> pd.DataFrame:
     """Return the numbers of :func:`draw_encoder`: panel, roi, voxel, model, noise_ceiling, value,
-    low, high, n.
+    low, high, n. An ROI's value is ΣR² / Σ noise ceiling over n voxels, or without any ceiling the
+    mean R² of all of its voxels, n then being 0.
     """
+    name = _name_roi_score(scores)
     own = scores.sel(model="mine")
     voxels = pd.DataFrame(
         {
@@ -56,13 +68,13 @@ def tabulate_encoder(scores: xr.Dataset, rois: xr.Dataset) -> pd.DataFrame:
             "high": own["r2_interval"].sel(bound="high").values,
         }
     )
-    interval = scores["roi_r2_normalised_interval"]
+    interval = scores[f"{name}_interval"]
     by_roi = [
         {
             "panel": "rois",
             "roi": str(roi),
             "model": str(model),
-            "value": float(scores["roi_r2_normalised"].sel(model=model, roi=roi)),
+            "value": float(scores[name].sel(model=model, roi=roi)),
             "low": float(interval.sel(model=model, roi=roi, bound="low")),
             "high": float(interval.sel(model=model, roi=roi, bound="high")),
             "n": int(scores["roi_voxels"].sel(roi=roi)),
@@ -107,13 +119,36 @@ def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[
     )
 
 
+def _draw_ordered(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[str]) -> None:
+    """Draw R² in ascending order by region: without a ceiling there is nothing to hold it to."""
+    r2 = scores["r2"].sel(model="mine").values
+    for roi, (colour, _) in {"": (GREY, "o"), **mark_rois(rois)}.items():
+        here = np.sort(r2[roi_of == roi])
+        if len(here):
+            share = (np.arange(len(here)) + 0.5) / len(here)
+            axes.plot(share, here, color=colour, label=f"{roi or 'no region'} (n = {len(here):,})")
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.set(
+        xlabel="Share of the region's voxels",
+        ylabel="R² of MINE on test images (share of variance)",
+        title="Every voxel (the dataset has no noise ceiling)",
+    )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, columnspacing=1)
+
+
+def _name_roi_score(scores: xr.Dataset) -> str:
+    return "roi_r2_normalised" if has_ceiling(scores) else "roi_r2"
+
+
 def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
     rois = [str(roi) for roi in scores["roi"].values]
     models = [str(model) for model in scores["model"].values]
     counts = scores["roi_voxels"].values
     width = 0.8 / len(models)
-    value = scores["roi_r2_normalised"].transpose("model", "roi").values
-    bounds = scores["roi_r2_normalised_interval"].transpose("model", "roi", "bound").values
+    score = _name_roi_score(scores)
+    known = score == "roi_r2_normalised"
+    value = scores[score].transpose("model", "roi").values
+    bounds = scores[f"{score}_interval"].transpose("model", "roi", "bound").values
     for place, model in enumerate(models):
         name, colour = name_model(model)
         x = np.arange(len(rois)) + (place - (len(models) - 1) / 2) * width
@@ -127,19 +162,24 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
         for below in np.flatnonzero(np.isfinite(value[place]) & ~drawn):
             text = f"▼ {value[place, below]:.1f}"
             axes.annotate(text, (x[below], 0.02), rotation=90, ha="center", va="bottom")
-    for place in np.flatnonzero(counts == 0):
+    for place in np.flatnonzero((counts == 0) & known):
         axes.annotate("no voxel above", (place, 0.02), rotation=90, ha="center", va="bottom")
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.axhline(1, color=BLACK, linestyle="--", linewidth=0.8)
-    axes.annotate("noise ceiling", (len(rois) - 0.5, 1), ha="right", va="bottom")
-    labels = [f"{roi}\nn = {count}" for roi, count in zip(rois, counts, strict=True)]
+    if known:
+        axes.axhline(1, color=BLACK, linestyle="--", linewidth=0.8)
+        axes.annotate("noise ceiling", (len(rois) - 0.5, 1), ha="right", va="bottom")
+        labels = [f"{roi}\nn = {count}" for roi, count in zip(rois, counts, strict=True)]
+    else:
+        labels = rois
     axes.set_xticks(range(len(rois)), labels, rotation=45 if len(rois) > 8 else 0)
     low, high = axes.get_ylim()
     axes.set(
         xlim=(-0.6, len(rois) - 0.4),
-        ylim=(max(low, LOWEST_BAR), max(min(high, 1.6), 1.1)),
-        ylabel="ΣR² / Σ noise ceiling on test images",
-        title="Regions (n: voxels with a ceiling ≥ 0.1; bars: 95% intervals over images)",
+        ylim=(max(low, LOWEST_BAR), max(min(high, 1.6), 1.1) if known else high),
+        ylabel=f"{'ΣR² / Σ noise ceiling' if known else 'Mean R²'} on test images",
+        title="Regions (n: voxels with a ceiling ≥ 0.1; bars: 95% intervals over images)"
+        if known
+        else "Regions (no noise ceiling; bars: 95% intervals over images)",
     )
     axes.title.set_fontsize(7)
     axes.legend(

@@ -1,12 +1,12 @@
 """Maps over a subject's own brain: which category voxels prefer, and which cluster they are of.
 
-Slices are nilearn's, of the volumes that the rules wrote, in the subject's own space.
+Slices are nilearn's, in the subject's own space. Of voxels that lie in no volume counts are shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel
 import numpy as np
@@ -14,6 +14,8 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from mine.datasets.maps import fill_volume
+from mine.datasets.voxels import VolumeVoxels
 from mine.figures.strips import EDGE, INK, measure_word, write_note
 from mine.figures.style import (
     CYCLE,
@@ -43,48 +45,54 @@ FOOT = 15.0
 
 @dataclass(frozen=True)
 class Map:
-    """Whole numbers over a volume, and what they stand for."""
+    """Whole numbers over voxels or over a volume, and what they stand for."""
 
     title: str
     labels: np.ndarray
-    """(X, Y, Z): from 1; 0 for none"""
+    """(voxel,) or (X, Y, Z): from 1; 0 for none"""
     names: Sequence[str]
     """of 1, 2, ..."""
     colours: Sequence[str]
 
 
-def map_preferences(volume: np.ndarray, names: Sequence[str]) -> list[Map]:
+def map_preferences(labels: np.ndarray, names: Sequence[str]) -> list[Map]:
     """Maps of the preferred categories.
 
-    volume: (X, Y, Z, evidence), of the rule preference_volume, evidence in the order of EVIDENCE.
-    names: of the categories, in their order. A kind of evidence by which no voxel prefers anything
-    is left out.
+    labels: (voxel, evidence) or (X, Y, Z, evidence), of the rule preference_maps, evidence in the
+    order of EVIDENCE. names: of the categories, in their order. A kind of evidence by which no
+    voxel prefers anything is left out.
     """
     colours = [CYCLE[place % len(CYCLE)] for place in range(len(names))]
     return [
-        Map(title, labels, names, colours)
-        for title, labels in zip(EVIDENCE.values(), np.moveaxis(volume, -1, 0), strict=True)
-        if labels.any()
+        Map(title, own, names, colours)
+        for title, own in zip(EVIDENCE.values(), np.moveaxis(labels, -1, 0), strict=True)
+        if own.any()
     ]
 
 
-def map_clusters(volumes: Sequence[np.ndarray]) -> Map | None:
+def map_clusters(regions: Sequence[np.ndarray]) -> Map | None:
     """Map of the clusters within each region; None where no region has a described voxel.
 
-    volumes: (X, Y, Z) of each region, clusters from 1, of the rule structure. A region of one
-    cluster has none, and is shown as such. Of a voxel of two regions the first one's is shown.
+    regions: (voxel,) or (X, Y, Z) of each region, clusters from 1, of the rule structure. A region
+    of one cluster has none, and is shown as such. Of a voxel of two regions the first one's is
+    shown.
     """
-    most = max((int(volume.max()) for volume in volumes), default=0)
+    most = max((int(labels.max()) for labels in regions), default=0)
     most = most if most > 1 else 0
-    whole = np.zeros_like(volumes[0]) if volumes else np.zeros((1, 1, 1), int)
-    for volume in volumes:
-        own = volume if volume.max() > 1 else volume * (most + 1)
+    whole = np.zeros_like(regions[0]) if regions else np.zeros(1, int)
+    for labels in regions:
+        own = labels if labels.max() > 1 else labels * (most + 1)
         whole = np.where(whole == 0, own, whole)
     if not whole.any():
         return None
     names = [f"cluster {number}" for number in range(1, most + 1)] + [NO_CLUSTERS]
     colours = [CYCLE[place % len(CYCLE)] for place in range(most)] + [INK]
     return Map("Clusters within each region", whole, names, colours)
+
+
+def place_maps(maps: Sequence[Map], voxels: VolumeVoxels) -> list[Map]:
+    """Put labels (voxel,) where their voxels lie: (X, Y, Z)."""
+    return [replace(each, labels=fill_volume(each.labels, voxels)) for each in maps]
 
 
 def tabulate_maps(maps: Sequence[Map]) -> pd.DataFrame:
@@ -140,7 +148,7 @@ def draw_maps(
     background: np.ndarray | None,
     subject: str,
 ) -> Figure:
-    """Draw axial slices of each map.
+    """Draw axial slices of each map, of labels (X, Y, Z).
 
     mask: bool (X, Y, Z), the voxels that were fitted. background: (X, Y, Z), the mean functional
     volume; without it the mask stands for the brain. affine: (4, 4), to millimetres.
@@ -149,19 +157,14 @@ def draw_maps(
     from nilearn import plotting
 
     if not maps:
-        figure = new_figure(16, layout=None)
-        add_text(figure, EDGE, 3, f"{subject}: maps", fontsize=HEADING, weight="bold")
-        add_text(figure, EDGE, 9, "No voxel prefers a category, and no region has clusters.")
-        return figure
+        return _draw_nothing(subject)
     cuts = choose_slices(maps, affine, SLICES)
     behind, black, white = _make_background(background, mask)
     figure = new_figure(len(maps) * (HEAD + ROW) + FOOT, layout=None)
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
     for place, (letter, each) in enumerate(zip("abcdefgh", maps, strict=False)):
         top = 2 + place * (HEAD + ROW)
-        add_text(figure, EDGE, top, letter, fontsize=HEADING + 1, weight="bold")
-        add_text(figure, EDGE + 4, top + 0.2, each.title, fontsize=HEADING)
-        _write_legend(figure, top + 0.4, each)
+        _write_head(figure, top, letter, each)
         box = (EDGE / across, 1 - (top + 5 + ROW) / down, 1 - 2 * EDGE / across, ROW / down)
         display = plotting.plot_anat(
             nibabel.Nifti1Image(behind, affine),
@@ -196,6 +199,47 @@ def draw_maps(
         "something even where voxels answer to nothing.",
     )
     return figure
+
+
+@styled
+def draw_counts(maps: Sequence[Map], *, geometry: str, subject: str) -> Figure:
+    """Draw how many voxels have which label, of voxels that no slice can show.
+
+    geometry: "surface" or "list", where the voxels lie.
+    """
+    if not maps:
+        return _draw_nothing(subject)
+    figure = new_figure(len(maps) * HEAD + FOOT + 5, layout=None)
+    for place, (letter, each) in enumerate(zip("abcdefgh", maps, strict=False)):
+        _write_head(figure, 2 + place * HEAD, letter, each)
+    where = {
+        "surface": "on the cortical surfaces, so that no slices are drawn; a viewer of surfaces "
+        "shows the maps, which are GIFTI files",
+        "list": "in a list without places, so that nothing is drawn; the maps are tables",
+    }
+    write_note(
+        figure,
+        len(maps) * HEAD + 3,
+        f"{subject}: its voxels lie {where[geometry]}. Numbers count voxels. A voxel counts where "
+        "it prefers a category by that evidence. Clusters are counted within each region by "
+        "falling size: one number in two regions means nothing. Predictions prefer something even "
+        "where voxels answer to nothing.",
+    )
+    return figure
+
+
+def _draw_nothing(subject: str) -> Figure:
+    figure = new_figure(16, layout=None)
+    add_text(figure, EDGE, 3, f"{subject}: maps", fontsize=HEADING, weight="bold")
+    add_text(figure, EDGE, 9, "No voxel prefers a category, and no region has clusters.")
+    return figure
+
+
+def _write_head(figure: Figure, top: float, letter: str, each: Map) -> None:
+    """Letter, title and legend of a map."""
+    add_text(figure, EDGE, top, letter, fontsize=HEADING + 1, weight="bold")
+    add_text(figure, EDGE + 4, top + 0.2, each.title, fontsize=HEADING)
+    _write_legend(figure, top + 0.4, each)
 
 
 def _make_background(

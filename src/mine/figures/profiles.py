@@ -163,9 +163,11 @@ def _write_head(
     add_text(figure, 47, top + 1.5, reason, color=ink, bbox=badge)
     normalised = entry["r2_normalised"]
     ratio = f", ratio {normalised:.2f}" if np.isfinite(normalised) else ""
+    known = np.isfinite(entry["noise_ceiling"])
+    ceiling = f"ceiling {entry['noise_ceiling']:.2f}{ratio}" if known else "no noise ceiling"
     text = (
         f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], "
-        f"ceiling {entry['noise_ceiling']:.2f}{ratio}; reliability {entry['reliability']:.2f} "
+        f"{ceiling}; reliability {entry['reliability']:.2f} "
         f"(p {_format_p(entry['reliability_p'])}); {images:,} images"
     )
     add_text(figure, 178, top + 1.5, text.replace("-", "−"), ha="right")

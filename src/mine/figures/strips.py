@@ -30,6 +30,7 @@ from mine.figures.style import (
     add_text,
     new_figure,
 )
+from mine.figures.voxels import write_fit
 
 # mm
 PAGE = 240.0  # what a page of a journal holds
@@ -135,8 +136,7 @@ def write_heading(figure: Figure, top: float, region: str, voxel: int, entry: pd
     if top > TOP:
         draw_rule(figure, top - 1.2)
     add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-    fit = f"R² {entry['r2']:.2f} of a ceiling of {entry['noise_ceiling']:.2f}"
-    text = f"{fit.replace('-', '−')}    profile: {entry['words']}"
+    text = f"{write_fit(entry)}    profile: {entry['words']}"
     add_text(figure, EDGE + 1.65 * CELL, top + 0.3, text)
 
 

@@ -109,6 +109,10 @@ def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFr
         for null in NULLS:
             draws = here["identification_null"].sel(null=null).values
             common = {"source": source, "null": null}
+            if not np.isfinite(draws).all():
+                # Of voxels whose places are not known no smooth maps can be drawn.
+                rows.append(common | {"item": "null", "n": 0})
+                continue
             low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             found = {"item": "null", "value": draws.mean(), "low": low, "high": high}
             p = float(here["identification_p"].sel(null=null))
@@ -217,7 +221,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
     axes = add_axes(figure, 19, TOP, 42, PANEL)
     draws = structure["identification_null"].values
     ends = structure["identification_mean"].values
-    low = min(draws.min(), np.nanmin(ends), CHANCE - 0.1) - 0.02
+    low = min(np.nanmin(draws), np.nanmin(ends), CHANCE - 0.1) - 0.02
     edges = np.linspace(low, 1.0, 41)
     for row, source in enumerate(SOURCES):
         here = structure.sel(source=source)
@@ -229,7 +233,12 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
         )
         write_number(figure, 62, TOP + PANEL / 6 * base + 1.6, f"{value:.2f}", color=BLUE)
         for line, (null, (_, colour, ink)) in enumerate(NULLS.items(), start=1):
-            counts, _ = np.histogram(here["identification_null"].sel(null=null), edges)
+            height = TOP + PANEL / 6 * (base + line) + 1.6
+            drawn = here["identification_null"].sel(null=null).values
+            if not np.isfinite(drawn).all():
+                write_number(figure, 62, height, "no places", color=ink)
+                continue
+            counts, _ = np.histogram(drawn, edges)
             bottom = base + line + 0.85
             axes.stairs(
                 bottom - 0.75 * counts / counts.max(),
@@ -240,7 +249,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
             )
             p = float(here["identification_p"].sel(null=null))
             text = f"p {_format_p(p)}"
-            write_number(figure, 62, TOP + PANEL / 6 * (base + line) + 1.6, text, color=ink)
+            write_number(figure, 62, height, text, color=ink)
     axes.axvline(CHANCE, color=BLACK, linestyle="--", linewidth=0.8)
     axes.axhline(3, color=LIGHT, linewidth=0.6)
     axes.set(xlim=(edges[0], edges[-1] + 0.01), ylim=(6, 0))

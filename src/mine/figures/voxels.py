@@ -45,6 +45,13 @@ def describe_voxels(profiles: xr.Dataset, scores: xr.Dataset, words: np.ndarray)
     return table.sort_values("r2", ascending=False, kind="stable")
 
 
+def write_fit(entry: pd.Series) -> str:
+    """Return R² of a voxel and its ceiling, or that there is none. entry: of describe_voxels."""
+    ceiling = entry["noise_ceiling"]
+    known = f"of a ceiling of {ceiling:.2f}" if np.isfinite(ceiling) else "(no noise ceiling)"
+    return f"R² {entry['r2']:.2f} {known}".replace("-", "−")
+
+
 def choose_described(table: pd.DataFrame, count: int) -> np.ndarray:
     """Return the described voxels of largest test R², at most ``count``."""
     return table.index[table["described"]].to_numpy()[:count]

@@ -195,8 +195,10 @@ def measure_base_rates(
 def embed_captions(backbone: Backbone, captions: list[list[str]], images: np.ndarray) -> xr.Dataset:
     """Embed captions: ``caption`` float32 (image, feature), the mean of the unit embeddings of an
     image's captions; zero where it has none."""
-    counts = np.array([len(texts) for texts in captions])
-    features = backbone.encode_texts([text for texts in captions for text in texts])
+    counts = np.array([len(own) for own in captions], dtype=np.int64)
+    texts = [text for own in captions for text in own]
+    # an experiment without captions has features all the same, of no image
+    features = backbone.encode_texts(texts or [""])[: len(texts)]
     owner = np.repeat(np.arange(len(images)), counts)
     total = np.zeros((len(images), features.shape[1]), dtype=np.float32)
     np.add.at(total, owner, features)

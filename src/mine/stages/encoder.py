@@ -212,40 +212,46 @@ def score_roi(
     Sums run over the ROI's voxels with a ceiling of LEAST_CEILING or more. predictions, measured,
     noise_ceiling: as for score_predictions. members: bool (roi, voxel).
 
-    Returns r2_normalised (model, roi); difference (model, reference, roi): that of the first model
-    less that of the second; both with <name>_interval (..., bound), 95% bootstrap percentiles over
-    images, paired between models; voxels (roi): how many the sums run over. NaN where there is
-    none.
+    Returns r2_normalised (model, roi); r2 (model, roi): the mean over all of the ROI's voxels,
+    which is what remains where a dataset has no noise ceiling; difference (model, reference, roi):
+    that of the first model less that of the second; all with <name>_interval (..., bound), 95%
+    bootstrap percentiles over images, paired between models; voxels (roi): how many the sums run
+    over. NaN where there is none.
     """
     weights = _draw_resamples(len(measured), resamples, seed)
     usable = np.nan_to_num(noise_ceiling) >= LEAST_CEILING
-    members = np.asarray(members, dtype=bool) & usable
+    every = np.asarray(members, dtype=bool)
+    members = every & usable
     models = list(predictions)
     total = (members * np.where(usable, noise_ceiling, 0.0)).sum(axis=1)
     total = np.where(total > 0, total, np.nan)
+    size = every.sum(axis=1)
+    size = np.where(size > 0, size, np.nan)
 
-    value = np.empty((len(models), len(rois)))
-    draws = np.zeros((len(models), len(rois), resamples))
+    value, mean = np.empty((2, len(models), len(rois)))
+    draws, mean_draws = np.zeros((2, len(models), len(rois), resamples))
     for number, model in enumerate(models):
         r2 = np.nan_to_num(r_squared(measured, predictions[model]))
-        value[number] = members @ r2 / total
+        value[number], mean[number] = members @ r2 / total, every @ r2 / size
         terms = r_squared_terms(measured, predictions[model])
         for start in range(0, len(usable), VOXEL_BLOCK):
             part = slice(start, start + VOXEL_BLOCK)
             block = bootstrap_over_images(
                 [term[:, part] for term in terms], r_squared_of_means, weights
             )
-            draws[number] += members[:, part] @ np.nan_to_num(block).T
+            block = np.nan_to_num(block).T
+            draws[number] += members[:, part] @ block
+            mean_draws[number] += every[:, part] @ block
     draws /= total[:, None]
+    mean_draws /= size[:, None]
 
     dataset = xr.Dataset(
         coords={"model": models, "reference": models, "roi": rois, "bound": ["low", "high"]}
     )
-    dataset["r2_normalised"] = (("model", "roi"), value)
-    dataset["r2_normalised_interval"] = (
-        ("model", "roi", "bound"),
-        np.stack(interval(draws, axis=-1), axis=-1),
-    )
+    for name, values, drawn in (("r2_normalised", value, draws), ("r2", mean, mean_draws)):
+        dataset[name] = (("model", "roi"), values)
+        bounds = np.stack(interval(drawn, axis=-1), axis=-1)
+        dataset[f"{name}_interval"] = (("model", "roi", "bound"), bounds)
     difference = np.zeros((len(models), len(models), len(rois)))
     bounds = np.zeros((*difference.shape, 2))
     for one, other in itertools.permutations(range(len(models)), 2):

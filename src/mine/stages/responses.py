@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
@@ -9,95 +12,93 @@ from mine.datasets.recording import Recording
 from mine.errors import InputError
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 
-TESTS = ("shared", "shared_three_repeats")
+TESTS = ("shared", "shared_three_repeats", "shared_common")
 STANDARDISE_ON = ("training", "all")
 
 VOXEL_BATCH = 8192
 
+log = logging.getLogger(__name__)
+
 
 def build_responses(
-    recording: Recording, *, test: str = "shared", standardise_on: str = "training"
+    recording: Recording,
+    *,
+    test: str = "shared",
+    standardise_on: str = "training",
+    least_ncsnr: float | None = None,
+    least_noise_ceiling: float | None = None,
 ) -> xr.Dataset:
     """Responses of one subject, one row per image.
 
     Each session is z-scored by itself, z = (beta - mean) / standard deviation per voxel, and the
-    repeats of an image are averaged over sessions. One session is in memory at a time.
+    repeats of an image are averaged over sessions. One session is in memory at a time. A recording
+    that was averaged before is taken as it is.
 
     test: "shared": all shared images that the subject saw; "shared_three_repeats": those it saw
-    three times, the other shared images being left out altogether. Shared images never train.
+    three times; "shared_common": those that every subject of the experiment saw three times. The
+    other shared images are left out altogether: shared images never train. Where the dataset gives
+    a split itself, that one is used and attrs ``test`` is "dataset".
     standardise_on: "training": mean and standard deviation of a session come from its training
     trials alone; "all": from all of its trials, as most readers of NSD do.
+    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart.
 
-    Returns ``response`` float32 (image, voxel); ``repeats`` and ``split`` ("training", "test")
-    (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by identity. Voxels that are
-    not finite or constant over those trials in any session (NSD writes 0 where a session has no
-    data) are left out; attrs say how many of how many.
+    Returns ``response`` float32 (image, voxel); ``repeats`` (0: not known) and ``split``
+    ("training", "test") (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by
+    identity. Voxels that are not finite or constant over those trials in any session (NSD writes 0
+    where a session has no data) are left out; attrs say how many of how many.
 
     The noise ceiling is that of the test images with the repeats they have, from the published
     ncsnr or, where there is none, from the repeats of the test images (attrs
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
-    Raises InputError for an unknown option, an empty split or voxel set, or a session with fewer
-    than two trials to fit on.
+    Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
+    two trials to fit on, or a least ceiling where there is none.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
-    kept, repeats, is_test, dropped = _split_images(recording, test)
-    count = len(recording.voxels.ijk)
-    total = np.zeros((len(kept), count), dtype=np.float32)
-    valid = np.ones(count, dtype=bool)
-    repeated = kept[is_test & (repeats >= 2)]
-    trials: list[np.ndarray] = []
-    trial_images: list[np.ndarray] = []
-    for number, images in enumerate(recording.images):
-        betas = recording.read_session(number)
-        fit = np.ones(len(images), dtype=bool)
-        if standardise_on == "training":
-            fit = ~np.isin(images, recording.shared)
-        if fit.sum() < 2:
-            raise InputError(
-                f"{recording.subject}, session {number + 1}: expected two training trials or more "
-                f"to fit the z-score on, found {int(fit.sum())}"
-            )
-        valid &= standardise_session(betas, fit)
-        used = np.flatnonzero(np.isin(images, kept))
-        for row, trial in zip(np.searchsorted(kept, images[used]), used, strict=True):
-            total[row] += betas[trial]
-        if recording.ncsnr is None:
-            again = np.isin(images, repeated)
-            trials.append(betas[again])
-            trial_images.append(images[again])
+    split = _split_images(recording, test)
+    total, valid, trials = _average_trials(recording, split, standardise_on)
     if not valid.any():
         raise InputError(
             f"{recording.subject}: expected voxels with a response that varies in every session, "
-            f"found none among the {count} of the voxel set"
+            f"found none among the {len(valid)} of the voxel set"
         )
-    total /= repeats[:, None].astype(np.float32)
-    if recording.ncsnr is not None:
-        ncsnr, source = recording.ncsnr[valid].astype(np.float64), "published ncsnr"
-    elif len(repeated):
-        ncsnr = _measure_ncsnr([part[:, valid] for part in trials], np.concatenate(trial_images))
-        source = "repeats of the test images"
-    else:
-        ncsnr, source = np.full(int(valid.sum()), np.nan), "none: no test image was repeated"
-    known = np.nan_to_num(ncsnr, nan=0.0, posinf=np.inf)
-    ceiling = noise_ceiling(known, repeats=repeats[is_test])
-    if recording.ncsnr is None and not len(repeated):
-        ceiling = np.full(len(ncsnr), np.nan)
-    voxels = recording.voxels.select(valid)
+    ncsnr, ceiling, source = _find_ceiling(recording, split, trials, valid)
+    kept = np.ones(len(ncsnr), dtype=bool)
+    for name, values, least in (
+        ("least_ncsnr", ncsnr, least_ncsnr),
+        ("least_noise_ceiling", ceiling, least_noise_ceiling),
+    ):
+        if least is not None:
+            kept &= _reach(recording.subject, name, values, least, source)
+    invalid, low = int((~valid).sum()), int((~kept).sum())
+    if invalid or low:
+        log.info(
+            "%s: of %d voxels %d are left out for having no response that varies in every session, "
+            "%d for being too noisy",
+            recording.subject, len(valid), invalid, low,
+        )  # fmt: skip
+    ncsnr, ceiling = ncsnr[kept], ceiling[kept]
+    chosen = valid.copy()
+    chosen[valid] = kept
+    voxels = recording.voxels.select(chosen)
     return xr.Dataset(
         {
             "response": (
                 ("image", "voxel"),
-                total if valid.all() else total[:, valid],
+                total if chosen.all() else total[:, chosen],
                 {"long_name": "z-scored response, mean over repeats", "units": "z"},
             ),
             "repeats": (
                 "image",
-                repeats.astype(np.int16),
-                {"long_name": "trials averaged", "units": "trials"},
+                split.repeats.astype(np.int16),
+                {"long_name": "trials averaged; 0: not known", "units": "trials"},
             ),
-            "split": ("image", np.where(is_test, "test", "training"), {"long_name": "split"}),
+            "split": (
+                "image",
+                np.where(split.is_test, "test", "training"),
+                {"long_name": "split"},
+            ),
             "noise_ceiling": (
                 "voxel",
                 ceiling.astype(np.float32),
@@ -110,21 +111,155 @@ def build_responses(
             ),
         },
         coords={
-            "image": ("image", kept.astype(np.int32), {"long_name": "identity of the image"}),
+            "image": (
+                "image",
+                split.images.astype(np.int32),
+                {"long_name": "identity of the image"},
+            ),
             **voxels.to_coordinates(),
         },
         attrs={
             **recording.attributes,
-            "test": test,
-            "standardise_on": standardise_on,
+            "test": test if recording.test is None else "dataset",
+            "standardise_on": "dataset" if recording.averaged else standardise_on,
             "noise_ceiling_source": source,
             "ncsnr_not_a_number": int(np.isnan(ncsnr).sum()),
-            "voxels_invalid": int((~valid).sum()),
-            "voxels_selected": count,
-            "images_left_out": dropped,
+            "voxels_invalid": invalid,
+            "voxels_too_noisy": low,
+            "voxels_selected": len(valid),
+            "images_left_out": split.left_out,
             **voxels.to_attributes(),
         },
     )
+
+
+def build_unseen(recording: Recording) -> xr.Dataset:
+    """Responses of one subject to images of which none was fitted, such as NSD-synthetic's.
+
+    The session is z-scored on all of its trials, for it has no others; the voxels are those that
+    were fitted. Returns ``response`` (image, voxel), ``repeats`` (image), ``noise_ceiling`` and
+    ``ncsnr`` (voxel) as build_responses does, the ceiling from the repeats of these images. A voxel
+    that does not vary or is not finite here is NaN.
+    """
+    images, repeats = np.unique(np.concatenate(recording.images), return_counts=True)
+    split = Split(images, repeats, np.ones(len(images), dtype=bool), 0, images)
+    response, valid, trials = _average_trials(recording, split, "all")
+    if not valid.any():
+        raise InputError(
+            f"{recording.subject}: expected voxels that vary in {recording.attributes['dataset']}, "
+            f"found none among the {len(valid)} that were fitted"
+        )
+    response[:, ~valid] = np.nan
+    ncsnr, ceiling = np.full((2, len(valid)), np.nan)
+    ncsnr[valid], ceiling[valid], source = _find_ceiling(recording, split, trials, valid)
+    return xr.Dataset(
+        {
+            "response": (
+                ("image", "voxel"),
+                response,
+                {"long_name": "z-scored, mean over repeats"},
+            ),
+            "repeats": ("image", repeats.astype(np.int16), {"long_name": "trials averaged"}),
+            "noise_ceiling": (
+                "voxel",
+                ceiling.astype(np.float32),
+                {"long_name": "largest R² of a model of these images", "units": "1"},
+            ),
+            "ncsnr": (
+                "voxel",
+                ncsnr.astype(np.float32),
+                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
+            ),
+        },
+        coords={
+            "image": (
+                "image",
+                images.astype(np.int32),
+                {"long_name": "number of the image, from 0"},
+            )
+        },
+        attrs={
+            **recording.attributes,
+            "noise_ceiling_source": source,
+            "voxels_invalid": int((~valid).sum()),
+        },
+    )
+
+
+class Split(NamedTuple):
+    """Images that are kept, ascending: identities, repeats (0: not known), whether they test."""
+
+    images: np.ndarray
+    repeats: np.ndarray
+    is_test: np.ndarray
+    left_out: int
+    """images that neither train nor test"""
+    held_out: np.ndarray
+    """identities that do not train, whether they test or not"""
+
+
+def _average_trials(
+    recording: Recording, split: Split, standardise_on: str
+) -> tuple[np.ndarray, np.ndarray, tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Mean response (image, voxel), which voxels are valid, and the single trials of repeated test
+    images with their images, where the noise ceiling has to be measured on them."""
+    count = len(recording.voxels)
+    if recording.averaged:
+        order = np.argsort(recording.images[0], kind="stable")
+        rows = order[np.searchsorted(recording.images[0][order], split.images)]
+        total = recording.read_session(0)[rows]
+        training = total[~split.is_test]
+        return total, np.isfinite(total).all(axis=0) & (np.ptp(training, axis=0) > 0), ([], [])
+    total = np.zeros((len(split.images), count), dtype=np.float32)
+    valid = np.ones(count, dtype=bool)
+    repeated = split.images[split.is_test & (split.repeats >= 2)]
+    trials: list[np.ndarray] = []
+    trial_images: list[np.ndarray] = []
+    for number, images in enumerate(recording.images):
+        betas = recording.read_session(number)
+        fit = np.ones(len(images), dtype=bool)
+        if standardise_on == "training":
+            fit = ~np.isin(images, split.held_out)
+        if fit.sum() < 2:
+            raise InputError(
+                f"{recording.subject}, session {number + 1}: expected two training trials or more "
+                f"to fit the z-score on, found {int(fit.sum())}"
+            )
+        valid &= standardise_session(betas, fit)
+        used = np.flatnonzero(np.isin(images, split.images))
+        for row, trial in zip(np.searchsorted(split.images, images[used]), used, strict=True):
+            total[row] += betas[trial]
+        if recording.ncsnr is None:
+            again = np.isin(images, repeated)
+            trials.append(betas[again])
+            trial_images.append(images[again])
+    total /= split.repeats[:, None].astype(np.float32)
+    return total, valid, (trials, trial_images)
+
+
+def _find_ceiling(
+    recording: Recording,
+    split: Split,
+    trials: tuple[list[np.ndarray], list[np.ndarray]],
+    valid: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Signal-to-noise ratio and noise ceiling of the valid voxels, and where they come from."""
+    repeats = split.repeats[split.is_test]
+    unknown = np.full(int(valid.sum()), np.nan)
+    if recording.ncsnr is not None:
+        ncsnr, source = recording.ncsnr[valid].astype(np.float64), "published ncsnr"
+        if not repeats.all():
+            return ncsnr, unknown, "none: the repeats of the test images are not known"
+    elif recording.averaged:
+        return unknown, unknown, "none: the responses come averaged over repeats"
+    elif (repeats >= 2).any():
+        parts, images = trials
+        ncsnr = _measure_ncsnr([part[:, valid] for part in parts], np.concatenate(images))
+        source = "repeats of the test images"
+    else:
+        return unknown, unknown, "none: no test image was repeated"
+    known = np.nan_to_num(ncsnr, nan=0.0, posinf=np.inf)
+    return ncsnr, noise_ceiling(known, repeats=repeats), source
 
 
 def standardise_session(betas: np.ndarray, fit: np.ndarray) -> np.ndarray:
@@ -150,20 +285,58 @@ def standardise_session(betas: np.ndarray, fit: np.ndarray) -> np.ndarray:
     return valid
 
 
-def _split_images(
-    recording: Recording, test: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Images that are kept (ascending), their repeats, whether they test, how many are left out."""
+def _split_images(recording: Recording, test: str) -> Split:
     images, repeats = np.unique(np.concatenate(recording.images), return_counts=True)
-    shared = np.isin(images, recording.shared)
-    kept = ~shared | (repeats >= 3) if test == "shared_three_repeats" else np.ones_like(shared)
-    for split, members in (("training", ~shared), ("test", shared & kept)):
+    if recording.averaged:
+        known = recording.repeats
+        order = np.argsort(recording.images[0], kind="stable")
+        repeats = np.zeros(len(images), np.int64) if known is None else np.asarray(known)[order]
+    if recording.test is not None:
+        test, held_out = "given by the dataset", recording.test
+        kept = np.ones(len(images), dtype=bool)
+    else:
+        held_out = recording.shared
+        kept = _find_tested(recording, test, images, repeats)
+    held = np.isin(images, held_out)
+    kept |= ~held
+    for name, members in (("training", ~held), ("test", held & kept)):
         if not members.any():
             raise InputError(
-                f"{recording.subject}: expected {split} images (test: {test}), found none among "
+                f"{recording.subject}: expected {name} images (test: {test}), found none among "
                 f"the {len(images)} that it saw in {len(recording.images)} sessions"
             )
-    return images[kept], repeats[kept], shared[kept], int((~kept).sum())
+    return Split(images[kept], repeats[kept], held[kept], int((~kept).sum()), held_out)
+
+
+def _find_tested(
+    recording: Recording, test: str, images: np.ndarray, repeats: np.ndarray
+) -> np.ndarray:
+    """Which of a subject's images, if they are shared, test: bool (image,)."""
+    if test == "shared_three_repeats":
+        return repeats >= 3
+    if test == "shared_common":
+        if recording.common is None:
+            raise InputError(
+                f"{recording.subject}: expected to know what every subject saw three times, for "
+                "test_images: shared_common, found a dataset that does not say"
+            )
+        return np.isin(images, recording.common)
+    return np.ones(len(images), dtype=bool)
+
+
+def _reach(subject: str, key: str, values: np.ndarray, least: float, source: str) -> np.ndarray:
+    """Which voxels reach the least value of a key: bool (voxel,)."""
+    if np.isnan(values).all():
+        raise InputError(
+            f"dataset.{key}: expected {subject} to have a noise ceiling, found none ({source})"
+        )
+    kept = np.nan_to_num(values, nan=-1.0) >= least
+    if not kept.any():
+        raise InputError(
+            f"dataset.{key}: expected voxels of {subject} with {least:g} or more, found "
+            f"{np.nanmax(values):.3g} at most"
+        )
+    return kept
 
 
 def _measure_ncsnr(trials: list[np.ndarray], images: np.ndarray) -> np.ndarray:
@@ -181,4 +354,6 @@ def _measure_ncsnr(trials: list[np.ndarray], images: np.ndarray) -> np.ndarray:
 
 def _check_option(name: str, value: str, options: tuple[str, ...]) -> None:
     if value not in options:
-        raise InputError(f"{name}: expected {' or '.join(options)}, found {value!r}")
+        raise InputError(
+            f"{name}: expected {', '.join(options[:-1])} or {options[-1]}, found {value!r}"
+        )

@@ -52,7 +52,7 @@ def measure_structure(
     base_rate: np.ndarray,
     *,
     halves: tuple[np.ndarray, np.ndarray],
-    place: np.ndarray,
+    place: np.ndarray | None,
     words: int,
     clusters: int,
     least_voxels: int,
@@ -67,9 +67,10 @@ def measure_structure(
 
     profiles: of mine.stages.profiles; only described voxels take part. response: (image, voxel of
     the profiles), measured, to the images of lens, all training images. group, base_rate: (word,).
-    halves: identities of each half's images. place: (voxel, axis), millimetres. words: groups
-    read, at most. clusters: at most. least_voxels: with fewer nothing is measured. draws: of each
-    null. resamples: of the images for consensus, of the voxels for intervals. cluster_words: those
+    halves: identities of each half's images. place: (voxel, axis), millimetres; None where
+    it is not known, which leaves the spatial null undrawn (NaN). words: groups read, at most.
+    clusters: at most. least_voxels: with fewer nothing is measured. draws: of each null.
+    resamples: of the images for consensus, of the voxels for intervals. cluster_words: those
     listed, at most. level: largest p at which there are clusters, and at which a word is listed.
 
     Returns the store of docs/stores.md. Where there is no structure every voxel is in cluster 0.
@@ -86,8 +87,9 @@ def measure_structure(
     attributed = profiles["group_z"].values[:, described].astype(np.float64)
     halves_of = {"tuning": join_readings(tuning[1:]), "attributions": attributed[1:]}
     explained = explain_across_halves(tuning[1:], most=clusters)
+    place = None if place is None else place[described]
     identified, under_null, explained_null = _draw_nulls(
-        halves_of, tuning.shape[1:], place[described], clusters, draws, generator
+        halves_of, tuning.shape[1:], place, clusters, draws, generator
     )
     count, p = count_clusters(explained), np.nan
     if len(described):
@@ -115,6 +117,7 @@ def measure_structure(
     similarity = np.stack([compare_halves(*pair) for pair in halves_of.values()])
     found = np.array(mean)[:, :1, None]
     exceeding = (under_null >= found).sum(axis=2)
+    drawn_at_all = np.isfinite(found[..., 0]) & np.isfinite(under_null).all(axis=2)
     name = name_groups(group, base_rate)
     named = name[readings.group]
     return xr.Dataset(
@@ -146,7 +149,7 @@ def measure_structure(
             ),
             "identification_p": (
                 ("source", "null"),
-                np.where(np.isfinite(found[..., 0]), (1 + exceeding) / (1 + draws), np.nan),
+                np.where(drawn_at_all, (1 + exceeding) / (1 + draws), np.nan),
                 {"long_name": "share of draws of the null that reach the mean"},
             ),
             "similarity": (
@@ -313,7 +316,7 @@ def name_groups(group: np.ndarray, base_rate: np.ndarray) -> np.ndarray:
 def _draw_nulls(
     halves_of: dict[str, np.ndarray],
     shape: tuple[int, ...],
-    place: np.ndarray,
+    place: np.ndarray | None,
     clusters: int,
     draws: int,
     generator: np.random.Generator,
@@ -326,14 +329,16 @@ def _draw_nulls(
     identified = np.stack([identify(*pair) for pair in halves_of.values()])
     under_null = np.full((len(halves_of), len(NULLS), draws), np.nan)
     explained = np.full(draws, np.nan)
-    if not len(place):
+    if not shape[1]:
         return identified, under_null, explained
-    basis = spatial_basis(place)
+    basis = None if place is None else spatial_basis(place)
     for draw in range(draws):
         for row, (source, (first, second)) in enumerate(halves_of.items()):
             drawn = draw_shared(first, second, generator)
-            moved = draw_spatial(second, basis, generator)
-            under_null[row, :, draw] = identify(*drawn).mean(), identify(first, moved).mean()
+            under_null[row, 0, draw] = identify(*drawn).mean()
+            if basis is not None:
+                moved = draw_spatial(second, basis, generator)
+                under_null[row, 1, draw] = identify(first, moved).mean()
             if source == "tuning":
                 reading, voxel, group = shape
                 again = [half.reshape(voxel, reading, group).transpose(1, 0, 2) for half in drawn]

@@ -1,0 +1,184 @@
+"""Captions and objects of images from COCO's JSON files, as far as a crop leaves them visible."""
+
+from __future__ import annotations
+
+import ast
+import json
+import mmap
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mine.errors import InputError
+
+Box = tuple[float, float, float, float]
+
+LEAST_VISIBLE = 0.5
+"""Share of an object's box that has to lie within the crop for its category to be present."""
+
+
+def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Read COCO captions (captions_train2017.json and the like): cocoId -> sentences.
+
+    Only the images of coco_ids are kept; one without captions is left out.
+    """
+    wanted = set(map(int, coco_ids))
+    captions: dict[int, list[str]] = {}
+    for path in paths:
+        for entry in _read_coco(path, "annotations", ("image_id", "caption")):
+            if entry["image_id"] in wanted:
+                captions.setdefault(entry["image_id"], []).append(str(entry["caption"]).strip())
+    return captions
+
+
+def read_instances(
+    paths: Iterable[Path], *, coco_ids: Iterable[int]
+) -> tuple[dict[str, str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
+    """Read COCO objects (instances_train2017.json and the like).
+
+    Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
+    for each image of coco_ids that a file covers its objects as (category, (left, top, right,
+    bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
+    nothing has an empty list.
+    """
+    wanted = set(map(int, coco_ids))
+    known: dict[int, dict] = {}
+    objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
+    for path in paths:
+        content = _load_json(path)
+        categories = _entries(path, content, "categories", ("id", "name"))
+        own = {entry["id"]: entry["name"] for entry in categories}
+        known |= {entry["id"]: entry for entry in categories}
+        sizes = {
+            entry["id"]: (entry["width"], entry["height"])
+            for entry in _entries(path, content, "images", ("id", "width", "height"))
+            if entry["id"] in wanted
+        }
+        for image in sizes:
+            objects.setdefault(image, [])
+        fields = ("image_id", "category_id", "bbox")
+        for entry in _entries(path, content, "annotations", fields):
+            if entry["image_id"] in sizes:
+                width, height = sizes[entry["image_id"]]
+                x, y, w, h = entry["bbox"]
+                box = (x / width, y / height, (x + w) / width, (y + h) / height)
+                objects[entry["image_id"]].append((own[entry["category_id"]], box))
+    return _name_categories(known), objects
+
+
+def read_categories(paths: Iterable[Path]) -> dict[str, str]:
+    """Read only the categories of COCO instance files: name -> supercategory ("" for none).
+
+    Neither images nor objects are parsed, which in COCO's own files are half a gigabyte.
+    """
+    known: dict[int, dict] = {}
+    for path in map(Path, paths):
+        content = {"categories": _find_list(path, "categories")}
+        entries = _entries(path, content, "categories", ("id", "name"))
+        known |= {entry["id"]: entry for entry in entries}
+    return _name_categories(known)
+
+
+def _name_categories(known: Mapping[int, dict]) -> dict[str, str]:
+    """Categories in the order of their numbers: name -> supercategory."""
+    entries = [known[number] for number in sorted(known)]
+    return {str(entry["name"]): str(entry.get("supercategory", "")) for entry in entries}
+
+
+def _find_list(path: Path, key: str) -> object:
+    """Return the first list that stands under a key of a JSON file; None where there is none."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return _load_json(path)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        for found in re.finditer(rf'"{key}"\s*:\s*(?=\[)'.encode(), text):
+            # Of the list only its end is not known; no list of categories is a megabyte long.
+            part = text[found.end() : found.end() + 2**20].decode("utf-8", errors="ignore")
+            try:
+                return json.JSONDecoder().raw_decode(part)[0]
+            except ValueError as error:
+                raise InputError(f"{path}: expected JSON, found something else: {error}") from None
+    return None
+
+
+def find_present(
+    coco_ids: np.ndarray,
+    crops: Sequence[str],
+    *,
+    categories: Iterable[str],
+    instances: Mapping[int, Sequence[tuple[str, Box]]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which categories the shown part of each image holds: bool (image, category), and whether a
+    file covers the image at all: bool (image,).
+
+    coco_ids: (image,). crops: per image, a cropBox (:func:`read_crop`). instances: of
+    :func:`read_instances`. A category is present if at least LEAST_VISIBLE of the box of one of its
+    objects lies within the crop.
+    """
+    column = {name: number for number, name in enumerate(categories)}
+    present = np.zeros((len(coco_ids), len(column)), dtype=bool)
+    for row, (image, crop) in enumerate(zip(coco_ids, crops, strict=True)):
+        cut = read_crop(crop)
+        for name, box in instances.get(int(image), ()):
+            present[row, column[name]] |= measure_visible(box, cut) >= LEAST_VISIBLE
+    annotated = np.array([int(image) in instances for image in coco_ids], dtype=bool)
+    return present, annotated
+
+
+def read_crop(text: str) -> Box:
+    """Read a cropBox such as "(0, 0, 0.125, 0.125)": fractions cut away (top, bottom, left, right).
+
+    Raises InputError unless it is four numbers that leave something of the image.
+    """
+    try:
+        values = tuple(float(value) for value in ast.literal_eval(str(text)))
+    except (ValueError, SyntaxError, TypeError):
+        values = ()
+    if len(values) != 4 or min(values) < 0 or values[0] + values[1] >= 1 or sum(values[2:]) >= 1:
+        raise InputError(
+            f"table of images: expected cropBox as (top, bottom, left, right), found {text!r}"
+        )
+    return values
+
+
+def measure_visible(box: Box, crop: Box) -> float:
+    """Fraction of a box (left, top, right, bottom) that a crop (top, bottom, left, right) leaves.
+
+    A box without area counts as a point in its centre.
+    """
+    left, top, right, bottom = box
+    window = (crop[2], crop[0], 1 - crop[3], 1 - crop[1])
+    width = min(right, window[2]) - max(left, window[0])
+    height = min(bottom, window[3]) - max(top, window[1])
+    area = (right - left) * (bottom - top)
+    if area <= 0:
+        return float(width >= 0 and height >= 0)
+    return max(width, 0) * max(height, 0) / area
+
+
+def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
+    return _entries(path, _load_json(path), key, fields)
+
+
+def _load_json(path: Path) -> object:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected COCO annotations, found no file")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, found something else: {error}") from None
+
+
+def _entries(path: Path, content: object, key: str, fields: tuple[str, ...]) -> list[dict]:
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: expected COCO annotations with a list {key}, found none")
+    for entry in entries:
+        if not isinstance(entry, dict) or any(name not in entry for name in fields):
+            raise InputError(
+                f"{path}: expected {', '.join(fields)} in each of {key}, found one without"
+            )
+    return entries

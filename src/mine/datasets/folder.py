@@ -1,0 +1,238 @@
+"""Read an experiment of one's own: a folder of images, tables of trials, responses, masks and ROIs.
+
+The tables are in folder_tables, what belongs together in folder_sessions, the formats in series and
+grids; FolderReader brings them together, as mine.datasets.reader wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
+from mine.datasets.folder_check import check_folder, check_keys
+from mine.datasets.folder_sessions import Session
+from mine.datasets.folder_tables import ImageList, Trials
+from mine.datasets.grids import Grid
+from mine.datasets.image_files import ImageFiles
+from mine.datasets.images import ImageTable
+from mine.datasets.recording import Recording
+from mine.datasets.rois import describe_rois
+from mine.datasets.series import Series
+from mine.datasets.voxels import VoxelSet
+from mine.errors import InputError
+from mine.sections import Dataset
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A subject's trials and files, of which nothing but headers has been read."""
+
+    trials: Trials
+    sessions: list[Session]
+    series: list[Series]
+
+    @property
+    def grid(self) -> Grid:
+        return self.series[0].grid
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """The experiment in the folder that a configuration names."""
+
+    dataset: Dataset
+
+    @property
+    def root(self) -> Path:
+        return Path(self.dataset.root)
+
+    def check(self, *, subjects: Sequence[str], rois: Mapping[str, str]) -> list[str]:
+        return check_folder(self.dataset, subjects=subjects, rois=rois)
+
+    def list_categories(self) -> dict[str, str]:
+        if self.dataset.instances:
+            paths = [Path(path) for path in self.dataset.instances]
+            return coco.read_categories(paths) if all(path.is_file() for path in paths) else {}
+        try:
+            images = self._read_list()
+        except InputError:
+            # told among the problems of the dataset
+            return {}
+        return {name: "" for name in _name_categories(images)}
+
+    def list_contrasts(self, subjects: Sequence[str]) -> list[str]:
+        found = [
+            folder_rois.list_contrasts(self.root, one, self.dataset.folder) for one in subjects
+        ]
+        return sorted({contrast for contrasts in found for contrast in contrasts})
+
+    def count_images(self, subjects: Sequence[str]) -> int:
+        images = self._read_list()
+        trials = [self._read_trials(subject, images).image for subject in subjects]
+        return len(np.unique([image for part in trials for image in part if image >= 0]))
+
+    def measure_session(self, subjects: Sequence[str]) -> float:
+        sizes = [0.0]
+        images = self._read_list()
+        for subject in subjects:
+            opened = self._open(subject, images)
+            longest = max(len(session.images) for session in opened.sessions)
+            sizes.append(4.0 * longest * len(self._find_voxels(subject, opened)))
+        return max(sizes)
+
+    def read_images(self, subjects: Sequence[str]) -> ImageTable:
+        images = self._read_list()
+        count = len(images.names)
+        seen = np.zeros((count, len(subjects)), dtype=bool)
+        held_out = np.zeros(count, dtype=bool)
+        for number, subject in enumerate(subjects):
+            trials = self._read_trials(subject, images)
+            seen[np.unique(trials.image[trials.image >= 0]), number] = True
+            held_out[self._find_test(trials, images)] = True
+        shown = np.flatnonzero(seen.any(axis=1))
+        captions, categories, present, annotated = self._annotate(images, shown)
+        return ImageTable(
+            identity=shown,
+            source=str(images.path),
+            subjects=list(subjects),
+            seen=seen[shown],
+            shared=seen[shown].all(axis=1),
+            held_out=held_out[shown],
+            captions=captions,
+            coco_id=None if images.coco_id is None else images.coco_id[shown],
+            name=np.array([images.names[image] for image in shown], dtype=np.str_),
+            categories=categories,
+            present=present,
+            annotated=annotated,
+        )
+
+    def open_stimuli(self) -> ImageFiles:
+        return self._read_list().open(self.dataset.folder.image_side)
+
+    def read_subject(self, subject: str) -> Recording:
+        folder, images = self.dataset.folder, self._read_list()
+        opened = self._open(subject, images)
+        flat = self._find_voxels(subject, opened)
+        ncsnr = None
+        if folder.ncsnr is not None:
+            ncsnr = folder_rois.read_ncsnr(self.root, subject, folder.ncsnr, opened.grid)[flat]
+        test = self._find_test(opened.trials, images)
+        repeats = opened.trials.repeats if folder.averaged else None
+        sessions = opened.sessions
+        return Recording(
+            subject=subject,
+            images=tuple(session.images for session in sessions),
+            shared=test,
+            voxels=opened.grid.select(flat, space=folder.space),
+            read_session=lambda number: folder_sessions.read_session(
+                sessions[number], opened.series, flat
+            ),
+            ncsnr=ncsnr,
+            test=test,
+            averaged=folder.averaged,
+            repeats=None if repeats is None else repeats[sessions[0].rows],
+            attributes={
+                "dataset": "folder",
+                "subject": subject,
+                "sessions": len(sessions),
+                "voxel_set": list(self.dataset.voxels),
+            },
+        )
+
+    def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:
+        folder = self.dataset.folder
+        grid = self._open(subject, self._read_list()).grid
+        found, absent = folder_rois.find_members(
+            self.root, subject, folder, rois=rois, grid=grid, flat=voxels.index
+        )
+        return describe_rois(
+            subject,
+            voxels=voxels,
+            found=found,
+            absent=absent,
+            t_values=folder_rois.read_localiser(
+                self.root, subject, folder, grid=grid, flat=voxels.index
+            ),
+        )
+
+    def read_background(self, subject: str, voxels: VoxelSet) -> None:
+        """None: no key names an anatomy, so maps show the voxels that were fitted."""
+
+    def _read_list(self) -> ImageList:
+        problems = check_keys(self.dataset)
+        if problems:
+            raise InputError(problems[0])
+        return folder_tables.read_image_list(self.root, self.dataset.folder)
+
+    def _read_trials(self, subject: str, images: ImageList) -> Trials:
+        return folder_tables.read_trials(self.root, subject, self.dataset.folder, images)
+
+    def _find_test(self, trials: Trials, images: ImageList) -> np.ndarray:
+        return folder_tables.find_test(self.dataset, trials, images)
+
+    def _open(self, subject: str, images: ImageList) -> Opened:
+        folder, trials = self.dataset.folder, self._read_trials(subject, images)
+        limit = self.dataset.sessions
+        files = folder_sessions.find_response_files(
+            self.root, subject, folder, trials, sessions=limit
+        )
+        mask = folder_sessions.read_table_mask(self.root, subject, folder)
+        series = [folder_sessions.open_file(file, mask) for file in files]
+        numbers = []
+        for file, one in zip(files, series, strict=True):
+            folder_sessions.check_alike(one, series[0])
+            numbers.append(folder_sessions.number_trials(file, one, trials))
+        sessions = folder_sessions.make_sessions(
+            trials, files, numbers, sessions=limit, together=folder.averaged
+        )
+        return Opened(trials, sessions, series)
+
+    def _find_voxels(self, subject: str, opened: Opened) -> np.ndarray:
+        return folder_rois.read_voxels(
+            self.root,
+            subject,
+            self.dataset.folder,
+            references=self.dataset.voxels,
+            grid=opened.grid,
+            columns=opened.series[0].columns,
+        )
+
+    def _annotate(
+        self, images: ImageList, shown: np.ndarray
+    ) -> tuple[list[list[str]], dict[str, str] | None, np.ndarray | None, np.ndarray | None]:
+        """Captions, categories, which are present and whether anybody looked, of some images."""
+        captions = [list(images.captions[image]) for image in shown]
+        identities = None if images.coco_id is None else images.coco_id[shown]
+        if identities is not None and self.dataset.captions:
+            paths = [Path(path) for path in self.dataset.captions]
+            texts = coco.read_captions(paths, coco_ids=identities)
+            captions = [
+                own or texts.get(int(one), [])
+                for own, one in zip(captions, identities, strict=True)
+            ]
+        if identities is not None and self.dataset.instances:
+            paths = [Path(path) for path in self.dataset.instances]
+            categories, objects = coco.read_instances(paths, coco_ids=identities)
+            whole = ["(0, 0, 0, 0)"] * len(shown)
+            present, annotated = coco.find_present(
+                identities, whole, categories=categories, instances=objects
+            )
+            return captions, categories, present, annotated
+        if images.categories is None:
+            return captions, None, None, None
+        names = _name_categories(images)
+        own = [images.categories[image] for image in shown]
+        present = np.array(
+            [[name in (one or []) for name in names] for one in own], dtype=bool
+        ).reshape(len(shown), len(names))
+        annotated = np.array([one is not None for one in own], dtype=bool)
+        return captions, {name: "" for name in names}, present, annotated
+
+
+def _name_categories(images: ImageList) -> list[str]:
+    return sorted({name for one in images.categories or [] for name in one or []})

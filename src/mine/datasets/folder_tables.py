@@ -1,0 +1,223 @@
+"""The two tables of an experiment of one's own: its images, and each subject's trials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mine.datasets.held_out import draw_test_images
+from mine.datasets.image_files import ImageFiles
+from mine.datasets.patterns import find_files, leaves_folder, order_naturally, read_label
+from mine.datasets.tables import MISSING, Table, read_table
+from mine.errors import InputError
+from mine.sections import Dataset, Folder
+
+IMAGE_COLUMNS = ("image", "stim_file")
+"""Column of a trial's image: the plain name, and that of BIDS's events."""
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """The images of an experiment; their identities are the rows of the table, from 0.
+
+    names: as the tables of trials call them. paths: of their files. split: (image,) "training",
+    "test" or "", or None without that column. captions: per image, sentences. coco_id: (image,), or
+    None. categories: per image, names, or None where it is not annotated; None without the column.
+    """
+
+    path: Path
+    names: list[str]
+    paths: list[Path]
+    split: np.ndarray | None
+    captions: list[list[str]]
+    coco_id: np.ndarray | None
+    categories: list[list[str] | None] | None
+
+    @property
+    def identities(self) -> dict[str, int]:
+        return {name: identity for identity, name in enumerate(self.names)}
+
+    def open(self, side: int | None) -> ImageFiles:
+        """Open the pixels, brought to a side where one is given."""
+        return ImageFiles(dict(enumerate(self.paths)), side, self.path)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All trials of a subject, in the order of the tables.
+
+    labels: "session" and "run" -> (trial,) as far as they are known. image: int (trial,) identity,
+    -1 for none. number: int (trial,) place in the file of responses from 0, -1 for no response, or
+    None where the order of the rows tells. split: (trial,) "training", "test" or "". repeats: int
+    (trial,) trials averaged, 0 where unknown, or None. path: of the first table, for messages.
+    """
+
+    path: Path
+    labels: Mapping[str, np.ndarray]
+    image: np.ndarray
+    number: np.ndarray | None
+    split: np.ndarray
+    repeats: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def session(self) -> np.ndarray:
+        """Session of each trial: (trial,); all are of one where no session is told."""
+        return self.labels.get("session", np.full(len(self), "", dtype="<U1"))
+
+
+def read_image_list(root: Path, folder: Folder) -> ImageList:
+    """Read the table of images.
+
+    Columns: ``image`` (a path relative to the table), and as far as there are any ``split``,
+    ``captions`` (sentences between |), ``categories`` (names between |, n/a where nobody looked)
+    and ``coco_id``. Raises InputError for a table that is not so.
+    """
+    table = read_table(Path(root) / folder.images, needed=["image"])
+    names = table.columns["image"]
+    seen: set[str] = set()
+    for row, name in enumerate(names):
+        where = f"{table.path}: expected"
+        if name in ("", MISSING):
+            raise InputError(f"{where} a file as image, found {name!r} in line {table.line(row)}")
+        if name in seen:
+            raise InputError(f"{where} each image once, found {name} again in {table.line(row)}")
+        if Path(name).is_absolute() or leaves_folder(name):
+            raise InputError(
+                f"{where} paths inside the table's folder, found {name} in line {table.line(row)}"
+            )
+        seen.add(name)
+    columns = table.columns
+    categories = None
+    if "categories" in columns:
+        categories = [None if cell == MISSING else _split(cell) for cell in columns["categories"]]
+    return ImageList(
+        table.path,
+        names,
+        [table.path.parent / name for name in names],
+        table.read_split("split") if "split" in columns else None,
+        [_split(cell) for cell in columns.get("captions", [MISSING] * len(names))],
+        table.read_numbers("coco_id", minimum=0) if "coco_id" in columns else None,
+        categories,
+    )
+
+
+def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> Trials:
+    """Read the tables of a subject's trials.
+
+    Columns: ``image`` or ``stim_file`` (n/a: none was shown); as far as there are any ``session``
+    and ``run`` (which the file's name may tell instead), ``trial`` (place among the responses of
+    the file from 1; n/a: there is no response), ``split`` and ``repeats``. Raises InputError for a
+    table that is not so, or an image that the table of images lacks.
+    """
+    found = find_files(Path(root), folder.trials, subject=subject)
+    if not found:
+        path = Path(root) / folder.trials.replace("{subject}", subject)
+        raise InputError(f"{path}: expected a table of the trials of {subject}, found no file")
+    names = images.identities
+    parts: dict[str, list[np.ndarray]] = {}
+    for file in found:
+        table = read_table(file.path)
+        part = {"image": _find_images(table, names, images.path)}
+        for name in ("session", "run"):
+            if name in file.values:
+                part[name] = np.full(len(table), read_label(file.values[name]))
+            elif name in table.columns:
+                part[name] = np.array([read_label(text) for text in table.columns[name]])
+        if "trial" in table.columns:
+            part["number"] = table.read_numbers("trial", minimum=1) - 1
+        if "split" in table.columns:
+            part["split"] = table.read_split("split")
+        if "repeats" in table.columns:
+            part["repeats"] = table.read_numbers("repeats", minimum=1)
+        for name in parts.keys() | part.keys():
+            if parts and (name in parts) != (name in part):
+                raise InputError(
+                    f"{file.path}: expected the columns of {found[0].path.name}, found another "
+                    f"choice of {name}"
+                )
+        for name, values in part.items():
+            parts.setdefault(name, []).append(values)
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    count = len(joined["image"])
+    return Trials(
+        found[0].path,
+        {name: joined[name] for name in ("session", "run") if name in joined},
+        joined["image"],
+        joined.get("number"),
+        joined.get("split", np.full(count, "", dtype="<U8")),
+        joined.get("repeats"),
+    )
+
+
+def find_test_images(trials: Trials, images: ImageList) -> np.ndarray | None:
+    """Identities of a subject's test images: (image,); None where no table splits the images.
+
+    What the table of trials says goes before what the table of images says. Raises InputError for
+    an image that is both, or neither.
+    """
+    shown = trials.image >= 0
+    own = (trials.split != "") & shown
+    if images.split is None and not own.any():
+        return None
+    split = np.full(len(images.names), "", dtype="<U8") if images.split is None else images.split
+    split = split.copy()
+    split[trials.image[own]] = trials.split[own]
+    differ = np.flatnonzero(own & (trials.split != split[np.maximum(trials.image, 0)]))
+    if len(differ):
+        raise InputError(
+            f"{trials.path}: expected each image to train or to test, found both of "
+            f"{images.names[trials.image[differ[0]]]}"
+        )
+    used = np.unique(trials.image[shown])
+    neither = used[split[used] == ""]
+    if len(neither):
+        raise InputError(
+            f"{trials.path}: expected a split of every image that is shown, found none of "
+            f"{images.names[neither[0]]} here or in {images.path.name}"
+        )
+    return used[split[used] == "test"]
+
+
+def find_test(dataset: Dataset, trials: Trials, images: ImageList) -> np.ndarray:
+    """Identities of a subject's test images: as the tables say, else drawn among all images."""
+    test = find_test_images(trials, images)
+    if test is not None:
+        return test
+    shown = np.unique(trials.image[trials.image >= 0])
+    drawn = draw_test_images(shown, fraction=dataset.test_fraction, seed=dataset.test_seed)
+    return shown[drawn]
+
+
+def list_sessions(trials: Trials, *, most: int | None) -> list[str]:
+    """Labels of the sessions in their natural order, the first ``most`` of them."""
+    return sorted(set(trials.session().tolist()), key=order_naturally)[:most]
+
+
+def _find_images(table: Table, names: Mapping[str, int], of: Path) -> np.ndarray:
+    column = next((name for name in IMAGE_COLUMNS if name in table.columns), None)
+    if column is None:
+        raise InputError(
+            f"{table.path}: expected a column image or stim_file, between tabs, found "
+            f"{', '.join(table.columns)}"
+        )
+    identities = np.empty(len(table), dtype=np.int64)
+    for row, name in enumerate(table.columns[column]):
+        if name != MISSING and name not in names:
+            raise InputError(
+                f"{table.path}: expected images of {of.name}, found {name!r} in line "
+                f"{table.line(row)}"
+            )
+        identities[row] = names.get(name, -1)
+    return identities
+
+
+def _split(cell: str) -> list[str]:
+    if cell == MISSING:
+        return []
+    return [part for part in re.split(r"\s*\|\s*", cell) if part]

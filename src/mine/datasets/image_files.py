@@ -1,0 +1,130 @@
+"""Images that lie in files of their own: PNG, JPEG and whatever else Pillow opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mine.errors import InputError
+
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+"""Pillow's modes of at most 8 bits a channel. Deeper ones would be cut, not scaled."""
+
+HEADERS = 2000
+"""Most files whose headers a check looks into, evenly spaced over all."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images by identity, read as they are asked for.
+
+    paths: identity -> file. side: pixels of a side to which images are brought; None takes them as
+    they are, which then all have one size. of: what lists the images, for messages.
+    """
+
+    paths: Mapping[int, Path]
+    side: int | None
+    of: Path
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Images by identity, in the order asked for: uint8 (image, row, column, 3).
+
+        With ``side`` the shorter side of an image is scaled to it and the middle is cut out.
+        Transparency is left out. Raises InputError for an identity that is not known, a file that
+        is no image, or images of several sizes.
+        """
+        images: np.ndarray | None = None
+        for place, identity in enumerate(np.asarray(indices, dtype=np.int64).tolist()):
+            if identity not in self.paths:
+                raise InputError(
+                    f"{self.of}: expected image {identity}, found {len(self.paths)} others"
+                )
+            image = read_image(self.paths[identity], side=self.side)
+            if images is None:
+                images = np.empty((len(indices), *image.shape), dtype=np.uint8)
+            if image.shape != images.shape[1:]:
+                raise InputError(_tell_size(self.paths[identity], image.shape, images.shape[1:]))
+            images[place] = image
+        return np.empty((0, 1, 1, 3), dtype=np.uint8) if images is None else images
+
+
+def read_image(path: Path, *, side: int | None = None) -> np.ndarray:
+    """Read an image: uint8 (row, column, 3). side: see :class:`ImageFiles`."""
+    from PIL import Image, ImageOps
+
+    with _open_image(path) as opened:
+        try:
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise InputError(
+                f"{path}: expected a whole image, found a damaged one: {error}"
+            ) from None
+    if side is not None:
+        image = ImageOps.fit(image, (side, side), method=Image.Resampling.BICUBIC)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def measure_image(path: Path) -> tuple[int, int]:
+    """Rows and columns of an image, from its header; InputError where it is none."""
+    with _open_image(path) as image:
+        return image.size[1], image.size[0]
+
+
+def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) -> list[str]:
+    """List what is wrong with image files: absent, no images, or without a side of several sizes.
+
+    Of the files only headers are read, of at most HEADERS of them. key: of the configuration that
+    would bring images to one size; None where the dataset has them in one.
+    """
+    paths = list(paths)
+    absent = [path for path in paths if not path.is_file()]
+    if absent:
+        return [f"{absent[0]}: expected an image, found no file" + _count_others(absent)]
+    problems: list[str] = []
+    first: tuple[int, int] | None = None
+    for path in paths[:: max(1, len(paths) // HEADERS)]:
+        try:
+            size = measure_image(path)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        first = first or size
+        if side is None and (size != first or size[0] != size[1]):
+            help = "" if key is None else f", or {key} to bring them to one"
+            problems.append(_tell_size(path, size, (first[0], first[0])) + help)
+            break
+    return problems[:1] + ([] if len(problems) < 2 else problems[-1:])
+
+
+def _open_image(path: Path) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected an image, found no file")
+    try:
+        image = Image.open(path)
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+        raise InputError(
+            f"{path}: expected an image such as PNG or JPEG, found something else"
+        ) from None
+    if image.mode not in MODES:
+        image.close()
+        raise InputError(
+            f"{path}: expected an image of 8 bits a channel, found Pillow's mode {image.mode}"
+        )
+    return image
+
+
+def _tell_size(path: Path, found: Sequence[int], expected: Sequence[int]) -> str:
+    return (
+        f"{path}: expected square images of one size, {expected[0]} × {expected[1]} pixels, found "
+        f"{found[0]} × {found[1]}"
+    )
+
+
+def _count_others(absent: Sequence[Path]) -> str:
+    return f", and {len(absent) - 1} others neither" if len(absent) > 1 else ""

@@ -1,0 +1,641 @@
+"""Faults in an experiment of one's own: each gives one sentence, and no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from mine.errors import InputError
+from tests.data.faults import Damaged, Faults, hold_to_one_sentence
+from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
+
+ROIS = {"FFA": "FFA", "PPA": "PPA"}
+ARRAYS = ("volumes", "masked", "columns")
+VOLUMES = ("nifti", "volumes", "masked", "hdf5", "matlab")
+
+TRIALS = "sub-01/ses-01/trials.tsv"
+BETAS = "sub-01/ses-01/sub-01_ses-01_betas.nii.gz"
+
+faults = Faults()
+fault = faults.add
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RandomFolder]:
+    """A dataset of each format with which nothing is wrong."""
+    return {
+        format: RandomFolder(tmp_path_factory.mktemp(format), format=format, seed=7, regular=True)
+        for format in FORMATS
+    }
+
+
+def copy_world(whole: dict[str, RandomFolder], format: str, folder: Path) -> Damaged:
+    world = whole[format or "nifti"]
+    return Damaged(world.root, world.key, folder / "own", subjects=SUBJECTS, rois=ROIS)
+
+
+def find_responses(world: Damaged) -> Path:
+    return next(
+        path for path in sorted(world.path("sub-01/ses-01").iterdir()) if "tsv" not in path.name
+    )
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    image = nib.load(path)
+    return np.asarray(image.dataobj), image.affine
+
+
+def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+    nib.save(nib.Nifti1Image(values, affine), path)
+
+
+# --- keys ---
+
+
+@fault("own: expected the dataset's folder, found none")
+def root_is_missing(world):
+    shutil.rmtree(world.root)
+
+
+@fault("dataset.folder.trials: expected subject, session, run in braces, found {subjekt}")
+def pattern_has_an_unknown_name(world):
+    world.key["folder"]["trials"] = "{subject}/{subjekt}.tsv"
+
+
+@fault("dataset.folder.rois: expected a path inside dataset.root or an absolute one, found ../")
+def pattern_leaves_the_dataset(world):
+    world.key["folder"]["rois"] = "../{roi}.nii.gz"
+
+
+@fault("dataset.folder.responses: expected {subject} in the path, found")
+def responses_are_of_no_subject(world):
+    world.key["folder"]["responses"] = "betas.nii.gz"
+
+
+@fault("dataset.folder.responses: expected a name that ends in .nii, ", ".tiff")
+def responses_are_of_an_unknown_format(world):
+    world.key["folder"]["responses"] = "{subject}/betas.tiff"
+
+
+@fault("dataset.folder.names: expected null, since only .npy and .hdf5")
+def names_of_a_volume(world):
+    world.key["folder"]["names"] = "{subject}/names.tsv"
+
+
+@fault("dataset.folder.responses: expected {hemisphere} with .gii and .npy only")
+def volume_by_hemisphere(world):
+    world.key["folder"]["responses"] = "{subject}/{hemisphere}.nii.gz"
+
+
+@fault("dataset.folder.mask: expected braces in pairs, found {subject/mask.nii.gz")
+def brace_is_not_closed(world):
+    world.key["folder"]["mask"] = "{subject/mask.nii.gz"
+
+
+# --- images ---
+
+
+@fault("images.tsv: expected a table, found no file")
+def images_table_is_missing(world):
+    world.path("images.tsv").unlink()
+
+
+@fault("images.tsv: expected a table with a header, found an empty file")
+def images_table_is_empty(world):
+    world.path("images.tsv").write_text("")
+
+
+@fault("images.tsv: expected a table in UTF-8, found something else")
+def images_table_is_of_another_encoding(world):
+    world.path("images.tsv").write_bytes("image\tcaptions\nÄ\tÄ\n".encode("latin-1"))
+
+
+@fault("images.tsv: expected a column image, between tabs, found image,split")
+def images_table_has_commas(world):
+    world.edit("images.tsv", lambda text: text.replace("\t", ","))
+
+
+@fault("images.tsv: expected 4 cells in line 3, found 3")
+def images_table_has_a_short_line(world):
+    def cut(text):
+        lines = text.splitlines()
+        return "\n".join([*lines[:2], lines[2].rpartition("\t")[0], *lines[3:]])
+
+    world.edit("images.tsv", cut)
+
+
+@fault("images.tsv: expected each image once, found images/picture_00.png again in")
+def image_is_listed_twice(world):
+    world.edit("images.tsv", lambda text: text + text.splitlines()[1] + "\n")
+
+
+@fault("images.tsv: expected paths inside the table's folder, found ../secret.png in line 18")
+def image_leaves_the_folder(world):
+    world.edit("images.tsv", lambda text: text + "../secret.png\ttrain\tn/a\tn/a\n")
+
+
+@fault("images.tsv: expected train, test or n/a as split, found 'validation' in line 3")
+def split_is_unknown(world):
+    world.edit("images.tsv", lambda text: text.replace("train", "validation", 1))
+
+
+@fault("images.tsv: expected a name of its own for each column")
+def column_is_there_twice(world):
+    world.edit("images.tsv", lambda text: text.replace("captions", "split", 1))
+
+
+@fault("picture_03.png: expected an image, found no file, and 1 others neither")
+def images_are_missing(world):
+    for number in (3, 4):
+        world.path(f"images/picture_0{number}.png").unlink()
+
+
+@fault("picture_05.png: expected an image such as PNG or JPEG, found something else")
+def image_is_a_web_page(world):
+    world.path("images/picture_05.png").write_text("<html>not found</html>")
+
+
+@fault("picture_06.png: expected square images of one size, 32 × 32 pixels, found 32 × 30", "side")
+def image_has_another_size(world):
+    Image.new("RGB", (30, 32)).save(world.path("images/picture_06.png"))
+
+
+@fault("picture_06.png: expected an image of 8 bits a channel, found Pillow's mode I;16")
+def image_has_sixteen_bits(world):
+    pixels = np.zeros((32, 32), dtype=np.uint16)
+    Image.fromarray(pixels).save(world.path("images/picture_06.png"))
+
+
+@fault("images.tsv: expected a column coco_id, by which dataset.captions")
+def captions_without_identities(world):
+    world.path("captions.json").write_text('{"annotations": []}')
+    world.key["captions"] = [str(world.path("captions.json"))]
+
+
+# --- trials ---
+
+
+@fault("trials.tsv: expected a table of the trials of sub-01, found no file")
+def trials_are_missing(world):
+    for path in world.path("sub-01").glob("*/trials.tsv"):
+        path.unlink()
+
+
+@fault("trials.tsv: expected images of images.tsv, found 'images/other.png' in line 2")
+def trial_shows_an_unknown_image(world):
+    world.edit(TRIALS, lambda text: text.replace(text.split("\n")[1], "images/other.png", 1))
+
+
+@fault("trials.tsv: expected a column image or stim_file, between tabs, found picture")
+def trials_lack_the_column_of_images(world):
+    world.edit(TRIALS, lambda text: text.replace("image", "picture", 1))
+
+
+@fault("betas.nii.gz: expected a response for each of the 31 trials that trials.tsv has, found 32")
+def trial_is_missing(world):
+    world.edit(TRIALS, lambda text: text.rstrip().rpartition("\n")[0] + "\n")
+
+
+@fault("trials.tsv: expected the columns of trials.tsv, found another choice of run")
+def tables_differ(world):
+    world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
+
+
+def add_numbers(world, change):
+    for session in ("01", "02"):
+        for subject in SUBJECTS:
+            world.edit(
+                f"{subject}/ses-{session}/trials.tsv",
+                lambda text: "\n".join(
+                    f"{line}\t{number or 'trial'}" for number, line in enumerate(text.splitlines())
+                ),
+            )
+    world.edit(TRIALS, change)
+
+
+@fault("trials.tsv: expected each number of a trial once", "found 2 more than once")
+def trial_is_numbered_twice(world):
+    add_numbers(world, lambda text: text.replace("\t1\n", "\t2\n"))
+
+
+@fault("betas.nii.gz: expected 33 responses or more, as trials.tsv counts them, found 32")
+def trial_has_no_response(world):
+    add_numbers(world, lambda text: text.replace("\t32", "\t33"))
+
+
+@fault("trials.tsv: expected whole numbers from 1 or n/a as trial, found '0' in line 2")
+def trials_are_counted_from_zero(world):
+    add_numbers(world, lambda text: text.replace("\t1\n", "\t0\n"))
+
+
+@fault("trials.tsv: expected a column run, by which dataset.folder.responses tells files apart")
+def files_are_by_run_and_trials_are_not(world):
+    world.key["folder"]["responses"] = "{subject}/ses-{session}/{subject}_ses-*_b{run}s.nii.gz"
+    world.subjects = ["sub-01"]
+
+
+@fault("trials.tsv: expected each image to train or to test, found both of images/picture_")
+def image_trains_and_tests(world):
+    def split(text):
+        lines = text.splitlines()
+        twice = next(line for line in lines if lines.count(line) > 1)
+        place, rows = lines.index(twice), ["train" for _ in lines]
+        rows[place] = "test"
+        rows[0] = "split"
+        return "\n".join(f"{line}\t{row}" for line, row in zip(lines, rows, strict=True))
+
+    other = "\n".join
+    for subject in SUBJECTS:
+        for session in ("01", "02"):
+            if (subject, session) != ("sub-01", "01"):
+                world.edit(
+                    f"{subject}/ses-{session}/trials.tsv",
+                    lambda text: other(
+                        f"{line}\t{'n/a' if number else 'split'}"
+                        for number, line in enumerate(text.splitlines())
+                    ),
+                )
+    world.edit(TRIALS, split)
+
+
+@fault("expected test images among the 16 that sub-", "found none")
+def nothing_is_left_to_test(world):
+    world.edit("images.tsv", lambda text: text.replace("\ttest\t", "\ttrain\t"))
+    world.subjects = ["sub-01"]
+
+
+@fault("trials.tsv: expected a split of every image that is shown, found none of images/picture_00")
+def image_has_no_split(world):
+    world.edit("images.tsv", lambda text: text.replace("\ttest\t", "\tn/a\t", 1))
+    world.subjects = ["sub-01"]
+
+
+@fault("trials.tsv: expected two training trials or more in session 3, to fit the z-score on")
+def session_is_too_short(world):
+    folder = world.path("sub-01/ses-03")
+    folder.mkdir()
+    (folder / "trials.tsv").write_text("image\nimages/picture_01.png\nimages/picture_00.png\n")
+    values, affine = read(world.path(BETAS))
+    write(folder / "sub-01_ses-03_betas.nii.gz", values[..., :2], affine)
+
+
+@fault("trials.tsv: expected each image once, since dataset.folder.averaged is true, found 16")
+def averages_are_none(world):
+    world.key["folder"]["averaged"] = True
+    world.subjects = ["sub-01"]
+
+
+# --- responses ---
+
+
+@fault("expected responses of sub-02, found no file")
+def responses_are_missing(world):
+    for path in world.path("sub-02").glob("*/*betas*"):
+        path.unlink()
+
+
+@fault("expected a file with the responses of session 1, which trials.tsv has, found none")
+def session_is_missing(world):
+    world.path(BETAS).unlink()
+
+
+@fault("betas.nii.gz: expected trials of session 2 in trials.tsv, found none")
+def trials_of_a_session_are_missing(world):
+    world.path("sub-01/ses-02/trials.tsv").unlink()
+
+
+@fault("betas.nii.gz: expected a NIfTI file, found one that is not")
+def responses_are_a_web_page(world):
+    world.path(BETAS).write_bytes(b"<html>Access denied</html>" * 20)
+
+
+@fault("betas.nii.gz: expected a whole file of", "found one that is cut off")
+def responses_are_cut_off(world):
+    content = world.path(BETAS).read_bytes()
+    world.path(BETAS).write_bytes(content[: len(content) * 2 // 3])
+
+
+@fault("betas.nii: expected", "bytes, found", "it is cut off")
+def plain_responses_are_cut_off(world):
+    for path in list(world.root.glob("*/*/*_betas.nii.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    path = world.path(BETAS).with_suffix("")
+    path.write_bytes(path.read_bytes()[:-99])
+    world.key["folder"]["responses"] = world.key["folder"]["responses"].removesuffix(".gz")
+
+
+@fault("ses-02_betas.nii.gz: expected the shape", "of sub-01_ses-01_betas.nii.gz, found")
+def session_has_another_shape(world):
+    path = world.path(BETAS.replace("01_betas", "02_betas").replace("ses-01/", "ses-02/"))
+    values, affine = read(path)
+    write(path, values[:-1], affine)
+
+
+@fault("ses-02_betas.nii.gz: expected the affine of sub-01_ses-01_betas.nii.gz, found another one")
+def session_lies_elsewhere(world):
+    path = world.path(BETAS.replace("01_betas", "02_betas").replace("ses-01/", "ses-02/"))
+    values, affine = read(path)
+    affine[0, 3] += 2
+    write(path, values, affine)
+
+
+@fault("betas.nii.gz: expected one response and one trial, found 32 and 1")
+def file_of_one_trial_has_many(world):
+    add_numbers(world, lambda text: re.sub(r"\t([2-9]|\d\d)$", "\tn/a", text, flags=re.MULTILINE))
+    world.key["folder"]["responses"] = "{subject}/ses-{session}/{subject}_ses-0{trial}_betas.nii.gz"
+    world.key["sessions"] = 1
+    world.subjects = ["sub-01"]
+    world.path("sub-01/ses-02/sub-01_ses-02_betas.nii.gz").unlink()
+
+
+@fault(
+    ".npy: expected an array of numbers, found Python objects (a pickle), which are never loaded",
+    formats=ARRAYS,
+)
+def array_is_a_pickle(world):
+    np.save(find_responses(world), np.array({"betasmd": 1}, dtype=object))
+
+
+@fault(
+    "expected an array of numbers, found Python objects (a pickle), which are never loaded; save "
+    "its betas by themselves, by `np.save('betasmd.npy', np.load('TYPED_FITHRF_GLMDENOISE_RR.npy'",
+    formats=("volumes",),
+)
+def array_is_the_result_of_glmsingle(world):
+    world.key["folder"]["responses"] = "{subject}/ses-{session}/TYPED_FITHRF_GLMDENOISE_RR.npy"
+    for path in world.root.glob("*/*/*_betasmd.npy"):
+        path.rename(path.with_name("TYPED_FITHRF_GLMDENOISE_RR.npy"))
+    path = world.path("sub-01/ses-01/TYPED_FITHRF_GLMDENOISE_RR.npy")
+    np.save(path, np.array({"betasmd": np.zeros(3)}, dtype=object))
+
+
+@fault(".npy: expected a whole array of NumPy, found a damaged one", formats=ARRAYS)
+def array_is_cut_off(world):
+    path = find_responses(world)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@fault(".npy: expected an array of 2 or 4 axes, found shape", formats=ARRAYS)
+def array_has_other_axes(world):
+    np.save(find_responses(world), np.zeros((3, 3, 3)))
+
+
+@fault(".npy: expected an array of numbers, found <U", formats=ARRAYS)
+def array_is_of_texts(world):
+    np.save(find_responses(world), np.array([["a", "b"]]))
+
+
+@fault("masked.npy: expected a column for each of the", formats=("masked",))
+def columns_do_not_match_the_mask(world):
+    path = find_responses(world)
+    np.save(path, np.load(path)[:, :-1])
+
+
+@fault("columns.npy: expected the", "columns.tsv names, found", formats=("columns",))
+def columns_do_not_match_the_names(world):
+    path = find_responses(world)
+    np.save(path, np.load(path)[:, :-1])
+
+
+@fault("columns.tsv: expected each name once, found voxel_1 more than once", formats=("columns",))
+def name_is_there_twice(world):
+    world.edit("sub-01/columns.tsv", lambda text: text.replace("voxel_0", "voxel_1"))
+
+
+@fault("columns.tsv: expected lh, rh or n/a as hemisphere, found 'up'", formats=("columns",))
+def hemisphere_is_unknown(world):
+    world.edit("sub-01/columns.tsv", lambda text: text.replace("lh", "up"))
+
+
+@fault("columns.tsv: expected millimetres as x, y and z, found a text", formats=("columns",))
+def place_is_a_text(world):
+    world.edit("sub-01/columns.tsv", lambda text: text.replace("0.5", "here", 1))
+
+
+@fault("expected dataset.folder.names or dataset.folder.mask to say", formats=("columns",))
+def columns_have_no_names(world):
+    world.key["folder"]["names"] = None
+    world.subjects = ["sub-01"]
+    world.key["sessions"] = 1
+
+
+@fault(": expected a dataset betasmd, modelmd or betas, found other", formats=("hdf5", "matlab"))
+def hdf5_has_another_dataset(world):
+    with h5py.File(find_responses(world), "w") as file:
+        file["other"] = [1]
+
+
+@fault(": expected a whole HDF5 file, found one that is not", formats=("hdf5", "matlab"))
+def hdf5_is_none(world):
+    find_responses(world).write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+
+
+@fault(": expected the shape", "mask.nii.gz and its trials, found", formats=("hdf5", "volumes"))
+def volume_has_another_shape_than_the_mask(world):
+    path = find_responses(world)
+    if path.suffix == ".npy":
+        np.save(path, np.load(path)[:-1])
+    else:
+        with h5py.File(path, "r+") as file:
+            values = file["betasmd"][:-1]
+            del file["betasmd"]
+            file["betasmd"] = values
+
+
+@fault("func.gii: expected a GIFTI file with arrays, found none", formats=("gifti",))
+def gifti_is_a_web_page(world):
+    find_responses(world).write_text("<html><br></html")
+
+
+@fault("func.gii: expected a whole GIFTI file, found one that is cut off", formats=("gifti",))
+def gifti_is_cut_off(world):
+    path = find_responses(world)
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+@fault("hemi-R.func.gii: expected the 32 trials of", "found 31", formats=("gifti",))
+def hemispheres_have_other_trials(world):
+    path = world.path("sub-01/ses-01/sub-01_ses-01_hemi-R.func.gii")
+    save_gifti(str(path), np.stack([one.data for one in nib.load(path).darrays])[:-1])
+
+
+@fault(": expected the shape", "found", formats=("gifti", "vertices"))
+def hemisphere_is_missing_in_a_session(world):
+    paths = sorted(world.path("sub-01/ses-02").iterdir())
+    next(path for path in paths if "hemi-R" in path.name or ".rh." in path.name).unlink()
+
+
+@fault("dscalar.nii: expected a CIFTI file, found", formats=("cifti",))
+def cifti_is_a_volume(world):
+    write(find_responses(world), np.zeros((3, 3, 3, 2)), np.eye(4))
+
+
+@fault("dscalar.nii: expected", "bytes, found", "it is cut off", formats=("cifti",))
+def cifti_is_cut_off(world):
+    path = find_responses(world)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+# --- masks and ROIs ---
+
+
+@fault("mask.nii.gz: expected a mask as NIfTI, found no file")
+def mask_is_missing(world):
+    world.path("sub-01/mask.nii.gz").unlink()
+    world.key["folder"]["mask"] = "{subject}/mask.nii.gz"
+
+
+@fault("dataset.folder.mask: expected the brain's mask, or ROIs alone in dataset.voxels")
+def mask_is_not_named(world):
+    world.key["folder"]["mask"] = None
+
+
+@fault("mask.nii.gz: expected the shape", "betas.nii.gz, found")
+def mask_has_another_shape(world):
+    values, affine = read(world.path("sub-01/mask.nii.gz"))
+    write(world.path("sub-01/mask.nii.gz"), values[1:], affine)
+
+
+@fault("mask.nii.gz: expected the affine", "betas.nii.gz, found")
+def mask_lies_elsewhere(world):
+    values, affine = read(world.path("sub-01/mask.nii.gz"))
+    affine[1, 3] += 1
+    write(world.path("sub-01/mask.nii.gz"), values, affine)
+
+
+@fault("mask.nii.gz: expected voxels above 0 in the mask, found none")
+def mask_is_empty(world):
+    values, affine = read(world.path("sub-01/mask.nii.gz"))
+    write(world.path("sub-01/mask.nii.gz"), 0 * values, affine)
+
+
+@fault("FFA.nii.gz: expected a number in every place, found NaN in 1")
+def roi_is_not_a_number(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    values = values.astype(np.float32)
+    values[0, 0, 0] = np.nan
+    write(world.path("sub-01/rois/FFA.nii.gz"), values, affine)
+
+
+@fault("FFA.nii.gz: expected the affine", "found")
+def roi_lies_elsewhere(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    affine[2, 3] -= 3
+    write(world.path("sub-01/rois/FFA.nii.gz"), values, affine)
+
+
+@fault("FFA.nii.gz: expected a NIfTI file, found one that is not")
+def roi_is_cut_off(world):
+    content = world.path("sub-01/rois/FFA.nii.gz").read_bytes()
+    world.path("sub-01/rois/FFA.nii.gz").write_bytes(content[:-30])
+
+
+@fault("ROI EBA: expected voxels in one of sub-01, sub-02, found none: sub-01 has no file")
+def roi_is_unknown(world):
+    world.rois["EBA"] = "EBA"
+
+
+@fault("ROI 'a/b': expected a name, or the path of a map such as .nii.gz")
+def roi_is_no_name(world):
+    world.rois["EBA"] = "a/b"
+
+
+@fault("ROI ../x.nii.gz: expected a path inside dataset.root or an absolute one")
+def roi_leaves_the_dataset(world):
+    world.rois["EBA"] = "../x.nii.gz"
+
+
+@fault(
+    "expected the",
+    "of",
+    "found",
+    formats=("columns", "gifti", "vertices"),
+)
+def roi_has_another_length(world):
+    path = next(world.path("sub-01/rois").glob("FFA.*"))
+    if path.suffix == ".gii":
+        save_gifti(str(path), np.zeros((1, 3)))
+    else:
+        np.save(path, np.zeros(3))
+
+
+@fault("FFA.nii.gz: expected the region FFA of dataset.voxels, found no file")
+def voxel_set_is_missing(world):
+    world.key["voxels"] = ["FFA"]
+    world.rois = {"PPA": "PPA"}
+    world.path("sub-01/rois/FFA.nii.gz").unlink()
+
+
+@fault("ncsnr.nii.gz: expected the published ncsnr of sub-01, found no file")
+def ncsnr_is_missing(world):
+    world.key["folder"]["ncsnr"] = "{subject}/ncsnr.nii.gz"
+    shutil.copy(world.path("sub-02/mask.nii.gz"), world.path("sub-02/ncsnr.nii.gz"))
+
+
+@fault("tmap_faces.nii.gz: expected the shape")
+def localiser_has_another_shape(world):
+    world.key["folder"]["localiser"] = "{subject}/tmap_{contrast}.nii.gz"
+    write(world.path("sub-01/tmap_faces.nii.gz"), np.zeros((2, 2, 2)), np.eye(4))
+
+
+HARMLESS = {
+    "roi_is_unknown",
+    "captions_without_identities",
+}
+"""What the reader can go on with: an ROI that nobody has is left out."""
+
+
+def test_there_are_at_least_thirty_faults() -> None:
+    assert len(faults.table) >= 30
+    assert {format or "nifti" for _, format in faults.cases} == set(FORMATS)
+
+
+@pytest.mark.parametrize(("name", "format"), faults.cases)
+def test_each_fault_gives_its_own_sentence(
+    whole: dict[str, RandomFolder], tmp_path: Path, name: str, format: str
+) -> None:
+    world = copy_world(whole, format, tmp_path)
+    _, damage, parts = faults.table[name]
+    hold_to_one_sentence(world, damage, parts)
+    if name in HARMLESS:
+        world.read_all()
+        return
+    with pytest.raises(InputError) as refused:
+        world.read_all()
+    assert "\n" not in str(refused.value)
+
+
+def test_sentences_are_all_different(whole: dict[str, RandomFolder], tmp_path: Path) -> None:
+    said = {}
+    for name, format in faults.cases:
+        world = copy_world(whole, format, tmp_path / f"{name}{format}")
+        faults.table[name][1](world)
+        for sentence in world.check():
+            said.setdefault(sentence.replace(f"{name}{format}", ""), set()).add(name)
+    assert not [names for names in said.values() if len(names) > 1]
+
+
+def test_all_faults_are_told_at_once_and_in_order(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    for damage in (roi_is_unknown, mask_is_empty, trial_is_missing, images_are_missing):
+        damage(world)
+    said = world.check()
+    order = ["picture_03.png", "betas.nii.gz", "mask.nii.gz", "ROI EBA"]
+    assert len(said) == 4
+    assert all(word in sentence for word, sentence in zip(order, said, strict=True)), said
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format: str) -> None:
+    world = copy_world(whole, format, tmp_path)
+    assert world.check() == []
+    world.read_all()

@@ -1,0 +1,268 @@
+"""Laws of reading an experiment of one's own: what is read equals a literal reader of each format.
+
+Each law is held on random miniatures (tests/data/random_folder.py), a new one for each seed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import voxels_of
+from mine.stages.responses import build_responses
+from mine.stages.stimuli import build_stimuli
+from tests.data.random_folder import FORMATS, SUBJECTS, SUFFIX, RandomFolder
+from tests.reference import folder_readers
+
+SEEDS = 5
+CLOSE = {"rtol": 2e-4, "atol": 2e-4}
+"""Responses are around 100 before they are z-scored, and stored in single precision."""
+
+
+def read_literally(world: RandomFolder, subject: str):
+    """Trials that showed an image, and their responses (trial, place), file by file."""
+    images = pd.read_csv(world.root / "images.tsv", sep="\t")
+    paths = sorted((world.root / subject).glob("**/trials.tsv"))
+    trials = folder_readers.read_trials(world.root, subject, paths, images)
+    if "session" not in trials:
+        trials["session"] = np.repeat([path.parent.name[4:] for path in paths], 32)
+    betas: list = [None] * len(trials)
+    keys = ["session", "run"] if world.by_run else ["session"]
+    for values, part in trials.groupby(keys):
+        stem = Path(world.stem(subject, *values)).relative_to(world.root)
+        rows = world.read(world.root, subject, f"{stem}{SUFFIX[world.format]}")
+        for place, row in enumerate(part.index):
+            betas[row] = rows[int(part.loc[row, "trial"]) - 1 if world.numbered else place]
+    shown = (trials["image"] >= 0).to_numpy()
+    return trials[shown], np.array(betas)[shown]
+
+
+def find_split(world: RandomFolder, trials: pd.DataFrame, found) -> list[int]:
+    seen = sorted(set(trials["image"]))
+    if world.split == "trials":
+        return sorted(set(trials["image"][trials["split"] == "test"]))
+    if world.split == "images":
+        return [image for image in seen if image % 3 == 0]
+    return found["image"].values[found["split"].values == "test"].tolist()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("format", FORMATS)
+def test_responses_equal_those_of_a_literal_reader(tmp_path: Path, format: str, seed: int) -> None:
+    world = RandomFolder(tmp_path, format=format, seed=seed)
+    zscore = ["training", "all"][seed % 2]
+    reader = open_dataset(world.key)
+    assert reader.check(subjects=SUBJECTS, rois={"FFA": "FFA", "PPA": "PPA"}) == []
+    for subject in SUBJECTS:
+        recording = reader.read_subject(subject)
+        found = build_responses(recording, standardise_on=zscore)
+        trials, betas = read_literally(world, subject)
+        test = find_split(world, trials, found)
+        images, response, ncsnr = folder_readers.average(trials, betas, test, zscore)
+        np.testing.assert_array_equal(found["image"], images)
+        np.testing.assert_array_equal(found["image"][found["split"] == "test"], test)
+        repeats = [(trials["image"] == image).sum() for image in images]
+        np.testing.assert_array_equal(found["repeats"], repeats)
+        np.testing.assert_allclose(found["response"], response, **CLOSE)
+        if ncsnr is None:
+            assert np.isnan(found["noise_ceiling"]).all()
+            continue
+        counts = np.array([(trials["image"] == image).sum() for image in test])
+        ceiling = ncsnr**2 / (ncsnr**2 + (1 / counts).mean())
+        np.testing.assert_allclose(found["noise_ceiling"], ceiling, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("format", FORMATS)
+def test_rois_equal_those_of_a_literal_reader(tmp_path: Path, format: str, seed: int) -> None:
+    world = RandomFolder(tmp_path, format=format, seed=seed)
+    reader = open_dataset(world.key)
+    for subject in SUBJECTS:
+        voxels = reader.read_subject(subject).voxels
+        stored = build_responses(reader.read_subject(subject))
+        rois = reader.read_rois(
+            subject, rois={"FFA": "FFA", "PPA": "PPA"}, voxels=voxels_of(stored)
+        )
+        names = [path.name.split(".")[0] for path in (tmp_path / subject / "rois").iterdir()]
+        assert set(rois["roi"].values) == set(names)
+        assert set(rois.attrs["absent"]) == {"FFA", "PPA"} - set(names)
+        for roi in set(names):
+            inside = find_region(world, subject, roi, voxels)
+            np.testing.assert_array_equal(rois["member"].sel(roi=roi), inside)
+
+
+def find_region(world: RandomFolder, subject: str, roi: str, voxels) -> np.ndarray:
+    stem = f"{world.root}/{subject}/rois/{roi}"
+    if world.geometry == "volume":
+        values = folder_readers.read_world(f"{stem}.nii.gz", None)
+        places = np.round(voxels.position, 3) + 0.0
+        return np.array([values[tuple(place)] > 0 for place in places])
+    if world.geometry == "list":
+        return np.load(f"{stem}.npy")[voxels.index] > 0
+    if world.geometry == "cifti":
+        axis = nib.load(f"{stem}.dscalar.nii").header.get_axis(1)
+        values = nib.load(f"{stem}.dscalar.nii").get_fdata()[0]
+        names = np.where(axis.name == "CIFTI_STRUCTURE_CORTEX_LEFT", "left", "right")
+        known = {
+            (side, vertex): value > 0
+            for side, vertex, value, surface in zip(
+                names, axis.vertex, values, axis.surface_mask, strict=True
+            )
+            if surface
+        }
+        return np.array(
+            [known[pair] for pair in zip(voxels.hemisphere, voxels.vertex, strict=True)]
+        )
+    sides = []
+    for side in ("lh", "rh"):
+        path = f"{stem}.{side}.{'gii' if world.format == 'gifti' else 'npy'}"
+        gii = world.format == "gifti"
+        sides.append(nib.load(path).darrays[0].data if gii else np.load(path))
+    return np.concatenate(sides)[voxels.index] > 0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_voxels_lie_where_the_files_say(tmp_path: Path, format: str) -> None:
+    world = RandomFolder(tmp_path, format=format, seed=3)
+    voxels = open_dataset(world.key).read_subject("sub-02").voxels
+    assert voxels.space == "T1w"
+    assert len(voxels) == world.places
+    assert (np.diff(voxels.index) > 0).all()
+    if world.geometry == "volume":
+        np.testing.assert_array_equal(voxels.index, np.flatnonzero(world.mask))
+        np.testing.assert_allclose(voxels.affine, world.affine, atol=1e-5)
+    elif world.geometry == "list":
+        assert voxels.name[2] == "voxel_2" and voxels.position[2].tolist() == [2.5] * 3
+        assert voxels.hemisphere[:3].tolist() == ["left", "right", "unknown"]
+    else:
+        assert voxels.vertices == world.vertices
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_images_equal_those_of_a_literal_reader(tmp_path: Path, seed: int) -> None:
+    world = RandomFolder(tmp_path, format="columns", seed=seed)
+    reader = open_dataset(world.key)
+    stimuli = build_stimuli(reader.read_images(SUBJECTS))
+    table = pd.read_csv(tmp_path / "images.tsv", sep="\t", keep_default_na=False)
+    for subject in SUBJECTS:
+        trials, _ = read_literally(world, subject)
+        seen = stimuli["image"][stimuli["seen"].sel(subject=subject)]
+        np.testing.assert_array_equal(seen, sorted(set(trials["image"])))
+        held = build_responses(reader.read_subject(subject))
+        test = held["image"][held["split"] == "test"].values
+        assert stimuli["held_out"].sel(image=test).all()
+    for image in stimuli["image"].values:
+        row, one = table.iloc[image], stimuli.sel(image=image)
+        assert str(one["name"].values) == row["image"]
+        assert json.loads(str(one["captions"].values)) == row["captions"].split(" | ")
+        assert bool(one["annotated"]) == (row["categories"] != "n/a")
+        for category in ("dog", "cat"):
+            present = bool(one["category_present"].sel(category=category))
+            assert present == (category in row["categories"])
+    pixels = reader.open_stimuli().read(stimuli["image"].values[::-1])
+    assert pixels.shape == (stimuli.sizes["image"], 24, 24, 3)
+
+
+def test_images_of_one_size_come_as_they_are(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="columns", seed=0, regular=True)
+    pixels = open_dataset(world.key).open_stimuli().read([3, 1])
+    for image, name in zip(pixels, (world.names[3], world.names[1]), strict=True):
+        np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / name)))
+
+
+def test_one_file_for_each_trial(tmp_path: Path) -> None:
+    """As fitlins writes them: a map of each trial's effect, named by entities of BIDS."""
+    world = RandomFolder(tmp_path, format="nifti", seed=1, regular=True)
+    expected = open_dataset(world.key).read_subject("sub-01")
+    for subject in SUBJECTS:
+        for session in ("01", "02"):
+            path = Path(f"{world.stem(subject, session)}_betas.nii.gz")
+            image = nib.load(path)
+            values = image.get_fdata(dtype=np.float32)
+            for trial in range(values.shape[3]):
+                name = f"{subject}_ses-{session}_task-x_contrast-{trial + 1:03d}_stat-effect"
+                one = nib.Nifti1Image(values[..., trial], image.affine)
+                nib.save(one, path.parent / f"{name}_statmap.nii.gz")
+            table = path.parent / "trials.tsv"
+            rows = table.read_text().splitlines()
+            numbered = [f"{row}\t{number or 'trial'}" for number, row in enumerate(rows)]
+            table.write_text("\n".join(numbered) + "\n")
+    world.folder["responses"] = (
+        "{subject}/ses-{session}/{subject}_ses-{session}_task-*_contrast-{trial}_stat-effect_"
+        "statmap.nii.gz"
+    )
+    assert open_dataset(world.key).check(subjects=SUBJECTS, rois={}) == []
+    found = open_dataset(world.key).read_subject("sub-01")
+    for number in range(2):
+        np.testing.assert_array_equal(found.images[number], expected.images[number])
+        np.testing.assert_array_equal(found.read_session(number), expected.read_session(number))
+
+
+def test_averaged_responses_are_taken_as_they_are(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="columns", seed=0, regular=True)
+    folder = tmp_path / "sub-01"
+    values = np.random.default_rng(0).normal(size=(len(world.names), 7)).astype(np.float32)
+    np.save(folder / "all.npy", values)
+    names = "\n".join(["name", *(f"v{n}" for n in range(7))])
+    (folder / "columns.tsv").write_text(names + "\n")
+    rows = [f"{name}\t3" for name in world.names]
+    (folder / "trials.tsv").write_text("\n".join(["image\trepeats", *rows]) + "\n")
+    np.save(folder / "ncsnr.npy", np.full(7, 0.5))
+    world.folder |= {
+        "averaged": True,
+        "trials": "{subject}/trials.tsv",
+        "responses": "{subject}/all.npy",
+        "ncsnr": "{subject}/ncsnr.npy",
+    }
+    reader = open_dataset(world.key)
+    assert reader.check(subjects=["sub-01"], rois={}) == []
+    found = build_responses(reader.read_subject("sub-01"))
+    np.testing.assert_array_equal(found["response"], values)
+    np.testing.assert_allclose(found["noise_ceiling"], 0.25 / (0.25 + 1 / 3), rtol=1e-6)
+    world.folder["ncsnr"] = None
+    found = build_responses(open_dataset(world.key).read_subject("sub-01"))
+    assert np.isnan(found["noise_ceiling"]).all()
+    assert found.attrs["noise_ceiling_source"].startswith("none")
+
+
+def test_sessions_are_taken_from_the_first(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="gifti", seed=0, regular=True)
+    whole = open_dataset(world.key).read_subject("sub-01")
+    first = open_dataset({**world.key, "sessions": 1}).read_subject("sub-01")
+    assert len(whole.images) == 2 and len(first.images) == 1
+    np.testing.assert_array_equal(first.read_session(0), whole.read_session(0))
+
+
+def test_labels_of_an_atlas_and_a_localiser(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="nifti", seed=4, regular=True)
+    world.folder["localiser"] = "{subject}/rois/{contrast}.nii.gz"
+    reader = open_dataset(world.key)
+    assert reader.list_contrasts(SUBJECTS) == ["FFA", "PPA"]
+    voxels = reader.read_subject("sub-01").voxels
+    references = {"one": "{subject}/rois/FFA.nii.gz:1", "all": "{subject}/rois/FFA.nii.gz"}
+    rois = reader.read_rois("sub-01", rois=references, voxels=voxels)
+    values = np.asarray(nib.load(tmp_path / "sub-01/rois/FFA.nii.gz").dataobj)[tuple(voxels.ijk.T)]
+    np.testing.assert_array_equal(rois["member"].sel(roi="one"), values == 1)
+    np.testing.assert_array_equal(rois["member"].sel(roi="all"), values > 0)
+    np.testing.assert_allclose(rois["t"].sel(contrast="FFA"), values)
+    chosen = {**world.key, "voxels": ["FFA"]}
+    np.testing.assert_array_equal(
+        open_dataset(chosen).read_subject("sub-01").voxels.index, voxels.index[values > 0]
+    )
+
+
+def test_whether_an_image_tests_depends_on_nothing_else() -> None:
+    from mine.datasets.held_out import draw_test_images
+
+    few, many = np.array([5, 900, 17]), np.arange(1000)
+    drawn = draw_test_images(many, fraction=0.1, seed=3)
+    assert 60 < drawn.sum() < 140
+    np.testing.assert_array_equal(draw_test_images(few, fraction=0.1, seed=3), drawn[few])
+    assert (draw_test_images(many, fraction=0.1, seed=4) != drawn).any()

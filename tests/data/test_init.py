@@ -1,0 +1,233 @@
+"""`mine init`: what it writes is right, `mine check` finds nothing wrong, the workflow plans."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from mine.cli import main
+from mine.config import load_config
+from mine.datasets.reader import open_dataset
+from mine.draft import fill_in
+from mine.stores import open_store
+from tests.data.random_algonauts import RandomAlgonauts
+from tests.data.random_folder import FORMATS, RandomFolder, write_table
+from tests.data.random_nsd import RandomNsd
+from tests.reference import algonauts_readers
+
+
+def write_nsd(root: Path) -> None:
+    RandomNsd(root, format="nifti", seed=2, regular=True)
+    for path in root.glob("nsddata/ppdata/*/*/floc_facestval.nii.gz"):
+        for contrast in ("bodies", "places", "word"):
+            shutil.copy(path, path.with_name(f"floc_{contrast}tval.nii.gz"))
+
+
+def write_algonauts(root: Path) -> None:
+    RandomAlgonauts(root, seed=3, regular=True).write_information()
+    (root / "annotations").mkdir()
+    (root / "annotations/captions_train2017.json").write_text('{"annotations": []}')
+
+
+def write_folder(root: Path) -> None:
+    RandomFolder(root, format="nifti", seed=2, regular=True)
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "nsd": write_nsd,
+    "algonauts": write_algonauts,
+    "folder": write_folder,
+}
+
+
+def plan(repository: Path, folder: Path, *options: str) -> str:
+    """Run Snakemake in a folder of its own and return what it says."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", "2", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_init_writes_is_right_and_plans(
+    kind: str,
+    tmp_path: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    WRITERS[kind](tmp_path / "data")
+    assert main(["init", kind, "--root", "data"]) == 0
+    assert f"wrote {kind}.yaml; next: mine check {kind}.yaml" in capsys.readouterr().out
+    assert main(["check", f"{kind}.yaml"]) == 0, capsys.readouterr().out
+    text = Path(f"{kind}.yaml").read_text()
+    template = (repository / f"configs/{kind}.yaml").read_text()
+    comments = [line.strip() for line in template.splitlines() if line.strip().startswith("#")]
+    assert comments == [line.strip() for line in text.splitlines() if line.strip().startswith("#")]
+    said = plan(repository, tmp_path, "--dry-run", "--configfile", f"{kind}.yaml")
+    for rule in ("stimuli", "responses", "rois"):
+        assert f"\n{rule} " in said
+
+
+def test_init_finds_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind, writer in WRITERS.items():
+        writer(tmp_path / kind)
+        assert main(["init", kind, "--root", kind]) == 0
+    nsd, algonauts, folder = (load_config(f"{kind}.yaml") for kind in WRITERS)
+    assert nsd.subjects == ["subj01", "subj02"] and "FFA-1" in nsd.rois
+    assert nsd.dataset.space == "func1pt8mm" and nsd.dataset.captions == []
+    assert algonauts.subjects == ["subj01", "subj02"]
+    assert algonauts.rois == ["FFA-1", "V1v"]
+    assert algonauts.dataset.algonauts.information == "algonauts/nsd_stim_info_merged.csv"
+    assert algonauts.dataset.captions == ["algonauts/annotations/captions_train2017.json"]
+    assert folder.subjects == ["sub-01", "sub-02"] and sorted(folder.rois) == ["FFA", "PPA"]
+    assert folder.dataset.folder.mask == "{subject}/mask.nii.gz"
+    assert sorted(folder.categories) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("format", FORMATS)
+def test_init_finds_a_folder_of_any_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, seed: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = RandomFolder(tmp_path / "own", format=format, seed=seed)
+    assert main(["init", "folder", "--root", "own", "--output", "it.yaml"]) == 0
+    config = load_config("it.yaml")
+    assert config.name == "own"
+    found, expected = config.dataset.folder, world.folder
+    for key in ("responses", "trials", "rois"):
+        assert getattr(found, key) == expected[key], key
+    assert found.mask == expected.get("mask") and found.names == expected.get("names")
+    assert found.image_side is not None
+    # of so few images none may be drawn
+    said = open_dataset(config.dataset).check(subjects=config.subjects, rois={"FFA": "FFA"})
+    assert [problem for problem in said if "expected test images" not in problem] == []
+
+
+def test_nothing_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "data")
+    Path("folder.yaml").write_text("mine: true\n")
+    assert main(["init", "folder", "--root", "data"]) == 1
+    said = capsys.readouterr().err
+    assert said == ("folder.yaml: expected no such file, or --force to replace it, found one\n")
+    assert Path("folder.yaml").read_text() == "mine: true\n"
+    assert main(["init", "folder", "--root", "data", "--force"]) == 0
+    assert Path("folder.yaml").read_text() != "mine: true\n"
+    assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*.partial"))
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_empty_folder_gives_the_ready_configuration(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main(["init", kind, "--root", "empty"]) == 0
+    said = capsys.readouterr().out
+    assert "subjects: expected" in said and "it is left as it stands" in said
+    assert load_config(f"{kind}.yaml").dataset.root == "empty"
+    assert main(["init", kind, "--root", "absent", "--output", "other.yaml"]) == 1
+    assert "--root: expected the dataset's folder, found none at absent" in capsys.readouterr().err
+    assert not Path("other.yaml").exists()
+
+
+def test_filling_in_changes_values_alone() -> None:
+    text = (
+        "# one\na: 1  # kept\n\nb:\n  # two\n  c: [x, y]\n  d:\n    - p\n    - q\n\n# three\ne: f\n"
+    )
+    filled = fill_in(
+        text, {"a": 2, "b.c": [], "b.d": ["{r}/s: t", "yes"], "e": None, "g": {"h": 1}}
+    )
+    assert yaml.safe_load(filled) == {
+        "a": 2,
+        "b": {"c": [], "d": ["{r}/s: t", "yes"]},
+        "e": None,
+        "g": {"h": 1},
+    }
+    for comment in ("# one", "# kept", "  # two", "# three"):
+        assert comment in filled
+
+
+STORES = ("stimuli", "{subject}/responses", "{subject}/rois")
+
+
+def run_rules(repository: Path, folder: Path, config: str) -> dict:
+    """Run the three rules that read a dataset; return the stores of the first subject."""
+    settings = load_config(folder / config)
+    subject, name = settings.subjects[0], settings.name
+    paths = [f"results/{name}/{store.format(subject=subject)}.zarr" for store in STORES]
+    plan(repository, folder, "--configfile", config, "--", *paths)
+    return {path.rpartition("/")[2]: open_store(folder / path) for path in paths}
+
+
+def test_rules_run_on_a_folder(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = RandomFolder(tmp_path / "data", format="nifti", seed=2, regular=True)
+    assert main(["init", "folder", "--root", "data"]) == 0
+    stores = run_rules(repository, tmp_path, "folder.yaml")
+    responses, rois = stores["responses.zarr"], stores["rois.zarr"]
+    assert stores["stimuli.zarr"].sizes["image"] == len(world.names)
+    assert responses.attrs["noise_ceiling_source"] == "repeats of the test images"
+    assert np.isfinite(responses["noise_ceiling"]).all() and responses.sizes["voxel"] > 0
+    mask = np.asarray(nib.load(tmp_path / "data/sub-01/rois/FFA.nii.gz").dataobj) > 0
+    inside = mask[tuple(responses["ijk"].values.T)]
+    np.testing.assert_array_equal(rois["member"].sel(roi="FFA"), inside)
+    manifest = json.loads((tmp_path / "results/data/sub-01/responses.json").read_text())
+    assert manifest["variables"]["response"]["dimensions"] == ["image", "voxel"]
+
+
+def test_rules_run_on_algonauts(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_algonauts(tmp_path / "data")
+    assert main(["init", "algonauts", "--root", "data"]) == 0
+    stores = run_rules(repository, tmp_path, "algonauts.yaml")
+    responses = stores["responses.zarr"]
+    identities, values = algonauts_readers.read_responses(tmp_path / "data", "subj01")
+    np.testing.assert_array_equal(responses["response"], values)
+    np.testing.assert_array_equal(responses["image"], identities)
+    assert np.isnan(responses["noise_ceiling"]).all()
+    assert stores["rois.zarr"]["roi"].values.tolist() == ["FFA-1", "V1v"]
+
+
+def test_nothing_half_written_is_left(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that only shows in reading: the run ends in its sentence, without a store."""
+    monkeypatch.chdir(tmp_path)
+    world = RandomFolder(tmp_path / "data", format="hdf5", seed=2, regular=True)
+    assert main(["init", "folder", "--root", "data"]) == 0
+    path = next((tmp_path / "data/sub-01/ses-02").glob("*.hdf5"))
+    content = bytearray(path.read_bytes())
+    # what is read last: chunks that are no longer what their filter made, or are not there
+    path.write_bytes(content)
+    write_table(tmp_path / "data/images.tsv", {"image": world.names, "split": ["train"] * 16})
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--cores", "1", "--configfile", "folder.yaml"]
+    done = subprocess.run(
+        [*command, "--", "results/data/sub-01/responses.zarr"], capture_output=True, text=True
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "expected test images among the 16 that sub-01 saw" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("results/data/**/*.zarr*"))

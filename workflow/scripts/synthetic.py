@@ -1,0 +1,53 @@
+"""Predict a subject's responses to the images of NSD-synthetic, and score the predictions."""
+
+import numpy as np
+import xarray as xr
+
+from mine.core.backbone import load_backbone
+from mine.core.encoder import position_basis, weights_from_dataset
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import voxels_of
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.encoder import score_predictions, score_roi
+from mine.stages.responses import build_unseen
+from mine.stages.synthetic import predict_images
+from mine.stores import open_store, write_store
+
+log = start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+voxels = voxels_of(open_store(given.responses))
+recording, stimuli = open_dataset(params.dataset).read_unseen(snakemake.wildcards.subject, voxels)
+unseen = build_unseen(recording)
+settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
+backbone = load_backbone(**settings)
+prediction = predict_images(
+    backbone,
+    weights_from_dataset(open_store(given.encoder).load(), device=str(backbone.device)),
+    position_basis(backbone.rows, backbone.columns, params.position_orders),
+    unseen["image"].values,
+    stimuli.read,
+    batch_size=params.backbone["batch_size"],
+)
+measured, ceiling = unseen["response"].values, unseen["noise_ceiling"].values
+draws = {"resamples": params.resamples, "seed": params.seed}
+rois = open_store(given.rois).load()
+by_roi = score_roi(
+    {"mine": prediction},
+    measured,
+    ceiling,
+    rois["member"].values & np.isfinite(measured).all(axis=0),
+    rois=[str(roi) for roi in rois["roi"].values],
+    **draws,
+).drop_vars(["difference", "difference_interval", "reference"])
+by_voxel = score_predictions({"mine": prediction}, measured, ceiling, **draws)
+by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
+predicted = unseen["response"].copy(data=prediction.astype(np.float32))
+scores = xr.merge([unseen, predicted.rename("prediction"), by_voxel, by_roi])
+scores = scores.assign_attrs(unseen.attrs)
+scores["prediction"].attrs = {"long_name": "predicted response", "units": "z"}
+log.info("%s", by_roi["roi_r2_normalised"].to_pandas().round(3).to_string())
+provenance = describe_provenance(
+    seed=params.seed, models={"backbone": backbone.digest}, libraries=["torch"]
+)
+write_store(scores, snakemake.output.store, provenance=provenance)
