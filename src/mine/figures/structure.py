@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mine.figures.strips import (
     EDGE,
@@ -46,12 +48,13 @@ LEVEL = 0.95
 # mm
 TOP = 24.5
 PANEL = 34.0
+MATRIX = 23.0
 CLUSTERS = TOP + PANEL + 20.0
 CARD = 18.0
 PICTURE = 14.5
 WORD = 30.0
 COLUMNS = {"z": 60.0, "q": 69.0, "adds r": 84.0, "p": 95.0}
-FOOT = 14.0
+FOOT = 17.0
 
 
 @styled
@@ -78,7 +81,9 @@ def draw_structure(
     _write_heading(figure, structure, words, voxels, region)
     _draw_identification(figure, structure)
     _draw_explained(figure, structure)
-    _draw_matrix(figure, structure)
+    _draw_similarity(figure, structure)
+    if count > 1:
+        _draw_consensus(figure, structure)
     _draw_clusters(figure, structure, pictures, words)
     write_note(figure, CLUSTERS + count * CARD + 1, _explain(structure))
     return figure
@@ -178,15 +183,17 @@ def _explain(structure: xr.Dataset) -> str:
         "chance. b, dashed: what 95% of the draws of one shared tuning stay below, each with its "
         "own best number"
     )
+    halves = (
+        "c, each voxel's tuning in one half of the images with each voxel's in the other: voxels "
+        "that are told apart show as a diagonal"
+    )
     if structure.attrs["clusters"] == 1:
-        return (
-            f"{text}. c, each voxel's tuning in one half of the images with each voxel's in the "
-            "other: voxels that are told apart show as a diagonal."
-        )
+        return f"{text}. {halves}."
     return (
-        f"{text}; ring: the number reported. d, words that tell the cluster from the other voxels, "
-        "in images that had no part in the grouping: z and q of each by itself; r and p, what it "
-        "adds to those above it. Pictures: largest response of the cluster less that of the others."
+        f"{text}; ring: the number reported. {halves}. d, of two voxels, by resamples of the "
+        "images. e, words that tell the cluster from the other voxels, in images that had no part "
+        "in the grouping: z and q of each by itself; r and p, what it adds to those above it. "
+        "Pictures: largest response of the cluster less that of the others."
     )
 
 
@@ -218,7 +225,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
     for name, _, colour in NULLS.values():
         add_text(figure, left, TOP - 7.5, name, color=colour, weight="bold")
         left += measure_word(name, "bold") + 2
-    axes = add_axes(figure, 19, TOP, 42, PANEL)
+    axes = add_axes(figure, 19, TOP, 35, PANEL)
     draws = structure["identification_null"].values
     ends = structure["identification_mean"].values
     low = min(np.nanmin(draws), np.nanmin(ends), CHANCE - 0.1) - 0.02
@@ -231,12 +238,12 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
         axes.errorbar(
             value, base + 0.5, xerr=lengths, fmt="o", color=BLUE, markersize=4, gid="mean"
         )
-        write_number(figure, 62, TOP + PANEL / 6 * base + 1.6, f"{value:.2f}", color=BLUE)
+        write_number(figure, 55, TOP + PANEL / 6 * base + 1.6, f"{value:.2f}", color=BLUE)
         for line, (null, (_, colour, ink)) in enumerate(NULLS.items(), start=1):
             height = TOP + PANEL / 6 * (base + line) + 1.6
             drawn = here["identification_null"].sel(null=null).values
             if not np.isfinite(drawn).all():
-                write_number(figure, 62, height, "no places", color=ink)
+                write_number(figure, 55, height, "no places", color=ink)
                 continue
             counts, _ = np.histogram(drawn, edges)
             bottom = base + line + 0.85
@@ -249,7 +256,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
             )
             p = float(here["identification_p"].sel(null=null))
             text = f"p {_format_p(p)}"
-            write_number(figure, 62, height, text, color=ink)
+            write_number(figure, 55, height, text, color=ink)
     axes.axvline(CHANCE, color=BLACK, linestyle="--", linewidth=0.8)
     axes.axhline(3, color=LIGHT, linewidth=0.6)
     axes.set(xlim=(edges[0], edges[-1] + 0.01), ylim=(6, 0))
@@ -259,9 +266,9 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
 
 
 def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
-    _head(figure, 80, TOP - 12, "b", "How many clusters?")
-    add_text(figure, 84, TOP - 7.5, "what they explain of the other half", color=INK)
-    axes = add_axes(figure, 92, TOP, 32, PANEL)
+    _head(figure, 70, TOP - 12, "b", "How many clusters?")
+    add_text(figure, 74, TOP - 7.5, "explained of the other half", color=INK)
+    axes = add_axes(figure, 81, TOP, 22, PANEL)
     counts, explained = structure["count"].values, structure["explained"].values
     axes.plot(counts, explained, "o-", color=BLUE, markersize=3, gid="explained")
     limit = np.quantile(structure["explained_null"].values, LEVEL)
@@ -278,37 +285,48 @@ def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
     axes.set_ylim(min(low, -0.02), max(high, 0.02))
 
 
-def _draw_matrix(figure: Figure, structure: xr.Dataset) -> None:
-    clusters = structure.attrs["clusters"]
+def _draw_similarity(figure: Figure, structure: xr.Dataset) -> None:
+    _head(figure, 107, TOP - 12, "c", "Do halves agree?")
+    add_text(figure, 111, TOP - 7.5, "correlation of tunings", color=INK)
+    values = structure["similarity"].sel(source="tuning").values
+    limit = np.abs(values).max()
+    axes = _draw_matrix(figure, 112, structure, values, vmin=-limit, vmax=limit, cmap="PuOr")
+    axes.set_xlabel("Voxels, second half")
+    # Beside the marks of the clusters.
+    axes.set_ylabel("Voxels, first half", labelpad=5)
+
+
+def _draw_consensus(figure: Figure, structure: xr.Dataset) -> None:
+    _head(figure, 143, TOP - 12, "d", "Do resamples?")
+    add_text(figure, 147, TOP - 7.5, "share in one cluster", color=INK)
+    values = structure["together"].values
+    axes = _draw_matrix(figure, 148, structure, values, vmin=0, vmax=1, cmap="cividis")
+    axes.set_xlabel("Voxels, by cluster")
+
+
+def _draw_matrix(
+    figure: Figure, left: float, structure: xr.Dataset, values: np.ndarray, **style: object
+) -> Axes:
+    """Draw a (voxel, voxel) matrix, sorted and marked by cluster, with its scale."""
     label = structure["cluster"].values
     # The most stable voxels of a cluster stand first.
     order = np.lexsort((-np.nan_to_num(structure["stability"].values, nan=-2), label))
-    if clusters > 1:
-        title, values, style = "Do resamples agree?", structure["together"].values, {"vmin": 0}
-        bar, axis = "share of resamples in one cluster", "Voxels, by cluster"
-        style = {"vmin": 0, "vmax": 1, "cmap": "cividis"}
-    else:
-        title, values = "Do halves agree?", structure["similarity"].sel(source="tuning").values
-        bar, axis = "correlation of tunings", "Voxels, second half"
-        limit = np.abs(values).max()
-        style = {"vmin": -limit, "vmax": limit, "cmap": "PuOr"}
-    _head(figure, 129, TOP - 12, "c", title)
-    axes = add_axes(figure, 134, TOP, PANEL, PANEL)
+    axes = add_axes(figure, left, TOP, MATRIX, MATRIX)
     image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **style)
-    axes.set(xticks=[], yticks=[], xlabel=axis)
-    if clusters == 1:
-        axes.set_ylabel("Voxels, first half")
+    axes.set(xticks=[], yticks=[])
     ends = np.cumsum(np.bincount(label))
     for cluster, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        if clusters > 1:
-            colour = _colour(cluster)
+        if len(ends) > 1:
             for across in (True, False):
                 span = axes.axvspan if across else axes.axhspan
-                limits = (1.01, 1.05) if across else (-0.05, -0.01)
+                limits = (1.015, 1.065) if across else (-0.065, -0.015)
+                colour = _colour(cluster)
                 span(start - 0.5, end - 0.5, *limits, color=colour, clip_on=False, linewidth=0)
-    scale = add_axes(figure, 169.5, TOP, 1.8, PANEL)
-    figure.colorbar(image, cax=scale).outline.set_linewidth(0.4)
-    add_text(figure, 133, TOP - 7.5, bar, color=INK)
+    scale = add_axes(figure, left + MATRIX + 0.8, TOP, 1.4, MATRIX)
+    bar = figure.colorbar(image, cax=scale, ticks=MaxNLocator(3), format="%g")
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(pad=1)
+    return axes
 
 
 def _draw_clusters(
@@ -320,7 +338,8 @@ def _draw_clusters(
         if clusters > 1
         else ("Images of largest response")
     )
-    _head(figure, EDGE, CLUSTERS - 9, "d", title)
+    letter = "e" if clusters > 1 else "d"
+    _head(figure, EDGE, CLUSTERS - 9, letter, title)
     if clusters > 1:
         for name, left in {"word": WORD, **COLUMNS}.items():
             add_text(figure, left, CLUSTERS - 3.8, name, color=INK)
