@@ -10,7 +10,7 @@ import numpy as np
 from mine.datasets import algonauts_files as files
 from mine.datasets import algonauts_rois, nsd_files
 from mine.datasets.algonauts_vertices import open_vertices, read_ncsnr
-from mine.datasets.attempts import attempt
+from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.image_files import check_images
 from mine.datasets.patterns import check_pattern, list_names
@@ -37,12 +37,7 @@ def check_algonauts(
     for subject in subjects:
         for name, reason in _check_subject(problems, root, subject, dataset, rois, shown).items():
             absent.setdefault(name, []).append(reason)
-    for name, reasons in absent.items():
-        if len(reasons) == len(subjects):
-            problems.append(
-                f"ROI {name}: expected voxels in one of {', '.join(subjects)}, found none: "
-                + "; ".join(reasons)
-            )
+    problems += list_absent(absent, subjects)
     # the same unknown name or missing file need not be told once per subject
     return list(dict.fromkeys(problems))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import folder_rois, folder_sessions, folder_tables
-from mine.datasets.attempts import attempt
+from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.grids import describe_format
 from mine.datasets.image_files import check_images
@@ -66,12 +66,7 @@ def check_folder(
         reasons = _check_subject(problems, root, subject, dataset, images, rois)
         for name, reason in reasons.items():
             absent.setdefault(name, []).append(reason)
-    for name, reasons in absent.items():
-        if len(reasons) == len(subjects):
-            problems.append(
-                f"ROI {name}: expected voxels in one of {', '.join(subjects)}, found none: "
-                + "; ".join(reasons)
-            )
+    problems += list_absent(absent, subjects)
     return list(dict.fromkeys(problems))
 
 

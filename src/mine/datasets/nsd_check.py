@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from mine.datasets import nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
+from mine.datasets.attempts import attempt, list_absent
 from mine.errors import InputError
-
-Result = TypeVar("Result")
 
 
 def check_nsd(
@@ -43,9 +41,9 @@ def check_nsd(
     problems: list[str] = []
     references = nsd_rois.name_references(rois)
     absent: dict[str, list[str]] = {}
-    design = _attempt(problems, nsd_files.read_design, root)
-    stimuli = _attempt(problems, nsd_files.open_stimulus_file, root)
-    _attempt(problems, nsd_files.read_information, root)
+    design = attempt(problems, nsd_files.read_design, root)
+    stimuli = attempt(problems, nsd_files.open_stimulus_file, root)
+    attempt(problems, nsd_files.read_information, root)
     for path in [*captions, *instances]:
         if not Path(path).is_file():
             problems.append(f"{path}: expected COCO annotations, found no file")
@@ -77,24 +75,9 @@ def check_nsd(
             )
             for name, reason in reasons.items():
                 absent.setdefault(name, []).append(reason)
-    for name, reasons in absent.items():
-        if len(reasons) == len(subjects):
-            problems.append(
-                f"ROI {name}: expected voxels in one of {', '.join(subjects)}, found none: "
-                + "; ".join(reasons)
-            )
+    problems += list_absent(absent, subjects)
     # the same unknown name or missing file need not be told once per subject
     return list(dict.fromkeys(problems))
-
-
-def _attempt(
-    problems: list[str], function: Callable[..., Result], *arguments: object, **options: object
-) -> Result | None:
-    try:
-        return function(*arguments, **options)
-    except InputError as error:
-        problems.append(str(error))
-        return None
 
 
 def _check_sessions(
@@ -115,7 +98,7 @@ def _check_sessions(
         return []
     count = sessions
     if count is None:
-        behaviour = _attempt(problems, nsd_files.read_behaviour, root, subject)
+        behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
         recorded = 0 if behaviour is None or behaviour.empty else int(behaviour["SESSION"].max())
         count = max(recorded, *found)
     files = []
@@ -128,11 +111,11 @@ def _check_sessions(
                 )
             continue
         # of two formats the reader takes the first
-        file = _attempt(problems, nsd_sessions.open_session, found[number][0], number)
+        file = attempt(problems, nsd_sessions.open_session, found[number][0], number)
         if file is not None:
             files.append(file)
-            _attempt(problems, nsd_sessions.check_length, file)
-            _attempt(problems, nsd_sessions.check_alike, file, files[0])
+            attempt(problems, nsd_sessions.check_length, file)
+            attempt(problems, nsd_sessions.check_alike, file, files[0])
     return files
 
 
@@ -144,7 +127,7 @@ def _check_design(
     files: Sequence[nsd_sessions.Session],
     stimuli: tuple[Path, tuple[int, ...]] | None,
 ) -> None:
-    planned = _attempt(problems, design.trial_images, subject)
+    planned = attempt(problems, design.trial_images, subject)
     if planned is None:
         return
     trials = files[0].trials * files[-1].session if files else 0
@@ -162,7 +145,7 @@ def _check_design(
                 f"{path}: expected the images that the design shows to {subject}, found only "
                 f"{shape[0]}, without {len(missing)} of them such as nsdId {missing[0]}"
             )
-    behaviour = _attempt(problems, nsd_files.read_behaviour, root, subject)
+    behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
     if behaviour is not None:
         seen = behaviour["73KID"].to_numpy()[: len(shown)] - 1
         differ = np.flatnonzero(seen != shown[: len(seen)])
@@ -190,7 +173,7 @@ def _check_split(
     shared = np.isin(images, nsd_files.read_design(root).shared)
     tested = shared & (counts >= 3) if test == "shared_three_repeats" else shared
     if test == "shared_common":
-        common = _attempt(problems, nsd_sessions.find_common, root)
+        common = attempt(problems, nsd_sessions.find_common, root)
         if common is None:
             problems.append(
                 f"{root / 'nsddata/ppdata'}: expected responses.tsv of every subject of the "
@@ -222,24 +205,24 @@ def _check_volumes(
     surface = space in nsd_files.SURFACES
     affine = None
     if not surface:
-        affine = _attempt(
+        affine = attempt(
             problems, nsd_sessions.find_affine, root, subject, files, space=space, betas=betas
         )
         if affine is None:
             return {}
     grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
-    _attempt(problems, nsd_sessions.read_ncsnr, root, subject, space=space, betas=betas, **grid)
+    attempt(problems, nsd_sessions.read_ncsnr, root, subject, space=space, betas=betas, **grid)
     if surface:
-        _attempt(problems, nsd_surfaces.read_positions, root, subject, files[0], space=space)
-    t_maps = _attempt(problems, nsd_rois.read_localiser, root, subject, space=space, **grid)
-    mask = _attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
+        attempt(problems, nsd_surfaces.read_positions, root, subject, files[0], space=space)
+    t_maps = attempt(problems, nsd_rois.read_localiser, root, subject, space=space, **grid)
+    mask = attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
     if t_maps is None or mask is None:
         return {}
     voxel_set = nsd_sessions.place_voxels(mask, space=space, **grid)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another
     for name, reference in rois.items():
-        members = _attempt(
+        members = attempt(
             problems,
             nsd_rois.find_members,
             root,
