@@ -18,6 +18,7 @@ from mine.figures.strips import (
     format_signed,
     measure_word,
     write_note,
+    write_panel_title,
 )
 from mine.figures.style import (
     BLACK,
@@ -75,11 +76,6 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
     return figure
 
 
-def _head(figure: Figure, top: float, left: float, letter: str, title: str) -> None:
-    add_text(figure, left, top, letter, fontsize=HEADING + 1, weight="bold")
-    add_text(figure, left + 4, top + 0.2, title, fontsize=HEADING)
-
-
 def _label_regions(
     figure: Figure, top: float, height: float, counts: pd.DataFrame, regions: list[str]
 ) -> None:
@@ -117,7 +113,7 @@ def _write_legend(figure: Figure, left: float, top: float, names: Mapping[str, t
 def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "sufficiency"]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
-    _head(figure, top, EDGE, "a", "Sufficiency: pictures from words alone")
+    write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
     _write_legend(figure, 76, top + 0.4, colours)
     top += TITLE
     _label_regions(
@@ -169,7 +165,7 @@ def _say_contrast(rows: pd.DataFrame) -> tuple[str, str, str]:
 def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
-    _head(figure, top, EDGE, "b", "Insertion and removal: feature less control")
+    write_panel_title(figure, EDGE, top, "b", "Insertion and removal: feature less control")
     _write_legend(figure, 82, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
@@ -228,7 +224,7 @@ def _draw_interval(
 
 def _draw_guidance(figure: Figure, top: float, table: pd.DataFrame) -> None:
     data = table[table["panel"] == "guidance"]
-    _head(figure, top, EDGE, "c", "Guided by profile, or by description")
+    write_panel_title(figure, EDGE, top, "c", "Guided by profile, or by description")
     axes = add_axes(figure, 13, top + 7, SCATTER, SCATTER)
     _draw_pairs(axes, data, "guide", ("description", "profile"))
     _write_found(axes, data[data["measure"] == "guidance"], "Profile less description")
@@ -237,7 +233,7 @@ def _draw_guidance(figure: Figure, top: float, table: pd.DataFrame) -> None:
 
 def _draw_models(figure: Figure, top: float, table: pd.DataFrame) -> None:
     data = table[table["panel"] == "models"]
-    _head(figure, top, 64, "d", "Encoder and evaluator")
+    write_panel_title(figure, 64, top, "d", "Encoder and evaluator")
     axes = add_axes(figure, 75, top + 7, SCATTER, SCATTER)
     _draw_pairs(axes, data, "model", ("evaluator", "encoder"))
     _write_found(axes, data[data["measure"] == "correlation"], "Correlation")
@@ -287,7 +283,7 @@ def _write_found(axes: Axes, rows: pd.DataFrame, what: str) -> None:
 
 def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
     data = table[table["panel"] == "edit"]
-    _head(figure, top, 124, "e", "Did the edit take?")
+    write_panel_title(figure, 124, top, "e", "Did the edit take?")
     left, width = 138, WIDTH - 138 - EDGE
     upper = add_axes(figure, left, top + 7, width, 14)
     others = {

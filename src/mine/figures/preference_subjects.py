@@ -9,12 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mine.figures.preference import COLOURS, format_value
-from mine.figures.strips import EDGE, INK, format_count, write_note
+from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
     BLUE,
     GREY,
-    HEADING,
     LIGHT,
     WIDTH,
     add_axes,
@@ -75,7 +74,7 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
         add_text(figure, EDGE, TOP + CELL * (place + 0.5) - 1.3, roi, weight="bold")
     for place, (letter, evidence) in enumerate(zip("abc", MAPS, strict=True)):
         left = LABEL + place * (width + GAP)
-        _head(figure, left, 2, letter, MAPS[evidence])
+        write_panel_title(figure, left, 2, letter, MAPS[evidence])
         _draw_map(add_axes(figure, left, TOP, width, height), table, rois, evidence)
     _draw_thresholds(figure, lower, table, subjects)
     _draw_agreement(figure, lower, table, subjects)
@@ -92,11 +91,6 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
         f"{LEAST_SUBJECTS} or more.",
     )
     return figure
-
-
-def _head(figure: Figure, left: float, top: float, letter: str, title: str) -> None:
-    add_text(figure, left, top, letter, fontsize=HEADING + 1, weight="bold")
-    add_text(figure, left + 4, top + 0.2, title, fontsize=HEADING)
 
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
@@ -133,7 +127,7 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -
 
 
 def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: list[str]) -> None:
-    _head(figure, EDGE, top, "d", "Words and localiser")
+    write_panel_title(figure, EDGE, top, "d", "Words and localiser")
     axes = add_axes(figure, 16, top + LOWER, 62, PANEL)
     axes.set(
         xlabel="Voxels with a localiser's t of at least",
@@ -166,7 +160,9 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
 
 def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: list[str]) -> None:
     left = 88.0
-    _head(figure, left, top, "e", "Do regions prefer the same by two kinds of evidence?")
+    write_panel_title(
+        figure, left, top, "e", "Do regions prefer the same by two kinds of evidence?"
+    )
     axes = add_axes(figure, left + 36, top + LOWER, WIDTH - left - 36 - 19, PANEL)
     rows = table[table["measure"].str.startswith("agreement_")]
     names = list(rows["measure"].unique())

@@ -234,6 +234,12 @@ def write_number(
     add_text(figure, left, top, text, color=color, gid="number", **style)
 
 
+def write_panel_title(figure: Figure, left: float, top: float, letter: str, title: str) -> None:
+    """Write the letter and the title of a panel, from a place given in mm."""
+    add_text(figure, left, top, letter, fontsize=HEADING + 1, weight="bold")
+    add_text(figure, left + 4, top + 0.2, title, fontsize=HEADING)
+
+
 def write_note(figure: Figure, top: float, text: str) -> None:
     """Write what is to be known of a figure, over its whole width."""
     note = wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)

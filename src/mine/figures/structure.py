@@ -18,6 +18,7 @@ from mine.figures.strips import (
     measure_word,
     write_note,
     write_number,
+    write_panel_title,
 )
 from mine.figures.style import (
     BLACK,
@@ -78,7 +79,7 @@ def draw_structure(
         return _draw_unmeasured(structure.sizes["voxel"], voxels, least_voxels, region)
     count = structure.attrs["clusters"]
     figure = new_figure(CLUSTERS + count * CARD + FOOT, layout=None)
-    _write_heading(figure, structure, words, voxels, region)
+    _write_panel_title(figure, structure, words, voxels, region)
     _draw_identification(figure, structure)
     _draw_explained(figure, structure)
     _draw_similarity(figure, structure)
@@ -197,7 +198,7 @@ def _explain(structure: xr.Dataset) -> str:
     )
 
 
-def _write_heading(
+def _write_panel_title(
     figure: Figure, structure: xr.Dataset, words: np.ndarray, voxels: int, region: str
 ) -> None:
     clusters, p = structure.attrs["clusters"], _format_p(structure.attrs["clusters_p"])
@@ -213,13 +214,8 @@ def _write_heading(
     add_text(figure, EDGE, 7, text, color=INK)
 
 
-def _head(figure: Figure, left: float, top: float, letter: str, title: str) -> None:
-    add_text(figure, left, top, letter, fontsize=HEADING + 1, weight="bold")
-    add_text(figure, left + 4, top + 0.2, title, fontsize=HEADING)
-
-
 def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
-    _head(figure, EDGE, TOP - 12, "a", "Are voxels told apart?")
+    write_panel_title(figure, EDGE, TOP - 12, "a", "Are voxels told apart?")
     add_text(figure, EDGE + 4, TOP - 7.5, "nulls:", color=INK)
     left = EDGE + 4 + measure_word("nulls:")
     for name, _, colour in NULLS.values():
@@ -266,7 +262,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
 
 
 def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
-    _head(figure, 70, TOP - 12, "b", "How many clusters?")
+    write_panel_title(figure, 70, TOP - 12, "b", "How many clusters?")
     add_text(figure, 74, TOP - 7.5, "explained of the other half", color=INK)
     axes = add_axes(figure, 81, TOP, 22, PANEL)
     counts, explained = structure["count"].values, structure["explained"].values
@@ -286,7 +282,7 @@ def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
 
 
 def _draw_similarity(figure: Figure, structure: xr.Dataset) -> None:
-    _head(figure, 107, TOP - 12, "c", "Do halves agree?")
+    write_panel_title(figure, 107, TOP - 12, "c", "Do halves agree?")
     add_text(figure, 111, TOP - 7.5, "correlation of tunings", color=INK)
     values = structure["similarity"].sel(source="tuning").values
     limit = np.abs(values).max()
@@ -297,7 +293,7 @@ def _draw_similarity(figure: Figure, structure: xr.Dataset) -> None:
 
 
 def _draw_consensus(figure: Figure, structure: xr.Dataset) -> None:
-    _head(figure, 143, TOP - 12, "d", "Do resamples?")
+    write_panel_title(figure, 143, TOP - 12, "d", "Do resamples?")
     add_text(figure, 147, TOP - 7.5, "share in one cluster", color=INK)
     values = structure["together"].values
     axes = _draw_matrix(figure, 148, structure, values, vmin=0, vmax=1, cmap="cividis")
@@ -339,7 +335,7 @@ def _draw_clusters(
         else ("Images of largest response")
     )
     letter = "e" if clusters > 1 else "d"
-    _head(figure, EDGE, CLUSTERS - 9, letter, title)
+    write_panel_title(figure, EDGE, CLUSTERS - 9, letter, title)
     if clusters > 1:
         for name, left in {"word": WORD, **COLUMNS}.items():
             add_text(figure, left, CLUSTERS - 3.8, name, color=INK)
