@@ -100,6 +100,28 @@ def test_guidance_and_negative_prompts_matter(generators, pipelines, task):
     )
 
 
+def test_guidance_is_left_out_where_it_makes_no_difference(pipelines):
+    """u + s (c - u) is c where the prompt is the negative one: the pipeline called by hand, which
+    computes both, makes the same, and here the denoiser sees the others alone twice."""
+    from diffusers import StableDiffusionPipeline
+
+    generator = load(pipelines["stable-diffusion"])
+    denoiser, seen = generator._open("generate").unet, []
+    denoiser.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    made = generator.generate(["", "red", "red"], seeds=[1, 2, 3], negative=["", "", "red"])
+    assert seen == [2] * 4 + [2] * 4
+    pipeline = StableDiffusionPipeline.from_pretrained(pipelines["stable-diffusion"])
+    for index, (prompt, negative) in enumerate([("", ""), ("red", ""), ("red", "red")]):
+        by_hand = pipeline(
+            prompt,
+            negative_prompt=negative,
+            num_inference_steps=4,
+            guidance_scale=3.0,
+            generator=torch.Generator().manual_seed(index + 1),
+        ).images[0]
+        assert np.abs(made[index].astype(int) - np.asarray(by_hand).astype(int)).max() <= 1
+
+
 def test_repainting_has_a_guidance_of_its_own(pipelines):
     own = load(pipelines["stable-diffusion"], inpainting_guidance=9.0)
     high = load(pipelines["stable-diffusion"], guidance=9.0)

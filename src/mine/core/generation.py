@@ -7,7 +7,7 @@ arXiv 2211.09800).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,16 @@ import torch
 from torch.nn import functional
 
 from mine.core.devices import choose_device
-from mine.core.pipelines import TASKS, Model, call_pipeline, choose_side, find_model, open_pipeline
+from mine.core.pipelines import (
+    TASKS,
+    Model,
+    call_pipeline,
+    choose_side,
+    find_model,
+    needs_guidance,
+    open_pipeline,
+    set_memory_format,
+)
 from mine.errors import InputError
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -150,27 +159,29 @@ class Generator:
         _check_lengths(prompts, images, seeds=seeds, negative=negative)
         pipeline = self._open(task)
         side = choose_side(pipeline, self.size)
-        made = [np.zeros((0, side, side, 3), np.uint8)]
-        for start in range(0, len(prompts), self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            made.append(
-                call_pipeline(
-                    pipeline,
-                    prompt=list(prompts[batch]),
-                    height=side,
-                    width=side,
-                    num_inference_steps=self.steps,
-                    guidance_scale=(
-                        self.inpainting_guidance if task == "inpaint" else self.guidance
-                    ),
-                    # On the CPU, so that the noise of a seed is the same on every device.
-                    generator=[torch.Generator("cpu").manual_seed(int(s)) for s in seeds[batch]],
-                    **_give_images(images, batch, pipeline, side, **options),
-                    **({} if negative is None else {"negative_prompt": list(negative[batch])}),
-                )
+        made = np.zeros((len(prompts), side, side, 3), np.uint8)
+        guidance = self.inpainting_guidance if task == "inpaint" else self.guidance
+        for batch, is_guided in self._batches(needs_guidance(pipeline, prompts, negative)):
+            made[batch] = call_pipeline(
+                pipeline,
+                prompt=[prompts[one] for one in batch],
+                height=side,
+                width=side,
+                num_inference_steps=self.steps,
+                guidance_scale=guidance if is_guided else 1.0,
+                # On the CPU, so that the noise of a seed is the same on every device.
+                generator=[torch.Generator("cpu").manual_seed(int(seeds[one])) for one in batch],
+                **_give_images(images, batch, pipeline, side, **options),
+                **({} if negative is None else {"negative_prompt": [negative[i] for i in batch]}),
             )
-        result = np.concatenate(made)
-        return result if images is None else resize_images(result, *images.shape[1:3])
+        return made if images is None else resize_images(made, *images.shape[1:3])
+
+    def _batches(self, is_guided: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
+        """Divide what is to be made into batches, those without guidance apart."""
+        for kind in (True, False):
+            those = np.flatnonzero(is_guided == kind)
+            for start in range(0, len(those), self.batch_size):
+                yield those[start : start + self.batch_size], kind
 
     def _open(self, task: str) -> Any:
         """Return the pipeline of a task; the first that uses a model reads the weights."""
@@ -185,6 +196,7 @@ class Generator:
             pipeline.vae.enable_tiling()
         if self.vae_slicing:
             pipeline.vae.enable_slicing()
+        set_memory_format(pipeline)
         if self.cpu_offload and self.device.type != "cpu":
             pipeline.enable_model_cpu_offload(device=self.device)
         else:
@@ -307,7 +319,7 @@ def resize_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 def _give_images(
     images: np.ndarray | None,
-    batch: slice,
+    batch: np.ndarray,
     pipeline: Any,
     side: int,
     *,

@@ -9,13 +9,14 @@ import inspect
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mine.errors import InputError
 from mine.provenance import digest_files
@@ -57,6 +58,14 @@ TASKS = {
     "inpaint": Task("AutoPipelineForInpainting", "can inpaint", "mask_image"),
     "instruct": Task("DiffusionPipeline", "edits by instruction", "image_guidance_scale"),
 }
+
+# Those of Stable Diffusion XL may put zeros for an empty negative prompt, and the scale of Flux's is
+# a number that the model is told.
+SAME_ENCODING = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+)
 
 
 def find_model(key: str, name: str, *, variant: str | None, allow_download: bool) -> Model:
@@ -212,6 +221,27 @@ def choose_side(pipeline: Any, size: int | None) -> int:
 
 def _processor_unit(pipeline: Any) -> int:
     return pipeline.image_processor.config.vae_scale_factor
+
+
+def set_memory_format(pipeline: Any) -> None:
+    """Lay a convolutional denoiser out with channels last, in which convolutions take less time."""
+    if getattr(pipeline, "unet", None) is not None:
+        pipeline.unet.to(memory_format=torch.channels_last)
+
+
+def needs_guidance(
+    pipeline: Any, prompts: Sequence[str], negative: Sequence[str] | None
+) -> np.ndarray:
+    """Return for which prompts guidance makes a difference: bool (prompt,).
+
+    Guidance goes by u + s (c - u), with u the denoiser's output for the negative prompt and c for
+    the prompt. Where the two are one, it is c, and u need not be computed. Only of the pipelines in
+    ``SAME_ENCODING`` is it known that they encode both alike.
+    """
+    if type(pipeline).__name__ not in SAME_ENCODING:
+        return np.ones(len(prompts), bool)
+    others = [""] * len(prompts) if negative is None else negative
+    return np.array([prompt != other for prompt, other in zip(prompts, others, strict=True)], bool)
 
 
 def call_pipeline(pipeline: Any, **options: Any) -> np.ndarray:

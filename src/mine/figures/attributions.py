@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -13,7 +11,6 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.textpath import TextPath
 
 from mine.figures.style import (
     BLACK,
@@ -27,6 +24,7 @@ from mine.figures.style import (
     add_axes,
     add_image,
     add_text,
+    measure_text,
     new_figure,
     styled,
 )
@@ -230,8 +228,7 @@ def _sign(value: float) -> str:
 
 def _measure(text: str) -> tuple[float, float]:
     """Width and height of bold text at the smallest size, with its outline: mm."""
-    box = TextPath((0, 0), text, size=SIZE, prop={"weight": "bold"}).get_extents()
-    return (box.width + 3) * MM_PER_POINT, (SIZE + 1) * MM_PER_POINT
+    return measure_text(text, "bold") + 3 * MM_PER_POINT, (SIZE + 1) * MM_PER_POINT
 
 
 def _write_phrases(
@@ -252,23 +249,16 @@ def _wrap(phrase: str, width: float) -> list[str]:
     lines: list[str] = []
     across = 0.0
     for word in phrase.split(", "):
-        across += _width_of(word)
+        wide = measure_text(f"{word}, ")
+        across += wide
         if lines and across <= width:
             lines[-1] += f", {word}"
         else:
             if lines:
                 lines[-1] += ","
             lines.append(word)
-            across = _width_of(word)
+            across = wide
     return lines
-
-
-@cache
-def _width_of(word: str) -> float:
-    """Width of a word with the comma and the space after it, mm; words recur, lines do not."""
-    framed = TextPath((0, 0), f"{word}, .", size=SIZE).get_extents()
-    stop = TextPath((0, 0), ".", size=SIZE).get_extents()
-    return (framed.x1 - stop.x1) * MM_PER_POINT
 
 
 def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:

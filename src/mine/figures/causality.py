@@ -16,7 +16,6 @@ from mine.figures.strips import (
     LINE,
     format_count,
     format_signed,
-    measure_word,
     write_note,
     write_panel_title,
 )
@@ -28,6 +27,7 @@ from mine.figures.style import (
     WIDTH,
     add_axes,
     add_text,
+    measure_text,
     new_figure,
     styled,
 )
@@ -107,7 +107,7 @@ def _write_legend(figure: Figure, left: float, top: float, names: Mapping[str, t
     """Write names in their colours, one after the other."""
     for name, colour in names.items():
         add_text(figure, left, top, name, color=colour, weight="bold")
-        left += measure_word(name, "bold") + 2.5
+        left += measure_text(f"{name} ", "bold") + 2.5
 
 
 def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:

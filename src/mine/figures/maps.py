@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from mine.datasets.maps import fill_volume
 from mine.datasets.voxels import VolumeVoxels
-from mine.figures.strips import EDGE, INK, measure_word, write_note
+from mine.figures.strips import EDGE, INK, write_note
 from mine.figures.style import (
     CYCLE,
     HEADING,
@@ -24,6 +24,7 @@ from mine.figures.style import (
     SIZE,
     WIDTH,
     add_text,
+    measure_text,
     new_figure,
     styled,
 )
@@ -260,7 +261,7 @@ def _write_legend(figure: Figure, top: float, each: Map) -> None:
         if not count:
             continue
         text = f"{name} {count}"
-        if left + measure_word(text, "bold") > WIDTH:
+        if left + measure_text(f"{text} ", "bold") > WIDTH:
             break
         add_text(figure, left, top, text, color=colour, weight="bold", gid="number")
-        left += measure_word(text, "bold") + 2.5
+        left += measure_text(f"{text} ", "bold") + 2.5

@@ -6,7 +6,6 @@ A strip is six cells wide. All gauges of a figure have one scale, so that their 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.textpath import TextPath
 
 from mine.figures.style import (
     BLACK,
@@ -22,12 +20,11 @@ from mine.figures.style import (
     HEADING,
     LIGHT,
     MM_PER_INCH,
-    MM_PER_POINT,
-    SIZE,
     WIDTH,
     add_axes,
     add_image,
     add_text,
+    measure_text,
     new_figure,
 )
 from mine.figures.voxels import write_fit
@@ -101,25 +98,17 @@ def wrap_text(text: str, *, width: float, lines: int) -> str:
     broken: list[list[str]] = []
     across = 0.0
     for word in text.split():
-        if broken and across + measure_word(word) <= width:
+        wide = measure_text(f"{word} ")
+        if broken and across + wide <= width:
             broken[-1].append(word)
         else:
             broken.append([word])
             across = 0.0
-        across += measure_word(word)
+        across += wide
     kept = [" ".join(line) for line in broken[:lines]]
     if len(broken) > lines:
         kept[-1] = kept[-1].rstrip(",.") + " …"
     return "\n".join(kept)
-
-
-@cache
-def measure_word(word: str, weight: str = "normal") -> float:
-    """Width of a word and the space after it at the smallest size: mm."""
-    style = {"size": SIZE, "prop": {"weight": weight}}
-    framed = TextPath((0, 0), f"{word} .", **style).get_extents()
-    stop = TextPath((0, 0), ".", **style).get_extents()
-    return (framed.x1 - stop.x1) * MM_PER_POINT
 
 
 def write_columns(figure: Figure, columns: dict[str, tuple[str, str]]) -> None:

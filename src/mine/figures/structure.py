@@ -15,7 +15,6 @@ from mine.figures.strips import (
     LINE,
     draw_rule,
     format_count,
-    measure_word,
     write_note,
     write_number,
     write_panel_title,
@@ -31,6 +30,7 @@ from mine.figures.style import (
     add_axes,
     add_image,
     add_text,
+    measure_text,
     new_figure,
     styled,
 )
@@ -217,10 +217,10 @@ def _write_panel_title(
 def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
     write_panel_title(figure, EDGE, TOP - 12, "a", "Are voxels told apart?")
     add_text(figure, EDGE + 4, TOP - 7.5, "nulls:", color=INK)
-    left = EDGE + 4 + measure_word("nulls:")
+    left = EDGE + 4 + measure_text("nulls: ")
     for name, _, colour in NULLS.values():
         add_text(figure, left, TOP - 7.5, name, color=colour, weight="bold")
-        left += measure_word(name, "bold") + 2
+        left += measure_text(f"{name} ", "bold") + 2
     axes = add_axes(figure, 19, TOP, 35, PANEL)
     draws = structure["identification_null"].values
     ends = structure["identification_mean"].values

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,6 +107,17 @@ def add_text(figure: Figure, left: float, top: float, text: str, **style: object
     """Write text whose upper left corner is at a place given in mm from the figure's own."""
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
     figure.text(left / across, 1 - top / down, text, **({"va": "top", "ha": "left"} | style))
+
+
+@cache
+def measure_text(text: str, weight: str = "normal") -> float:
+    """Width of a line at the smallest size, spaces at its end included, by the font alone: mm."""
+    font = FontProperties(size=SIZE, weight=weight)
+    ends = [
+        text_to_path.get_text_width_height_descent(framed, font, ismath=False)[0]
+        for framed in (f"{text}.", ".")
+    ]
+    return (ends[0] - ends[1]) * MM_PER_POINT
 
 
 def add_image(axes: Axes, image: object, **style: object) -> None:
