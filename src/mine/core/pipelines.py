@@ -59,8 +59,8 @@ TASKS = {
     "instruct": Task("DiffusionPipeline", "edits by instruction", "image_guidance_scale"),
 }
 
-# Those of Stable Diffusion XL may put zeros for an empty negative prompt, and the scale of Flux's is
-# a number that the model is told.
+# Stable Diffusion XL may have zeros for an empty negative prompt, and the scale of Flux is a
+# number that the model is told.
 SAME_ENCODING = (
     "StableDiffusionPipeline",
     "StableDiffusionImg2ImgPipeline",
