@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from mine.core.lens import word_mass
-from mine.core.synonyms import name_groups, sum_groups
+from mine.core.synonyms import group_mass, name_groups
 
 SIGNS = ("positive", "negative")
 
@@ -68,8 +68,9 @@ def score_words(
         map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks
     )
     for part in blocks:
-        mass = word_mass(lens["word"].values[part], lens["score"].values[part], words=len(group))
-        grouped = sum_groups(mass, group, groups)
+        word, score = lens["word"].values[part], lens["score"].values[part]
+        mass = word_mass(word, score, words=len(group))
+        grouped = group_mass(word, score, group, groups)
         own = map_attributions(token[:, part], strength[:, part], tokens)
         by_word += np.tensordot(own, mass, axes=2)
         own = own.transpose(1, 0, 2)

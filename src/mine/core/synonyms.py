@@ -25,11 +25,14 @@ def group_synonyms(text: np.ndarray, base_rate: np.ndarray, *, cosine: float) ->
     return group
 
 
-def sum_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sum word masses over groups of synonyms: (…, word) → (…, group)."""
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(groups))
-    return np.add.reduceat(mass[..., order], starts, axis=-1)
+def group_mass(word: np.ndarray, score: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Spread the lens's best words over groups of synonyms, the scores of a group's words summed:
+    (…, token, rank) → float32 (…, token, group).
+    """
+    rows = np.arange(word.size // word.shape[-1])[:, None] * groups
+    place = rows + group[word].reshape(len(rows), -1)
+    mass = np.bincount(place.ravel(), weights=score.ravel(), minlength=len(rows) * groups)
+    return mass.astype(np.float32).reshape(*word.shape[:-1], groups)
 
 
 def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:

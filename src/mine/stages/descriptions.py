@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mine.core.lens import word_mass
-from mine.core.synonyms import name_groups, sum_groups
+from mine.core.synonyms import group_mass, name_groups
 
 CONDITIONS = ("attribution", "random", "lowest")
 
@@ -87,8 +87,9 @@ def describe_images(
     weight = np.empty((*shape, count), dtype=np.float32)
     patch = np.empty((*shape, count), dtype=np.int16)
     for image in range(shape[2]):
-        mass = word_mass(lens["word"].values[image], lens["score"].values[image], words=len(names))
-        grouped = sum_groups(mass, group, groups)
+        read = lens["word"].values[image], lens["score"].values[image]
+        mass = word_mass(*read, words=len(names))
+        grouped = group_mass(*read, group, groups)
         for index, condition in enumerate(CONDITIONS):
             token, share = (array[:, image] for array in selected[condition])
             contribution = share[..., None] * grouped[token]

@@ -1,0 +1,83 @@
+"""The workflow scores an encoder on NSD-synthetic, images of a kind that it never saw."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mine.stores import open_store
+from tests.data.random_nsd import BETAS
+from tests.data.test_nsd_synthetic import OWN, SHARED, Synthetic
+
+TARGET = "results/small/subj01/synthetic.json"
+
+
+@pytest.fixture
+def folder(repository: Path, tmp_path: Path) -> Path:
+    """A folder with the workflow, and a miniature of NSD on fsaverage with NSD-synthetic."""
+    for name in ("workflow", "profiles"):
+        shutil.copytree(repository / name, tmp_path / name)
+    shutil.copy(repository / "Snakefile", tmp_path)
+    synthetic = Synthetic(tmp_path / "nsd", format="fsaverage")
+    models = repository / "resources/demo"
+    content = {
+        "name": "small",
+        "subjects": ["subj01"],
+        "rois": ["FFA-1", "OFA"],
+        "memory_gb": 1,
+        "dataset": {
+            "root": "nsd",
+            "space": synthetic.world.space,
+            "betas": BETAS,
+            "test_images": "shared",
+            "synthetic": True,
+        },
+        "backbone": {
+            "model": f"local-dir:{models / 'clip'}",
+            "pretrained": None,
+            "alignment": "output",
+        },
+        "encoder": {"heads": 2, "head_width": 16, "epochs": 1},
+        "bootstrap": {"resamples": 20},
+        "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
+        "evaluator": {"model": f"local-dir:{models / 'evaluator'}", "pretrained": None},
+        "lens": {"vocabulary": str(models / "vocabulary.txt")},
+        "generator": {"model": str(models / "generator"), "inpainting": None},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def run(folder: Path) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", TARGET]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-6000:]
+    return said
+
+
+def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(folder: Path) -> None:
+    run(folder)
+    scores = open_store(folder / TARGET.replace(".json", ".zarr"))
+    voxels = open_store(folder / "results/small/subj01/responses.zarr").sizes["voxel"]
+    assert scores["prediction"].shape == (SHARED + OWN, voxels)
+    assert np.isfinite(scores["prediction"]).all()
+    assert scores["roi"].values.tolist() == ["FFA-1", "OFA"]
+    assert scores["roi_r2_normalised"].sizes["model"] == 1
+    encoder = (folder / "results/small/subj01/encoder/all.json").read_text()
+
+    # Other responses to those images change the scores and nothing that was fitted.
+    image = next(folder.glob("nsd/nsddata_betas/**/nsdsynthetic*/lh.*.mgh"))
+    image.write_bytes(image.read_bytes()[:-4000] + bytes(4000))
+    said = run(folder)
+    assert "images of another kind" in said and "Fitting" not in said
+    assert (folder / "results/small/subj01/encoder/all.json").read_text() == encoder
+    again = open_store(folder / TARGET.replace(".json", ".zarr"))
+    assert not again["response"].equals(scores["response"])
+    np.testing.assert_array_equal(again["prediction"], scores["prediction"])
