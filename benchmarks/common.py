@@ -56,23 +56,36 @@ def time_call(function: Callable[[], object], *, repeats: int = 1) -> tuple[floa
     return min(times), result
 
 
-def write_record(
-    name: str, *, libraries: Sequence[str], directory: Path | None = None, **record: object
+def write_records(
+    file: str,
+    records: Sequence[dict[str, object]],
+    *,
+    libraries: Sequence[str],
+    directory: Path | None = None,
 ) -> Path:
-    """Print a record and write it to benchmarks/results/<name>.json (not under version control)."""
-    whole = {
-        "name": name,
-        **record,
+    """Print records and write them to benchmarks/results/<file>.json (not under version control).
+
+    A record has a ``name`` and ``sizes``, and where something is compared a ``ratio``, how many
+    times as long the rival takes, and the ``relative_difference`` of the results.
+    """
+    common = {
         "load": round(os.getloadavg()[0], 2),
         "hardware": describe_hardware(),
         "versions": describe_versions(libraries),
     }
-    path = (directory or RESULTS) / f"{name}.json"
+    path = (directory or RESULTS) / f"{file}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(whole, indent=2, sort_keys=True)
+    text = json.dumps([{**record, **common} for record in records], indent=2, sort_keys=True)
     path.write_text(text + "\n")
     print(text)
     return path
+
+
+def write_record(
+    name: str, *, libraries: Sequence[str], directory: Path | None = None, **record: object
+) -> Path:
+    """Write the one record of a benchmark that measures one thing."""
+    return write_records(name, [{"name": name, **record}], libraries=libraries, directory=directory)
 
 
 def read_options(description: str, **sizes: int) -> argparse.Namespace:

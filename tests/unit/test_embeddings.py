@@ -23,7 +23,7 @@ WORDS = ["cat", "dog", "hound", "sea", "sky"]
 class FakeBackbone:
     """Tokens are a fixed linear map of the pixels; texts have fixed random embeddings."""
 
-    rows, columns, temperature = ROWS, COLUMNS, 0.05
+    rows, columns, temperature, device = ROWS, COLUMNS, 0.05, "cpu"
 
     def __init__(self) -> None:
         self.map = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)

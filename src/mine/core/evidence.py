@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from mine.core.lens import word_mass
-from mine.core.synonyms import group_mass, name_groups
+from mine.core.synonyms import choose_groups, group_mass, name_groups
 
 SIGNS = ("positive", "negative")
 
@@ -60,8 +60,8 @@ def score_words(
     strength = np.abs(attributions["attribution"].sel(sign=sign).values)
     voxels, images, _ = token.shape
     tokens, groups = lens.sizes["token"], int(group.max()) + 1
-    totals = {name: np.zeros((voxels, groups)) for name in ("d", "dd", "within", "within2")}
-    by_word = np.zeros((voxels, len(group)), dtype=np.float32)
+    totals = {name: np.zeros((groups, voxels)) for name in ("d", "dd", "within", "within2")}
+    by_word = np.zeros((len(group), voxels), dtype=np.float32)
     block = max(1, memory_bytes // (16 * max(voxels, 1) * max(groups, tokens)))
     blocks = [slice(start, start + block) for start in range(0, images, block)]
     everywhere = sum(
@@ -69,23 +69,27 @@ def score_words(
     )
     for part in blocks:
         word, score = lens["word"].values[part], lens["score"].values[part]
-        mass = word_mass(word, score, words=len(group))
-        grouped = group_mass(word, score, group, groups)
+        read = choose_groups(group[word], group)
+        word = read.place(word)
+        mass = word_mass(word, score, words=len(read.words))
+        grouped = group_mass(word, score, read.group, len(read.groups))
         own = map_attributions(token[:, part], strength[:, part], tokens)
-        by_word += np.tensordot(own, mass, axes=2)
-        own = own.transpose(1, 0, 2)
+        by_word[read.words] += np.tensordot(own, mass, axes=2).T
+        # One block of memory an image, as products over images want it.
+        own = np.ascontiguousarray(own.transpose(1, 0, 2))
         difference = (own - (everywhere - own) / max(images - 1, 1)) @ grouped
-        totals["d"] += difference.sum(axis=0)
-        totals["dd"] += np.square(difference).sum(axis=0)
+        totals["d"][read.groups] += difference.sum(axis=0).T
+        totals["dd"][read.groups] += np.square(difference).sum(axis=0).T
         within = (own - own.mean(axis=2, keepdims=True)) @ grouped
-        totals["within"] += within.sum(axis=0)
-        totals["within2"] += np.square(within).sum(axis=0)
+        totals["within"][read.groups] += within.sum(axis=0).T
+        totals["within2"][read.groups] += np.square(within).sum(axis=0).T
+    totals = {name: total.T for name, total in totals.items()}
     # A map that is the same in every image differs by rounding alone, which is no evidence.
     rounding = np.square(1e-6 * strength.sum(axis=-1)).sum(axis=1)[:, None] + 1e-20
     z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
     z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))
     effect = totals["d"] / images
-    return WordScores(z, z_within, effect, name_groups(by_word, group, groups))
+    return WordScores(z, z_within, effect, name_groups(by_word.T, group, groups))
 
 
 def map_attributions(token: np.ndarray, strength: np.ndarray, tokens: int) -> np.ndarray:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mine.errors import InputError
+
+if TYPE_CHECKING:  # needed where the lens is applied, not where it is read
+    import torch
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -94,6 +97,7 @@ def apply_lens(
     text: np.ndarray,
     temperature: float,
     words_per_token: int,
+    device: torch.device | str = "cpu",
     memory_bytes: int = 2**28,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read tokens out in words.
@@ -102,24 +106,26 @@ def apply_lens(
     :func:`embed_vocabulary`. Returns ``word`` int32 and ``score`` float16, both (image, token,
     rank): the indices and softmax probabilities of the best ``words_per_token`` words, best first.
     Tokens are read in blocks so that no more than ``memory_bytes`` of (token, word) scores exist at
-    once.
+    once. device: where the scores are computed, that of the model that made the tokens.
     """
+    import torch
+
     images, count, _ = tokens.shape
     kept = min(words_per_token, len(text))
     flat = tokens.reshape(images * count, -1)
     words = np.empty((len(flat), kept), dtype=np.int32)
     scores = np.empty((len(flat), kept), dtype=np.float16)
-    block = max(1, memory_bytes // (12 * len(text)))
+    block = max(1, memory_bytes // (8 * len(text)))
+    columns = torch.as_tensor(text, dtype=torch.float32, device=device).T
     for start in range(0, len(flat), block):
         part = slice(start, start + block)
-        logits = _unit(flat[part] - token_mean).astype(np.float32) @ text.T
-        logits -= logits.max(axis=1, keepdims=True)
-        np.exp(np.divide(logits, temperature, out=logits), out=logits)
-        best = np.argpartition(logits, -kept, axis=1)[:, -kept:]
-        value = np.take_along_axis(logits, best, axis=1)
-        order = np.argsort(-value, axis=1, kind="stable")
-        words[part] = np.take_along_axis(best, order, axis=1)
-        scores[part] = np.take_along_axis(value, order, axis=1) / logits.sum(axis=1, keepdims=True)
+        rows = (_unit(flat[part] - token_mean) / temperature).astype(np.float32)
+        logits = torch.as_tensor(rows, device=device) @ columns
+        value, best = logits.topk(kept, dim=1)
+        highest = value[:, :1].clone()
+        total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
+        words[part] = best.cpu().numpy()
+        scores[part] = (value.sub_(highest).exp_() / total).cpu().numpy()
     return words.reshape(images, count, kept), scores.reshape(images, count, kept)
 
 

@@ -60,6 +60,7 @@ class Observer:
                 text=self.vocabulary["text"].values,
                 temperature=float(self.vocabulary.attrs["temperature"]),
                 words_per_token=self.words_per_token,
+                device=self.backbone.device,
             )
             judged = self.evaluator.predict(self.features.encode_images(block))
             explained = predict(self.encoder, tokens, self.phi)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
@@ -35,11 +37,46 @@ def group_mass(word: np.ndarray, score: np.ndarray, group: np.ndarray, groups: i
     return mass.astype(np.float32).reshape(*word.shape[:-1], groups)
 
 
+@dataclass(frozen=True)
+class Words:
+    """Some groups of the vocabulary, with all their words, each by its place among the others.
+
+    A few tokens are read as a few hundred words of tens of thousands: work arrays hold these alone.
+    """
+
+    groups: np.ndarray
+    """(group,), ascending"""
+    words: np.ndarray
+    """(word,), ascending"""
+    group: np.ndarray
+    """(word,), the place of each word's group"""
+
+    def place(self, word: np.ndarray) -> np.ndarray:
+        """Places of words of the vocabulary among these."""
+        return np.searchsorted(self.words, word)
+
+
+def choose_groups(wanted: np.ndarray, group: np.ndarray) -> Words:
+    """Take some groups out of a vocabulary. wanted: groups, repeated or not; group: (word,)."""
+    groups = np.unique(wanted)
+    words = np.flatnonzero(np.isin(group, groups))
+    return Words(groups, words, np.searchsorted(groups, group[words]))
+
+
 def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Return the word of largest mass in each group: (row, word) → int32 (row, group)."""
-    names = np.empty((len(mass), groups), dtype=np.int32)
-    order = np.argsort(mass, axis=1, kind="stable")
-    np.put_along_axis(names, group[order], order.astype(np.int32), axis=-1)
+    """Return the word of largest mass in each group, of equals the first: (row, word) → int32
+    (row, group)."""
+    order = np.argsort(group, kind="stable").astype(np.int32)
+    sizes = np.bincount(group, minlength=groups)
+    starts = np.cumsum(sizes) - sizes
+    names = np.tile(order[starts], (len(mass), 1))
+    largest = mass[:, order[starts]]
+    for member in range(1, sizes.max()):
+        there = np.flatnonzero(sizes > member)
+        word = order[starts[there] + member]
+        is_larger = mass[:, word] > largest[:, there]
+        names[:, there] = np.where(is_larger, word, names[:, there])
+        largest[:, there] = np.where(is_larger, mass[:, word], largest[:, there])
     return names
 
 

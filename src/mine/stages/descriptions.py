@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mine.core.lens import word_mass
-from mine.core.synonyms import group_mass, name_groups
+from mine.core.synonyms import choose_groups, group_mass, name_groups
 
 CONDITIONS = ("attribution", "random", "lowest")
 
@@ -86,22 +86,25 @@ def describe_images(
     word = np.empty((*shape, count), dtype=np.int32)
     weight = np.empty((*shape, count), dtype=np.float32)
     patch = np.empty((*shape, count), dtype=np.int16)
+    rarest = np.argsort(rates, kind="stable")[:count]
     for image in range(shape[2]):
-        read = lens["word"].values[image], lens["score"].values[image]
-        mass = word_mass(*read, words=len(names))
-        grouped = group_mass(*read, group, groups)
+        said, score = lens["word"].values[image], lens["score"].values[image]
+        # Besides the groups that are read, those that come next by weight: none, less its rate.
+        read = choose_groups(np.append(group[said], rarest), group)
+        said = read.place(said)
+        mass = word_mass(said, score, words=len(read.words))
+        grouped = group_mass(said, score, read.group, len(read.groups))
         for index, condition in enumerate(CONDITIONS):
             token, share = (array[:, image] for array in selected[condition])
-            contribution = share[..., None] * grouped[token]
-            excess = contribution.sum(axis=1) - rates
-            best = np.argsort(-excess, axis=1, kind="stable")[:, :count]
+            spread = _spread_shares(token, share, tokens)
+            excess = spread @ grouped - rates[read.groups]
+            best = _best_columns(excess, count)
             weight[index, :, image] = np.take_along_axis(excess, best, axis=1)
-            by_token = np.take_along_axis(contribution, best[:, None, :], axis=2).argmax(axis=1)
+            contribution = share[..., None] * grouped[token[..., None], best[:, None]]
+            by_token = contribution.argmax(axis=1)
             patch[index, :, image] = np.take_along_axis(token, by_token, axis=1)
-            word_total = np.einsum("vk,vkw->vw", share, mass[token])
-            word[index, :, image] = name_groups(word_total, group, groups)[
-                np.arange(len(best))[:, None], best
-            ]
+            named = name_groups(spread @ mass, read.group, len(read.groups))
+            word[index, :, image] = read.words[np.take_along_axis(named, best, axis=1)]
     phrase = _join_words(names, word[..., :phrase_words], weight[..., :phrase_words])
     dimensions = ("condition", "voxel", "image", "rank")
     return xr.Dataset(
@@ -129,6 +132,20 @@ def describe_images(
         },
         attrs={"tokens": kept},
     )
+
+
+def _spread_shares(token: np.ndarray, share: np.ndarray, tokens: int) -> np.ndarray:
+    """Shares of tokens, (voxel, place), over all tokens: float32 (voxel, token)."""
+    place = np.arange(len(token))[:, None] * tokens + token
+    spread = np.bincount(place.ravel(), weights=share.ravel(), minlength=len(token) * tokens)
+    return spread.astype(np.float32).reshape(len(token), tokens)
+
+
+def _best_columns(values: np.ndarray, count: int) -> np.ndarray:
+    """Columns of the largest values of each row, largest first: (row, count)."""
+    best = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1)
 
 
 def _join_words(names: np.ndarray, word: np.ndarray, weight: np.ndarray) -> np.ndarray:

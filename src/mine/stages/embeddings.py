@@ -118,6 +118,7 @@ def embed_images(
             text=vocabulary["text"].values,
             temperature=float(vocabulary.attrs["temperature"]),
             words_per_token=words_per_token,
+            device=backbone.device,
         )
         norm = np.linalg.norm(raw, axis=-1).astype(np.float32)
         parts.append((standardise(raw).astype(np.float16), norm, pooled, word, score))
