@@ -22,8 +22,9 @@ test: $(INSTALLED) ## run the tests that take minutes in all
 test-slow: $(INSTALLED) ## run the tests that take minutes each
 	.venv/bin/python -m pytest -m slow
 
-bench: $(INSTALLED) ## run the benchmarks; each prints JSON with the hardware and the versions
+bench: $(INSTALLED) ## run the benchmarks and write the table of docs/performance.md
 	for file in benchmarks/bench_*.py; do .venv/bin/python "$$file" || exit 1; done
+	.venv/bin/python benchmarks/report.py
 
 lint: $(INSTALLED) ## check style, imports and the workflow
 	.venv/bin/python -m pytest tests/unit/test_style.py
