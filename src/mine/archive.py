@@ -104,7 +104,7 @@ def extract_archive(path: Path, folder: Path) -> None:
         packed = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile):
         raise InputError(
-            f"{path}: expected an archive as a ZIP file or a folder, found none"
+            f"{path}: expected an archive as a folder or a ZIP file, found neither"
         ) from None
     with packed:
         entries = packed.infolist()
