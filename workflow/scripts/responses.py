@@ -21,4 +21,4 @@ log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxe
 write_store(
     responses, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
 )
-write_history(snakemake)
+write_history(snakemake, sources=recording.files)
