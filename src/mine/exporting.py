@@ -56,7 +56,7 @@ To draw every figure anew from this archive alone, without the dataset and the m
 
     cd software
     make install
-    .venv/bin/mine figures .. --to ../../figures
+    .venv/bin/mine figures .. --to figures
 
 `mine provenance results/{name}/...` prints how a store, a table or a figure was made.
 """

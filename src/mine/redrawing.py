@@ -132,6 +132,7 @@ def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, An
         name: {"kind": "archive", "root": str(folder)} if name in ("images", "dataset") else value
         for name, value in record["parameters"].items()
     }
+    log = place / "logs" / path.relative_to(figures)
     inputs = {name: value for name, value in record["inputs"].items() if name != "dataset"}
     given = {
         "rule": rule,
@@ -139,7 +140,7 @@ def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, An
         "output": _each(record["outputs"], put),
         "params": parameters,
         "wildcards": record["wildcards"],
-        "log": {"": [str(place / "logs" / path.relative_to(figures)) + ".log"]},
+        "log": {"": [str(log.with_name(log.name.removesuffix(SUFFIX) + ".log"))]},
     }
     originals = {
         put(entry): Path(find(entry))
