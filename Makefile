@@ -7,11 +7,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-slow bench lint lock clean help
+.PHONY: install demo test test-slow bench lint lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED) ## make the environment in .venv
 
 demo: $(INSTALLED) ## run the embedded demo end to end
 	.venv/bin/snakemake --cores $(CORES)
@@ -33,6 +35,7 @@ lock: $(INSTALLED) ## resolve the dependencies anew and write requirements.lock
 	.venv/bin/uv pip compile --quiet --no-config --universal --generate-hashes --upgrade \
 		--python-version 3.11 --extra dev --no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
+	.venv/bin/python envs/generate.py
 
 clean: ## remove the results and the environment
 	rm -rf .venv .snakemake

@@ -1,5 +1,5 @@
 """The command line: `mine init` to begin with, `mine download` for the data, `mine check` before
-hours of work are spent."""
+hours of work are spent, `mine provenance` and `mine export` when they are done."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import argparse
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mine
 from mine.config import Config, InputError, load_config
@@ -76,7 +78,57 @@ def _parser() -> argparse.ArgumentParser:
         help="a file to fill in, a JSON schema, or tables for the documentation",
     )
     config.set_defaults(run=_print_config)
+    _add_provenance(commands)
+    _add_archive(commands)
     return parser
+
+
+def _add_provenance(commands: Any) -> None:
+    provenance = commands.add_parser(
+        "provenance",
+        help="print how a store, a table or a figure was made, back to the raw files",
+        description="Print the rules, code, parameters, models and versions behind a file of the "
+        "results, and all that it was made from, each with its digest. The exit status is 1 where "
+        "a file on the way is missing, or not the one that was used.",
+    )
+    provenance.add_argument("path", metavar="store", help="store, table or figure of the results")
+    provenance.add_argument(
+        "--as", dest="form", choices=("tree", "json"), default="tree", help="to read, or to parse"
+    )
+    provenance.set_defaults(run=_provenance)
+
+
+def _add_archive(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="bundle a finished analysis for an archive",
+        description="Copy the figures, the tables, the stores that figures are drawn from, how "
+        "each was made, the configuration, the lock file and the software into one archive, with "
+        "a list of checksums. Call it where the workflow ran.",
+    )
+    export.add_argument("config", help="YAML file of the analysis")
+    export.add_argument("--to", required=True, help="folder to be made, or FILE.zip")
+    export.add_argument(
+        "--images",
+        action="store_true",
+        help="add the dataset's own pictures that figures show, edits of them, and the volumes "
+        "behind maps; only where the dataset may be given on, which NSD's images may not",
+    )
+    export.add_argument(
+        "--all", action="store_true", help="add every store, not those of the figures alone"
+    )
+    export.set_defaults(run=_export)
+    figures = commands.add_parser(
+        "figures",
+        help="draw every figure anew from an archive alone",
+        description="Check an archive of `mine export`, draw its figures with the software that "
+        "is installed, and compare them with those in it. Nothing else is read. The exit status "
+        "is 1 where a figure or its table differs.",
+    )
+    figures.add_argument("archive", help="folder or ZIP file of `mine export`")
+    figures.add_argument("--to", required=True, help="folder for the figures")
+    figures.add_argument("--cores", type=int, default=1, help="how many are drawn at a time")
+    figures.set_defaults(run=_figures)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -134,6 +186,52 @@ def _init(options: argparse.Namespace) -> int:
     write_draft(draft, path, force=options.force)
     print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
     return 0
+
+
+def _provenance(options: argparse.Namespace) -> int:
+    from mine import lineage
+
+    nodes = lineage.trace_origin(options.path)
+    problems = lineage.list_problems(nodes)
+    if options.form == "json":
+        print(lineage.render_json(nodes), end="")
+    else:
+        print(lineage.render_tree(nodes))
+        print(f"{len(nodes)} files on the way, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from mine.exporting import LICENCE, export_analysis
+
+    place = Path(options.to)
+    counts = export_analysis(
+        Path(options.config), place, images=options.images, everything=options.all
+    )
+    print(f"wrote {place}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if not options.images:
+        print(LICENCE)
+    return 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    from mine.archive import extract_archive
+    from mine.redrawing import redraw_figures
+
+    source, place = Path(options.archive), Path(options.to)
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as unpacked:
+        if not source.is_dir():
+            extract_archive(source, Path(unpacked))
+            source = Path(unpacked)
+        drawn = redraw_figures(source, place, cores=options.cores)
+    for one in drawn:
+        if not one.same:
+            why = "" if one.same_code else "; its code is not that of the original"
+            print(f"{one.path}: differs from the archive's{why}")
+    same = sum(one.same for one in drawn)
+    print(f"{len(drawn)} files drawn in {place}, {same} of them as in the archive")
+    return 0 if same == len(drawn) else 1
 
 
 def _print_config(options: argparse.Namespace) -> int:

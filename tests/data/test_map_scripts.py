@@ -26,9 +26,10 @@ EVIDENCE = ["profile", "predicted", "measured", "localiser"]
 RUN = """
 import json, runpy, sys
 from types import SimpleNamespace
+from mine.redrawing import Named
 for script, given in json.loads(sys.argv[1]).items():
     parts = {
-        key: SimpleNamespace(**value) if isinstance(value, dict) else value
+        key: Named(value) if isinstance(value, dict) else value
         for key, value in given.items()
     }
     job = SimpleNamespace(**parts, rule=script)
@@ -92,7 +93,7 @@ def test_maps_are_written_and_drawn(
     jobs = {
         "preference_maps": {
             "input": given | {"preference": stores},
-            "output": maps,
+            "output": {"": maps},
             "params": {"categories": CATEGORIES},
             "wildcards": {"subject": "subj01"},
             "log": log,

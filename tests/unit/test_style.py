@@ -57,3 +57,9 @@ def test_rule_script_log_and_benchmark_share_a_name(repository: Path) -> None:
                 assert part in block, f"{path.name}: rule {name} lacks {part}"
             assert f'code("{name}")' in block, f"{path.name}: rule {name} lacks its code digest"
     assert scripts == rules
+
+
+def test_every_script_records_how_its_outputs_were_made(repository: Path) -> None:
+    for path in (repository / "workflow/scripts").glob("*.py"):
+        last = path.read_text().rstrip().splitlines()[-1]
+        assert last.startswith("write_history(snakemake"), path.name

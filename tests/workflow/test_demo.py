@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from mine.history import history_path, list_entries, read_history
 from mine.stores import open_store
 
 # What makes the demo smaller; all else is as in config.yaml.
@@ -160,6 +161,39 @@ def test_noise_ceilings_are_those_that_were_planted(finished: Path) -> None:
     measured = responses["noise_ceiling"].values
     correlation = pd.Series(expected).corr(pd.Series(measured))
     assert correlation > 0.9 and abs((measured - expected).mean()) < 0.05
+
+
+def mine(folder: Path, *arguments: str) -> str:
+    """Run a command of `mine` where the workflow ran."""
+    command = [sys.executable, "-c", "import mine.cli, sys; sys.exit(mine.cli.main())", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_output_has_a_record_that_holds(finished: Path) -> None:
+    results = finished / "results/small"
+    for path in [*results.rglob("*.zarr"), *results.rglob("*.png"), *results.glob("*.tsv")]:
+        if path.is_relative_to(results / "dataset"):
+            continue
+        record = read_history(path)
+        written = [entry["path"] for _, entry in list_entries(record["outputs"])]
+        assert path.name in {Path(name).name for name in written}, path
+        assert str(finished) not in history_path(path).read_text(), path
+    said = mine(finished, "provenance", "results/small/figures/recovery.png")
+    assert "made by rule render_demo, code" in said and " 0 problems" in said
+
+
+def test_every_figure_is_drawn_from_an_archive_alone(finished: Path, tmp_path: Path) -> None:
+    mine(finished, "export", "config.yaml", "--to", str(tmp_path / "bundle"), "--images")
+    said = mine(tmp_path, "figures", "bundle", "--to", "again", "--cores", "2")
+    figures = finished / "results/small/figures"
+    drawn = {path.relative_to(figures) for path in figures.rglob("*.*") if path.suffix != ".json"}
+    assert f"{len(drawn)} files drawn in again, {len(drawn)} of them as in the archive" in said
+    for name in drawn:
+        assert (tmp_path / "again" / name).is_file()
+        if name.suffix == ".tsv":
+            assert (tmp_path / "again" / name).read_bytes() == (figures / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -54,3 +55,4 @@ for fit, path, store in zip(params.fits, given.encoder, output.store, strict=Tru
     if curves:
         faithfulness = curves.dataset().assign_coords(voxel=voxels)
         write_store(faithfulness, output.faithfulness, provenance=provenance)
+write_history(snakemake)

@@ -1,5 +1,6 @@
 """Count how often each word is read over the training images, and group near-synonyms."""
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import measure_base_rates
@@ -17,3 +18,4 @@ log.info("%d words in %d groups", base_rates.sizes["word"], base_rates["group"].
 write_store(
     base_rates, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
 )
+write_history(snakemake)

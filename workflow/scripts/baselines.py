@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.baselines import fit_baselines
@@ -26,3 +27,4 @@ baselines = fit_baselines(
 baselines = baselines.assign_coords(image=images[~training])
 provenance = describe_provenance(seed=params.seed, libraries=["himalaya", "scikit-learn"])
 write_store(baselines, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

@@ -3,6 +3,7 @@
 import json
 
 from mine.core.backbone import load_backbone
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_captions
@@ -17,3 +18,4 @@ texts = [json.loads(text) for text in stimuli["captions"].values]
 captions = embed_captions(backbone, texts, stimuli["image"].values)
 provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
 write_store(captions, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

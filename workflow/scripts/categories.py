@@ -1,6 +1,7 @@
 """Embed the categories in the text space of the vocabulary."""
 
 from mine.core.backbone import load_backbone
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_categories
@@ -18,3 +19,4 @@ categories = embed_categories(
 )
 provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
 write_store(categories, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

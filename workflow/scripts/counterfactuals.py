@@ -1,5 +1,6 @@
 """Measure whether inserting and removing one region's features shifts its voxels as it should."""
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -17,3 +18,4 @@ share = counterfactuals["effect_roi_share"].sel(model="evaluator", control="rand
 log.info("%s", share.to_pandas().round(3).to_string())
 provenance = describe_provenance(seed=params.seed)
 write_store(counterfactuals, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

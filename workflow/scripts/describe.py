@@ -1,5 +1,6 @@
 """Describe what drove every voxel of a region in every test image."""
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -21,3 +22,4 @@ descriptions = describe_images(
     generator=generator(seed, "describe", *snakemake.wildcards),
 )
 write_store(descriptions, snakemake.output.store, provenance=describe_provenance(seed=seed))
+write_history(snakemake)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mine.config import load_config
 from mine.datasets import download
 from mine.datasets.nsd_required import Selection
+from mine.history import write_history
 from mine.logging import start_logging
 
 start_logging(snakemake)
@@ -21,3 +22,4 @@ records = download.download_files(
     groups=[snakemake.wildcards.group],
 )
 download.write_summary(records, snakemake.output[0])
+write_history(snakemake)

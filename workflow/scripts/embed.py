@@ -2,6 +2,7 @@
 
 from mine.core.backbone import load_backbone
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_images
@@ -26,3 +27,4 @@ images, lens = embed_images(
 provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
 write_store(images, snakemake.output.images, provenance=provenance)
 write_store(lens, snakemake.output.lens, provenance=provenance)
+write_history(snakemake)

@@ -2,6 +2,7 @@
 
 from mine.core.evaluator import load_features
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.evaluator import embed_features
@@ -24,3 +25,4 @@ features = embed_features(
 )
 provenance = describe_provenance(models={"evaluator": model.digest}, libraries=["torch"])
 write_store(features, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

@@ -2,6 +2,7 @@
 
 from mine.core.choosing import choose_voxels
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -56,3 +57,4 @@ result = gather_features(
 )
 log.info("%d voxels to be tested, %d with words of the half", len(chosen), result.sizes["voxel"])
 write_store(result, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mine.figures.causality import draw_causality
 from mine.figures.style import save_figure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.causality import tabulate_causality
@@ -22,3 +23,4 @@ table = tabulate_causality(
 )
 write_table(table, output.table)
 save_figure(draw_causality(table, list(by_roi)), png=output.png, pdf=output.pdf)
+write_history(snakemake)

@@ -5,6 +5,7 @@ from mine.figures.edits import choose_edits, draw_edits, list_edited, tabulate_e
 from mine.figures.strips import choose_tested
 from mine.figures.style import save_figure
 from mine.figures.voxels import describe_voxels, gather_pictures
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import load_store, open_store, write_table
 
@@ -17,11 +18,12 @@ words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, edits["voxel"].values, params.figures["voxels"])
 chosen = choose_edits(edits, voxels, images=params.figures["images"])
+images = list_edited(edits, chosen)
 stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_edits(
     edits,
     counterfactuals,
-    gather_pictures(stimuli.read, list_edited(edits, chosen)),
+    gather_pictures(stimuli.read, images),
     chosen=chosen,
     template=params.prompt,
     method=params.method,
@@ -30,3 +32,4 @@ figure = draw_edits(
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
 write_table(tabulate_edits(edits, counterfactuals, chosen=chosen), output.table)
+write_history(snakemake, images=images)

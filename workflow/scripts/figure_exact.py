@@ -4,6 +4,7 @@ import pandas as pd
 
 from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.style import save_figure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stores import write_table
@@ -17,3 +18,4 @@ table = tabulate_exact(
 )
 write_table(table, output.table)
 save_figure(draw_exact(table), png=output.png, pdf=output.pdf)
+write_history(snakemake)

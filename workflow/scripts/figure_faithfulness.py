@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mine.figures.faithfulness import draw_faithfulness, tabulate_faithfulness
 from mine.figures.style import save_figure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 
@@ -11,3 +12,4 @@ start_logging(snakemake)
 by_roi = {Path(path).parent.name: open_store(path).load() for path in snakemake.input.faithfulness}
 write_table(tabulate_faithfulness(by_roi), snakemake.output.table)
 save_figure(draw_faithfulness(by_roi), png=snakemake.output.png, pdf=snakemake.output.pdf)
+write_history(snakemake)

@@ -10,6 +10,7 @@ from mine.figures.generated import (
 from mine.figures.strips import choose_tested
 from mine.figures.style import save_figure
 from mine.figures.voxels import describe_voxels, gather_pictures
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import load_store, open_store, write_table
 
@@ -22,11 +23,12 @@ words = open_store(given.vocabulary)["word"].values
 table = describe_voxels(open_store(given.profiles), open_store(given.scores), words)
 voxels = choose_tested(table, generated["voxel"].values, params.figures["voxels"])
 originals = choose_originals(generated, voxels, images=params.figures["images"])
+images = list_originals(generated, originals)
 stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_generated(
     generated,
     sufficiency,
-    gather_pictures(stimuli.read, list_originals(generated, originals)),
+    gather_pictures(stimuli.read, images),
     originals=originals,
     template=params.prompt,
     table=table,
@@ -34,3 +36,4 @@ figure = draw_generated(
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
 write_table(tabulate_generated(generated, sufficiency, originals=originals), output.table)
+write_history(snakemake, images=images)

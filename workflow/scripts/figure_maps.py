@@ -17,6 +17,7 @@ from mine.figures.maps import (
     tabulate_maps,
 )
 from mine.figures.style import save_figure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 
@@ -45,3 +46,4 @@ else:
     figure = draw_counts(maps, geometry=geometry, subject=subject)
 save_figure(figure, png=output.png, pdf=output.pdf)
 write_table(tabulate_maps(maps), output.table)
+write_history(snakemake)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mine.figures.preference import draw_preference
 from mine.figures.style import save_figure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.preference_subjects import tabulate_preference
 from mine.stores import open_store, write_table
@@ -15,3 +16,4 @@ table = tabulate_preference(by_roi)
 write_table(table, output.table)
 figure = draw_preference(table, list(by_roi), snakemake.wildcards.subject)
 save_figure(figure, png=output.png, pdf=output.pdf)
+write_history(snakemake)

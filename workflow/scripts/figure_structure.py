@@ -4,6 +4,7 @@ from mine.datasets.reader import open_dataset
 from mine.figures.structure import draw_structure, tabulate_structure
 from mine.figures.style import save_figure
 from mine.figures.voxels import gather_pictures
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 
@@ -11,10 +12,11 @@ start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
 structure = open_store(given.structure).load()
 words = open_store(given.vocabulary)["word"].values
+exemplars = structure["exemplar"].values
 stimuli = open_dataset(params.images).open_stimuli()
 figure = draw_structure(
     structure,
-    gather_pictures(stimuli.read, structure["exemplar"].values),
+    gather_pictures(stimuli.read, exemplars),
     words=words,
     voxels=open_store(given.profiles).sizes["voxel"],
     least_voxels=params.least_voxels,
@@ -22,3 +24,4 @@ figure = draw_structure(
 )
 save_figure(figure, png=output.png, pdf=output.pdf)
 write_table(tabulate_structure(structure, words=words), output.table)
+write_history(snakemake, images=exemplars.ravel())

@@ -11,6 +11,7 @@ from mine.figures.voxels import (
     gather_pictures,
     rank_images,
 )
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 
@@ -28,7 +29,8 @@ descriptions = open_store(given.descriptions).sel(voxel=shown).load()
 attributions = open_store(given.attributions)
 attributions = attributions.sel(voxel=shown, image=descriptions["image"].values).load()
 drawn = {"words": words, "grid": grid, "images": snakemake.params.figures["images"]}
-pictures = gather_pictures(read, rank_images(attributions["prediction"], drawn["images"]))
+images = rank_images(attributions["prediction"], drawn["images"])
+pictures = gather_pictures(read, images)
 figure = draw_attributions(
     attributions, descriptions, pictures, table=table, region=region, **drawn
 )
@@ -36,7 +38,9 @@ save_figure(figure, png=output.attributions, pdf=output.attributions_pdf)
 write_table(tabulate_attributions(attributions, descriptions, **drawn), output.attributions_table)
 
 cards = profiles.sel(voxel=choose_cards(table, count))
-pictures = gather_pictures(read, cards["exemplar"].values)
+exemplars = cards["exemplar"].values
+pictures = gather_pictures(read, exemplars)
 figure = draw_profiles(cards, pictures, words=words, table=table, region=region)
 save_figure(figure, png=output.profiles, pdf=output.profiles_pdf)
 write_table(tabulate_profiles(cards, words=words, table=table), output.profiles_table)
+write_history(snakemake, images=[*images.ravel(), *exemplars.ravel()])

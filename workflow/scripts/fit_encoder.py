@@ -1,6 +1,7 @@
 """Fit one of a subject's encoders."""
 
 from mine.core.devices import choose_device
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import fit_subject
@@ -28,3 +29,4 @@ log.info(
 )
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 write_store(encoder, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.evaluator import fit_evaluator
@@ -26,3 +27,4 @@ evaluator = fit_evaluator(
 log.info("mean test R² %.3f", float(evaluator["r2"].mean()))
 provenance = describe_provenance(seed=params.seed, libraries=["himalaya", "scikit-learn"])
 write_store(evaluator, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

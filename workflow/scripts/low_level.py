@@ -4,6 +4,7 @@ import xarray as xr
 
 from mine.core.low_level import compress_contrast, low_level_features
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stores import open_store, shard_of, write_store
@@ -21,3 +22,4 @@ dataset = xr.Dataset(
     coords={"image": images, "feature": names},
 )
 write_store(dataset, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

@@ -42,3 +42,4 @@ models = {"generator": painter.digest} | observer.digests
 provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
 write_store(generated, snakemake.output.generated, provenance=provenance)
 write_store(edited, snakemake.output.edits, provenance=provenance)
+write_history(snakemake)

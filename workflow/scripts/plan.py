@@ -3,6 +3,7 @@
 import json
 
 from mine.core.readings import Readings, find_thresholds
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -38,3 +39,4 @@ log.info("%d pictures and %d edits", pictures.sizes["picture"], edits.sizes["edi
 provenance = describe_provenance(seed=params.seed)
 write_store(pictures, snakemake.output.pictures, provenance=provenance)
 write_store(edits, snakemake.output.edits, provenance=provenance)
+write_history(snakemake)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.core.synonyms import name_groups
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -42,3 +43,4 @@ for name, source in preference["label_source"].to_series().items():
     log.info("%s: %d test images, labels from %s", name, count, source or "nothing: no AUC")
 log.info("preferred: %s", preference["roi_preferred"].to_series().to_dict())
 write_store(preference, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mine.datasets.maps import write_map
 from mine.datasets.voxels import voxels_of
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.preference_subjects import label_voxels
 from mine.stores import open_store
@@ -22,3 +23,4 @@ write_map(
 )
 preferring = (labels[:, 0] > 0).sum()
 log.info("%d voxels, of which %d prefer a category by their words", len(voxels), preferring)
+write_history(snakemake)

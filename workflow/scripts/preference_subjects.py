@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.preference_subjects import summarise_subjects, tabulate_preference
 from mine.stores import open_store, write_table
@@ -14,3 +15,4 @@ for path in map(Path, snakemake.input.preference):
 tables = {subject: tabulate_preference(by_roi) for subject, by_roi in by_subject.items()}
 table = summarise_subjects(tables)
 write_table(table, snakemake.output[0])
+write_history(snakemake)

@@ -1,5 +1,6 @@
 """Build the profiles of one region, and judge which of them may be believed."""
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.profiles import build_profiles, qualify_voxels
@@ -36,3 +37,4 @@ profiles = build_profiles(
 )
 log.info("%d of %d voxels described", int(profiles["described"].sum()), len(voxels))
 write_store(profiles, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

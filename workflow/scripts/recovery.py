@@ -6,6 +6,7 @@ from mine.demo.recovery import summarise
 from mine.demo.recovery_causality import summarise_causality
 from mine.demo.recovery_preference import summarise_preference
 from mine.demo.recovery_structure import summarise_structure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stores import write_table
@@ -41,3 +42,4 @@ structural = summarise_structure(
 )
 table = pd.concat([found, preferred, structural, causal], ignore_index=True)
 write_table(table, snakemake.output[0])
+write_history(snakemake)

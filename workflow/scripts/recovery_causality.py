@@ -6,6 +6,7 @@ from mine.core.evaluator import load_features, predict_responses, weights_from_d
 from mine.demo.counterfactuals import compare_edits
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_causality import tabulate_pairs
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stores import open_store, write_table
@@ -35,3 +36,4 @@ for tables, path in ((pairs, snakemake.output.pairs), (edits, snakemake.output.e
     table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)
     table.insert(0, "subject", snakemake.wildcards.subject)
     write_table(table, path)
+write_history(snakemake)

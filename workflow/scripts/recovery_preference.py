@@ -2,6 +2,7 @@
 
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_preference import score_preference
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stores import open_store, write_table
@@ -17,3 +18,4 @@ regions = score_preference(
 )
 regions.insert(0, "subject", subject)
 write_table(regions, snakemake.output[0])
+write_history(snakemake)

@@ -2,6 +2,7 @@
 
 from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.demo.recovery import category_members, match_voxels, predict_bounds, tabulate_scores
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.encoder import score_roi
 from mine.stores import open_images, open_store, write_table
@@ -32,3 +33,4 @@ scores = score_roi(
 )
 table = tabulate_scores(scores, snakemake.wildcards.subject)
 write_table(table, snakemake.output[0])
+write_history(snakemake)

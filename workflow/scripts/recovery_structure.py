@@ -6,6 +6,7 @@ import pandas as pd
 from mine.core.tuning import read_words
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_structure import identify_planted, label_voxels, tabulate_structure
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_images, open_store, write_table
 
@@ -27,3 +28,4 @@ for roi, path in zip(params.rois, given.structure, strict=True):
 table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)
 table.insert(0, "subject", snakemake.wildcards.subject)
 write_table(table, snakemake.output[0])
+write_history(snakemake)

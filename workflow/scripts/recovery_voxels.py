@@ -1,6 +1,7 @@
 """Score the words and places found for each voxel of one subject against what was planted."""
 
 from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_images, open_store, write_table
 
@@ -25,3 +26,4 @@ voxels = score_voxels(
 )
 voxels.insert(0, "subject", snakemake.wildcards.subject)
 write_table(voxels, snakemake.output[0])
+write_history(snakemake)

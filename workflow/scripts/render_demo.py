@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.demo import miniature
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance, digest_files, dump_json
 from mine.stores import write_store
@@ -25,3 +26,4 @@ for row, name in enumerate(names):
     truth = miniature.describe_truth(stimuli, design, row, name, seed=seed)
     write_store(truth, snakemake.output[f"truth_{name}"], provenance=provenance)
 Path(snakemake.output.manifest).write_text(dump_json({"content": digest_files(root)} | provenance))
+write_history(snakemake)

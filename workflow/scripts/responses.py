@@ -1,6 +1,7 @@
 """Read a subject's single trials and average them into one response for each image."""
 
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.responses import build_responses
@@ -20,3 +21,4 @@ log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxe
 write_store(
     responses, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
 )
+write_history(snakemake, sources=recording.files)

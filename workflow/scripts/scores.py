@@ -3,6 +3,7 @@
 import xarray as xr
 
 from mine.core.encoder import position_basis, predict, weights_from_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import score_predictions, score_roi
@@ -37,3 +38,4 @@ by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
 log.info("%s", by_roi["roi_r2_normalised"].to_pandas().round(3).to_string())
 write_store(scores, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

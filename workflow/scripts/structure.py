@@ -4,6 +4,7 @@ import numpy as np
 
 from mine.datasets.maps import write_map
 from mine.datasets.voxels import voxels_of
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -32,3 +33,4 @@ log.info("%d clusters, p = %.3f", structure.attrs["clusters"], structure.attrs["
 members = voxels.select(np.isin(profiles["voxel"].values, structure["voxel"].values))
 write_map(snakemake.output.clusters, structure["cluster"].values + 1, members)
 write_store(structure, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_history(snakemake)

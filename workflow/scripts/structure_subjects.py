@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.structure_subjects import compare_structures
@@ -20,3 +21,4 @@ table = compare_structures(
     generator=generator(params.seed, "structure_subjects"),
 )
 write_table(table, snakemake.output[0])
+write_history(snakemake)

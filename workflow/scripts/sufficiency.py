@@ -1,5 +1,6 @@
 """Measure whether one region's generated pictures drive its voxels as the originals did."""
 
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -18,3 +19,4 @@ sufficiency = measure_sufficiency(
 log.info("%s", sufficiency["roi_share"].to_pandas().round(3).to_string())
 provenance = describe_provenance(seed=params.seed)
 write_store(sufficiency, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

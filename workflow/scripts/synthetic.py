@@ -7,6 +7,7 @@ from mine.core.backbone import load_backbone
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import score_predictions, score_roi
@@ -51,3 +52,4 @@ provenance = describe_provenance(
     seed=params.seed, models={"backbone": backbone.digest}, libraries=["torch"]
 )
 write_store(scores, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mine.core.backbone import load_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
@@ -35,3 +36,4 @@ vocabulary = build_vocabulary(
 )
 provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
 write_store(vocabulary, snakemake.output.store, provenance=provenance)
+write_history(snakemake)

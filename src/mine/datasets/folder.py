@@ -142,6 +142,7 @@ class FolderReader:
                 "sessions": len(sessions),
                 "voxel_set": list(self.dataset.voxels),
             },
+            files=tuple(file for series in opened.series for file in series.files),
         )
 
     def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:

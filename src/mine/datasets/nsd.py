@@ -293,6 +293,7 @@ def read_subject(
             "sessions_recorded": planned,
             "voxel_set": voxels if isinstance(voxels, str) else list(voxels),
         },
+        files=tuple(path for file in files for path in file.paths),
     )
 
 

@@ -46,6 +46,10 @@ class SessionFile:
     affine: np.ndarray | None
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    @property
     def bytes(self) -> int:
         return 2 * int(np.prod(self.shape)) * self.trials
 

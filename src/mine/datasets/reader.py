@@ -93,4 +93,9 @@ def open_dataset(dataset: Dataset | Mapping[str, Any]) -> Reader:
         from mine.datasets.folder import FolderReader
 
         return FolderReader(dataset)
+    if dataset.kind == "archive":
+        # No configuration names it: the scripts of figures get it, where they run on an archive.
+        from mine.datasets.archive import ArchiveReader
+
+        return ArchiveReader(dataset)
     raise InputError(f"dataset.kind: expected a kind that can be read, found {dataset.kind!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,9 @@ class Recording:
     averaged: what is read are responses that were z-scored and averaged before: a single session
     in which each image stands once. repeats is then int (trial,), how many trials each row is the
     mean of, or None where that is not known; without averaging it is None, being counted.
+
+    files: of the responses, as far as they are no inputs of a rule, for the record of how the
+    responses were made.
     """
 
     subject: str
@@ -41,6 +45,7 @@ class Recording:
     averaged: bool = False
     repeats: np.ndarray | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images:

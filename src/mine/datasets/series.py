@@ -43,6 +43,10 @@ class Series(ABC):
     grid: Grid
     columns: np.ndarray | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     def read(self, trials: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Responses of some trials in some places: float32 (trial, voxel).
 
@@ -111,6 +115,10 @@ class SurfaceSeries(Series):
     """
 
     paths: Mapping[str, Path]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(self.paths.values())
 
     def _read(self, trials: np.ndarray, places: np.ndarray) -> np.ndarray:
         values = np.empty((len(trials), len(places)), dtype=np.float32)

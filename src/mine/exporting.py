@@ -1,0 +1,229 @@
+"""What goes into the archive of a finished analysis: all that its figures are drawn from.
+
+Which stores these are, and which images are shown, is read from the records of the figures.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mine
+from mine.archive import Source, write_archive
+from mine.config import Config, load_config
+from mine.datasets.archive import BACKGROUNDS, IMAGES
+from mine.datasets.reader import open_dataset
+from mine.datasets.voxels import VolumeVoxels, voxels_of
+from mine.errors import InputError
+from mine.history import describe_file, history_path, list_entries, read_history
+from mine.provenance import PACKAGE
+from mine.stores import open_store
+
+SOFTWARE = PACKAGE.parents[1]
+PARTS = (
+    *("Snakefile", "Makefile", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"),
+    *("CITATION.cff", "src/mine", "workflow", "profiles", "envs"),
+)
+"""What of the software goes along: what installs it, the workflow and the library."""
+
+ORIGINAL_PIXELS = "edits.zarr/pixels/c"
+"""Chunks of edited images: most of their pixels are those of the dataset's own images."""
+
+UNDRAWN = "responses.zarr/response/c"
+"""Chunks that a figure's store has and no figure reads: the measured responses."""
+
+LICENCE = (
+    "The dataset's own pictures are not part of the archive: neither the images shown to the "
+    "subjects, nor edits of them, nor what lies behind maps."
+)
+
+README = """\
+Archive of the analysis `{name}`, made by MINE {version}.
+
+config.yaml          the configuration
+requirements.lock    every library with its version and hashes
+results/             {stores}, tables, figures, and how each was made
+software/            MINE as it was
+archive.json         every file with its size and sha256
+{pictures}
+
+To draw every figure anew from this archive alone, without the dataset and the models:
+
+    cd software
+    make install
+    .venv/bin/mine figures .. --to figures
+
+`mine provenance results/{name}/...` prints how a store, a table or a figure was made.
+"""
+
+
+def export_analysis(
+    config_path: Path, place: Path, *, images: bool = False, everything: bool = False
+) -> dict[str, Any]:
+    """Write the archive of a finished analysis; call it where the workflow ran.
+
+    Args:
+        config_path: the configuration of the analysis.
+        place: a folder to be made, or a file that ends in .zip.
+        images: whether the dataset's own pictures go along, as far as figures show them: stimuli,
+            edits of them, and the volumes behind maps. Not every dataset may be given on.
+        everything: whether all stores go along, not those alone that figures are drawn from.
+
+    Returns:
+        Counts of what is in it: figures, stores, images, files.
+
+    Raises:
+        InputError: figures or what they are drawn from are not there, or not of the same run.
+    """
+    config = load_config(config_path)
+    results = Path("results") / config.name
+    records = read_figures(results)
+    stores = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
+    files: dict[str, Source] = {
+        path.as_posix(): path
+        for path in list_results(
+            results, None if everything else stores, leave_out=_leave_out(images, everything)
+        )
+        if not path.is_relative_to(config.dataset.root)
+    }
+    shown = sorted({image for record in records.values() for image in record["images"]})
+    if images:
+        files |= gather_pictures(config, records, shown)
+    files |= gather_software()
+    about = {
+        "name": config.name,
+        "version": mine.__version__,
+        "images": images,
+        "stores": "all" if everything else "figures",
+    }
+    pictures = "images/              the images that figures show" if images else f"\n{LICENCE}"
+    readme = README.format(
+        name=config.name,
+        version=mine.__version__,
+        stores="all stores" if everything else "the stores that figures are drawn from",
+        pictures=pictures,
+    )
+    files |= {"config.yaml": config_path, "README.txt": readme.encode()}
+    write_archive(place, files, about)
+    return {
+        "figures": len([name for name in files if name.endswith(".png") and "/figures/" in name]),
+        "stores": len({name.split(".zarr/")[0] for name in files if ".zarr/" in name}),
+        "images": len(shown) if images else 0,
+        "files": len(files),
+    }
+
+
+def read_figures(results: Path) -> dict[Path, dict[str, Any]]:
+    """Return the record of every figure of an analysis, by the PNG."""
+    drawn = sorted((results / "figures").rglob("*.png"))
+    if not drawn:
+        raise InputError(
+            f"{results / 'figures'}: expected the figures of a finished analysis, found none"
+        )
+    records = {}
+    for path in drawn:
+        record = read_history(path)
+        if record is None:
+            raise InputError(
+                f"{path}: expected its record {history_path(path).name} beside it, found none, so "
+                "draw it anew"
+            )
+        records[path] = record
+    return records
+
+
+def list_inputs(records: dict[Path, dict[str, Any]], results: Path) -> list[Path]:
+    """Return what figures were drawn from, within the results, and make sure that it is the same.
+
+    Raises:
+        InputError: a file is absent, or another than the figure was drawn from.
+    """
+    found: dict[Path, dict[str, Any]] = {}
+    for figure, record in records.items():
+        for _, entry in list_entries(record["inputs"]):
+            path = Path(os.path.normpath(figure.parent / entry["path"]))
+            if entry.get("outside") or not path.is_relative_to(results):
+                continue
+            found.setdefault(path, describe_file(path))
+            used = {key: entry[key] for key in ("digest", "size") if key in entry}
+            if found[path] != used:
+                what = "another" if found[path] else "none"
+                raise InputError(
+                    f"{path}: expected what {figure} was drawn from, found {what}, so let the "
+                    "workflow finish"
+                )
+    return sorted(found)
+
+
+def list_results(
+    results: Path, stores: set[Path] | None, *, leave_out: tuple[str, ...]
+) -> Iterator[Path]:
+    """Yield the files of an analysis that go into an archive.
+
+    stores: of which the content goes along; None means all. Manifests and records of the others do,
+    so that the chain can be followed. leave_out: parts of paths of chunks that do not.
+    """
+    for folder, names, files in os.walk(results):
+        here = Path(folder)
+        if here == results:
+            names[:] = [name for name in names if name not in ("logs", "benchmarks")]
+        inner = [name for name in names if name.endswith((".zarr", ".zarr.partial"))]
+        for name in inner:
+            if name.endswith(".partial") or (stores is not None and here / name not in stores):
+                names.remove(name)
+        for name in files:
+            path = here / name
+            out = any(f"{part}/" in path.as_posix() for part in leave_out)
+            if not (out or name.startswith(".snakemake") or name.endswith(".partial")):
+                yield path
+
+
+def gather_pictures(
+    config: Config, records: dict[Path, dict[str, Any]], shown: list[int]
+) -> dict[str, bytes]:
+    """Return the images that figures show as PNG, and the volumes behind maps, by their names."""
+    from PIL import Image
+
+    reader, files = open_dataset(config.dataset), {}
+    stimuli = reader.open_stimuli()
+    for image in shown:
+        stream = io.BytesIO()
+        Image.fromarray(stimuli.read(np.array([image]))[0]).save(stream, format="png")
+        files[f"{IMAGES}/{image}.png"] = stream.getvalue()
+    for figure, record in records.items():
+        if record["rule"] != "figure_maps":
+            continue
+        subject = record["wildcards"]["subject"]
+        responses = figure.parent / record["inputs"]["responses"]["path"]
+        voxels = voxels_of(open_store(os.path.normpath(responses)))
+        background = None
+        if isinstance(voxels, VolumeVoxels):
+            background = reader.read_background(subject, voxels)
+        if background is not None:
+            stream = io.BytesIO()
+            np.save(stream, background, allow_pickle=False)
+            files[f"{BACKGROUNDS}/{subject}.npy"] = stream.getvalue()
+    return files
+
+
+def gather_software() -> dict[str, Source]:
+    """Return the software's own files, by their names in an archive."""
+    lock = SOFTWARE / "requirements.lock"
+    if not lock.is_file():
+        raise InputError(f"{lock}: expected the lock file in MINE's own folder, found none")
+    files: dict[str, Source] = {lock.name: lock}
+    for part in PARTS:
+        path = SOFTWARE / part
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                files[f"software/{file.relative_to(SOFTWARE).as_posix()}"] = file
+    return files
+
+
+def _leave_out(images: bool, everything: bool) -> tuple[str, ...]:
+    return (*(() if images else (ORIGINAL_PIXELS,)), *(() if everything else (UNDRAWN,)))

@@ -1,0 +1,131 @@
+"""An archive is whole, alike each time, and stays in its folder."""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine.archive import contain, extract_archive, read_index, write_archive
+from mine.datasets.reader import open_dataset
+from mine.errors import InputError
+from mine.stores import write_store
+
+FILES = {"b/two.json": b"{}", "one.txt": b"one"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_archive(tmp_path / "bundle", FILES, {"name": "demo"})
+    return tmp_path / "bundle"
+
+
+def test_zip_and_folder_hold_the_same(folder: Path, tmp_path: Path) -> None:
+    write_archive(tmp_path / "a.zip", FILES, {"name": "demo"})
+    (tmp_path / "unpacked").mkdir()
+    extract_archive(tmp_path / "a.zip", tmp_path / "unpacked")
+    for root in (folder, tmp_path / "unpacked"):
+        assert read_index(root)["name"] == "demo"
+        assert {name: (root / name).read_bytes() for name in FILES} == FILES
+    write_archive(tmp_path / "b.zip", dict(reversed(FILES.items())), {"name": "demo"})
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_is_left(folder: Path) -> None:
+    with pytest.raises(InputError, match="expected nothing there yet"):
+        write_archive(folder, FILES, {})
+    place = folder.with_name("other")
+    with pytest.raises(FileNotFoundError):
+        write_archive(place, {**FILES, "z": folder / "absent"}, {})
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda root: (root / "one.txt").write_text("two"), "expected sha256"),
+        (lambda root: (root / "one.txt").unlink(), "expected this file of the archive, found none"),
+        (lambda root: (root / "archive.json").unlink(), "expected an archive with its list"),
+        (lambda root: (root / "link").symlink_to("/etc"), "expected files alone, found a link"),
+        (lambda root: (root / ".zarray").write_text("{}"), "third version of Zarr"),
+    ],
+)
+def test_an_archive_that_was_changed_is_refused(folder: Path, change, said: str) -> None:
+    change(folder)
+    with pytest.raises(InputError, match=said):
+        read_index(folder)
+
+
+def test_stores_with_other_codecs_than_ours_are_refused(folder: Path) -> None:
+    dataset = xr.Dataset(
+        {"response": (("image", "voxel"), np.ones((3, 2))), "word": ("image", ["a", "b", "c"])}
+    )
+    write_store(dataset, folder / "a.zarr", provenance={})
+    read_index(folder)
+    described = folder / "a.zarr/response/zarr.json"
+    described.write_text(described.read_text().replace('"zstd"', '"numcodecs.pickle"'))
+    with pytest.raises(InputError, match="expected codecs among .*, found numcodecs.pickle"):
+        read_index(folder)
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "/out.txt", "a/../../out.txt", "a\\..\\out.txt"])
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr(name, "x")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="expected names inside the archive"):
+        extract_archive(tmp_path / "a.zip", tmp_path / "in")
+    with pytest.raises(InputError, match="expected names inside the archive"):
+        write_archive(tmp_path / "b.zip", {name: b""}, {})
+    assert not list((tmp_path / "in").iterdir()) and not (tmp_path / "out.txt").exists()
+
+
+def test_no_link_is_unpacked_or_followed(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr(link, "/etc")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="expected files alone, found a link"):
+        extract_archive(tmp_path / "a.zip", tmp_path / "in")
+    (tmp_path / "in/link").symlink_to("/etc")
+    with pytest.raises(InputError, match="expected names inside the archive"):
+        contain(tmp_path / "in", "link/passwd")
+    with pytest.raises(InputError, match="expected names inside the archive"):
+        contain(tmp_path / "in", "../a.zip")
+
+
+def test_a_list_that_names_files_outside_is_refused(folder: Path) -> None:
+    index = json.loads((folder / "archive.json").read_text())
+    index["files"]["../a"] = {"sha256": "", "size": 0}
+    (folder / "archive.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match="expected names inside the archive"):
+        read_index(folder)
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("no zip")
+    for path in (tmp_path / "a.zip", tmp_path / "absent.zip"):
+        with pytest.raises(InputError, match="expected an archive as a folder or a ZIP file"):
+            extract_archive(path, tmp_path)
+
+
+def test_images_that_an_archive_lacks_are_said_to_be_absent(tmp_path: Path) -> None:
+    from PIL import Image
+
+    shown = np.full((20, 20, 3), 7, np.uint8)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(shown).save(tmp_path / "images/3.png")
+    reader = open_dataset({"kind": "archive", "root": str(tmp_path)})
+    pictures = reader.open_stimuli().read(np.array([5, 3]))
+    assert pictures.shape == (2, 20, 20, 3) and (pictures[1] == shown).all()
+    # Black letters on white.
+    assert pictures[0].max() == 255 and pictures[0].min() < 150
+    (tmp_path / "images/3.png").unlink()
+    assert reader.open_stimuli().read(np.array([3])).std() > 20
+    assert reader.read_background("subj01", None) is None

@@ -1,0 +1,154 @@
+"""What an archive holds of a finished analysis, and that its figures can be drawn from it alone."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mine import cli
+from mine.archive import write_archive
+from mine.exporting import list_results
+from mine.history import history_path
+from mine.provenance import code_digest
+from mine.redrawing import Named
+from mine.stores import open_store, write_store
+
+CONFIG = "name: small\nsubjects: [subj01]\nrois: [EBA]\ndataset: {root: nowhere}\n"
+FIGURE = "results/small/figures/subj01/described"
+PROFILES = "results/small/subj01/EBA/profiles.zarr"
+
+
+@pytest.fixture
+def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an analysis of two stores and one figure, drawn from one of them."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(CONFIG)
+    write_reasons(["described", "described", "retinotopic"])
+    other = xr.Dataset({"response": ("voxel", np.ones(3))})
+    write_store(other, "results/small/subj01/apart.zarr", provenance={})
+    Path("results/small/logs").mkdir()
+    Path("results/small/logs/a.log").write_text("a log")
+    Path("results/small/summary.tsv").write_text("a\n1\n")
+    draw(repository)
+    return tmp_path
+
+
+def write_reasons(reasons: list[str]) -> None:
+    write_store(xr.Dataset({"reason": ("voxel", reasons)}), PROFILES, provenance={})
+
+
+def draw(repository: Path) -> None:
+    """Run the script of the figure as Snakemake does."""
+    script = repository / "workflow/scripts/figure_described.py"
+    Path(FIGURE).parent.mkdir(parents=True, exist_ok=True)
+    outputs = {name: f"{FIGURE}.{name}" for name in ("png", "pdf")}
+    job = SimpleNamespace(
+        rule="figure_described",
+        input=Named({"profiles": [PROFILES], "profiles_manifest": [PROFILES[:-5] + ".json"]}),
+        output=Named({**outputs, "table": f"{FIGURE}.tsv"}),
+        params=Named({"code": code_digest(script)}),
+        wildcards=Named({"subject": "subj01"}),
+        log=["results/small/logs/figure_described.log"],
+    )
+    runpy.run_path(str(script), init_globals={"snakemake": job})
+
+
+def test_archive_holds_what_figures_are_drawn_from(analysis: Path, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    said = capsys.readouterr().out
+    assert "wrote bundle: 1 figures, 1 stores, 0 images" in said and "not part of the" in said
+    bundle = Path("bundle")
+    assert (bundle / "config.yaml").read_text() == CONFIG
+    for name in ("requirements.lock", "README.txt", "results/small/summary.tsv", f"{FIGURE}.png"):
+        assert (bundle / name).is_file(), name
+    assert (bundle / "software/workflow/scripts/figure_described.py").is_file()
+    assert (bundle / "software/src/mine/cli.py").is_file()
+    assert not (bundle / "results/small/logs").exists()
+    # Of another store its manifest, for the chain.
+    assert (bundle / "results/small/subj01/apart.json").is_file()
+    assert not (bundle / "results/small/subj01/apart.zarr").exists()
+    assert open_store(bundle / PROFILES).identical(open_store(PROFILES))
+    assert cli.main(["export", "config.yaml", "--to", "whole", "--all"]) == 0
+    assert open_store("whole/results/small/subj01/apart.zarr").sizes == {"voxel": 3}
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
+def test_figures_are_drawn_from_the_archive_alone(analysis: Path, name: str, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", name]) == 0
+    shutil.rmtree("results")
+    assert cli.main(["figures", name, "--to", "again"]) == 0, capsys.readouterr()
+    assert "3 files drawn in again, 3 of them as in the archive" in capsys.readouterr().out
+    assert Path("again/subj01/described.tsv").read_text().startswith("roi\t")
+    left = {path.name for path in Path("again").iterdir()}
+    assert left == {"subj01", "logs"}
+
+
+def test_a_figure_that_differs_is_told(analysis: Path, capsys) -> None:
+    table = Path(f"{FIGURE}.tsv")
+    table.write_text(table.read_text() + "other\n")
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert cli.main(["figures", "bundle", "--to", "again"]) == 1
+    assert "again/subj01/described.tsv: differs from the archive's\n" in capsys.readouterr().out
+
+
+def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path, capsys) -> None:
+    write_reasons(["described", "retinotopic", "retinotopic"])
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 1
+    said = capsys.readouterr().err
+    assert f"{PROFILES}: expected what {FIGURE}.png was drawn from, found another" in said
+    draw(repository)
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    history_path(f"{FIGURE}.png").unlink()
+    assert cli.main(["export", "config.yaml", "--to", "other"]) == 1
+    assert "expected its record described.provenance.json beside it" in capsys.readouterr().err
+    shutil.rmtree("results/small/figures")
+    assert cli.main(["export", "config.yaml", "--to", "other"]) == 1
+    assert "expected the figures of a finished analysis, found none" in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
+def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
+    pixels = xr.Dataset({"pixels": (("edit", "row"), np.full((2, 3), 9, "uint8"))})
+    write_store(pixels, tmp_path / "results/edits.zarr", provenance={})
+    names = list(list_results(tmp_path / "results", None, leave_out=("edits.zarr/pixels/c",)))
+    files = {path.relative_to(tmp_path).as_posix(): path for path in names}
+    assert "results/edits.zarr/pixels/zarr.json" in files
+    write_archive(tmp_path / "bundle", files, {})
+    kept = open_store(tmp_path / "bundle/results/edits.zarr")
+    assert kept["pixels"].shape == (2, 3) and not kept["pixels"].values.any()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("rule", "../../evil", "expected a rule that draws a figure"),
+        ("rule", "render_demo", "expected a rule that draws a figure"),
+        (
+            "outputs",
+            {"png": {"path": "../../../../../out.png"}},
+            "expected names inside the archive",
+        ),
+        (
+            "inputs",
+            {"profiles": [{"path": "../../../../../in.zarr"}]},
+            "expected names inside the archive",
+        ),
+    ],
+)
+def test_a_record_that_leads_out_of_the_archive_is_refused(
+    analysis: Path, key: str, value: object, said: str, capsys
+) -> None:
+    record = history_path(f"{FIGURE}.png")
+    changed = json.loads(record.read_text()) | {key: value}
+    files = {record.as_posix(): json.dumps(changed).encode(), f"{FIGURE}.png": b""}
+    write_archive(Path("bundle"), files, {})
+    assert cli.main(["figures", "bundle", "--to", "again"]) == 1
+    assert said in capsys.readouterr().err
+    assert not Path("out.png").exists() and not list(Path("again").rglob("*.png"))
