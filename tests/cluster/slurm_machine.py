@@ -71,12 +71,18 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 # The node has as many cores as are asked for, not as many as are found.
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} RealMemory={memory}
+GresTypes=gpu
+AccountingStorageTRES=gres/gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} \\
+RealMemory={memory} Gres=gpu:{gpus}
 PartitionName={partition} Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
 # Version 22.05 loads a plugin of cgroups even where none is used; this one loads unmounted.
 CGROUPS = "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n"
+
+# Files in the place of devices: a job that asks for a GPU is given one, and computes without.
+GPUS = "AutoDetect=off\nName=gpu File={folder}/gpu[1-{gpus}]\n"
 
 DATABASE = """
 DbdHost=localhost
@@ -137,9 +143,9 @@ class Machine:
         """Start a daemon and wait until `answers`, a command, succeeds."""
         log = self.folder / f"{name}.log"
         with log.open("wb") as stream:
-            # A session of its own, so that an interrupted test reaches the daemons by `stop` alone.
+            # An interrupt reaches the daemons by `stop` alone; where a test is killed they end too.
             daemon = subprocess.Popen(
-                [shutil.which(name), *arguments],
+                ["setpriv", "--pdeathsig", "TERM", shutil.which(name), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -182,8 +188,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def write_configuration(folder: Path, *, cpus: int, memory: int) -> None:
-    """Write what the daemons read: slurm.conf, cgroup.conf, slurmdbd.conf and munge's key."""
+def write_configuration(folder: Path, *, cpus: int, memory: int, gpus: int) -> None:
+    """Write what the daemons read: SLURM's files and munge's key."""
     controller, node, accounting = free_ports(3)
     values = {
         "host": socket.gethostname().partition(".")[0],
@@ -193,11 +199,18 @@ def write_configuration(folder: Path, *, cpus: int, memory: int) -> None:
         "accounting": accounting,
         "cpus": cpus,
         "memory": memory,
+        "gpus": gpus,
         "partition": PARTITION,
     }
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    for name, text in (("slurm.conf", CONTROLLER), ("cgroup.conf", CGROUPS)):
+    for number in range(gpus):
+        (folder / f"gpu{number + 1}").touch()
+    for name, text in (
+        ("slurm.conf", CONTROLLER),
+        ("cgroup.conf", CGROUPS),
+        ("gres.conf", GPUS),
+    ):
         (folder / name).write_text(text.format(**values))
     for name, content in (
         ("slurmdbd.conf", DATABASE.format(**values).encode()),
@@ -256,12 +269,13 @@ def start_daemons(machine: Machine) -> None:
 
 
 @contextlib.contextmanager
-def run_machine(*, cpus: int = 2, memory: int = 8000) -> Iterator[Machine]:
+def run_machine(*, cpus: int = 8, memory: int = 200_000, gpus: int = 2) -> Iterator[Machine]:
     """Run SLURM with one node while the context lasts.
 
     Args:
         cpus: cores that the node offers, however many the machine has.
         memory: megabytes that it offers.
+        gpus: GPUs that it offers, none of which is there.
 
     Raises:
         Unavailable: its packages are missing and cannot be installed.
@@ -272,7 +286,7 @@ def run_machine(*, cpus: int = 2, memory: int = 8000) -> Iterator[Machine]:
         folder = Path(name)
         # Munge wants to be reached by every user.
         folder.chmod(0o755)
-        write_configuration(folder, cpus=cpus, memory=memory)
+        write_configuration(folder, cpus=cpus, memory=memory, gpus=gpus)
         # The database's socket is where its client library looks, for slurmdbd cannot be told.
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("SLURM_")},
