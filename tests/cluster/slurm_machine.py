@@ -188,6 +188,16 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def write_srun(folder: Path) -> None:
+    """Write an srun that knows its SLURM: the executor takes SLURM_CONF from the jobs' steps."""
+    path = folder / "bin/srun"
+    path.parent.mkdir()
+    path.write_text(
+        f'#!/bin/sh\nexport SLURM_CONF={folder}/slurm.conf\nexec {shutil.which("srun")} "$@"\n'
+    )
+    path.chmod(0o755)
+
+
 def write_configuration(folder: Path, *, cpus: int, memory: int, gpus: int) -> None:
     """Write what the daemons read: SLURM's files and munge's key."""
     controller, node, accounting = free_ports(3)
@@ -287,10 +297,11 @@ def run_machine(*, cpus: int = 8, memory: int = 200_000, gpus: int = 2) -> Itera
         # Munge wants to be reached by every user.
         folder.chmod(0o755)
         write_configuration(folder, cpus=cpus, memory=memory, gpus=gpus)
+        write_srun(folder)
         # The database's socket is where its client library looks, for slurmdbd cannot be told.
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("SLURM_")},
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/bin",
+            "PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin:/usr/bin",
             "SLURM_CONF": str(folder / "slurm.conf"),
             "MYSQL_UNIX_PORT": f"{folder}/database.socket",
         }

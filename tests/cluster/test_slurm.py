@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -47,7 +48,7 @@ rule losses:
     log:
         "<logs>/losses/{loss}.log",
     resources:
-        runtime=lambda wildcards, attempt: attempt if wildcards.loss == "late" else 10,
+        runtime=lambda wildcards, attempt: 1 if wildcards.loss == "late" and attempt == 1 else 10,
         tried=lambda wildcards, attempt: attempt,
     script:
         "workflow/scripts/losses.py"
@@ -67,7 +68,7 @@ from mine.stores import write_store
 start_logging(snakemake)
 loss, store = snakemake.wildcards.loss, Path(snakemake.output.store)
 job = Path(f"{loss}.job")
-if not job.exists():
+if snakemake.resources.tried == 1 and not job.exists():
     store.mkdir(parents=True)
     (store / "zarr.json").write_text("{")
     job.write_text(os.environ["SLURM_JOB_ID"])
@@ -125,21 +126,30 @@ def workflow(tmp_path: Path, repository: Path) -> Path:
     return tmp_path
 
 
-def submit(folder: Path, machine: slurm_machine.Machine, *options: str) -> subprocess.Popen[str]:
-    """Start the workflow through SLURM; all that it says goes to the file `said`."""
+@contextmanager
+def submit(
+    folder: Path, machine: slurm_machine.Machine, *options: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the workflow through SLURM meanwhile; all that it says goes to the file `said`."""
     with (folder / "said").open("w") as stream:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "snakemake", *PROFILE, *options],
             cwd=folder,
             stdout=stream,
             stderr=stream,
             env=machine.environment,
         )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def run(folder: Path, machine: slurm_machine.Machine, *options: str) -> str:
     """Run the workflow through SLURM and return what it says."""
-    status = submit(folder, machine, *options).wait()
+    with submit(folder, machine, *options) as process:
+        status = process.wait()
     said = (folder / "said").read_text()
     assert status == 0, said[-6000:]
     return said
@@ -157,14 +167,13 @@ def account(machine: slurm_machine.Machine, field: str) -> dict[str, list[str]]:
     return found
 
 
-def wait_for(path: Path, *, seconds: float) -> str:
-    """Wait until a file has content, and return it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def wait_for(path: Path, process: subprocess.Popen[str]) -> str:
+    """Wait until a file has content, as long as the workflow runs, and return it."""
+    while process.poll() is None:
         if path.is_file() and path.read_text():
             return path.read_text()
         time.sleep(0.2)
-    raise AssertionError(f"{path} did not appear within {seconds:.0f} s")
+    raise AssertionError(f"{path}: {(path.parent / 'said').read_text()[-6000:]}")
 
 
 def reported(said: str, folder: Path, loss: str) -> tuple[str, Path]:
@@ -180,9 +189,9 @@ def reported(said: str, folder: Path, loss: str) -> tuple[str, Path]:
 def test_lost_jobs_are_reported_with_their_logs_and_done_again(
     workflow: Path, machine: slurm_machine.Machine
 ) -> None:
-    process = submit(workflow, machine)
-    machine.call("scancel", wait_for(workflow / "cancelled.job", seconds=120))
-    assert process.wait() == 0, (workflow / "said").read_text()[-6000:]
+    with submit(workflow, machine) as process:
+        machine.call("scancel", wait_for(workflow / "cancelled.job", process))
+        assert process.wait() == 0, (workflow / "said").read_text()[-6000:]
     said = (workflow / "said").read_text()
 
     states = {"failed": "FAILED", "cancelled": "CANCELLED", "late": "TIMEOUT"}
@@ -203,7 +212,7 @@ def test_lost_jobs_are_reported_with_their_logs_and_done_again(
 
     # What grows with the attempt: time by the rule, memory by the profile.
     limits = account(machine, "Timelimit")["rule_losses_wildcards_late"]
-    assert limits == ["00:01:00", "00:02:00"]
+    assert limits == ["00:01:00", "00:10:00"]
     memory = account(machine, "ReqMem")["rule_losses_wildcards_late"]
     assert memory == ["8000M", "16000M"]
     assert "Nothing to be done" in run(workflow, machine)
@@ -213,10 +222,9 @@ def test_head_process_that_died_is_followed_by_another(
     workflow: Path, machine: slurm_machine.Machine
 ) -> None:
     target = "results/small/cancelled.json"
-    process = submit(workflow, machine, "--", target)
-    job = wait_for(workflow / "cancelled.job", seconds=120)
-    process.kill()
-    process.wait()
+    with submit(workflow, machine, "--", target) as process:
+        job = wait_for(workflow / "cancelled.job", process)
+        process.kill()
     assert not (workflow / target).exists()
     # Its job lives on, under the name of its rule.
     queue = machine.call("squeue", "--noheader", "--format=%i %k")

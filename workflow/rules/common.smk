@@ -60,7 +60,7 @@ def check_start():
     # Imported late: only a run needs the readers of files, not each of its jobs.
     from mine.check import check_config
 
-    problems = check_config(settings)
+    problems = check_config(settings, here=workflow.local_exec)
     if problems:
         raise WorkflowError("\n".join(problems))
 
