@@ -57,12 +57,15 @@ def estimate_work(config: Config) -> str:
     )
 
 
-def check_config(config: Config, *, results: Path | str = "results") -> list[str]:
+def check_config(
+    config: Config, *, results: Path | str = "results", here: bool = True
+) -> list[str]:
     """List what is wrong with the files, the models and the machine of an analysis.
 
     Args:
         config: a configuration whose keys are right.
         results: the folder that the analysis will fill.
+        here: whether the jobs run on this machine, so that its memory is theirs.
 
     Returns:
         One sentence for each problem, in the order in which to mend them; none if all is well.
@@ -74,6 +77,7 @@ def check_config(config: Config, *, results: Path | str = "results") -> list[str
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
         *_check_vocabulary(config.lens.vocabulary),
+        *(_check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
     ]
 
@@ -223,14 +227,18 @@ def _check_vocabulary(vocabulary: str) -> list[str]:
     return []
 
 
+def _check_memory(config: Config) -> list[str]:
+    memory = _physical_memory() / GIGABYTE
+    if config.memory_gb <= memory:
+        return []
+    return [
+        f"memory_gb: expected at most the {memory:.1f} GB of this machine, found "
+        f"{config.memory_gb:g}"
+    ]
+
+
 def _check_machine(config: Config, results: Path) -> list[str]:
     problems = []
-    memory = _physical_memory() / GIGABYTE
-    if config.memory_gb > memory:
-        problems.append(
-            f"memory_gb: expected at most the {memory:.1f} GB of this machine, found "
-            f"{config.memory_gb:g}"
-        )
     needed = _loader_bytes(config) / GIGABYTE
     if config.memory_gb < needed:
         problems.append(

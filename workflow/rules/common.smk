@@ -1,11 +1,13 @@
 # The checked configuration, the names that wildcards may take, and the helpers by which a rule
 # reads as a table. Nothing heavier than PyYAML is imported here.
 
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from mine.config import InputError, load_config
+from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.provenance import code_digest, manifest_path
 
@@ -20,6 +22,9 @@ FITS = (
     "second_half_random",
 )
 """The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+
+# Each job reads this in a process of its own, wherever it runs, and hands it on to its script.
+os.environ.update(OFFLINE)
 
 try:
     settings = load_config(config, name="configuration")
@@ -46,6 +51,7 @@ wildcard_constraints:
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
+    section="backbone|evaluator|generator",
     group=alternatives(["experiment", "regions", "stimuli", "synthetic", *settings.subjects]),
 
 
@@ -54,7 +60,7 @@ def check_start():
     # Imported late: only a run needs the readers of files, not each of its jobs.
     from mine.check import check_config
 
-    problems = check_config(settings)
+    problems = check_config(settings, here=workflow.local_exec)
     if problems:
         raise WorkflowError("\n".join(problems))
 
@@ -117,11 +123,17 @@ pathvars:
 
 
 def gpus(name):
-    """Return how many GPUs jobs of that section ask for; 0 where there is none to be had."""
+    """Return how many GPUs a job of that section asks for, as a function, since where jobs run is
+    known only once the rules are read. Where the device is left to the machine and that is another
+    one, it is taken to have a GPU."""
     device = getattr(settings, name).device
-    if device == "auto":
-        return int(shutil.which("nvidia-smi") is not None)
-    return int(device.startswith("cuda"))
+
+    def count(wildcards):
+        if device == "auto":
+            return int(workflow.non_local_exec or shutil.which("nvidia-smi") is not None)
+        return int(device.startswith("cuda"))
+
+    return count
 
 
 # What the pixels of an image depend on, for the rules that read nothing else of the dataset.
@@ -226,14 +238,22 @@ def maps(stem, *, labels):
     return listing.list_maps(settings.dataset, stem, labels=labels)
 
 
+# The sections with models that are to be fetched from a hub.
+FETCHED = [
+    name for name in ("backbone", "evaluator", "generator") if list_hub_models(name, section(name))
+]
+
+
 def model_files(name):
-    """Return the files of a section's local models, whose change makes everything stale; none for
-    a hub's. What a model was found to reach is no part of it."""
+    """Return the files of a section's local models, whose change makes everything stale, and for a
+    hub's what says that they have been fetched. What a model was found to reach is no part of it.
+    """
     chosen = section(name)
     names = [chosen[key] for key in ("model", "inpainting", "editing") if chosen.get(key)]
     folders = [Path(model.removeprefix("local-dir:")) for model in names]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return sorted(str(file) for file in files if file.name != "scores.json")
+    kept = sorted(str(file) for file in files if file.name != "scores.json")
+    return [*kept, *([f"<results>/models/{name}.tsv"] if name in FETCHED else [])]
 
 
 def truth_outputs():

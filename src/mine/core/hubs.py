@@ -1,0 +1,75 @@
+"""Models that a hub holds: which they are, and how they get into its cache.
+
+One job uses the network. All others run with the hubs' switches set, so that a node without
+internet answers at once instead of trying, and so that none waits for another's download. Only the
+standard library is imported at the top, because the workflow's rules read this.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mine.errors import InputError
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""Switches of the hubs' libraries, which read them when they are imported."""
+
+
+def list_hub_models(name: str, section: Mapping[str, Any]) -> list[str]:
+    """Return the models that a section of the configuration has from a hub and may fetch.
+
+    Args:
+        name: ``backbone``, ``evaluator`` or ``generator``.
+        section: its keys.
+
+    Returns:
+        Names without those of folders; for the generator none unless downloads are allowed.
+    """
+    if name == "generator":
+        keys = ("model", "inpainting", "editing") if section["allow_download"] else ()
+        named = [section[key] for key in keys if section[key] is not None]
+        return [model for model in dict.fromkeys(named) if not Path(model).is_dir()]
+    return [section["model"]] if not section["model"].startswith("local-dir:") else []
+
+
+def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
+    """Fetch what :func:`list_hub_models` lists into the hub's cache, and return it.
+
+    The network is allowed in this process, whatever its switches say. Backbone and evaluator are
+    loaded, on the CPU, by what loads them later, so that nothing they need is left out.
+
+    Raises InputError if a model cannot be had.
+    """
+    for switch in OFFLINE:
+        os.environ.pop(switch, None)
+    models = list_hub_models(name, section)
+    if models and name == "backbone":
+        from mine.core.backbone import load_backbone
+
+        keys = ("model", "pretrained", "alignment")
+        load_backbone(**{key: section[key] for key in keys}, device="cpu")
+    elif models and name == "evaluator":
+        from mine.core.evaluator import load_features
+
+        keys = ("kind", "model", "pretrained", "grid")
+        load_features(**{key: section[key] for key in keys}, device="cpu")
+    elif models:
+        _fetch_pipelines(models, variant=section["variant"])
+    return models
+
+
+def _fetch_pipelines(models: list[str], *, variant: str | None) -> None:
+    """Fetch pipelines of diffusers, all of their parts, without loading them."""
+    from diffusers import DiffusionPipeline
+
+    for model in models:
+        try:
+            DiffusionPipeline.download(model, variant=variant, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"generator: expected a pipeline that can be fetched, found {model!r}: {reason}"
+            ) from error

