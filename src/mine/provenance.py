@@ -13,7 +13,7 @@ from pathlib import Path
 import mine
 from mine.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the stores' layout; raised when readers of old stores would go wrong."""
 
 PACKAGE = Path(mine.__file__).resolve().parent
