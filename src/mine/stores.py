@@ -162,8 +162,8 @@ def _check_files(path: Path, sizes: Mapping[str, int]) -> None:
         if found != size:
             raise InputError(
                 f"store {path}: expected its file {name} of {size} bytes, found "
-                f"{'none' if found is None else found}; delete the store and run again, which "
-                "makes it anew"
+                f"{'none' if found is None else found}; delete it and "
+                f"{manifest_path(path).name} and run again, which makes them anew"
             )
 
 

@@ -83,7 +83,7 @@ rule synthetic:
             encoder="<results>/{subject}/encoder/all.zarr",
         ),
         dataset=unseen_files(),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         **writes("<results>/{subject}/synthetic.zarr"),
     log:
@@ -94,7 +94,8 @@ rule synthetic:
         gpu=gpus("backbone"),
     params:
         code=code("synthetic"),
-        dataset=section("dataset"),
+        models=model_digest("backbone"),
+        dataset=dataset_section(),
         backbone=section("backbone"),
         resamples=settings.bootstrap.resamples,
         position_orders=settings.encoder.position_orders,

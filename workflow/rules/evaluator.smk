@@ -5,7 +5,7 @@
 rule embed_evaluator:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files("evaluator"),
+        models=ancient(model_files("evaluator")),
     output:
         **writes("<results>/embeddings/{evaluator}/images/{shard}.zarr"),
     log:
@@ -16,6 +16,7 @@ rule embed_evaluator:
         gpu=gpus("evaluator"),
     params:
         code=code("embed_evaluator"),
+        models=model_digest("evaluator"),
         images=IMAGES,
         shard_size=settings.backbone.shard_size,
         evaluator=section("evaluator"),
