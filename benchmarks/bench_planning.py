@@ -1,7 +1,7 @@
 """How long it takes to plan an analysis of eight subjects, and to find that nothing is to be done.
 
 The configuration has 24 regions and 74 shards of images, about 73,000 of them, by default. Results
-are stand-ins, made in the way of the tests of reruns; only their names and the jobs' records matter.
+are stand-ins, made in the way of the tests of reruns; only names and records of jobs matter.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def make_folder(folder: Path, options: Namespace) -> None:
 
 
 def time_command(folder: Path, *command: str) -> dict[str, object]:
-    """Run Python in a folder: seconds of wall and processor time, and how many jobs were planned."""
+    """Run Python in a folder: wall and processor time, and how many jobs were planned."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(

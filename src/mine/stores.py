@@ -162,8 +162,8 @@ def _check_files(path: Path, sizes: Mapping[str, int]) -> None:
         if found != size:
             raise InputError(
                 f"store {path}: expected its file {name} of {size} bytes, found "
-                f"{'none' if found is None else found}; delete it and "
-                f"{manifest_path(path).name} and run again, which makes them anew"
+                f"{'none' if found is None else found}; delete the store and its manifest and run "
+                f"`snakemake {manifest_path(path)}`, which makes them anew"
             )
 
 
@@ -192,6 +192,18 @@ def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:
     added later leave the other shards as they are.
     """
     return images[images // size == shard]
+
+
+def list_shards(path: Path | str) -> list[Path]:
+    """Return the stores that a list of shards names, which lie beside it.
+
+    Raises InputError if there is no such list.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"list of shards {path}: expected a file, found none")
+    names = json.loads(path.read_text(encoding="utf-8"))["shards"]
+    return [path.with_name(name) for name in names]
 
 
 def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:

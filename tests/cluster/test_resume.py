@@ -175,7 +175,7 @@ def test_a_damaged_store_is_named_and_made_anew(workflow: Path, damage: str) -> 
     run(workflow, succeeds=False)
     log = (workflow / "results/small/logs/sums/subj01.log").read_text()
     assert "responses.zarr: expected its file response/c/0/0 of" in log
-    assert "delete it and responses.json and run again" in log and "Traceback" not in log
+    assert "run `snakemake results/small/subj01/responses.json`" in log and "Traceback" not in log
     assert not (subject / "sums.json").exists()
     shutil.rmtree(subject / "responses.zarr")
     (subject / "responses.json").unlink()

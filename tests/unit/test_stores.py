@@ -261,7 +261,7 @@ def test_a_damaged_file_is_never_read(tmp_path: Path, damage: str) -> None:
         else:
             file.write_bytes(content[: len(content) // 2 if damage == "truncated" else 0])
         name = re.escape(str(file.relative_to(store)))
-        message = rf"whole\.zarr: expected its file {name} of \d+ bytes, found .*; delete it"
+        message = rf"whole\.zarr: expected its file {name} of \d+ bytes, found .*; delete the store"
         with pytest.raises(InputError, match=message):
             open_store(store)
         file.write_bytes(content)

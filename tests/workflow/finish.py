@@ -25,7 +25,9 @@ def make_outputs(executor: touch.Executor, job) -> None:
         elif path.name == "rois.tsv":
             path.write_text("roi\tvoxels\n" + "".join(f"{roi}\t9\n" for roi in job.params.rois))
         elif path.name == "members.json":
-            path.write_text(str(path))
+            # What is in a region follows from its map alone.
+            region = Path("data", *path.parts[2:3], "rois", f"{path.parent.name}.nii.gz")
+            path.write_text(region.read_bytes().hex() if region.exists() else str(path))
         else:
             path.write_text(f"{path} {sorted(params.items())}")
     executor.report_job_submission(SubmittedJobInfo(job=job))

@@ -26,11 +26,12 @@ READERS = {
     "vocabulary": "embed base_rates categories profile features plan paint preference "
     "structure_subjects figure_voxels figure_structure figure_generated figure_edits",
     "captions": "baselines",
-    "low_level": "baselines",
-    "embed": "base_rates fit_encoder baselines scores attribute describe profile features plan "
-    "structure",
+    "embed": "gather",
+    "low_level": "gather",
+    "embed_evaluator": "gather",
+    "gather": "base_rates fit_encoder baselines scores attribute describe profile features plan "
+    "structure fit_evaluator",
     "base_rates": "describe profile features plan paint preference structure",
-    "embed_evaluator": "fit_evaluator",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
     "features plan sufficiency preference preference_maps structure figure_maps",
     "rois": "scores attribute paint preference figure_encoder",
@@ -218,7 +219,10 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         follow("responses"),
     ),
     "the mask of a subject": (flip_volume("sub-01/mask.nii.gz"), follow("responses")),
-    "the mask of a region": (flip_volume("sub-01/rois/FFA.nii.gz"), follow("rois")),
+    "the mask of a region": (
+        flip_volume("sub-01/rois/FFA.nii.gz"),
+        follow("attribute", "scores") | {"rois"},
+    ),
     "a table of trials": (
         append("data/sub-01/ses-01/trials.tsv"),
         follow("responses", "stimuli"),
@@ -234,7 +238,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the word list": (append("resources/demo/vocabulary.txt"), follow("vocabulary")),
 }
 
-SECOND_LOOK = """
+LOOK = """
 import os, sys
 from snakemake.cli import main
 
@@ -313,9 +317,19 @@ def planned(finished: Path) -> dict[str, set[tuple[str, str]]]:
         folders[name] = finished.with_name(f"edit-{place}")
         shutil.copytree(finished, folders[name], symlinks=True)
         edit(folders[name])
-    # The package itself is found in each folder, so none is to be found here.
-    run(finished.parent, "-c", SECOND_LOOK, *map(str, folders.values()))
-    return {name: read_jobs((folder / "said").read_text()) for name, folder in folders.items()}
+    jobs: dict[str, set[tuple[str, str]]] = {name: set() for name in EDITS}
+    waiting = dict(folders)
+    while waiting:
+        run(finished.parent, "-c", LOOK, *map(str, waiting.values()))
+        for name, folder in list(waiting.items()):
+            found = read_jobs((folder / "said").read_text())
+            jobs[name] |= found
+            if "rois" in {rule for rule, _ in found}:
+                # What follows for the regions is known once their table is there.
+                finish(folder, "--until", "rois")
+            else:
+                del waiting[name]
+    return jobs
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -330,6 +344,13 @@ def test_one_subjects_files_leave_the_others_jobs(
 ) -> None:
     for name in ("responses of a subject", "the mask of a subject", "the mask of a region"):
         assert planned[name] and not [job for job in planned[name] if "sub-02" in job[1]]
+
+
+def test_a_regions_mask_leaves_the_other_regions_jobs(
+    planned: dict[str, set[tuple[str, str]]],
+) -> None:
+    others = {rule for rule, wildcards in planned["the mask of a region"] if "roi=PPA" in wildcards}
+    assert others <= ACROSS
 
 
 def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[tuple[str, str]]:

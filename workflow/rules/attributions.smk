@@ -5,7 +5,7 @@ rule attribute:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             encoder=fits("<results>/{subject}/encoder/{fit}.zarr"),
         ),
         rois=ancient("<results>/{subject}/rois.zarr"),

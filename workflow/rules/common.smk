@@ -46,6 +46,14 @@ wildcard_constraints:
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
+    part=alternatives(
+        [
+            f"embeddings/{settings.backbone.name}/images",
+            f"embeddings/{settings.backbone.name}/lens",
+            f"embeddings/{settings.evaluator.name}/images",
+            "low_level",
+        ]
+    ),
     group=alternatives(["experiment", "regions", "stimuli", "synthetic", *settings.subjects]),
 
 
@@ -82,9 +90,13 @@ def writes(store=None, **stores):
 def reads(**stores):
     """Return a rule's inputs, name to store: the manifest of each, which changes with the content,
     and the store itself, whose age is not looked at. A store may be a path, a list of paths, or a
-    function of the wildcards that gives either."""
+    function of the wildcards that gives either. A list of shards stands for all of them: jobs that
+    had each shard as an input would take minutes to plan."""
     inputs = {}
     for name, store in stores.items():
+        if isinstance(store, str) and store.endswith("/shards.json"):
+            inputs[name] = store
+            continue
         inputs[name] = ancient(store)
         inputs[f"{name}_manifest"] = manifests_of(store)
     return inputs

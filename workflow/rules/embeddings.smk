@@ -81,12 +81,29 @@ rule embed:
         "../scripts/embed.py"
 
 
+rule gather:
+    input:
+        **reads(shards=shards("<results>/{part}/{shard}.zarr")),
+    output:
+        "<results>/{part}/shards.json",
+    log:
+        "<logs>/gather/{part}.log",
+    benchmark:
+        "<benchmarks>/gather/{part}.tsv"
+    params:
+        code=code("gather"),
+    message:
+        "Gathering the shards of {wildcards.part}"
+    script:
+        "../scripts/gather.py"
+
+
 rule base_rates:
     input:
         **reads(
             stimuli="<results>/stimuli.zarr",
             vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
-            lens=shards("<results>/embeddings/{backbone}/lens/{shard}.zarr"),
+            lens="<results>/embeddings/{backbone}/lens/shards.json",
         ),
     output:
         **writes("<results>/embeddings/{backbone}/base_rates.zarr"),

@@ -5,7 +5,7 @@ rule fit_encoder:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
         ),
     output:
         **writes("<results>/{subject}/encoder/{fit}.zarr"),
@@ -29,8 +29,8 @@ rule baselines:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
-            low_level=shards("<results>/low_level/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
+            low_level="<results>/low_level/shards.json",
             captions="<embeddings>/captions.zarr",
         ),
     output:
@@ -54,7 +54,7 @@ rule scores:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             encoder="<results>/{subject}/encoder/all.zarr",
             baselines="<results>/{subject}/baselines.zarr",
         ),

@@ -31,7 +31,7 @@ rule fit_evaluator:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             encoder="<results>/{subject}/encoder/second_half.zarr",
-            images=shards("<evaluator>/images/{shard}.zarr"),
+            images="<evaluator>/images/shards.json",
         ),
     output:
         **writes("<results>/{subject}/evaluator.zarr"),
