@@ -7,13 +7,14 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import mine
 from mine.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the stores' layout; raised when readers of old stores would go wrong."""
 
 PACKAGE = Path(mine.__file__).resolve().parent
@@ -162,6 +163,45 @@ def digest_files(path: Path | str) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{name}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def digest_contents(files: Iterable[Path | str], *, memory: Path | str) -> str:
+    """Digest files by name and content, without reading again what has not been touched.
+
+    Args:
+        files: paths of files.
+        memory: a JSON file that keeps, for each file, its size, its time of change and its digest;
+            made where it is missing, and worth nothing but time.
+
+    Raises:
+        FileNotFoundError: one of the files does not exist.
+    """
+    memory = Path(memory)
+    known = _read_memory(memory)
+    digest, news = hashlib.sha256(), {}
+    for file in sorted(map(str, files)):
+        state = os.stat(file)
+        kept = known.get(file)
+        if kept is None or kept[:2] != [state.st_size, state.st_mtime_ns]:
+            with open(file, "rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            kept = news[file] = [state.st_size, state.st_mtime_ns, content]
+        digest.update(f"{file}\0{kept[2]}\n".encode())
+    if news:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        # Jobs that run beside each other may write it at once: each its own file, then renamed.
+        half = memory.with_name(f"{memory.name}.{os.getpid()}")
+        half.write_text(json.dumps(_read_memory(memory) | news), encoding="utf-8")
+        os.replace(half, memory)
+    return digest.hexdigest()
+
+
+def _read_memory(path: Path) -> dict[str, list]:
+    """Return the digests that were kept; none from a file that is absent or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def describe_provenance(

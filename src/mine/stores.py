@@ -6,6 +6,7 @@ means a finished store, and whatever a killed job leaves behind is never taken f
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -31,6 +32,8 @@ CHUNK_BYTES = 4 * 2**20
 SHARD_BYTES = 512 * 2**20
 """Size of a shard before compression: one file, held in memory while it is written."""
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def write_store(dataset: xr.Dataset, path: Path | str, *, provenance: Mapping[str, object]) -> None:
     """Write a dataset as a store, whole or not at all.
@@ -42,10 +45,32 @@ def write_store(dataset: xr.Dataset, path: Path | str, *, provenance: Mapping[st
         dataset: variables of numbers, booleans or strings, with full-word dimensions.
         path: where to, ending in `.zarr`.
         provenance: what else the manifest says, see `mine.provenance.describe_provenance`.
+
+    Raises:
+        InputError: the disk is full; nothing is left of the store.
     """
     path = Path(path)
-    manifest = manifest_path(path)
+    # Checked first: a wrong name must not remove anything.
+    manifest_path(path)
     partial = path.with_name(path.name + ".partial")
+    try:
+        _write_whole(dataset, path, partial, provenance)
+    except OSError as error:
+        # What was written of it would go on filling the disk.
+        _remove(partial)
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(
+            f"store {path}: expected room on the disk to write it, found the disk full or the "
+            "quota used up, so nothing of it was kept; make room and run again"
+        ) from error
+
+
+def _write_whole(
+    dataset: xr.Dataset, path: Path, partial: Path, provenance: Mapping[str, object]
+) -> None:
+    """Write a store to its partial name, rename it, and write its manifest."""
+    manifest = manifest_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The old manifest goes first: from here on until the new one there is no finished store.
     manifest.unlink(missing_ok=True)
@@ -68,6 +93,7 @@ def write_store(dataset: xr.Dataset, path: Path | str, *, provenance: Mapping[st
             }
             for name, variable in dataset.variables.items()
         },
+        "files": _file_sizes(partial),
     }
     _remove(path)
     partial.rename(path)
@@ -109,22 +135,42 @@ def open_store(path: Path | str) -> xr.Dataset:
     """Open a finished store; numbers are read when they are used, strings at once.
 
     Raises:
-        InputError: as `read_manifest`, or the store lacks a variable that its manifest names.
+        InputError: as `read_manifest`, or a file of the store is missing or has another size than
+            when it was written.
     """
     import xarray as xr
 
     path = Path(path)
-    manifest = read_manifest(path)
+    _check_files(path, read_manifest(path)["files"])
     with warnings.catch_warnings():
         # Snakemake leaves a time stamp in the folder of every store it has made.
         warnings.filterwarnings("ignore", message=r".*\.snakemake_timestamp.*")
         dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False)
-    missing = sorted(set(manifest["variables"]) - set(map(str, dataset.variables)))
-    if missing:
-        raise InputError(
-            f"store {path}: expected the variables of its manifest, found no {', '.join(missing)}"
-        )
     return _plain(dataset)
+
+
+def _check_files(path: Path, sizes: Mapping[str, int]) -> None:
+    """Raise InputError unless every file of a store is there and as long as it was.
+
+    Zarr reads a chunk whose file is missing as fill values, without a word.
+    """
+    for name, size in sizes.items():
+        try:
+            found = (path / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found != size:
+            raise InputError(
+                f"store {path}: expected its file {name} of {size} bytes, found "
+                f"{'none' if found is None else found}; delete the store and its manifest and run "
+                f"`snakemake {manifest_path(path)}`, which makes them anew"
+            )
+
+
+def _file_sizes(path: Path) -> dict[str, int]:
+    """Return the size of every file in a folder, by its name relative to it."""
+    files = (file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): file.stat().st_size for file in files}
 
 
 def load_store(path: Path | str, *, lazy: str) -> xr.Dataset:
@@ -146,6 +192,18 @@ def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:
     added later leave the other shards as they are.
     """
     return images[images // size == shard]
+
+
+def list_shards(path: Path | str) -> list[Path]:
+    """Return the stores that a list of shards names, which lie beside it.
+
+    Raises InputError if there is no such list.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"list of shards {path}: expected a file, found none")
+    names = json.loads(path.read_text(encoding="utf-8"))["shards"]
+    return [path.with_name(name) for name in names]
 
 
 def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:

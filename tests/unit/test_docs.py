@@ -47,6 +47,8 @@ def stores() -> set[str]:
             store = store.replace("<results>/", "").replace("<embeddings>", "embeddings/{backbone}")
             store = store.replace("{{", "{").replace("}}", "}").replace("wildcards.", "")
             store = re.sub(r"/(encoder|attributions)/[\w{}]+\.zarr", r"/\1/{fit}.zarr", store)
+            if store.startswith("{part}"):
+                continue  # any of the stores that are cut into shards, each named by its own rule
             for control in ("", "_random") if "{control}" in store else ("",):
                 plain = store.replace("{control}", control)
                 found.add(re.sub(r"\{(\w+)\}", r"<\1>", plain))

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from mine.errors import InputError
-from mine.stores import open_images, shard_of, write_store
+from mine.stores import content_digest, list_shards, open_images, shard_of, write_store
 
 IMAGES = np.array([0, 1, 2, 4, 7, 8, 9, 10, 13, 21])
 SIZE = 5
@@ -78,3 +78,24 @@ def test_unfinished_shard_is_refused(paths):
     paths[0].with_suffix(".json").unlink()
     with pytest.raises(InputError, match="never finished"):
         open_images(paths, np.array([21]))
+
+
+def test_the_size_of_shards_changes_nothing_that_is_read(tmp_path: Path) -> None:
+    tokens = np.random.default_rng(0).normal(size=(len(IMAGES), 3)).astype("float16")
+    whole = xr.Dataset({"tokens": (("image", "token"), tokens)}, coords={"image": IMAGES})
+    read = set()
+    for size in (1, 5, 8, 100):
+        stores = []
+        for shard in np.unique(IMAGES // size):
+            stores.append(tmp_path / str(size) / f"{shard}.zarr")
+            part = whole.sel(image=shard_of(IMAGES, shard, size=size))
+            write_store(part, stores[-1], provenance={})
+        read.add(content_digest(open_images(stores, IMAGES[::-1])))
+    assert len(read) == 1
+
+
+def test_a_list_of_shards_names_the_stores_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "shards.json").write_text('{"shards": {"0.zarr": "a", "10.zarr": "b"}}')
+    assert list_shards(tmp_path / "shards.json") == [tmp_path / "0.zarr", tmp_path / "10.zarr"]
+    with pytest.raises(InputError, match=r"none/shards\.json: expected a file, found none"):
+        list_shards(tmp_path / "none/shards.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,13 @@ import pytest
 import mine
 from mine import provenance
 from mine.errors import InputError
-from mine.provenance import code_digest, describe_provenance, digest_files, library_versions
+from mine.provenance import (
+    code_digest,
+    describe_provenance,
+    digest_contents,
+    digest_files,
+    library_versions,
+)
 
 
 @pytest.fixture
@@ -104,3 +111,30 @@ def test_provenance_says_seed_models_and_versions() -> None:
     assert said["seed"] == 3 and said["models"] == {"clip": "abc"}
     assert set(said["libraries"]) == {"mine", "numpy", "zarr"}
     assert library_versions()["mine"] == mine.__version__
+
+
+def test_contents_count_and_age_does_not(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a", "b")]
+    for file in files:
+        file.write_text("one")
+    memory = tmp_path / "memory/digests.json"
+    first = digest_contents(files, memory=memory)
+    os.utime(files[0])
+    assert digest_contents(reversed(files), memory=memory) == first
+    memory.write_text("{")
+    assert digest_contents(files, memory=memory) == first
+    files[1].write_text("two")
+    assert digest_contents(files, memory=memory) != first
+    assert digest_contents(files[:1], memory=memory) != first
+    assert [path.name for path in memory.parent.iterdir()] == ["digests.json"]
+
+
+def test_contents_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a"
+    file.write_text("one")
+    first = digest_contents([file], memory=tmp_path / "digests.json")
+    monkeypatch.delattr("hashlib.file_digest")
+    assert digest_contents([file], memory=tmp_path / "digests.json") == first
+    os.utime(file)
+    with pytest.raises(AttributeError):
+        digest_contents([file], memory=tmp_path / "digests.json")

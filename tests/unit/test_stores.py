@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -228,15 +230,65 @@ def test_store_of_another_version(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     manifest = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": 99}))
-    with pytest.raises(InputError, match="expected schema version 1, found 99"):
+    with pytest.raises(InputError, match="expected schema version 2, found 99"):
         open_store(tmp_path / "a.zarr")
 
 
 def test_store_that_lost_a_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     shutil.rmtree(tmp_path / "a.zarr/rank")
-    with pytest.raises(InputError, match="expected the variables of its manifest, found no rank"):
+    with pytest.raises(InputError, match=r"expected its file rank/\S+ of \d+ bytes, found none"):
         open_store(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "empty"])
+def test_a_damaged_file_is_never_read(tmp_path: Path, damage: str) -> None:
+    # Every file in turn, of a store whose arrays have several shards: without a look at the files
+    # a missing one is read as zeros.
+    numbers = np.random.default_rng(0).normal(size=(6, 4))
+    dataset = xr.Dataset({"response": (("image", "voxel"), numbers), "rank": ("image", range(6))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mine.stores.CHUNK_BYTES", 32)
+        patch.setattr("mine.stores.SHARD_BYTES", 64)
+        write_store(dataset, tmp_path / "whole.zarr", provenance=PROVENANCE)
+    store = tmp_path / "whole.zarr"
+    files = sorted(path for path in store.rglob("*") if path.is_file())
+    assert len(files) > 5
+    for file in files:
+        content = file.read_bytes()
+        if damage == "missing":
+            file.unlink()
+        else:
+            file.write_bytes(content[: len(content) // 2 if damage == "truncated" else 0])
+        name = re.escape(str(file.relative_to(store)))
+        message = rf"whole\.zarr: expected its file {name} of \d+ bytes, found .*; delete the store"
+        with pytest.raises(InputError, match=message):
+            open_store(store)
+        file.write_bytes(content)
+    xr.testing.assert_identical(open_store(store).load(), dataset)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    dataset = xr.Dataset({"rank": ("image", range(6))})
+    store = tmp_path / "a.zarr"
+
+    def fill(*arguments: object, **options: object) -> None:
+        (tmp_path / "a.zarr.partial/rank").mkdir(parents=True)
+        raise OSError(code, "full")
+
+    write_store(dataset, store, provenance=PROVENANCE)
+    with monkeypatch.context() as patch:
+        patch.setattr(xr.Dataset, "to_zarr", fill)
+        with pytest.raises(InputError, match=r"a\.zarr: expected room on the disk .*; make room"):
+            write_store(dataset, store, provenance=PROVENANCE)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+    with pytest.raises(InputError, match="expected its manifest a.json beside it, found none"):
+        open_store(store)
+    write_store(dataset, store, provenance=PROVENANCE)
+    xr.testing.assert_identical(open_store(store).load(), dataset)
 
 
 def test_name_of_a_store_is_checked(dataset: xr.Dataset, tmp_path: Path) -> None:

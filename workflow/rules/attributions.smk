@@ -4,11 +4,12 @@
 rule attribute:
     input:
         **reads(
-            rois="<results>/{subject}/rois.zarr",
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             encoder=fits("<results>/{subject}/encoder/{fit}.zarr"),
         ),
+        rois=ancient("<results>/{subject}/rois.zarr"),
+        members="<results>/{subject}/{roi}/members.json",
     output:
         store=[
             directory(path) for path in fits("<results>/{subject}/{roi}/attributions/{fit}.zarr")

@@ -22,8 +22,8 @@ rule features:
             attributions="<results>/{subject}/{roi}/attributions/first_half.zarr",
             encoder="<results>/{subject}/encoder/first_half.zarr",
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
+            lens="<embeddings>/lens/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
@@ -54,7 +54,7 @@ rule plan:
             stimuli="<results>/stimuli.zarr",
             features="<results>/{subject}/{roi}/features.zarr",
             responses="<results>/{subject}/responses.zarr",
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            lens="<embeddings>/lens/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
@@ -85,13 +85,16 @@ rule paint:
         **reads(
             pictures="<results>/{subject}/{roi}/plans/pictures.zarr",
             edits="<results>/{subject}/{roi}/plans/edits.zarr",
-            rois="<results>/{subject}/rois.zarr",
             encoder="<results>/{subject}/encoder/first_half.zarr",
             evaluator="<results>/{subject}/evaluator.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
-        models=[*model_files("backbone"), *model_files("evaluator"), *model_files("generator")],
+        rois=ancient("<results>/{subject}/rois.zarr"),
+        members="<results>/{subject}/{roi}/members.json",
+        models=ancient(
+            [*model_files("backbone"), *model_files("evaluator"), *model_files("generator")]
+        ),
     output:
         **writes(
             generated="<results>/{subject}/{roi}/generated.zarr",
@@ -105,6 +108,7 @@ rule paint:
         gpu=gpus("generator"),
     params:
         code=code("paint"),
+        models=model_digest("backbone", "evaluator", "generator"),
         images=IMAGES,
         generator=PAINTER,
         method=settings.counterfactual.method,

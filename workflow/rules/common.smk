@@ -9,7 +9,7 @@ from pathlib import Path
 from mine.config import InputError, load_config
 from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
-from mine.provenance import code_digest, manifest_path
+from mine.provenance import code_digest, digest_contents, manifest_path
 
 FITS = (
     "all",
@@ -52,6 +52,14 @@ wildcard_constraints:
     evaluator=alternatives([settings.evaluator.name]),
     shard=r"\d+",
     section="backbone|evaluator|generator",
+    part=alternatives(
+        [
+            f"embeddings/{settings.backbone.name}/images",
+            f"embeddings/{settings.backbone.name}/lens",
+            f"embeddings/{settings.evaluator.name}/images",
+            "low_level",
+        ]
+    ),
     group=alternatives(["experiment", "regions", "stimuli", "synthetic", *settings.subjects]),
 
 
@@ -88,9 +96,13 @@ def writes(store=None, **stores):
 def reads(**stores):
     """Return a rule's inputs, name to store: the manifest of each, which changes with the content,
     and the store itself, whose age is not looked at. A store may be a path, a list of paths, or a
-    function of the wildcards that gives either."""
+    function of the wildcards that gives either. A list of shards stands for all of them: jobs that
+    had each shard as an input would take minutes to plan."""
     inputs = {}
     for name, store in stores.items():
+        if isinstance(store, str) and store.endswith("/shards.json"):
+            inputs[name] = store
+            continue
         inputs[name] = ancient(store)
         inputs[f"{name}_manifest"] = manifests_of(store)
     return inputs
@@ -136,8 +148,43 @@ def gpus(name):
     return count
 
 
+MEMORY = Path(".snakemake") / "mine" / "digests.json"
+"""Digests of input files that were read before, so that a look at them takes no time."""
+
+
+def digest(files):
+    """Return the digest of files that are there, for a rule's params: what a touch does not change,
+    whatever their size."""
+    return digest_contents(files, memory=MEMORY)
+
+
+def dataset_section():
+    """Return the section of the dataset without the regions that are no part of the voxel set: a
+    further region changes nothing that is read before the regions are."""
+    references = settings.dataset.roi_references.items()
+    kept = {name: place for name, place in references if name in settings.dataset.voxels}
+    return section("dataset") | {"roi_references": kept}
+
+
+def dataset_digest(group, references=()):
+    """Return the digest of what a job reads of the dataset, as a function of its wildcards. The
+    demo's own is known by its manifest, and a downloaded one is taken not to change."""
+    if settings.demo is not None or settings.download.accept_terms:
+        return ""
+
+    def find(wildcards):
+        subject = wildcards.get("subject", "")
+        return digest(
+            listing.list_read(settings.dataset, group, subject=subject, references=references)
+        )
+
+    return find
+
+
 # What the pixels of an image depend on, for the rules that read nothing else of the dataset.
 IMAGES = listing.describe_images(settings.dataset)
+if settings.demo is None and settings.dataset.kind == "folder":
+    IMAGES["digest"] = digest(listing.list_read(settings.dataset, "images"))
 
 
 def count_identities():
@@ -216,21 +263,22 @@ def of_rois(pattern):
 
 
 def dataset_files(*groups):
-    """Return what a change of the dataset shows in: the demo's manifest, or the dataset's tables.
-    Where it is downloaded, return the tables of the groups of files that are read, and only wait
-    for them: files that were verified again, or a volume more, make nothing stale."""
+    """Return what has to be there of the dataset: the demo's manifest, whose change makes what
+    follows stale, or the dataset's tables, or where it is downloaded those of the groups of files
+    that are read. These are only waited for: what has changed in them a digest says, and files
+    that were verified again, or a volume more, make nothing stale."""
     if settings.demo is not None:
         return f"{settings.dataset.root}.json"
     if settings.download.accept_terms:
         return [ancient(f"<results>/download/{group}.tsv") for group in ("experiment", *groups)]
-    return listing.list_files(settings.dataset)
+    return ancient(listing.list_files(settings.dataset))
 
 
 def unseen_files():
     """Return the same as dataset_files of the images of another kind."""
     if settings.download.accept_terms:
         return [ancient("<results>/download/synthetic.tsv")]
-    return listing.list_unseen_files(settings.dataset)
+    return ancient(listing.list_unseen_files(settings.dataset))
 
 
 def maps(stem, *, labels):
@@ -244,16 +292,32 @@ FETCHED = [
 ]
 
 
-def model_files(name):
-    """Return the files of a section's local models, whose change makes everything stale, and for a
-    hub's what says that they have been fetched. What a model was found to reach is no part of it.
-    """
-    chosen = section(name)
-    names = [chosen[key] for key in ("model", "inpainting", "editing") if chosen.get(key)]
-    folders = [Path(model.removeprefix("local-dir:")) for model in names]
+def local_model_files(*names):
+    """Return the files of the local models of sections; none of a hub's. What a model was found to
+    reach is no part of it."""
+    keys = ("model", "inpainting", "editing")
+    chosen = [section(name)[key] for name in names for key in keys if section(name).get(key)]
+    folders = [Path(model.removeprefix("local-dir:")) for model in chosen]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    kept = sorted(str(file) for file in files if file.name != "scores.json")
-    return [*kept, *([f"<results>/models/{name}.tsv"] if name in FETCHED else [])]
+    return sorted(str(file) for file in files if file.name != "scores.json")
+
+
+def model_files(name):
+    """Return the files of a section's local models, and for a hub's what says that they have been
+    fetched."""
+    fetched = [f"<results>/models/{name}.tsv"] if name in FETCHED else []
+    return [*local_model_files(name), *fetched]
+
+
+def word_list():
+    """Return the digest of the words of the lens; nothing where they are the model's own."""
+    return digest([path for path in [settings.lens.vocabulary] if path and Path(path).is_file()])
+
+
+def model_digest(*names):
+    """Return the digest of the files of the local models of sections, whose change makes stale what
+    was computed with them."""
+    return digest(local_model_files(*names))
 
 
 def truth_outputs():

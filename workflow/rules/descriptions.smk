@@ -6,7 +6,7 @@ rule describe:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             attributions="<results>/{subject}/{roi}/attributions/all.zarr",
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            lens="<embeddings>/lens/shards.json",
             base_rates="<embeddings>/base_rates.zarr",
         ),
     output:

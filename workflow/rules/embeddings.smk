@@ -4,7 +4,7 @@
 rule vocabulary:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         **writes("<results>/embeddings/{backbone}/vocabulary.zarr"),
     log:
@@ -15,9 +15,11 @@ rule vocabulary:
         gpu=gpus("backbone"),
     params:
         code=code("vocabulary"),
+        models=model_digest("backbone"),
         images=IMAGES,
         backbone=section("backbone"),
         lens=section("lens"),
+        words=word_list(),
         seed=settings.seed,
     message:
         "Embedding the vocabulary"
@@ -28,7 +30,7 @@ rule vocabulary:
 rule captions:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         **writes("<results>/embeddings/{backbone}/captions.zarr"),
     log:
@@ -39,6 +41,7 @@ rule captions:
         gpu=gpus("backbone"),
     params:
         code=code("captions"),
+        models=model_digest("backbone"),
         backbone=section("backbone"),
         seed=settings.seed,
     message:
@@ -53,7 +56,7 @@ rule embed:
             stimuli="<results>/stimuli.zarr",
             vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
         ),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         images=directory("<results>/embeddings/{backbone}/images/{shard}.zarr"),
         images_manifest="<results>/embeddings/{backbone}/images/{shard}.json",
@@ -67,6 +70,7 @@ rule embed:
         gpu=gpus("backbone"),
     params:
         code=code("embed"),
+        models=model_digest("backbone"),
         images=IMAGES,
         backbone=section("backbone"),
         words_per_token=settings.lens.words_per_token,
@@ -77,12 +81,29 @@ rule embed:
         "../scripts/embed.py"
 
 
+rule gather:
+    input:
+        **reads(shards=shards("<results>/{part}/{shard}.zarr")),
+    output:
+        "<results>/{part}/shards.json",
+    log:
+        "<logs>/gather/{part}.log",
+    benchmark:
+        "<benchmarks>/gather/{part}.tsv"
+    params:
+        code=code("gather"),
+    message:
+        "Gathering the shards of {wildcards.part}"
+    script:
+        "../scripts/gather.py"
+
+
 rule base_rates:
     input:
         **reads(
             stimuli="<results>/stimuli.zarr",
             vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr",
-            lens=shards("<results>/embeddings/{backbone}/lens/{shard}.zarr"),
+            lens="<results>/embeddings/{backbone}/lens/shards.json",
         ),
     output:
         **writes("<results>/embeddings/{backbone}/base_rates.zarr"),

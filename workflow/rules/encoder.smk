@@ -5,7 +5,7 @@ rule fit_encoder:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
         ),
     output:
         **writes("<results>/{subject}/encoder/{fit}.zarr"),
@@ -29,8 +29,8 @@ rule baselines:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
-            low_level=shards("<results>/low_level/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
+            low_level="<results>/low_level/shards.json",
             captions="<embeddings>/captions.zarr",
         ),
     output:
@@ -54,7 +54,7 @@ rule scores:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             encoder="<results>/{subject}/encoder/all.zarr",
             baselines="<results>/{subject}/baselines.zarr",
         ),
@@ -83,7 +83,7 @@ rule synthetic:
             encoder="<results>/{subject}/encoder/all.zarr",
         ),
         dataset=unseen_files(),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         **writes("<results>/{subject}/synthetic.zarr"),
     log:
@@ -94,7 +94,8 @@ rule synthetic:
         gpu=gpus("backbone"),
     params:
         code=code("synthetic"),
-        dataset=section("dataset"),
+        models=model_digest("backbone"),
+        dataset=dataset_section(),
         backbone=section("backbone"),
         resamples=settings.bootstrap.resamples,
         position_orders=settings.encoder.position_orders,

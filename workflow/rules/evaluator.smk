@@ -5,7 +5,7 @@
 rule embed_evaluator:
     input:
         **reads(stimuli="<results>/stimuli.zarr"),
-        models=model_files("evaluator"),
+        models=ancient(model_files("evaluator")),
     output:
         **writes("<results>/embeddings/{evaluator}/images/{shard}.zarr"),
     log:
@@ -16,6 +16,7 @@ rule embed_evaluator:
         gpu=gpus("evaluator"),
     params:
         code=code("embed_evaluator"),
+        models=model_digest("evaluator"),
         images=IMAGES,
         shard_size=settings.backbone.shard_size,
         evaluator=section("evaluator"),
@@ -30,7 +31,7 @@ rule fit_evaluator:
         **reads(
             responses="<results>/{subject}/responses.zarr",
             encoder="<results>/{subject}/encoder/second_half.zarr",
-            images=shards("<evaluator>/images/{shard}.zarr"),
+            images="<evaluator>/images/shards.json",
         ),
     output:
         **writes("<results>/{subject}/evaluator.zarr"),

@@ -169,7 +169,7 @@ rule figure_maps:
         "<benchmarks>/figure_maps/{subject}.tsv"
     params:
         code=code("figure_maps"),
-        dataset=section("dataset"),
+        dataset=dataset_section(),
         categories=list(settings.categories),
     message:
         "Drawing the maps of {wildcards.subject}"

@@ -26,7 +26,7 @@ rule profile:
                 f"<results>/{wildcards.subject}/{wildcards.roi}/attributions/{fit}.zarr"
                 for fit in (PARTS[wildcards.control] | NULL).values()
             ],
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            lens="<embeddings>/lens/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),

@@ -8,7 +8,7 @@ rule recovery_voxels:
             truth_images=lambda wildcards: f"{settings.demo.truth}/images.zarr",
             responses="<results>/{subject}/responses.zarr",
             baselines="<results>/{subject}/baselines.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
             profiles=of_rois("<results>/{subject}/{roi}/profiles.zarr"),
             controls=of_rois("<results>/{subject}/{roi}/profiles_random.zarr"),
@@ -36,7 +36,7 @@ rule recovery_scores:
             responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
             baselines="<results>/{subject}/baselines.zarr",
-            images=shards("<embeddings>/images/{shard}.zarr"),
+            images="<embeddings>/images/shards.json",
             encoder="<results>/{subject}/encoder/all.zarr",
         ),
     output:
@@ -117,7 +117,7 @@ rule recovery_structure:
         **reads(
             truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
             responses="<results>/{subject}/responses.zarr",
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            lens="<embeddings>/lens/shards.json",
             base_rates="<embeddings>/base_rates.zarr",
             halves=[
                 f"<results>/{{subject}}/encoder/{half}.zarr"

@@ -4,7 +4,7 @@
 rule categories:
     input:
         **reads(vocabulary="<results>/embeddings/{backbone}/vocabulary.zarr"),
-        models=model_files("backbone"),
+        models=ancient(model_files("backbone")),
     output:
         **writes("<results>/embeddings/{backbone}/categories.zarr"),
     log:
@@ -15,6 +15,7 @@ rule categories:
         gpu=gpus("backbone"),
     params:
         code=code("categories"),
+        models=model_digest("backbone"),
         backbone=section("backbone"),
         prompts=settings.lens.prompts,
         categories={name: each.prompts for name, each in settings.categories.items()},
@@ -31,12 +32,13 @@ rule preference:
             profiles=own_regions("{results}/{subject}/{roi}/profiles.zarr"),
             attributions="<results>/{subject}/{roi}/attributions/all.zarr",
             responses="<results>/{subject}/responses.zarr",
-            rois="<results>/{subject}/rois.zarr",
             stimuli="<results>/stimuli.zarr",
             categories="<embeddings>/categories.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
+        rois=ancient("<results>/{subject}/rois.zarr"),
+        members="<results>/{subject}/{roi}/members.json",
     output:
         **writes("<results>/{subject}/{roi}/preference.zarr"),
     log:

@@ -13,7 +13,8 @@ rule responses:
         "<benchmarks>/responses/{subject}.tsv"
     params:
         code=code("responses"),
-        dataset=section("dataset"),
+        dataset=dataset_section(),
+        content=dataset_digest("responses"),
         seed=settings.seed,
     message:
         "Reading the responses of {wildcards.subject}"
@@ -28,13 +29,16 @@ checkpoint rois:
     output:
         **writes("<results>/{subject}/rois.zarr"),
         sizes="<results>/{subject}/rois.tsv",
+        # What the jobs of one region depend on, which a further region leaves as it is.
+        members=of_rois("<results>/{subject}/{roi}/members.json"),
     log:
         "<logs>/rois/{subject}.log",
     benchmark:
         "<benchmarks>/rois/{subject}.tsv"
     params:
         code=code("rois"),
-        dataset=section("dataset"),
+        dataset=dataset_section(),
+        content=dataset_digest("regions", settings.roi_references().values()),
         rois=settings.roi_references(),
         seed=settings.seed,
     message:

@@ -12,7 +12,8 @@ rule stimuli:
         "<benchmarks>/stimuli.tsv"
     params:
         code=code("stimuli"),
-        dataset=section("dataset"),
+        dataset=dataset_section(),
+        content=dataset_digest("stimuli"),
         subjects=settings.subjects,
         seed=settings.seed,
     message:

@@ -10,7 +10,7 @@ rule structure:
                 for half in ("first_half", "second_half")
             ],
             responses="<results>/{subject}/responses.zarr",
-            lens=shards("<embeddings>/lens/{shard}.zarr"),
+            lens="<embeddings>/lens/shards.json",
             base_rates="<embeddings>/base_rates.zarr",
         ),
     output:

@@ -9,7 +9,7 @@ from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.attributions import attribute, choose_images, mean_tokens
 from mine.stages.faithfulness import FaithfulnessCurves
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -17,7 +17,7 @@ provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 responses = open_store(given.responses)
 voxels = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi).values.nonzero()[0]
 seen, is_test = responses["image"].values, responses["split"].values == "test"
-embedded = open_images(given.images, seen)
+embedded = open_images(list_shards(given.images), seen)
 baseline = mean_tokens(embedded["tokens"].sel(image=seen[~is_test]))
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
 options = dict(params.attribution)

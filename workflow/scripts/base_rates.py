@@ -4,12 +4,12 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import measure_base_rates
-from mine.stores import open_store, write_store
+from mine.stores import list_shards, open_store, write_store
 
 log = start_logging(snakemake)
 stimuli = open_store(snakemake.input.stimuli)
 base_rates = measure_base_rates(
-    map(open_store, snakemake.input.lens),
+    map(open_store, list_shards(snakemake.input.lens)),
     stimuli["image"].values[~stimuli["held_out"].values],
     vocabulary=open_store(snakemake.input.vocabulary),
     merge_cosine=snakemake.params.merge_cosine,

@@ -7,7 +7,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.baselines import fit_baselines
 from mine.stages.encoder import split_halves
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
@@ -15,8 +15,8 @@ responses = open_store(snakemake.input.responses).load()
 images, training = responses["image"].values, responses["split"].values != "test"
 halves = split_halves(images[training], seed=params.seed)
 baselines = fit_baselines(
-    open_images(snakemake.input.images, images)["pooled"].values,
-    open_images(snakemake.input.low_level, images)["feature_value"].values,
+    open_images(list_shards(snakemake.input.images), images)["pooled"].values,
+    open_images(list_shards(snakemake.input.low_level), images)["feature_value"].values,
     responses["response"].values,
     training=training,
     halves=tuple(np.searchsorted(images, half) for half in halves),

@@ -5,7 +5,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.descriptions import describe_images
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 start_logging(snakemake)
 responses = open_store(snakemake.input.responses)
@@ -14,7 +14,7 @@ attributions = open_store(snakemake.input.attributions).sel(image=test).load()
 description, seed = snakemake.params.description, snakemake.params.seed
 descriptions = describe_images(
     attributions,
-    open_images(snakemake.input.lens, test),
+    open_images(list_shards(snakemake.input.lens), test),
     open_store(snakemake.input.base_rates).load(),
     token_fraction=description["token_fraction"],
     words=description["words"],

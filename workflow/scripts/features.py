@@ -9,7 +9,7 @@ from mine.randomness import generator
 from mine.stages.attributions import attribute, mean_tokens
 from mine.stages.descriptions import describe_images
 from mine.stages.features import gather_features
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)
@@ -26,7 +26,7 @@ attributions = open_store(given.attributions).isel(voxel=chosen).load()
 voxels, images = attributions["voxel"].values, attributions["image"].values
 responses, base_rates = open_store(given.responses), open_store(given.base_rates).load()
 seen, is_test = responses["image"].values, responses["split"].values == "test"
-embedded = open_images(given.images, seen)
+embedded = open_images(list_shards(given.images), seen)
 options = {key: value for key, value in params.attribution.items() if key != "images"}
 shown = attribute(
     select_voxels(weights_from_dataset(open_store(given.encoder)), voxels),
@@ -36,7 +36,7 @@ shown = attribute(
     keep_lowest=True,
     **options,
 ).assign_coords(voxel=voxels, image=seen[is_test])
-lens = open_images(given.lens, seen[is_test])
+lens = open_images(list_shards(given.lens), seen[is_test])
 random = generator(params.seed, "describe_half", *names)
 options = {key: params.description[key] for key in ("token_fraction", "words", "phrase_words")}
 descriptions = [
@@ -45,7 +45,7 @@ descriptions = [
 ]
 result = gather_features(
     attributions,
-    open_images(given.lens, images),
+    open_images(list_shards(given.lens), images),
     descriptions,
     shown,
     group=base_rates["group"].values,

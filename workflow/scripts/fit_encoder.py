@@ -5,13 +5,13 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import fit_subject
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses)
 responses = responses.isel(image=responses["split"].values != "test").load()
-embedded = open_images(snakemake.input.images, responses["image"].values)
+embedded = open_images(list_shards(snakemake.input.images), responses["image"].values)
 encoder = fit_subject(
     embedded["tokens"].values,
     responses["response"].values,

@@ -6,14 +6,14 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.evaluator import fit_evaluator
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses).load()
 images = responses["image"].values
 second_half = open_store(snakemake.input.encoder)["image"].values
-embedded = open_images(snakemake.input.images, images)
+embedded = open_images(list_shards(snakemake.input.images), images)
 evaluator = fit_evaluator(
     embedded["feature_value"].values,
     responses["response"].values,

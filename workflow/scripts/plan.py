@@ -9,7 +9,7 @@ from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.editing import plan_edits
 from mine.stages.generation import plan_pictures
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -30,8 +30,8 @@ responses, group = open_store(given.responses), open_store(given.base_rates)["gr
 training = responses["image"].values[responses["split"].values != "test"]
 edits = plan_edits(
     features,
-    Readings(open_images(given.lens, images), words, group, params.prompt),
-    thresholds=find_thresholds(open_images(given.lens, training), group),
+    Readings(open_images(list_shards(given.lens), images), words, group, params.prompt),
+    thresholds=find_thresholds(open_images(list_shards(given.lens), training), group),
     seed=params.seed,
     **params.counterfactual,
 )

@@ -4,7 +4,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.profiles import build_profiles, qualify_voxels
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 params, level = snakemake.params, snakemake.params.profile["false_discovery_rate"]
@@ -22,11 +22,11 @@ responses = responses.isel(image=responses["split"].values != "test")
 profiles = build_profiles(
     attributions,
     {
-        part: open_images(snakemake.input.lens, dataset["image"].values)
+        part: open_images(list_shards(snakemake.input.lens), dataset["image"].values)
         for part, dataset in attributions.items()
     },
     measured=responses["response"].isel(voxel=voxels).values,
-    measured_lens=open_images(snakemake.input.lens, responses["image"].values),
+    measured_lens=open_images(list_shards(snakemake.input.lens), responses["image"].values),
     text=open_store(snakemake.input.vocabulary)["text"].values,
     group=base_rates["group"].values,
     predicted=predicted[voxels],

@@ -5,14 +5,14 @@ from mine.demo.recovery import category_members, match_voxels, predict_bounds, t
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.encoder import score_roi
-from mine.stores import open_images, open_store, write_table
+from mine.stores import list_shards, open_images, open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 responses, baselines = open_store(given.responses).load(), open_store(given.baselines)
 response, is_test = responses["response"].values, responses["split"].values == "test"
 truth = match_voxels(open_store(given.truth).load(), responses)
-embedded = open_images(given.images, responses["image"].values[is_test])
+embedded = open_images(list_shards(given.images), responses["image"].values[is_test])
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
 weights = weights_from_dataset(open_store(given.encoder))
 predictions = {

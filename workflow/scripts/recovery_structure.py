@@ -8,14 +8,17 @@ from mine.demo.recovery import match_voxels
 from mine.demo.recovery_structure import identify_planted, label_voxels, tabulate_structure
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_images, open_store, write_table
+from mine.stores import list_shards, open_images, open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 responses = open_store(given.responses)
 truth = match_voxels(open_store(given.truth), responses)
 image = responses["image"].values[responses["split"].values != "test"]
-lens, group = open_images(given.lens, image), open_store(given.base_rates)["group"].values
+lens, group = (
+    open_images(list_shards(given.lens), image),
+    open_store(given.base_rates)["group"].values,
+)
 halves = [np.searchsorted(image, open_store(path)["image"].values) for path in given.halves]
 planted = truth["response"].sel(image=image)
 tables = {}

@@ -3,13 +3,13 @@
 from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_images, open_store, write_table
+from mine.stores import list_shards, open_images, open_store, write_table
 
 start_logging(snakemake)
 given, rois = snakemake.input, snakemake.params.rois
 responses = open_store(given.responses).load()
 is_test = responses["split"].values == "test"
-embedded = open_images(given.images, responses["image"].values)
+embedded = open_images(list_shards(given.images), responses["image"].values)
 vocabulary = open_store(given.vocabulary).load()
 weights = open_store(given.baselines)["ridge_weight"].values
 voxels = score_voxels(

@@ -7,13 +7,13 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.encoder import score_predictions, score_roi
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses)
 test = responses.isel(image=responses["split"].values == "test").load()
-embedded = open_images(snakemake.input.images, test["image"].values)
+embedded = open_images(list_shards(snakemake.input.images), test["image"].values)
 encoder = open_store(snakemake.input.encoder).load()
 baselines = open_store(snakemake.input.baselines).load()
 rois = open_store(snakemake.input.rois).load()

@@ -9,7 +9,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.structure import measure_structure
-from mine.stores import open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -20,7 +20,7 @@ voxels = voxels_of(responses)
 structure = measure_structure(
     profiles,
     responses["response"].values,
-    open_images(given.lens, responses["image"].values),
+    open_images(list_shards(given.lens), responses["image"].values),
     base_rates["group"].values,
     base_rates["base_rate"].values,
     halves=tuple(open_store(path)["image"].values for path in given.halves),

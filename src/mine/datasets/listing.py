@@ -6,13 +6,15 @@ with them every job, read this; the readers are behind mine.datasets.reader.
 
 from __future__ import annotations
 
+import csv
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mine.datasets.patterns import find_files, list_names
 from mine.errors import InputError
-from mine.sections import Dataset
+from mine.sections import Dataset, Folder
 
 IMAGE_KEYS = ("kind", "root")
 """Keys of the section `dataset` that decide the pixels of an image; of the others none does but
@@ -44,6 +46,77 @@ def list_files(dataset: Dataset) -> list[str]:
         return [str(root / dataset.folder.images), *(str(one.path) for one in tables)]
     folder = f"{dataset.root}/{NSD_FOLDER}"
     return [f"{folder}/nsd_expdesign.mat", f"{folder}/nsd_stim_info_merged.csv"]
+
+
+def list_read(
+    dataset: Dataset, group: str, *, subject: str = "", references: Iterable[str] = ()
+) -> list[str]:
+    """Return the files, as far as they are there, whose content decides what a job reads.
+
+    Responses of NSD, its atlases and the images of NSD and Algonauts are not among them: they come
+    as they were published, and are far too much to look at each time.
+
+    Args:
+        group: "stimuli", "images", "responses" or "regions".
+        subject: whose responses or regions.
+        references: what the regions to be read stand for.
+    """
+    root = Path(dataset.root)
+    tables = [*dataset.captions, *dataset.instances] if group == "stimuli" else []
+    if dataset.kind == "folder":
+        files = _list_folder(dataset, group, subject, references)
+    elif group == "regions":
+        patterns = [pattern for pattern in map(_drop_label, references) if "." in pattern]
+        files = _find_all(root, patterns, subject)
+    elif dataset.kind == "algonauts" and group == "responses":
+        files = _find_all(root, [f"{{subject}}/{ALGONAUTS_RESPONSES}/*_training_fmri.npy"], subject)
+    else:
+        files = [] if group == "images" else list_files(dataset)
+    return sorted(file for file in {*tables, *files} if Path(file).is_file())
+
+
+def _list_folder(
+    dataset: Dataset, group: str, subject: str, references: Iterable[str]
+) -> list[str]:
+    """Return what a job reads of an experiment of one's own."""
+    root, folder = Path(dataset.root), dataset.folder
+    if group == "images":
+        return _list_images(root / folder.images)
+    if group == "stimuli":
+        return list_files(dataset)
+    if group == "regions":
+        patterns = [_place_region(folder, reference) for reference in references]
+        return _find_all(root, [*patterns, folder.localiser], subject)
+    within = [dataset.roi_references.get(name, name) for name in dataset.voxels]
+    patterns = [folder.trials, folder.responses, folder.mask, folder.names, folder.ncsnr]
+    patterns += [_place_region(folder, reference) for reference in within]
+    return [str(root / folder.images), *_find_all(root, patterns, subject)]
+
+
+def _list_images(table: Path) -> list[str]:
+    """Return the files that a table of images names; none where there is no such table."""
+    if not table.is_file():
+        return []
+    with open(table, newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return [str(table.parent / row["image"]) for row in rows if row.get("image")]
+
+
+def _place_region(folder: Folder, reference: str) -> str:
+    """Return the pattern of the map that an ROI's name, or the path of a map, stands for."""
+    pattern = _drop_label(reference)
+    return pattern if "." in pattern else folder.rois.replace("{roi}", reference)
+
+
+def _drop_label(reference: str) -> str:
+    """Take the number of a label off a path: `atlas.nii.gz:1` -> `atlas.nii.gz`."""
+    return re.sub(r":\d+$", "", reference)
+
+
+def _find_all(root: Path, patterns: Iterable[str | None], subject: str) -> list[str]:
+    """Return the files that any of the patterns means for a subject."""
+    found = [find_files(root, pattern, subject=subject) for pattern in patterns if pattern]
+    return [str(one.path) for files in found for one in files]
 
 
 def list_unseen_files(dataset: Dataset) -> list[str]:

@@ -1,0 +1,49 @@
+"""A plan grows by the shards and by the regions, and not by their product."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.test_demo import make_smaller, run
+
+
+def plan(folder: Path) -> dict[str, list[str]]:
+    """The inputs of every planned job, by rule: a list of lines."""
+    said = run(folder, "-n")
+    blocks = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", said, re.M)
+    inputs: dict[str, list[str]] = {}
+    for rule, lines in blocks:
+        found = re.search(r"^    input: (.+)$", lines, re.M)
+        inputs.setdefault(rule, []).append(found[1] if found else "")
+    return inputs
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[dict[str, list[str]]]:
+    """Plans with two shards of images and with five, of 440 images."""
+    folder = tmp_path_factory.mktemp("planning")
+    backbone = {"shard_size": 220}, {"shard_size": 88}
+    return [
+        plan(make_smaller(folder / str(place), repository, backbone=sizes))
+        for place, sizes in enumerate(backbone)
+    ]
+
+
+def test_a_shard_adds_its_own_jobs_alone(plans: list[dict[str, list[str]]]) -> None:
+    few, many = ({rule: len(jobs) for rule, jobs in plan.items()} for plan in plans)
+    by_shard = {"embed", "embed_evaluator", "low_level"}
+    assert {rule: few[rule] for rule in by_shard} == dict.fromkeys(by_shard, 2)
+    assert {rule: many[rule] for rule in by_shard} == dict.fromkeys(by_shard, 5)
+    assert all(few[rule] == many[rule] for rule in few.keys() - by_shard)
+
+
+def test_only_the_list_of_shards_has_each_shard_as_an_input(
+    plans: list[dict[str, list[str]]],
+) -> None:
+    shard = re.compile(r"/\d+\.(?:zarr|json)")
+    named = {rule for rule, jobs in plans[1].items() if any(map(shard.search, jobs))}
+    assert named == {"gather"}
+    assert all(len(shard.findall(line)) == 10 for line in plans[1]["gather"])
