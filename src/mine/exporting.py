@@ -6,8 +6,9 @@ Which stores these are, and which images are shown, is read from the records of 
 from __future__ import annotations
 
 import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.history import describe_file, history_path, list_entries, read_history
-from mine.provenance import PACKAGE
+from mine.provenance import PACKAGE, dump_json
 from mine.stores import open_store
 
 SOFTWARE = PACKAGE.parents[1]
@@ -91,6 +92,7 @@ def export_analysis(
         )
         if not path.is_relative_to(config.dataset.root)
     }
+    files |= list_left_out(files)
     shown = sorted({image for record in records.values() for image in record["images"]})
     if images:
         files |= gather_pictures(config, records, shown)
@@ -181,6 +183,23 @@ def list_results(
             out = any(f"{part}/" in path.as_posix() for part in leave_out)
             if not (out or name.startswith(".snakemake") or name.endswith(".partial")):
                 yield path
+
+
+def list_left_out(files: Mapping[str, Source]) -> dict[str, bytes]:
+    """Return the manifests of stores of which chunks stay behind, without these: elsewhere a chunk
+    that is missing is a fault, here it reads as nothing."""
+    found = {}
+    for name, source in files.items():
+        store = f"{name.removesuffix('.json')}.zarr"
+        if not name.endswith(".json") or f"{store}/zarr.json" not in files:
+            continue
+        manifest = json.loads(Path(source).read_text(encoding="utf-8"))
+        kept = {
+            part: size for part, size in manifest["files"].items() if f"{store}/{part}" in files
+        }
+        if kept != manifest["files"]:
+            found[name] = dump_json(manifest | {"files": kept}).encode()
+    return found
 
 
 def gather_pictures(

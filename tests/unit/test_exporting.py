@@ -14,7 +14,7 @@ import xarray as xr
 
 from mine import cli
 from mine.archive import write_archive
-from mine.exporting import list_results
+from mine.exporting import list_left_out, list_results
 from mine.history import history_path
 from mine.provenance import code_digest
 from mine.redrawing import Named
@@ -120,6 +120,8 @@ def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
     names = list(list_results(tmp_path / "results", None, leave_out=("edits.zarr/pixels/c",)))
     files = {path.relative_to(tmp_path).as_posix(): path for path in names}
     assert "results/edits.zarr/pixels/zarr.json" in files
+    assert list_left_out(files).keys() == {"results/edits.json"}
+    files |= list_left_out(files)
     write_archive(tmp_path / "bundle", files, {})
     kept = open_store(tmp_path / "bundle/results/edits.zarr")
     assert kept["pixels"].shape == (2, 3) and not kept["pixels"].values.any()

@@ -100,7 +100,7 @@ def reads(**stores):
     had each shard as an input would take minutes to plan."""
     inputs = {}
     for name, store in stores.items():
-        if isinstance(store, str) and store.endswith("/shards.json"):
+        if isinstance(store, str) and Path(store).name == "shards.json":
             inputs[name] = store
             continue
         inputs[name] = ancient(store)
