@@ -30,7 +30,17 @@ NEW = "new"
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an encoder predicts what it does for one voxel and one image."""
+    """Why an encoder predicts what it does for one voxel and one image.
+
+    >>> import mine
+    >>> region = mine.open("results/demo")["subj01"]["FFA-1"]
+    >>> explanation = region[region.voxels[0]].explain("photo.jpg")
+    >>> change = explanation.prediction - explanation.baseline_prediction
+    >>> bool(abs(explanation.attribution.sum() - change) < 1e-3)
+    True
+    >>> explanation.words.columns.tolist()
+    ['word', 'weight', 'row', 'column']
+    """
 
     region: Region
     voxel: int

@@ -71,6 +71,13 @@ class Region:
     """A region of a subject. `region[number]` is one of its voxels.
 
     Its stores are xarray datasets, whose variables docs/stores.md lists.
+
+    >>> import mine
+    >>> region = mine.open("results/demo")["subj01"]["FFA-1"]
+    >>> region.profiles["z"].dims
+    ('sign', 'voxel', 'rank')
+    >>> len(region.table()) == len(region.voxels)
+    True
     """
 
     def __init__(self, subject: Subject, name: str) -> None:
@@ -215,9 +222,9 @@ class Voxel:
     def describe(self, image: int) -> pd.DataFrame:
         """Return the stored description of a test image, best word first.
 
-        Columns: `word`; `weight`, its probability in the tokens that drove the voxel, above its
-        base rate, of which only words above it are given; `row` and `column` of the patch that gave most of it. Raises InputError if the
-        image is no test image.
+        Columns: `word`; `weight`, its probability in the tokens that drove the voxel above its base
+        rate, where it is above it; `row` and `column` of the patch that gave most of it. Raises
+        InputError if the image is no test image.
         """
         descriptions = self.region.descriptions
         if image not in descriptions["image"].values:
