@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
@@ -45,6 +46,7 @@ onstart:
 rule all:
     default_target: True
     input:
+        "<results>/config.json",
         regions(
             "{results}/{subject}/{roi}/descriptions.json",
             "{results}/{subject}/{roi}/profiles.json",

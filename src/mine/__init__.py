@@ -1,3 +1,38 @@
 """MINE: what in a natural image drives a voxel of human visual cortex, in words."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from mine.results import Results
+
 __version__ = "0.1.0"
+
+
+def open(path: Path | str, *, config: Path | str | Mapping[str, Any] | None = None) -> Results:
+    """Open the results of an analysis; nothing is read before it is asked for.
+
+    Args:
+        path: folder of the results, `results/<name>`.
+        config: configuration that made them, a file or what was read from one; None takes the
+            `config.json` that the workflow writes into the folder.
+
+    Raises:
+        InputError: there are no results, or no configuration.
+
+    >>> import mine
+    >>> results = mine.open("results/demo")
+    >>> results.subjects
+    ['subj01', 'subj02']
+    >>> results["subj01"]["FFA-1"]
+    <FFA-1 of subj01, 48 voxels>
+    """
+    # Imported late: `import mine` is to take no time.
+    from mine.results import Results
+
+    return Results(path, config=config)

@@ -1,5 +1,6 @@
 """The command line: `mine init` to begin with, `mine download` for the data, `mine check` before
-hours of work are spent, `mine provenance` and `mine export` when they are done."""
+hours of work are spent, `mine show`, `mine explain`, `mine provenance` and `mine export` when they
+have been."""
 
 from __future__ import annotations
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--output", help="file to write; <kind>.yaml here by default")
     init.add_argument("--force", action="store_true", help="replace a file that is there")
     init.set_defaults(run=_init)
+    _add_results(commands)
     config = commands.add_parser(
         "config",
         help="print a configuration with every key, its help and its default",
@@ -129,6 +131,64 @@ def _add_archive(commands: Any) -> None:
     figures.add_argument("--to", required=True, help="folder for the figures")
     figures.add_argument("--cores", type=int, default=1, help="how many are drawn at a time")
     figures.set_defaults(run=_figures)
+
+
+def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that read finished results."""
+    show = commands.add_parser(
+        "show",
+        help="print what was found in a region, or in one of its voxels",
+        description="Print a row for each voxel of a region, best fitted first, or one voxel's "
+        "profile with the evidence for its words.",
+    )
+    show.add_argument("subject", help="name of the subject")
+    show.add_argument("roi", help="name of the region")
+    show.add_argument("voxel", nargs="?", type=int, help="number of a voxel, from the first column")
+    show.set_defaults(run=_show)
+    explain = commands.add_parser(
+        "explain",
+        help="predict the responses to a new image, and say in words what drives them",
+        description="Print prediction and words for the voxels of a region, largest response "
+        "first, or for one of them.",
+    )
+    explain.add_argument("image", help="a picture, as PNG or JPEG; its middle square is taken")
+    explain.add_argument("--subject", required=True, help="name of the subject")
+    explain.add_argument("--roi", required=True, help="name of the region")
+    explain.add_argument("--voxel", type=int, help="number of a voxel; all by default")
+    explain.add_argument("--figure", help="file to draw into, such as explained.png or .pdf")
+    explain.set_defaults(run=_explain)
+    for command in (show, explain):
+        command.add_argument(
+            "--results",
+            default="results/demo",
+            help="folder of the results; results/demo by default",
+        )
+        command.add_argument(
+            "--config", help="configuration that made them, where they hold none themselves"
+        )
+
+
+def _show(options: argparse.Namespace) -> int:
+    # Imported late, as below.
+    from mine.results.printing import print_region, print_voxel
+
+    region = mine.open(options.results, config=options.config)[options.subject][options.roi]
+    print(print_region(region) if options.voxel is None else print_voxel(region[options.voxel]))
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    # Imported late, as below.
+    from mine.results.printing import print_explanations, save_explanations
+
+    region = mine.open(options.results, config=options.config)[options.subject][options.roi]
+    voxels = None if options.voxel is None else [options.voxel]
+    explanations = region.explain(options.image, voxels=voxels)
+    print(print_explanations(region, explanations))
+    if options.figure:
+        save_explanations(region, explanations, options.figure)
+        print(f"\nwrote {options.figure}")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -11,13 +11,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import mine
 from mine.errors import InputError
 
 SCHEMA_VERSION = 2
 """Version of the stores' layout; raised when readers of old stores would go wrong."""
 
-PACKAGE = Path(mine.__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 
 # The values of a configuration reach a rule as parameters, so the text that describes them need
 # not count as code: with it every edited help sentence would rerun the whole analysis. What these
@@ -97,7 +96,8 @@ def _with_parents(names: Iterable[str]) -> set[str]:
         parts = name.split(".")
         if parts[0] != "mine":
             continue
-        for length in range(1, len(parts) + 1):
+        # Not the package itself: it offers to people what lies in it, and no rule runs that.
+        for length in range(2, len(parts) + 1):
             candidate = ".".join(parts[:length])
             # `from mine.config import InputError` names an attribute, not a module.
             if _module_file(candidate) is not None:

@@ -77,14 +77,6 @@ def manifests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in sorted(paths)}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, repository: Path) -> Path:
-    """The folder of a run that has completed."""
-    folder = make_smaller(tmp_path_factory.mktemp("demo") / "run", repository)
-    run(folder)
-    return folder
-
-
 def test_second_run_has_nothing_to_do(finished: Path) -> None:
     assert "Nothing to be done" in run(finished)
 

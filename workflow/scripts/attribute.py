@@ -51,6 +51,9 @@ for fit, path, store in zip(params.fits, given.encoder, output.store, strict=Tru
     error = float(attributions["completeness_error"].max())
     log.info("%s: %d images, largest completeness error %.1e", fit, len(images), error)
     attributions = attributions.assign_coords(voxel=voxels, image=images)
+    if fit == "all":
+        meaning = {"long_name": "mean training token at each place, the baseline"}
+        attributions["baseline"] = (("token", "feature"), baseline, meaning)
     write_store(attributions, store, provenance=provenance)
     if curves:
         faithfulness = curves.dataset().assign_coords(voxel=voxels)

@@ -18,8 +18,8 @@ from urllib.parse import quote
 import requests
 import urllib3
 
-import mine
 from mine.errors import InputError
+from mine.provenance import library_versions
 
 Result = TypeVar("Result")
 
@@ -204,7 +204,7 @@ class Bucket:
             # Without this requests would look for a password in ~/.netrc.
             session.auth = _leave_unsigned
             session.headers.update(
-                {"Accept-Encoding": "identity", "User-Agent": f"mine/{mine.__version__}"}
+                {"Accept-Encoding": "identity", "User-Agent": f"mine/{library_versions()['mine']}"}
             )
             self._own.session = session
         return self._own.session

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mine.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 """Pillow's modes of at most 8 bits a channel. Deeper ones would be cut, not scaled."""
@@ -54,15 +57,22 @@ class ImageFiles:
 
 def read_image(path: Path, *, side: int | None = None) -> np.ndarray:
     """Read an image: uint8 (row, column, 3). side: see :class:`ImageFiles`."""
+    with _open_image(path) as opened:
+        return convert_image(opened, side=side, name=str(path))
+
+
+def convert_image(image: Image, *, side: int | None = None, name: str) -> np.ndarray:
+    """Pixels of an opened image: uint8 (row, column, 3). side: see :class:`ImageFiles`.
+
+    name: for messages. Raises InputError if it is damaged, or deeper than 8 bits a channel.
+    """
     from PIL import Image, ImageOps
 
-    with _open_image(path) as opened:
-        try:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(
-                f"{path}: expected a whole image, found a damaged one: {error}"
-            ) from None
+    _check_depth(image, name)
+    try:
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{name}: expected a whole image, found a damaged one: {error}") from None
     if side is not None:
         image = ImageOps.fit(image, (side, side), method=Image.Resampling.BICUBIC)
     return np.asarray(image, dtype=np.uint8)
@@ -111,12 +121,19 @@ def _open_image(path: Path) -> Any:
         raise InputError(
             f"{path}: expected an image such as PNG or JPEG, found something else"
         ) from None
-    if image.mode not in MODES:
+    try:
+        _check_depth(image, str(path))
+    except InputError:
         image.close()
-        raise InputError(
-            f"{path}: expected an image of 8 bits a channel, found Pillow's mode {image.mode}"
-        )
+        raise
     return image
+
+
+def _check_depth(image: Image, name: str) -> None:
+    if image.mode not in MODES:
+        raise InputError(
+            f"{name}: expected an image of 8 bits a channel, found Pillow's mode {image.mode}"
+        )
 
 
 def _tell_size(path: Path, found: Sequence[int], expected: Sequence[int]) -> str:

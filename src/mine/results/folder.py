@@ -1,0 +1,132 @@
+"""The folder of an analysis's results: its configuration, what subjects share, and the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from mine.config import Config, load_config
+from mine.errors import InputError
+from mine.figures.voxels import gather_pictures
+from mine.results.regions import Subject
+from mine.stores import open_store, read_manifest
+
+if TYPE_CHECKING:  # torch is wanted only where an image is explained
+    from mine.core.backbone import Backbone
+    from mine.datasets.images import Stimuli
+
+
+class Results:
+    """Results of an analysis, of which nothing is read before it is asked for.
+
+    `results[subject]` is a subject, `results[subject][roi]` one of its regions.
+    """
+
+    def __init__(
+        self, path: Path | str, *, config: Path | str | Mapping[str, Any] | None = None
+    ) -> None:
+        """See :func:`mine.open`."""
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise InputError(f"{path}: expected the results of an analysis, found no such folder")
+        own = self.path / "config.json"
+        if config is None and not own.is_file():
+            raise InputError(
+                f"{own}: expected the configuration that made the results, found none; the "
+                "workflow writes it when it is run again, or name the file"
+            )
+        self.config: Config = load_config(own if config is None else config)
+
+    def __repr__(self) -> str:
+        return f"<results in {self.path}, {len(self.subjects)} subjects>"
+
+    def __getitem__(self, subject: str) -> Subject:
+        """Return a subject; InputError if the analysis has none of that name."""
+        if subject not in self.subjects:
+            known = ", ".join(self.subjects)
+            raise InputError(f"{self.path}: expected one of its subjects, {known}, found {subject}")
+        return Subject(self, subject)
+
+    @property
+    def subjects(self) -> list[str]:
+        """Names of the subjects."""
+        return list(self.config.subjects)
+
+    @cached_property
+    def images(self) -> xr.Dataset:
+        """What is known about the images: `stimuli.zarr`, see docs/stores.md."""
+        return open_store(self.path / "stimuli.zarr")
+
+    @cached_property
+    def vocabulary(self) -> xr.Dataset:
+        """Words and their text embeddings: `vocabulary.zarr`, see docs/stores.md."""
+        return open_store(self.embeddings / "vocabulary.zarr")
+
+    @cached_property
+    def words(self) -> np.ndarray:
+        """The vocabulary: text (word,), into which stores give indices."""
+        return self.vocabulary["word"].values
+
+    @cached_property
+    def base_rates(self) -> xr.Dataset:
+        """How often every word is read, and its group of synonyms: `base_rates.zarr`, in memory."""
+        return open_store(self.embeddings / "base_rates.zarr").load()
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of what the backbone made."""
+        return self.path / "embeddings" / self.config.backbone.name
+
+    def pictures(self, images: Sequence[int] | np.ndarray) -> xr.DataArray:
+        """Read pixels: uint8 (image, row, column, channel), in the order asked for.
+
+        images: identities. Raises InputError if the dataset is no longer where it was.
+        """
+        images = np.atleast_1d(np.asarray(images))
+        return gather_pictures(self._stimuli.read, images).sel(image=images)
+
+    @cached_property
+    def _stimuli(self) -> Stimuli:
+        from mine.datasets.listing import describe_images
+        from mine.datasets.reader import open_dataset
+
+        dataset = replace(self.config.dataset, root=self._locate(self.config.dataset.root))
+        return open_dataset(describe_images(dataset)).open_stimuli()
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The model that made the tokens, loaded.
+
+        Raises InputError if it cannot be had, or is another than the one that made the results.
+        """
+        from mine.core.backbone import KEY, load_backbone
+        from mine.core.models import model_digest
+
+        chosen = self.config.backbone
+        model = chosen.model
+        if model.startswith("local-dir:"):
+            model = f"local-dir:{self._locate(model.removeprefix('local-dir:'))}"
+        made = read_manifest(self.embeddings / "vocabulary.zarr")["models"]["backbone"]
+        found = model_digest(model, chosen.pretrained, kind="open_clip", key=KEY)
+        if found != made:
+            raise InputError(
+                f"{KEY}: expected the model that made {self.path}, of digest {made}, found {model} "
+                f"of digest {found}"
+            )
+        return load_backbone(
+            model=model,
+            pretrained=chosen.pretrained,
+            alignment=chosen.alignment,
+            device=chosen.device,
+        )
+
+    def _locate(self, path: str) -> str:
+        """Return a path of the configuration from anywhere: relative ones start at the folder in
+        which the workflow ran, which holds `results/<name>`."""
+        return str(self.path.absolute().parent.parent / path)

@@ -1,0 +1,152 @@
+"""Results as text for the terminal, in columns of plain characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mine.errors import InputError
+from mine.results.explanations import Explanation, draw_explanations
+
+if TYPE_CHECKING:
+    from mine.results.regions import Region, Voxel
+
+FORMATS = {"z": ".1f", "q": ".1e", "p": ".1e"}
+"""How numbers of a column are written; others have two decimals."""
+
+
+def print_region(region: Region) -> str:
+    """Say what was found in a region: a row for each voxel, best fitted first."""
+    table = region.table()
+    described = int(table["described"].sum())
+    said = f"{region.name}, {region.subject.name}: {described} of {len(table)} voxels described"
+    preferred = region.preference["roi_preferred"]
+    by_words, by_responses = (
+        str(preferred.sel(evidence=evidence).item()) or "nothing"
+        for evidence in ("profile", "measured")
+    )
+    shown = pd.DataFrame(
+        {
+            "voxel": table.index,
+            "R²": table["r2"],
+            "ceiling": table["noise_ceiling"],
+            "reliability": table["reliability"],
+            "prefers": table["preferred_by_words"],
+            "cluster": table["cluster"],
+            "words": _withhold(table),
+        }
+    )
+    return (
+        f"{said}; prefers {by_words} by words, {by_responses} by responses\n\n"
+        f"{format_table(shown)}\n\n"
+        "R²: on test images; ceiling: the most that it can be; reliability: of the profile, across "
+        "halves\nof the images. Words in brackets: why there are none."
+    )
+
+
+def print_voxel(voxel: Voxel) -> str:
+    """Say what was found about one voxel: its words with the evidence, and exemplars."""
+    entry, profile = voxel.summary, voxel.profile
+    region = voxel.region
+    parts = [
+        f"voxel {voxel.number} in {region.name} of {region.subject.name}: {profile.reason}",
+        f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], noise ceiling "
+        f"{entry['noise_ceiling']:.2f}; reliability {entry['reliability']:.2f}; prefers "
+        f"{entry['preferred_by_words'] or 'nothing'} by words, "
+        f"{entry['preferred_by_responses'] or 'nothing'} by responses",
+    ]
+    for title, words in (
+        ("words that drive it", profile.words),
+        ("words that suppress it", profile.suppressed),
+    ):
+        shown = words.rename(columns={"added": "partial r", "added_p": "p"}).drop(columns="effect")
+        parts.append(f"{title}\n{format_table(shown) if len(shown) else 'none'}")
+    parts.append(f"images of largest prediction\n{format_table(voxel.exemplars)}")
+    return "\n\n".join(parts)
+
+
+def print_explanations(region: Region, explanations: Mapping[int, Explanation]) -> str:
+    """Say what is predicted for an image, and in which words, largest response first.
+
+    The words of voxels that are not described are withheld, as in everything else.
+    """
+    table = region.table().loc[list(explanations)]
+    shown = pd.DataFrame(
+        {
+            "voxel": table.index,
+            "R²": table["r2"],
+            "predicted": [one.prediction for one in explanations.values()],
+            "of image": [one.prediction - one.baseline_prediction for one in explanations.values()],
+            "words": [one.phrase for one in explanations.values()],
+        }
+    )
+    shown["words"] = _withhold(table.assign(words=shown["words"].to_numpy())).to_numpy()
+    shown = shown.sort_values("predicted", ascending=False, kind="stable")
+    return (
+        f"{region.name}, {region.subject.name}\n\n{format_table(shown)}\n\n"
+        "predicted: response, in standard deviations of a trial's; of image: how much of it is due "
+        "to this\nimage, which the attributions add up to. Words in brackets: why there are none."
+    )
+
+
+def save_explanations(
+    region: Region, explanations: Mapping[int, Explanation], path: Path | str
+) -> None:
+    """Draw the described voxels of largest R² among those explained, or the one that was.
+
+    As many as the figures of the workflow have. Raises InputError where none is described, or
+    matplotlib cannot write such a file.
+    """
+    table = region.table()
+    chosen = [voxel for voxel in table.index if voxel in explanations]
+    if len(chosen) > 1:
+        chosen = [voxel for voxel in chosen if table.loc[voxel, "described"]]
+        chosen = chosen[: region.results.config.figures.voxels]
+    if not chosen:
+        raise InputError(
+            f"{region.name} of {region.subject.name}: expected a described voxel to draw, found "
+            "none; --voxel draws any"
+        )
+    figure = draw_explanations([explanations[voxel] for voxel in chosen])
+    known = sorted(figure.canvas.get_supported_filetypes())
+    suffix = Path(path).suffix.removeprefix(".").lower()
+    if suffix not in known:
+        raise InputError(f"{path}: expected a name that ends in one of {', '.join(known)}")
+    from mine.figures.style import DPI
+
+    figure.savefig(path, dpi=DPI)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Write a table in columns: numbers to the right, text to the left."""
+    columns = [
+        [str(name), *(_format_cell(value, FORMATS.get(str(name), ".2f")) for value in column)]
+        for name, column in table.items()
+    ]
+    numbers = [pd.api.types.is_numeric_dtype(column) for _, column in table.items()]
+    widths = [max(map(len, cells)) for cells in columns]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _format_cell(value: object, form: str) -> str:
+    if value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return "–"
+    if isinstance(value, float | np.floating):
+        return format(value, form)
+    return str(value)
+
+
+def _withhold(table: pd.DataFrame) -> pd.Series:
+    """Words of each voxel, or in brackets why there are none."""
+    return table["words"].where(table["described"], "(" + table["reason"] + ")")

@@ -1,0 +1,230 @@
+"""Finished results as people open them: they say what the stores hold, and explain alike."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mine
+from mine.cli import main
+from mine.errors import InputError
+from mine.results import Region, Results
+
+
+@pytest.fixture(scope="module")
+def folder(finished: Path, tmp_path_factory) -> Path:
+    """A folder with results/demo and a photo, as the documentation has it."""
+    folder = tmp_path_factory.mktemp("opened")
+    (folder / "results").mkdir()
+    for name in ("demo", "small"):
+        (folder / "results" / name).symlink_to(finished / "results/small")
+    (folder / "resources").symlink_to(finished / "resources")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((360, 270)).save(folder / "photo.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Results:
+    return mine.open(folder / "results/demo")
+
+
+@pytest.fixture(scope="module")
+def region(results: Results) -> Region:
+    return results["subj01"]["FFA-1"]
+
+
+def test_an_image_of_the_dataset_gets_the_explanation_that_is_stored(region: Region) -> None:
+    for image in region.descriptions["image"].values[:4]:
+        stored = region.attributions.sel(image=image).load()
+        described = region.descriptions.sel(image=image, condition="attribution").load()
+        for number, found in region.explain(int(image)).items():
+            own, said = stored.sel(voxel=number), described.sel(voxel=number)
+            again = found.attributions.isel(voxel=0, image=0)
+            scale = float(np.abs(own["total"]).sum())
+            for name in ("prediction", "baseline_prediction"):
+                assert abs(own[name].item() - again[name].item()) < 1e-4, name
+            for name in ("attribution", "total"):
+                np.testing.assert_allclose(again[name], own[name], atol=1e-4 * scale)
+            assert (again["token"].values[:, 0] == own["token"].values[:, 0]).all()
+            assert found.phrase == str(said["phrase"].item())
+            stored_words = region[number].describe(int(image))
+            assert found.words["word"].tolist() == stored_words["word"].tolist()
+            np.testing.assert_allclose(found.words["weight"], stored_words["weight"], atol=1e-3)
+
+
+def test_attributions_add_up_to_what_the_image_changes(region: Region, folder: Path) -> None:
+    for one in region.explain(folder / "photo.jpg").values():
+        change = one.prediction - one.baseline_prediction
+        missing = abs(one.attribution.values.sum() - change)
+        assert missing <= (one.completeness_error + 1e-5) * np.abs(one.attribution.values).sum()
+        positive = one.attributions["total"].sel(sign="positive").item()
+        assert positive == pytest.approx(np.maximum(one.attribution.values, 0).sum(), rel=1e-5)
+
+
+def test_a_picture_is_the_same_as_a_file_as_pixels_and_as_an_object(
+    region: Region, results: Results, tmp_path: Path
+) -> None:
+    voxel = region[region.voxels[0]]
+    image = int(region.descriptions["image"][0])
+    pixels = results.pictures([image]).values[0]
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    # The middle square is taken, so that what is added on both sides is not seen.
+    wide = np.pad(pixels, ((0, 0), (5, 5), (0, 0)))
+    expected = voxel.explain(image)
+    for other in (tmp_path / "picture.png", pixels, Image.fromarray(pixels), wide):
+        found = voxel.explain(other)
+        assert (found.picture == pixels).all()
+        np.testing.assert_array_equal(found.attribution, expected.attribution)
+        assert found.words.equals(expected.words)
+
+
+def test_what_is_no_image_is_refused(region: Region, folder: Path, tmp_path: Path) -> None:
+    voxel = region[region.voxels[0]]
+    (tmp_path / "text.png").write_text("no image")
+    for image, said in (
+        (tmp_path / "absent.png", "expected an image, found no file"),
+        (tmp_path / "text.png", "expected an image such as PNG or JPEG"),
+        (np.zeros((4, 4)), r"expected pixels as uint8 \(row, column, 3\), found float64 \(4, 4\)"),
+        (Image.new("I;16", (4, 4)), "expected an image of 8 bits a channel"),
+        (10**6, "expected"),
+    ):
+        with pytest.raises(InputError, match=said):
+            voxel.explain(image)
+
+
+def test_another_model_is_refused(folder: Path, finished: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "results/demo/config.json").read_text())
+    shutil.copytree(finished / "resources/demo/clip", tmp_path / "clip")
+    (tmp_path / "clip/scores.json").write_text("{}")
+    config["backbone"]["model"] = f"local-dir:{tmp_path / 'clip'}"
+    region = mine.open(folder / "results/demo", config=config)["subj01"]["FFA-1"]
+    with pytest.raises(InputError, match="backbone.model: expected the model that made .* digest"):
+        region.explain(folder / "photo.jpg")
+
+
+def test_tables_say_what_the_stores_hold(region: Region) -> None:
+    table = region.table()
+    assert sorted(table.index) == region.voxels == region.profiles["voxel"].values.tolist()
+    r2 = region.subject.scores["r2"].sel(model="mine").values
+    assert (table["r2"].to_numpy() == r2[table.index]).all() and table["r2"].is_monotonic_decreasing
+    assert (table["words"] != "").equals(table["described"])
+    preferred = region.preference["preferred"].sel(evidence="measured", voxel=table.index)
+    assert (table["preferred_by_responses"].to_numpy() == preferred.values).all()
+    if region.structure.attrs["clusters"] > 1:
+        clustered = table["cluster"].dropna().sort_index()
+        assert (clustered.to_numpy() == region.structure["cluster"].values).all()
+    else:
+        assert table["cluster"].isna().all()
+
+
+def test_words_are_those_that_are_listed_and_are_withheld_otherwise(
+    results: Results, region: Region
+) -> None:
+    seen = set()
+    for number in region.voxels:
+        profile, stored = region[number].profile, region.profiles.sel(voxel=number)
+        seen.add(profile.described)
+        for words, sign in ((profile.words, "positive"), (profile.suppressed, "negative")):
+            own = stored.sel(sign=sign)
+            listed = np.flatnonzero(own["listed"].values) if profile.described else []
+            assert words["word"].tolist() == results.words[own["word"].values[listed]].tolist()
+            for name in ("z", "q", "added"):
+                np.testing.assert_array_equal(words[name], own[name].values[listed])
+        assert (profile.reason == "described") == profile.described
+    assert seen
+
+
+def test_exemplars_are_the_images_of_largest_prediction(region: Region) -> None:
+    for number in region.voxels[:3]:
+        exemplars = region[number].exemplars
+        assert exemplars["prediction"].is_monotonic_decreasing
+        assert (
+            exemplars["prediction"][0] == region.attributions["prediction"].sel(voxel=number).max()
+        )
+        for _, row in exemplars.iterrows():
+            measured = region.subject.responses["response"].isel(voxel=number)
+            assert row["response"] == measured.sel(image=row["image"]).item()
+
+
+def test_names_that_are_not_there_are_refused(results: Results, tmp_path: Path) -> None:
+    for open_it, said in (
+        (lambda: results["subj99"], "expected one of its subjects, subj01, subj02, found subj99"),
+        (lambda: results["subj01"]["V9"], "subj01: expected one of its regions, FFA-1, "),
+        (lambda: results["subj01"]["FFA-1"][10**6], "voxels, between .*, found 1000000"),
+        (lambda: results["subj01"]["FFA-1"].store("none"), "none.zarr: expected a folder"),
+        (lambda: mine.open(tmp_path / "absent"), "expected the results of an analysis, found no"),
+        (lambda: mine.open(tmp_path), "config.json: expected the configuration that made"),
+    ):
+        with pytest.raises(InputError, match=said):
+            open_it()
+
+
+def test_show_prints_every_voxel_and_one(folder: Path, region: Region, capsys) -> None:
+    given = ["--results", str(folder / "results/demo")]
+    assert main(["show", "subj01", "FFA-1", *given]) == 0
+    rows = re.findall(r"^ *(\d+)  ", capsys.readouterr().out, flags=re.MULTILINE)
+    assert [int(row) for row in rows] == region.table().index.tolist()
+    voxel = region[region.table().index[0]]
+    assert main(["show", "subj01", "FFA-1", str(voxel.number), *given]) == 0
+    said = capsys.readouterr().out
+    assert voxel.profile.reason in said and f"R² {voxel.summary['r2']:.2f}" in said
+    assert all(word in said for word in voxel.profile.words["word"])
+    assert all(str(image) in said for image in voxel.exemplars["image"])
+
+
+def test_explain_prints_what_python_gives_and_draws(
+    folder: Path, region: Region, tmp_path: Path, capsys
+) -> None:
+    number = region.voxels[0]
+    photo, figure = str(folder / "photo.jpg"), tmp_path / "explained.png"
+    given = ["--subject", "subj01", "--roi", "FFA-1", "--results", str(folder / "results/demo")]
+    assert main(["explain", photo, *given]) == 0
+    rows = re.findall(r"^ *(\d+) +\S+ +(-?\S+)", capsys.readouterr().out, flags=re.MULTILINE)
+    expected = {k: f"{one.prediction:.2f}" for k, one in region.explain(photo).items()}
+    assert {int(voxel): predicted for voxel, predicted in rows} == expected
+    predicted = [float(predicted) for _, predicted in rows]
+    assert predicted == sorted(predicted, reverse=True)
+    drawn = ["--voxel", str(number), "--figure", str(figure)]
+    assert main(["explain", photo, *given, *drawn]) == 0
+    assert Image.open(figure).size[0] > 1000
+    capsys.readouterr()
+    wrong = {
+        ("explain", str(tmp_path / "none.png"), *given): "expected an image, found no file",
+        ("explain", photo, *given, "--voxel", "999999"): "found 999999",
+        ("explain", photo, *given, "--voxel", str(number), "--figure", "x.txt"): "x.txt: expected",
+        ("show", "subj01", "V9", *given[-2:]): "found V9",
+    }
+    for arguments, said in wrong.items():
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+
+
+def test_the_tour_runs(folder: Path, repository: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(folder)
+    text = (repository / "docs/python.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) > 5
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert (folder / "profile.png").is_file() and (folder / "explanation.png").is_file()
+    columns = re.findall(r"^\| (`.*?`) \|", text, flags=re.MULTILINE)
+    documented = re.findall(r"`(\w+)`", " ".join(columns))
+    assert sorted(documented) == sorted(names["table"].columns)
+
+
+@pytest.mark.parametrize("module", ["mine", "mine.results.regions", "mine.results.explanations"])
+def test_examples_in_docstrings_hold(module: str, folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    tried = doctest.testmod(importlib.import_module(module))
+    assert tried.attempted > 0 and tried.failed == 0
