@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-import mine
 from mine.archive import Source, write_archive
 from mine.config import Config, load_config
 from mine.datasets.archive import BACKGROUNDS, IMAGES
@@ -22,7 +21,7 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.history import describe_file, history_path, list_entries, read_history
-from mine.provenance import PACKAGE, dump_json
+from mine.provenance import PACKAGE, dump_json, library_versions
 from mine.stores import open_store
 
 SOFTWARE = PACKAGE.parents[1]
@@ -97,16 +96,17 @@ def export_analysis(
     if images:
         files |= gather_pictures(config, records, shown)
     files |= gather_software()
+    version = library_versions()["mine"]
     about = {
         "name": config.name,
-        "version": mine.__version__,
+        "version": version,
         "images": images,
         "stores": "all" if everything else "figures",
     }
     pictures = "images/              the images that figures show" if images else f"\n{LICENCE}"
     readme = README.format(
         name=config.name,
-        version=mine.__version__,
+        version=version,
         stores="all stores" if everything else "the stores that figures are drawn from",
         pictures=pictures,
     )

@@ -3,6 +3,7 @@
 from mine.core.generation import load_generator
 from mine.core.observing import load_observer
 from mine.datasets.reader import open_dataset
+from mine.history import write_history
 from mine.logging import announce_parts, start_logging
 from mine.provenance import describe_provenance
 from mine.stages.edits import make_edits
