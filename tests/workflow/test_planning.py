@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.test_demo import make_smaller, run
+from tests.workflow.test_demo import make_smaller
 
 
-def plan(folder: Path) -> dict[str, list[str]]:
+def read_inputs(folder: Path) -> dict[str, list[str]]:
     """The inputs of every planned job, by rule: a list of lines."""
-    said = run(folder, "-n")
+    said = (folder / "said").read_text()
     blocks = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", said, re.M)
     inputs: dict[str, list[str]] = {}
     for rule, lines in blocks:
@@ -26,10 +28,13 @@ def plans(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[di
     """Plans with two shards of images and with five, of 440 images."""
     folder = tmp_path_factory.mktemp("planning")
     backbone = {"shard_size": 220}, {"shard_size": 88}
-    return [
-        plan(make_smaller(folder / str(place), repository, backbone=sizes))
+    folders = [
+        make_smaller(folder / str(place), repository, backbone=sizes)
         for place, sizes in enumerate(backbone)
     ]
+    command = [sys.executable, str(Path(__file__).with_name("plan.py")), *map(str, folders)]
+    subprocess.run(command, check=True, capture_output=True)
+    return [read_inputs(each) for each in folders]
 
 
 def test_a_shard_adds_its_own_jobs_alone(plans: list[dict[str, list[str]]]) -> None:

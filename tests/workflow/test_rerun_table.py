@@ -238,22 +238,6 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the word list": (append("resources/demo/vocabulary.txt"), follow("vocabulary")),
 }
 
-LOOK = """
-import os, sys
-from snakemake.cli import main
-
-for folder in sys.argv[1:]:
-    if os.fork() == 0:
-        os.chdir(folder)
-        sys.path.insert(0, os.path.join(folder, "src"))
-        file = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1), os.dup2(file, 2)
-        sys.argv[1:] = ["-n"]
-        main()
-    os.wait()
-"""
-"""Plan in many folders with one start of Snakemake; a fork each, since it keeps what it read."""
-
 
 def make_folder(folder: Path, repository: Path) -> None:
     """Copy the workflow and the library, and write an experiment and its configuration."""
@@ -288,8 +272,13 @@ def finish(folder: Path, *options: str) -> None:
     run(folder, str(Path(__file__).with_name("finish.py")), *options)
 
 
-def read_jobs(said: str) -> set[tuple[str, str]]:
-    """Rule and wildcards of each job that a dry run names."""
+def plan(*folders: Path) -> None:
+    run(folders[0].parent, str(Path(__file__).with_name("plan.py")), *map(str, folders))
+
+
+def read_jobs(folder: Path) -> set[tuple[str, str]]:
+    """Rule and wildcards of each job that was planned in a folder."""
+    said = (folder / "said").read_text()
     if "Nothing to be done" in said:
         return set()
     assert "Job stats:" in said, said[-4000:]
@@ -298,6 +287,7 @@ def read_jobs(said: str) -> set[tuple[str, str]]:
     for rule, lines in blocks:
         wildcards = re.search(r"^    wildcards: (.+)$", lines, re.M)
         jobs.add((rule, wildcards[1] if wildcards else ""))
+    assert jobs, said[-4000:]
     return {job for job in jobs if job[0] != "all"}
 
 
@@ -320,9 +310,9 @@ def planned(finished: Path) -> dict[str, set[tuple[str, str]]]:
     jobs: dict[str, set[tuple[str, str]]] = {name: set() for name in EDITS}
     waiting = dict(folders)
     while waiting:
-        run(finished.parent, "-c", LOOK, *map(str, waiting.values()))
+        plan(*waiting.values())
         for name, folder in list(waiting.items()):
-            found = read_jobs((folder / "said").read_text())
+            found = read_jobs(folder)
             jobs[name] |= found
             if "rois" in {rule for rule, _ in found}:
                 # What follows for the regions is known once their table is there.
@@ -360,7 +350,8 @@ def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[
     shutil.copytree(finished, folder, symlinks=True)
     edit(folder)
     finish(folder, "--until", "rois")
-    return read_jobs(run(folder, "-m", "snakemake", "-n"))
+    plan(folder)
+    return read_jobs(folder)
 
 
 ACROSS = follow("scores") | follow("preference_subjects", "preference_maps", "structure_subjects")
