@@ -61,6 +61,8 @@ def test_code_digest_ignores_what_does_not_run(package: Path) -> None:
     script = '"""Do it otherwise."""\n\n# a comment\nfrom mine.a import (f)\nprint(f())\n'
     assert digest_after(package, "../script.py", script) == before
     assert digest_after(package, "apart.py", "Y = 2\n") == before
+    # What the package itself offers to people runs in no rule.
+    assert digest_after(package, "__init__.py", "from mine.apart import Y\n") == before
     assert digest_after(package, "config.py", "from mine.errors import InputError\nQ = 1") == before
     text = 'from ..config import InputError\nX = 1\n"""The number."""\n'
     assert digest_after(package, "inner/b.py", text) == before
