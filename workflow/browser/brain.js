@@ -30,6 +30,7 @@ mine.Brain = class {
     for (let voxel = 0; voxel < x.length; voxel++) this.index.set(this.flat(x[voxel], y[voxel], z[voxel]), voxel);
     this.background = brain.background ? mine.bytes(brain.background) : null;
     this.box = this.findBox();
+    this.shadows = [0, 1, 2].map((axis) => this.castShadow(axis));
     this.at = this.busiest();
     this.buildControls();
     this.draw();
@@ -47,6 +48,16 @@ mine.Brain = class {
       const least = own.reduce((a, b) => Math.min(a, b), side), most = own.reduce((a, b) => Math.max(a, b), 0);
       return [Math.max(0, least - 1), Math.min(side - 1, most + 1)];
     });
+  }
+
+  /** Where along an axis any voxel lies: what stands for the brain where there is no background. */
+  castShadow(axis) {
+    const shadow = new Set(), own = this.brain.place, at = [0, 0, 0];
+    for (let voxel = 0; voxel < own[0].length; voxel++) {
+      for (const other of [0, 1, 2]) at[other] = other === axis ? 0 : own[other][voxel];
+      shadow.add(this.flat(...at));
+    }
+    return shadow;
   }
 
   /** The place in whose three slices most voxels lie, along each axis apart. */
@@ -89,6 +100,7 @@ mine.Brain = class {
       make("div", { class: "head" }, make("h2", { id: "brain-title" }, "Brain of ", this.subject), make("label", {}, "Show ", select)),
       make("div", { class: "planes" }, this.planes.map((plane) => plane.figure)),
       make("div", { class: "under" }, this.legend, this.where),
+      make("p", { class: "quiet" }, this.background ? "Grey: the mean functional volume. Click a voxel for its card." : "Grey: where voxels lie in other slices; the dataset has no picture of this brain. Click a voxel for its card."),
       make("p", { class: "hidden", id: "slice-help" }, "Arrow keys move within the slice, page up and page down to the next slice, enter opens the voxel."));
   }
 
@@ -147,28 +159,32 @@ mine.Brain = class {
     const { axis, across, up, canvas } = plane, spacing = this.brain.spacing;
     const [left, right] = this.box[across], [low, high] = this.box[up];
     const columns = right - left + 1, rows = high - low + 1;
-    const cell = Math.max(1, Math.min(12, Math.floor(640 / Math.max(columns, rows))));
+    const cell = Math.max(1, Math.min(32, Math.floor(640 / Math.max(columns, rows))));
     canvas.width = Math.round(columns * cell);
     canvas.height = Math.round(rows * cell * spacing[up] / spacing[across]);
     const context = canvas.getContext("2d"), tall = canvas.height / rows;
     const dark = mine.dark();
     context.fillStyle = dark ? "#0b0d10" : "#f4f4f2";
     context.fillRect(0, 0, canvas.width, canvas.height);
-    const place = [...this.at];
+    const place = [...this.at], at = [0, 0, 0];
     for (let column = 0; column < columns; column++) {
       for (let row = 0; row < rows; row++) {
         place[across] = left + column;
         place[up] = high - row;
         const flat = this.flat(...place), voxel = this.index.get(flat);
         let colour = null;
-        if (this.background) {
+        if (!this.background) {
+          at[across] = place[across];
+          at[up] = place[up];
+          if (this.shadows[axis].has(this.flat(...at))) colour = dark ? [34, 39, 46] : [226, 227, 228];
+        } else {
           const grey = this.background[flat];
           if (grey) colour = [grey, grey, grey];
         }
         if (voxel !== undefined) {
           const value = this.values[voxel];
           if (value !== null) colour = this.colourOf(value);
-          else if (!colour) colour = dark ? [52, 58, 66] : [214, 216, 219];
+          else if (!this.background) colour = dark ? [62, 69, 79] : [196, 199, 203];
         }
         if (!colour) continue;
         context.fillStyle = `rgb(${colour[0]},${colour[1]},${colour[2]})`;
@@ -185,8 +201,8 @@ mine.Brain = class {
     context.moveTo(0, middle[1]); context.lineTo(middle[0] - gap, middle[1]);
     context.moveTo(middle[0] + gap, middle[1]); context.lineTo(canvas.width, middle[1]);
     context.stroke();
-    const affine = this.brain.affine, at = this.at;
-    const mm = affine[axis][0] * at[0] + affine[axis][1] * at[1] + affine[axis][2] * at[2] + affine[axis][3];
+    const row = this.brain.affine[axis];
+    const mm = row[0] * this.at[0] + row[1] * this.at[1] + row[2] * this.at[2] + row[3];
     plane.label.textContent = `${"xyz"[axis]} = ${mine.number(mm, 1)} mm`;
     plane.slider.value = this.at[axis];
     plane.slider.setAttribute("aria-valuetext", plane.label.textContent);

@@ -6,7 +6,7 @@
   const site = mine.data.get("site");
   const ALL = "";
   const ROW = 46;
-  const state = { subject: null, entries: [], shown: [], active: -1, open: [], comparing: false };
+  const state = { subject: null, entries: [], shown: [], active: -1, open: [], comparing: false, most: 1 };
   const fields = ["subject", "region", "category", "cluster", "reason", "sort", "search"].reduce((own, id) => ({ ...own, [id]: find(id) }), {});
   const list = find("list"), rows = find("rows");
 
@@ -57,6 +57,7 @@
       const region = subject.rois[order].name;
       return index.columns.voxel.map((voxel, place) => ({ subject: name, region, order, voxel, place, index }));
     });
+    state.most = state.entries.reduce((most, { index, place }) => Math.max(most, index.columns.r2[place] || 0), 0.05);
     fields.subject.value = name;
     fill(fields.region, [[ALL, `All ${subject.rois.length}`], ...subject.rois.map((roi) => [roi.name, `${roi.name} (${roi.voxels})`])]);
     fill(fields.category, [[ALL, "Any"], ...indices[0].categories.map((category, place) => [String(place), category]), ["-1", "none"]]);
@@ -156,7 +157,7 @@
       make("i", { class: "dot", style: { background: category < 0 ? "transparent" : mine.colour(category) } }),
       make("span", { class: "who" }, make("b", {}, region), ` ${voxel}`),
       make("span", { class: words ? "what" : "what none" }, text),
-      make("span", { class: "r2" }, make("i", { style: { width: `${Math.max(0, Math.min(1, r2 || 0)) * 100}%` } }), mine.number(r2)));
+      make("span", { class: "r2" }, make("i", { style: { width: `${Math.max(0, r2 || 0) / state.most * 100}%` } }), mine.number(r2)));
   }
 
   function reveal() {

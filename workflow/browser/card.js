@@ -25,23 +25,33 @@ mine.makeCard = function (entry, part, actions) {
   const section = make("article", { class: "card", "aria-label": `${subject}, ${title}`, tabindex: "-1", "data-voxel": voxel, "data-region": region });
   const compare = actions.compare ? make("button", { type: "button", class: "compare", onclick: actions.compare }, "Compare with another") : null;
   const close = actions.close ? make("button", { type: "button", class: "close", onclick: actions.close }, "Close") : null;
-  section.append(
+  section.append(...[
     make("div", { class: "head" }, make("h2", {}, title, make("small", {}, subject)), make("div", { class: "buttons" }, compare, close)),
     make("p", { class: "chips" },
       make("span", { class: "chip", title: MEANINGS[reason] }, make("i", { style: { background: mine.reasons[reason] || "#999" } }), reason),
-      Object.keys(EVIDENCE).filter((evidence) => columns.preferred[evidence][place] >= 0 && (evidence !== "profile" || described)).map((evidence) => {
-        const category = columns.preferred[evidence][place];
-        return make("span", { class: "chip" }, make("i", { style: { background: mine.colour(category) } }), index.categories[category], make("small", {}, `by ${EVIDENCE[evidence]}`));
-      }),
+      makePreferences(index, columns.preferred, place),
       columns.cluster[place] ? make("span", { class: "chip" }, `cluster ${columns.cluster[place]}`, make("small", {}, index.clusters[columns.cluster[place] - 1].words.slice(0, 3).map((word) => index.words[word]).join(", "))) : null),
     described ? null : make("p", { class: "note" }, MEANINGS[reason] || reason),
     makeScores(columns, place, card),
     make("div", { class: "columns" },
       makeImages(entry, part, card),
       make("div", { class: "profiles" }, makeProfile("Words that drive it", card.positive, part.words, described, "positive"), makeProfile("Words that suppress it", card.negative, part.words, described, "negative"), makeMap(card.map, index.grid))),
-    card.tests ? makeTests(entry, card.tests) : make("p", { class: "quiet" }, "No pictures were generated or edited for this voxel; the causal tests are of a few voxels of each region."));
+    card.tests ? makeTests(entry, card.tests) : make("p", { class: "quiet" }, "No pictures were generated or edited for this voxel; the causal tests are of a few voxels of each region."),
+  ].filter((part) => part !== null));
   return section;
 };
+
+/** The categories that a voxel prefers, each with the evidence for it. */
+function makePreferences(index, preferred, place) {
+  const by = new Map();
+  for (const [evidence, name] of Object.entries(EVIDENCE)) {
+    const category = preferred[evidence][place];
+    if (category >= 0) by.set(category, [...(by.get(category) || []), name]);
+  }
+  return [...by].map(([category, names]) => mine.make("span", { class: "chip" },
+    mine.make("i", { style: { background: mine.colour(category) } }), index.categories[category],
+    mine.make("small", {}, `by ${names.join(", ")}`)));
+}
 
 function makeScores(columns, place, card) {
   const make = mine.make, r2 = columns.r2[place], ceiling = columns.noise_ceiling[place];
@@ -110,9 +120,12 @@ function makeImages({ subject, index }, part, card) {
   let rank = 0;
   const frame = make("div", { class: "frame" }), heat = make("canvas", { class: "heat", "aria-hidden": "true" }), mark = make("span", { class: "mark", "aria-hidden": "true" });
   const caption = make("p", { class: "rank" }), said = make("p", { class: "said", "aria-live": "polite" });
-  const overlay = make("input", { type: "checkbox", onchange: () => { heat.hidden = !overlay.checked; } });
+  const overlay = make("input", { type: "checkbox", onchange: () => {
+    mine.overlay = overlay.checked;
+    heat.hidden = !overlay.checked;
+    frame.classList.toggle("pale", overlay.checked);
+  } });
   overlay.checked = mine.overlay !== false;
-  overlay.addEventListener("change", () => { mine.overlay = overlay.checked; });
   const strip = make("div", { class: "strip", role: "group", "aria-label": "Images by rank" }, card.images.map(([image], place) =>
     make("button", { type: "button", "aria-label": `Image of rank ${place + 1}`, onclick: () => step(place) }, makePicture(subject, image, ""))));
   const step = (place) => {
@@ -120,6 +133,7 @@ function makeImages({ subject, index }, part, card) {
     const [image, prediction, measured, peak, packed, words] = card.images[rank];
     frame.replaceChildren(makePicture(subject, image, `Image ${image}: ${words.map(([word]) => part.words[word]).join(", ") || "nothing above base rate"}`), heat, mark);
     drawShares(heat, packed, index.grid);
+    frame.classList.toggle("pale", overlay.checked);
     heat.hidden = !overlay.checked;
     mark.hidden = true;
     caption.replaceChildren(make("b", {}, `${rank + 1} of ${total}`), ` · image ${image} · predicted ${mine.number(prediction, 2, true)}, measured ${mine.number(measured, 2, true)} sd · strongest patch ${peak === null ? "–" : Math.round(peak * 100)}%`);
@@ -147,7 +161,7 @@ function makeImages({ subject, index }, part, card) {
     make("div", { class: "step" }, make("button", { type: "button", class: "previous", "aria-label": "Previous image", onclick: () => step(rank - 1) }, "‹"), caption, make("button", { type: "button", class: "next", "aria-label": "Next image", onclick: () => step(rank + 1) }, "›")),
     strip, said,
     make("label", { class: "toggle" }, overlay, "Attribution over the image"),
-    make("p", { class: "quiet" }, `Of ${index.images} test images, those of largest prediction. Words are read from the ten or so patches that drive it most there; point at one to see its patch.`));
+    make("p", { class: "quiet" }, `Of ${index.images} test images, those of largest prediction. Words are read from the patches that drive it most there; point at a word to see its patch.`));
   step(0);
   return section;
 }

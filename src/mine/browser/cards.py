@@ -1,4 +1,4 @@
-"""The card of a voxel: its words, the images that drive it most, where in them, and in what words."""
+"""The card of a voxel: its words, and the images that drive it most, where and in what words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the causal tests of a voxel show: pictures and edits, with the responses that they brought."""
+"""What the causal tests of a voxel show: pictures and edits with the responses they brought."""
 
 from __future__ import annotations
 
