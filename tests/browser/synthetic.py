@@ -1,4 +1,4 @@
-"""Stores of regions with random content, and a whole browser of them, without running a workflow."""
+"""Stores of regions with random content, and a whole browser of them, without a workflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from mine.datasets.voxels import VolumeVoxels
 from mine.figures.voxels import describe_voxels
 
 PAGES = Path(__file__).resolve().parents[2] / "workflow/browser"
-WORDS = np.array(["dog", "hot dog", "house", "face", "<img src=x onerror=alert(1)>", "naïve", "sea"])
+WORDS = np.array(
+    ["dog", "hot dog", "house", "face", "<img src=x onerror=alert(1)>", "naïve", "sea"]
+)
 CATEGORIES = ["faces", "places"]
 REASONS = ["described", "no reliable profile", "retinotopic"]
 SHAPE = (12, 14, 10)
@@ -27,7 +29,12 @@ MODELS = ["evaluator", "encoder"]
 
 
 def make_stores(
-    voxels: np.ndarray, *, images: int, seed: int = 0, words: np.ndarray = WORDS, tokens: int = TOKENS
+    voxels: np.ndarray,
+    *,
+    images: int,
+    seed: int = 0,
+    words: np.ndarray = WORDS,
+    tokens: int = TOKENS,
 ) -> dict[str, xr.Dataset]:
     """Make the stores of a region, of voxels given by their places in the subject's set. The first
     voxel is described and lists ``dog``, and is suppressed by ``house``."""
@@ -172,7 +179,10 @@ def make_tests(voxel: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Datas
     counterfactuals = xr.Dataset(
         {
             "shift": (("model", "direction", "condition", "voxel", "chosen"), shift),
-            "shift_mean": (("direction", "model", "condition", "voxel"), np.full((2, 2, 2, 1), 0.5)),
+            "shift_mean": (
+                ("direction", "model", "condition", "voxel"),
+                np.full((2, 2, 2, 1), 0.5),
+            ),
             "effect_q": (
                 ("direction", "model", "guide", "control", "voxel"),
                 np.full((2, 2, 1, 1, 1), 0.03),

@@ -61,6 +61,8 @@ class Visit:
 @pytest.fixture
 def visit(chromium: object, folder: Path) -> Iterator[Visit]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    # Machines that test do much else at the same time.
+    context.set_default_timeout(120_000)
     visit = Visit(context.new_page(), folder)
     yield visit
     inside = [url for url in visit.asked if not url.startswith("data:")]

@@ -24,8 +24,8 @@ def describe_brain(
 
     r2, noise_ceiling: (voxel,). background: (X, Y, Z) on the voxels' grid, or None.
 
-    Returns ``geometry``, and for a volume its ``shape``, the ``spacing`` and the ``affine`` of these
-    axes in mm, ``place`` of every voxel as three rows, its ``r2`` and ``noise_ceiling``, and
+    Returns ``geometry``, and for a volume its ``shape``, the ``spacing`` and the ``affine`` of
+    these axes in mm, ``place`` of every voxel as three rows, its ``r2`` and ``noise_ceiling``, and
     ``background``: a byte for each place in C order, None where there is none.
     """
     if not isinstance(voxels, VolumeVoxels):
