@@ -178,4 +178,5 @@ def test_pictures_are_made_smaller_and_never_larger(tmp_path: Path) -> None:
     for side, expected in {16: (16, 8), 100: (40, 20)}.items():
         pixels = np.zeros((1, 20, 40, 3), np.uint8)
         write_pictures(lambda _, pixels=pixels: pixels, np.array([3]), tmp_path, side=side)
-        assert Image.open(tmp_path / "3.jpg").size == expected
+        with Image.open(tmp_path / "3.jpg") as picture:
+            assert picture.size == expected
