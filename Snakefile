@@ -26,6 +26,7 @@ include: "workflow/rules/regions.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/browser.smk"
 
 
 if settings.demo is not None:
@@ -76,6 +77,7 @@ rule all:
             subject=settings.subjects,
             figure=["encoder", "faithfulness", "described", "preference", "maps", "causality"],
         ),
+        "<results>/browser/index.html",
         "<results>/figures/preference.png",
         "<results>/figures/clusters.png",
         [] if settings.demo is None else "<results>/figures/recovery.png",

@@ -22,6 +22,7 @@ from mine.sections import (
     Backbone,
     Baselines,
     Bootstrap,
+    Browser,
     Category,
     Counterfactual,
     Dataset,
@@ -109,6 +110,7 @@ class Config:
     )
     bootstrap: Bootstrap = section(Bootstrap, "Intervals over images.")
     figures: Figures = section(Figures, "What is drawn.")
+    browser: Browser = section(Browser, "The voxel browser, a folder of pages.")
 
     def roi_references(self) -> dict[str, str]:
         """Return each region's name with what it stands for in the dataset."""

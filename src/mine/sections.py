@@ -705,3 +705,18 @@ class Bootstrap:
 class Figures:
     voxels: int = setting("Voxels of each ROI that are drawn, the best fitted first.", 3, minimum=1)
     images: int = setting("Images drawn for each of them.", 4, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browser:
+    images: int = setting(
+        "Test images on the card of each voxel, those of largest prediction.", 20, minimum=1
+    )
+    write_images: bool = setting(
+        "Whether the browser's folder holds images of the dataset and edits of them. Those of "
+        "NSD may not be passed on: with true the folder is for your own eyes.",
+        True,
+    )
+    side: int = setting(
+        "Longest side of the pictures in pixels; smaller ones stay as they are.", 256, minimum=16
+    )

@@ -1,0 +1,17 @@
+"""Write the pages of the voxel browser, which show the data that lie beside them."""
+
+import shutil
+from pathlib import Path
+
+from mine.browser.scripts import write_script
+from mine.history import write_history
+from mine.logging import start_logging
+
+log = start_logging(snakemake)
+output, params = snakemake.output, snakemake.params
+for given, written in zip(snakemake.input.pages, output.pages, strict=True):
+    shutil.copyfile(given, written)
+site = {"name": params.name, "subjects": params.subjects, "images": params.browser["write_images"]}
+write_script(Path(output.site), "site", site)
+log.info("open %s in any browser", output.pages[0])
+write_history(snakemake)
