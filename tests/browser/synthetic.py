@@ -193,16 +193,14 @@ def make_tests(voxel: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Datas
     return generated, sufficiency, edits, counterfactuals
 
 
-def make_voxels(count: int) -> VolumeVoxels:
+def make_voxels(count: int, *, shape: tuple[int, int, int] = SHAPE) -> VolumeVoxels:
     """Neighbouring voxels, in a volume whose first axis goes left."""
-    ijk = np.argwhere(np.ones(SHAPE))[100 : 100 + count]
-    affine = np.diag([-2.0, 2.0, 2.0, 1.0])
     return VolumeVoxels(
         hemisphere=np.full(count, "unknown"),
         space="func",
-        ijk=ijk,
-        shape=SHAPE,
-        affine=affine,
+        ijk=np.argwhere(np.ones(shape))[100 : 100 + count],
+        shape=shape,
+        affine=np.diag([-2.0, 2.0, 2.0, 1.0]),
     )
 
 

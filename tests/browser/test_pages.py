@@ -162,7 +162,8 @@ def test_arrows_step_through_images_by_rank(visit: Visit) -> None:
 def test_a_card_is_what_its_address_says(visit: Visit) -> None:
     visit.open("#subj01/FFA-1/0")
     assert visit.card() == "subj01, FFA-1, voxel 0"
-    assert visit.page.locator(".words.positive >> nth=0").inner_text().count("dog") == 1
+    words = visit.page.locator(".words.positive >> nth=0").locator("th[scope=row]")
+    assert words.first.inner_text() == "dog"
     assert "house" in visit.page.locator(".words.negative >> nth=0").inner_text()
     assert visit.page.locator(".tests img[src*=generated]").count() == 2
     visit.page.click("text=Images edited")
