@@ -76,10 +76,35 @@ def _parse_source(path: Path) -> tuple[str, frozenset[str]]:
                 parents = package.split(".")
                 base = ".".join(parents[: len(parents) - node.level + 1])
                 module = f"{base}.{module}" if module else base
-            imports.add(module)
-            imports.update(f"{module}.{alias.name}" for alias in node.names)
+            imports |= _find_sources(module, {alias.name for alias in node.names})
     _drop_docstrings(tree)
     return ast.dump(tree), frozenset(_with_parents(imports))
+
+
+def _find_sources(module: str, names: set[str]) -> set[str]:
+    """Return what `from module import names` may reach: where the module is a package that only
+    gathers names, the modules that these come from and no others."""
+    gathered = _gathered_names(module)
+    if gathered and names <= gathered.keys():
+        return {gathered[name] for name in names}
+    return {module, *(f"{module}.{name}" for name in names)}
+
+
+@functools.cache
+def _gathered_names(package: str) -> dict[str, str]:
+    """Return which module each name of a package comes from; nothing unless all that the package
+    does is to gather names of its modules."""
+    if not package.startswith("mine.") or _module_file(package) is None:
+        return {}
+    tree = ast.parse(_module_file(package).read_text(encoding="utf-8"))
+    _drop_docstrings(tree)
+    origins: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            origins |= {alias.asname or alias.name: node.module for alias in node.names}
+        elif not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"):
+            return {}
+    return origins
 
 
 def _package_of(path: Path) -> str:
@@ -99,6 +124,9 @@ def _with_parents(names: Iterable[str]) -> set[str]:
         # Not the package itself: it offers to people what lies in it, and no rule runs that.
         for length in range(2, len(parts) + 1):
             candidate = ".".join(parts[:length])
+            # A package that only gathers names does nothing by itself: it counts where it is named.
+            if candidate != name and _gathered_names(candidate):
+                continue
             # `from mine.config import InputError` names an attribute, not a module.
             if _module_file(candidate) is not None:
                 found.add(candidate)

@@ -140,3 +140,31 @@ def test_contents_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     os.utime(file)
     with pytest.raises(AttributeError):
         digest_contents([file], memory=tmp_path / "digests.json")
+
+
+def test_of_a_package_that_gathers_names_only_what_is_used_counts(
+    package: Path, tmp_path: Path
+) -> None:
+    def forget() -> None:
+        provenance._parse_source.cache_clear()
+        provenance._gathered_names.cache_clear()
+
+    tests = package / "tests"
+    tests.mkdir()
+    (tests / "__init__.py").write_text(
+        'from mine.tests.one import f\nfrom mine.tests.two import g\n\n__all__ = ["f"]\n'
+    )
+    (tests / "one.py").write_text("def f(): return 1\n")
+    (tests / "two.py").write_text("def g(): return 2\n")
+    script = tmp_path / "gathers.py"
+    for line, sees_two in (("from mine.tests import f", False), ("import mine.tests", True)):
+        script.write_text(line + "\n")
+        digests = []
+        for value in (2, 3):
+            (tests / "two.py").write_text(f"def g(): return {value}\n")
+            forget()
+            digests.append(code_digest(script))
+        assert (digests[0] != digests[1]) == sees_two
+        (tests / "one.py").write_text(f"def f(): return '{line}'\n")
+        forget()
+        assert code_digest(script) != digests[1]

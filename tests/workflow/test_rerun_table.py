@@ -207,11 +207,16 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "a function in core": (
         new_function("core/integrated_gradients.py"),
+        follow("attribute"),
+    ),
+    "a function in figures": (
+        new_function("figures/faithfulness.py"),
         {"figure_faithfulness"},
     ),
     "a function in statistics": (
         new_function("statistics/proportions.py"),
-        set(),
+        follow("preference_subjects", "structure_subjects", "preference_maps")
+        | {"figure_described", "figure_preference"},
     ),
     "an image": (flip_image, follow(*PIXELS)),
     "responses of a subject": (
