@@ -117,6 +117,7 @@ def check_kills(
     assert "Nothing to be done" in run(disturbed, *targets)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path, repository: Path) -> None:
     check_kills(tmp_path, repository, targets=SHORT, kills=3, seed=0)
 

@@ -20,6 +20,9 @@ from types import ModuleType
 
 import pytest
 
+# They install packages, start a cluster and wait for its limits of time: minutes.
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 
 # The profile as it is committed; but that these jobs take seconds, on a disk of this machine.
@@ -261,7 +264,6 @@ def test_demo_gives_the_same_stores_as_on_one_machine(
         assert "gpu" not in given[f"rule_{rule}"][0], rule
 
 
-@pytest.mark.slow
 def test_whole_demo_gives_the_same_stores_as_on_one_machine(
     tmp_path: Path, repository: Path, machine: slurm_machine.Machine
 ) -> None:
