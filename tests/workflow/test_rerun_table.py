@@ -21,6 +21,9 @@ import yaml
 
 from tests.data.random_folder import RandomFolder
 
+# Each edit takes a plan of the whole workflow.
+pytestmark = pytest.mark.slow
+
 READERS = {
     "stimuli": "low_level vocabulary captions embed embed_evaluator base_rates plan preference",
     "vocabulary": "embed base_rates categories profile features plan paint preference "
