@@ -176,6 +176,7 @@ def test_every_output_has_a_record_that_holds(finished: Path) -> None:
     assert "made by rule render_demo, code" in said and " 0 problems" in said
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_from_an_archive_alone(finished: Path, tmp_path: Path) -> None:
     mine(finished, "export", "config.yaml", "--to", str(tmp_path / "bundle"), "--images")
     said = mine(tmp_path, "figures", "bundle", "--to", "again", "--cores", "2")

@@ -13,6 +13,8 @@ import pytest
 
 from mine.stores import open_store
 
+pytestmark = pytest.mark.slow
+
 READ = """
 import json, sys, warnings
 from pathlib import Path

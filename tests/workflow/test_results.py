@@ -18,6 +18,8 @@ from mine.cli import main
 from mine.errors import InputError
 from mine.results import Region, Results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(finished: Path, tmp_path_factory) -> Path:

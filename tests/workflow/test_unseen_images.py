@@ -54,15 +54,13 @@ def folder(repository: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path) -> str:
+def run(folder: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", TARGET]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-6000:]
-    return said
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
 
-def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(folder: Path) -> None:
+def test_images_of_another_kind_are_predicted_and_scored(folder: Path) -> None:
     run(folder)
     scores = open_store(folder / TARGET.replace(".json", ".zarr"))
     voxels = open_store(folder / "results/small/subj01/responses.zarr").sizes["voxel"]
@@ -70,16 +68,3 @@ def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(fold
     assert np.isfinite(scores["prediction"]).all()
     assert scores["roi"].values.tolist() == ["FFA-1", "OFA"]
     assert scores["roi_r2_normalised"].sizes["model"] == 1
-    encoder = (folder / "results/small/subj01/encoder/all.json").read_text()
-
-    # Other responses to those images change the scores and nothing that was fitted.
-    image = next(folder.glob("nsd/nsddata_betas/**/nsdsynthetic*/lh.*.mgh"))
-    image.write_bytes(image.read_bytes()[:-4000] + bytes(4000))
-    # Single-trial responses of NSD are too many to be looked through for changes.
-    (folder / TARGET).unlink()
-    said = run(folder)
-    assert "images of another kind" in said and "Fitting" not in said
-    assert (folder / "results/small/subj01/encoder/all.json").read_text() == encoder
-    again = open_store(folder / TARGET.replace(".json", ".zarr"))
-    assert not again["response"].equals(scores["response"])
-    np.testing.assert_array_equal(again["prediction"], scores["prediction"])
