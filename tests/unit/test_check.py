@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -267,3 +270,14 @@ def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
     Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     problems = check_config(config)
     assert problems and problems[0].startswith("nsd/nsddata/experiments/nsd/nsd_expdesign.mat: ")
+
+
+def test_a_reader_that_has_had_enough_is_no_fault() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from mine.cli import main; sys.exit(main(['config']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -13,6 +13,10 @@ from mine.browser.cards import make_cards
 from mine.browser.index import index_region
 from mine.browser.scripts import write_script
 
+PROFILE = ["word", "listed", "added", "z", "q", "reliability", "reliability_p", "specificity"]
+PROFILE += ["described", "reason", "position_map"]
+"""What is read of profiles."""
+
 CARDS = 16
 """Voxels in a file of cards: what one click loads."""
 
@@ -39,7 +43,7 @@ def write_region(
     the subject. measured: responses (image, voxel) of the subject. table: describe_voxels. tests:
     of mine.browser.causal.describe_tests. The others are those of make_cards.
     """
-    profiles, descriptions = stores["profiles"], stores["descriptions"]
+    profiles, descriptions = stores["profiles"][PROFILE], stores["descriptions"]
     shown = descriptions["image"].values
     index = index_region(
         profiles,
