@@ -68,15 +68,15 @@ def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     (row, group)."""
     order = np.argsort(group, kind="stable").astype(np.int32)
     sizes = np.bincount(group, minlength=groups)
-    starts = np.cumsum(sizes) - sizes
-    names = np.tile(order[starts], (len(mass), 1))
-    largest = mass[:, order[starts]]
-    for member in range(1, sizes.max()):
-        there = np.flatnonzero(sizes > member)
-        word = order[starts[there] + member]
-        is_larger = mass[:, word] > largest[:, there]
-        names[:, there] = np.where(is_larger, word, names[:, there])
-        largest[:, there] = np.where(is_larger, mass[:, word], largest[:, there])
+    names = np.tile(order[np.cumsum(sizes) - sizes], (len(mass), 1))
+    # Of many words most are alone in their group, and named.
+    several = sizes > 1
+    if several.any():
+        word, count = order[np.repeat(several, sizes)], sizes[several]
+        starts, own = np.cumsum(count) - count, mass[:, word]
+        largest = np.maximum.reduceat(own, starts, axis=1)
+        candidate = np.where(own == np.repeat(largest, count, axis=1), word, np.int32(len(group)))
+        names[:, several] = np.minimum.reduceat(candidate, starts, axis=1)
     return names
 
 
