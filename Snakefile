@@ -26,6 +26,7 @@ include: "workflow/rules/regions.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/summary.smk"
 include: "workflow/rules/browser.smk"
 
 
@@ -66,6 +67,7 @@ rule all:
         "<results>/clusters.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
         *DRAWN,
+        "<results>/summary/subjects.html",
         "<results>/browser/index.html",
 
 
