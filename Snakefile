@@ -45,6 +45,10 @@ onstart:
     check_start()
 
 
+onsuccess:
+    tell_outcome()
+
+
 rule all:
     default_target: True
     input:

@@ -10,6 +10,7 @@ import xarray as xr
 from mine.core.backbone import Backbone, standardise
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary
 from mine.core.synonyms import group_synonyms
+from mine.logging import split_work
 
 Reader = Callable[[np.ndarray], np.ndarray]
 """Reads images by nsdId: uint8 (image, row, column, 3)."""
@@ -110,8 +111,8 @@ def embed_images(
     ``score``.
     """
     parts = []
-    for start in range(0, len(images), batch_size):
-        raw, pooled = backbone.encode_images(read_images(images[start : start + batch_size]))
+    for part in split_work(len(images), size=batch_size, what="images"):
+        raw, pooled = backbone.encode_images(read_images(images[part]))
         word, score = apply_lens(
             raw,
             token_mean=vocabulary["token_mean"].values,

@@ -185,6 +185,7 @@ def _say_left_out(
         )
     counts: Mapping[str, str] = {
         "voxels_invalid": "{:,} of the selected voxels: no usable response.",
+        "voxels_too_noisy": "{:,} of the selected voxels: noisier than was asked for.",
         "images_left_out": "{:,} images: shared, but not shown often enough to be test images.",
     }
     said += [
