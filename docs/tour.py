@@ -20,8 +20,7 @@ print(results, subject.rois)
 # deserves a look where this is near zero.
 
 # %%
-scores = subject.scores[["roi_r2_normalised", "roi_r2"]]
-print(scores["roi_r2_normalised"].to_pandas().round(2))
+print(subject.scores["roi_r2_normalised"].to_pandas().round(2))
 
 # %% [markdown]
 # ## Which voxels are described, and why are others not?

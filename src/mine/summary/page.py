@@ -37,12 +37,14 @@ body { max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 0 0 .4rem; }
 p { margin: .3rem 0 1rem; } li { margin: 0 0 .4rem; } ul { margin: 0; padding-left: 1.1rem; }
 .table { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .87rem; }
+table { border-collapse: collapse; width: 100%; min-width: 68rem; font-size: .87rem; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; vertical-align: top; }
 th { border-bottom: 1.5px solid; } td, tbody th { border-bottom: 1px solid #8886; }
+tbody th { white-space: nowrap; }
 .sections { display: grid; gap: 1.5rem 2rem; margin-top: 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); }
-@media print { body { margin: 0; max-width: none; font-size: 9px; } @page { size: A4 landscape; } }
+@page { size: A4 landscape; }
+@media print { body { margin: 0; max-width: none; font-size: 9px; } table { min-width: 0; } }
 """
 
 
