@@ -6,9 +6,13 @@ import logging
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mine.core import fitting
+from mine.core.encoder import position_basis
 from mine.logging import EVERY, Progress, format_time, split_work
+from mine.stages import attributions
 from mine.summary.outcome import PLACES, describe_outcome
 
 
@@ -59,6 +63,48 @@ def test_parts_cover_the_work_once(count: int, size: int) -> None:
     covered = [place for part in parts for place in range(part.start, part.stop)]
     assert covered == list(range(count))
     assert all(0 < part.stop - part.start <= size for part in parts)
+
+
+def test_what_a_fit_and_its_attributions_count_adds_up_to_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[Progress] = []
+
+    class Counted(Progress):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)
+            counted.append(self)
+
+    for module in (fitting, attributions):
+        monkeypatch.setattr(module, "Progress", Counted)
+    random = np.random.default_rng(0)
+    tokens = random.standard_normal((11, 4, 6)).astype(np.float32)
+    responses = random.standard_normal((11, 5)).astype(np.float32)
+    phi = position_basis(2, 2, 1)
+    sizes = {"heads": 1, "head_width": 4, "rank": 4, "image_batch": 4, "voxel_batch": 2}
+    weights, _ = fitting.fit_encoder(
+        tokens,
+        responses,
+        phi=phi,
+        validation=np.arange(11) > 7,
+        epochs=3,
+        patience=9,
+        seed=0,
+        **sizes,
+    )
+    attributions.attribute(
+        weights,
+        tokens,
+        tokens.mean(axis=0),
+        phi,
+        nodes=2,
+        tolerance=1.0,
+        maximum_nodes=2,
+        token_fraction=0.5,
+        voxel_batch=2,
+        image_batch=3,
+    )
+    assert [(one.done, one.total) for one in counted] == [(24, 24), (55, 55)]
 
 
 def test_the_end_names_what_is_there_and_nothing_else(tmp_path: Path) -> None:
