@@ -65,20 +65,20 @@ rule all:
         "<results>/preference.tsv",
         "<results>/clusters.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
-        regions(
-            "{results}/figures/{subject}/{roi}/attributions.png",
-            "{results}/figures/{subject}/{roi}/profiles.png",
-            "{results}/figures/{subject}/{roi}/generated.png",
-            "{results}/figures/{subject}/{roi}/edits.png",
-            "{results}/figures/{subject}/{roi}/structure.png",
-        ),
-        expand(
-            "<results>/figures/{subject}/{figure}.png",
-            subject=settings.subjects,
-            figure=["encoder", "faithfulness", "described", "preference", "maps", "causality"],
-        ),
+        *DRAWN,
         "<results>/browser/index.html",
-        "<results>/figures/preference.png",
-        "<results>/figures/clusters.png",
-        [] if settings.demo is None else "<results>/figures/recovery.png",
-        [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",
+
+
+# Figures alone, by their numbers in README.md: `snakemake figure_2`.
+rule all_figures:
+    input:
+        *DRAWN,
+
+
+for number, files in enumerate(DRAWN, 1):
+
+    rule:
+        name:
+            f"figure_{number}"
+        input:
+            files,

@@ -13,6 +13,7 @@ from pathlib import Path
 from mine.config import Config
 from mine.demo.planting import REGIONS, Region
 from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
+from mine.figures.catalogue import FIGURES
 from mine.settings_documents import reference_markdown
 
 DOCS = Path(__file__).resolve().parent
@@ -50,7 +51,11 @@ MEASURES = {
 
 def render_pages() -> dict[Path, str]:
     """Return every page that holds generated parts, as the code wants it."""
-    configuration, demo = DOCS / "configuration.md", DOCS / "demo.md"
+    configuration, demo, readme = (
+        DOCS / "configuration.md",
+        DOCS / "demo.md",
+        DOCS.parent / "README.md",
+    )
     head = configuration.read_text().split("\n## ")[0].rstrip()
     text = demo.read_text()
     for heading, table in {
@@ -63,7 +68,8 @@ def render_pages() -> dict[Path, str]:
         text = replace_table(text, heading, table)
     # A bare <name> in a table would be read as HTML.
     reference = re.sub(r"(\S*<\w+>\S*)", r"`\1`", reference_markdown(Config)).replace(".`", "`.")
-    return {configuration: f"{head}\n\n{reference}", demo: text}
+    figures = replace_table(readme.read_text(), "Figures", tabulate_figures())
+    return {configuration: f"{head}\n\n{reference}", demo: text, readme: figures}
 
 
 def replace_table(page: str, heading: str, table: str) -> str:
@@ -106,6 +112,16 @@ def tabulate_words() -> str:
     )
     rows.append(("all", f"{len(vocabulary())} words"))
     return markdown_table(("concept", "words"), rows)
+
+
+def tabulate_figures() -> str:
+    """How each figure is made anew, and where it is."""
+    rows = []
+    for number, figure in enumerate(FIGURES, 1):
+        files = figure.files.replace("{", "<").replace("}", ">")
+        shows = f"{figure.shows} (demo)" if figure.demo else figure.shows
+        rows.append((str(number), shows, f"`snakemake --cores all figure_{number}`", f"`{files}`"))
+    return markdown_table(("figure", "what it shows", "regenerate it", "file"), rows)
 
 
 def tabulate_scores(model: str) -> str:

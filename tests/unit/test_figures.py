@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mine.figures.attributions import (
     place_words,
     tabulate_attributions,
 )
+from mine.figures.catalogue import FIGURES
 from mine.figures.described import draw_described, tabulate_described
 from mine.figures.encoder import assign_rois, draw_encoder, tabulate_encoder
 from mine.figures.faithfulness import (
@@ -25,7 +27,7 @@ from mine.figures.faithfulness import (
     tabulate_faithfulness,
 )
 from mine.figures.profiles import draw_profiles, tabulate_profiles
-from mine.figures.recovery import draw_recovery
+from mine.figures.recovery import draw_recovery, select_drawn
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.figures.voxels import (
     choose_cards,
@@ -334,14 +336,43 @@ def test_recovery_draws_what_the_table_has(subjects: tuple[str, ...]) -> None:
 def test_figures_are_saved_at_journal_width_in_type_that_can_be_read(tmp_path: Path) -> None:
     from PIL import Image
 
-    figure = draw_described({"FFA-1": np.array(["described"])})
-    paths = {"png": tmp_path / "a.png", "pdf": tmp_path / "a.pdf"}
-    save_figure(figure, **paths)
-    with Image.open(paths["png"]) as image:
+    reasons = {"FFA-1": np.array(["described"])}
+    figure, path = draw_described(reasons), tmp_path / "a.png"
+    save_figure(figure, tabulate_described(reasons), path)
+    with Image.open(path) as image:
         assert image.width == pytest.approx(WIDTH / 25.4 * 300, abs=2)
     from matplotlib.text import Text
 
     assert min(text.get_fontsize() for text in figure.findobj(Text)) >= SIZE
-    first = [path.read_bytes() for path in paths.values()]
-    save_figure(draw_described({"FFA-1": np.array(["described"])}), **paths)
-    assert [path.read_bytes() for path in paths.values()] == first
+    first = [one.read_bytes() for one in sorted(tmp_path.iterdir())]
+    save_figure(draw_described(reasons), tabulate_described(reasons), path)
+    assert [one.read_bytes() for one in sorted(tmp_path.iterdir())] == first
+
+
+def test_every_figure_has_a_number_and_writes_its_numbers_beside_it(repository: Path) -> None:
+    text = (repository / "workflow/rules/figures.smk").read_text()
+    written = {}
+    for block in re.split(r"\n *rule ", text)[1:]:
+        files = re.findall(r'"<results>/figures/([^"]+)\.(\w+)"', block)
+        for name in {name for name, _ in files}:
+            assert {ending for one, ending in files if one == name} == {"png", "pdf", "tsv"}, name
+            written[name] = block.split(":")[0]
+    assert written == {figure.files: figure.rule for figure in FIGURES}
+    for rule in set(written.values()):
+        script = (repository / f"workflow/scripts/{rule}.py").read_text()
+        figures = sum(figure.rule == rule for figure in FIGURES)
+        assert script.count("save_figure(") == figures and "savefig" not in script
+
+
+def test_figures_with_planted_truth_are_the_last() -> None:
+    # So that an analysis without it has the same numbers.
+    assert [figure.demo for figure in FIGURES] == sorted(figure.demo for figure in FIGURES)
+
+
+def test_the_table_of_the_recovery_has_what_is_drawn_and_nothing_else() -> None:
+    table = make_recovery()
+    drawn = select_drawn(table)
+    assert len(drawn) == len(table)
+    other = table.iloc[:1].assign(measure="not_drawn")
+    assert select_drawn(pd.concat([other, table])).equals(drawn)
+    assert texts(draw_recovery(drawn)) == texts(draw_recovery(table))

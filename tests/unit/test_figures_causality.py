@@ -193,11 +193,11 @@ def test_type_can_be_read_and_figures_are_of_journal_width(tmp_path: Path):
     for figure in figures:
         assert min(text.get_fontsize() for text in figure.findobj(Text)) >= SIZE
         assert figure.get_size_inches()[0] * MM_PER_INCH == pytest.approx(WIDTH)
-    paths = {"png": tmp_path / "a.png", "pdf": tmp_path / "a.pdf"}
-    save_figure(figures[0], **paths)
-    first = [path.read_bytes() for path in paths.values()]
-    save_figure(draw_pictures(1, 1)[0], **paths)
-    assert [path.read_bytes() for path in paths.values()] == first
+    path, table = tmp_path / "a.png", draw_pictures(1, 1)[1]
+    save_figure(figures[0], table, path)
+    first = [one.read_bytes() for one in sorted(tmp_path.iterdir())]
+    save_figure(draw_pictures(1, 1)[0], table, path)
+    assert [one.read_bytes() for one in sorted(tmp_path.iterdir())] == first
 
 
 def test_nothing_leaves_the_figure():

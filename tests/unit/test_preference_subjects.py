@@ -239,7 +239,7 @@ def test_figure_of_subjects_counts_those_that_prefer(subjects, tmp_path):
     assert not drawn.empty and set(drawn.columns) == set(found.columns)
     text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE
-    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+    save_figure(figure, found, tmp_path / "a.png")
 
 
 def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
@@ -259,7 +259,7 @@ def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
     assert len(frames) == 2 + 2 + 3 + 3
     shown = [text for text in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(text.get_fontsize() for text in shown if text.get_text()) >= SIZE
-    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+    save_figure(figure, table, tmp_path / "a.png")
 
 
 def test_figure_is_drawn_where_nothing_is_known(tmp_path):
@@ -271,4 +271,4 @@ def test_figure_is_drawn_where_nothing_is_known(tmp_path):
         draw_preference(table, ["none"], "subj01"),
         draw_preference_subjects(summarise_subjects({"subj01": table})),
     ):
-        save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+        save_figure(figure, table, tmp_path / "a.png")

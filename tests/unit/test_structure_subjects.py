@@ -227,7 +227,7 @@ def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects,
     assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
     text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE
-    save_figure(figure, png=tmp_path / "a.png", pdf=tmp_path / "a.pdf")
+    save_figure(figure, table, tmp_path / "a.png")
 
 
 def test_matches_are_named_by_both_words_in_either_order():

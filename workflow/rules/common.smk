@@ -9,6 +9,7 @@ from pathlib import Path
 from mine.config import InputError, load_config
 from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
+from mine.figures.catalogue import FIGURES
 from mine.provenance import code_digest, digest_contents, manifest_path
 
 FITS = (
@@ -255,6 +256,13 @@ def own_regions(pattern):
         )
 
     return find
+
+
+def drawn(figure):
+    """Return the files of a numbered figure, for every subject and region that it is of."""
+    if "{roi}" in figure.files:
+        return regions(f"{{results}}/figures/{figure.files}.png")
+    return expand(f"<results>/figures/{figure.files}.png", subject=settings.subjects)
 
 
 def of_rois(pattern):

@@ -1,5 +1,8 @@
 # Figures, each drawn from stores alone, with every number that is drawn in a table beside it.
 
+# The files of each figure by its number, from 1; what takes the planted truth comes last.
+DRAWN = [drawn(figure) for figure in FIGURES if settings.demo is not None or not figure.demo]
+
 
 rule figure_encoder:
     input:
@@ -360,6 +363,7 @@ if settings.demo is not None:
                 labels={"figure": "what was planted and found"},
             ),
             pdf="<results>/figures/recovery.pdf",
+            table="<results>/figures/recovery.tsv",
         log:
             "<logs>/figure_recovery.log",
         benchmark:

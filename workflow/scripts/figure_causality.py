@@ -8,7 +8,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.causality import tabulate_causality
-from mine.stores import open_store, write_table
+from mine.stores import open_store
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -21,6 +21,5 @@ table = tabulate_causality(
     resamples=params.resamples,
     generator=generator(params.seed, "figure_causality", snakemake.wildcards.subject),
 )
-write_table(table, output.table)
-save_figure(draw_causality(table, list(by_roi)), png=output.png, pdf=output.pdf)
+save_figure(draw_causality(table, list(by_roi)), table, output.png)
 write_history(snakemake)

@@ -7,7 +7,6 @@ from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stores import write_table
 
 start_logging(snakemake)
 output, params = snakemake.output, snakemake.params
@@ -16,6 +15,5 @@ table = tabulate_exact(
     resamples=params.resamples,
     generator=generator(params.seed, "figure_exact"),
 )
-write_table(table, output.table)
-save_figure(draw_exact(table), png=output.png, pdf=output.pdf)
+save_figure(draw_exact(table), table, output.png)
 write_history(snakemake)

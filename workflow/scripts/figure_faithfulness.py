@@ -6,10 +6,10 @@ from mine.figures.faithfulness import draw_faithfulness, tabulate_faithfulness
 from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_store, write_table
+from mine.stores import open_store
 
 start_logging(snakemake)
 by_roi = {Path(path).parent.name: open_store(path).load() for path in snakemake.input.faithfulness}
-write_table(tabulate_faithfulness(by_roi), snakemake.output.table)
-save_figure(draw_faithfulness(by_roi), png=snakemake.output.png, pdf=snakemake.output.pdf)
+table = tabulate_faithfulness(by_roi)
+save_figure(draw_faithfulness(by_roi), table, snakemake.output.png)
 write_history(snakemake)

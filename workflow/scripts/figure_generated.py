@@ -12,7 +12,7 @@ from mine.figures.style import save_figure
 from mine.figures.voxels import describe_voxels, gather_pictures
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import load_store, open_store, write_table
+from mine.stores import load_store, open_store
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -34,6 +34,6 @@ figure = draw_generated(
     table=table,
     region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
 )
-save_figure(figure, png=output.png, pdf=output.pdf)
-write_table(tabulate_generated(generated, sufficiency, originals=originals), output.table)
+table = tabulate_generated(generated, sufficiency, originals=originals)
+save_figure(figure, table, output.png)
 write_history(snakemake, images=images)

@@ -19,7 +19,7 @@ from mine.figures.maps import (
 from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_store, write_table
+from mine.stores import open_store
 
 log = start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -44,6 +44,5 @@ else:
     geometry = responses.attrs["geometry"]
     log.warning("slices need a volume, and voxels lie in a %s: only counts are drawn", geometry)
     figure = draw_counts(maps, geometry=geometry, subject=subject)
-save_figure(figure, png=output.png, pdf=output.pdf)
-write_table(tabulate_maps(maps), output.table)
+save_figure(figure, tabulate_maps(maps), output.png)
 write_history(snakemake)

@@ -6,7 +6,7 @@ from mine.figures.style import save_figure
 from mine.figures.voxels import gather_pictures
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_store, write_table
+from mine.stores import open_store
 
 start_logging(snakemake)
 given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -22,6 +22,5 @@ figure = draw_structure(
     least_voxels=params.least_voxels,
     region=f"{snakemake.wildcards.roi}, {snakemake.wildcards.subject}",
 )
-save_figure(figure, png=output.png, pdf=output.pdf)
-write_table(tabulate_structure(structure, words=words), output.table)
+save_figure(figure, tabulate_structure(structure, words=words), output.png)
 write_history(snakemake, images=exemplars.ravel())

@@ -13,7 +13,7 @@ from mine.figures.voxels import (
 )
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_store, write_table
+from mine.stores import open_store
 
 start_logging(snakemake)
 given, output, count = snakemake.input, snakemake.output, snakemake.params.figures["voxels"]
@@ -34,13 +34,19 @@ pictures = gather_pictures(read, images)
 figure = draw_attributions(
     attributions, descriptions, pictures, table=table, region=region, **drawn
 )
-save_figure(figure, png=output.attributions, pdf=output.attributions_pdf)
-write_table(tabulate_attributions(attributions, descriptions, **drawn), output.attributions_table)
+save_figure(
+    figure,
+    tabulate_attributions(attributions, descriptions, **drawn),
+    output.attributions,
+)
 
 cards = profiles.sel(voxel=choose_cards(table, count))
 exemplars = cards["exemplar"].values
 pictures = gather_pictures(read, exemplars)
 figure = draw_profiles(cards, pictures, words=words, table=table, region=region)
-save_figure(figure, png=output.profiles, pdf=output.profiles_pdf)
-write_table(tabulate_profiles(cards, words=words, table=table), output.profiles_table)
+save_figure(
+    figure,
+    tabulate_profiles(cards, words=words, table=table),
+    output.profiles,
+)
 write_history(snakemake, images=[*images.ravel(), *exemplars.ravel()])

@@ -73,6 +73,16 @@ LINE = 5.2  # mm, for each measure
 TEXT = 0.74  # where across the axes numbers are written
 
 
+def select_drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of recovery.tsv that the figure shows."""
+    entries = {entry[:2] for entry in (*FOUND, *FALSE, *EFFECTS)}
+    entries |= {(CHANCE[measure], roi) for measure, roi in entries if measure in CHANCE}
+    scores = {SCORE + model for model in MODELS if model != "banded"}
+    measured = zip(table["measure"], table["roi"], strict=True)
+    shown = [entry in entries or entry[0] in scores for entry in measured]
+    return table[shown].reset_index(drop=True)
+
+
 @styled
 def draw_recovery(table: pd.DataFrame) -> Figure:
     """Draw recovery.tsv: measure, subject, roi, value, low, high, n. Subject ``all`` is filled."""

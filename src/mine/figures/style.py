@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+
+from mine.stores import write_table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,12 +132,18 @@ def add_image(axes: Axes, image: object, **style: object) -> None:
 
 
 @styled
-def save_figure(figure: Figure, *, png: Path | str, pdf: Path | str) -> None:
-    """Write a figure as PNG and as PDF, the same bytes for the same figure: no dates."""
+def save_figure(figure: Figure, numbers: pd.DataFrame, path: Path | str) -> None:
+    """Write a figure as PNG and as PDF, and beside it the numbers that it draws: there is no other
+    way to save one. The same bytes for the same figure: no dates.
+
+    path: of the PNG; the others have its name with `.pdf` and `.tsv`.
+    """
     # It tells of every step of every font that goes into a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    figure.savefig(png, dpi=DPI, metadata={"Software": None})
-    figure.savefig(pdf, dpi=DPI, metadata={"CreationDate": None})
+    path = Path(path)
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    figure.savefig(path.with_suffix(".pdf"), dpi=DPI, metadata={"CreationDate": None})
+    write_table(numbers, path.with_suffix(".tsv"))
 
 
 def mark_rois(rois: Sequence[str]) -> dict[str, tuple[str, str]]:
