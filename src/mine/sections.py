@@ -28,8 +28,10 @@ RANKINGS = (
 MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
     "timm": ("config.json", "model.safetensors"),
+    "vlm": ("config.json", "*.safetensors"),
 }
-"""What a local folder of each kind of model has to hold: its description and its weights."""
+"""What a local folder of each kind of model has to hold: its description and its weights, which of
+a large model are several files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +242,12 @@ class Demo:
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
     name: str = setting("Name of the backbone in the results' paths.", "clip", pattern=NAME)
-    kind: str = setting("Family of models.", "open_clip", choices=("open_clip",))
+    kind: str = setting(
+        "Family of models: any ViT of open_clip, read by its text embeddings, or an image-text "
+        "model of transformers (vlm), read by its own next-word logits.",
+        "open_clip",
+        choices=("open_clip", "vlm"),
+    )
     model: str = setting(
         "Model name of open_clip, `local-dir:` and a folder, or `hf-hub:` and a repository.",
         "ViT-L-14-quickgelu",
@@ -250,11 +257,28 @@ class Backbone:
         "openai",
     )
     alignment: str = setting(
-        "How patch tokens reach the joint space: as they come (output), by the last block's value "
-        "path (value, MaskCLIP), or by its self-attention (self, ClearCLIP). A model whose pooling "
-        "is not an average does not train its patch tokens and needs one of the last two.",
+        "How patch tokens of open_clip reach the joint space: as they come (output), by the last "
+        "block's value path (value, MaskCLIP), by its self-attention (self, ClearCLIP), or by what "
+        "each adds to the pooled embedding (contribution). A model whose pooling is not an average "
+        "does not train its patch tokens and needs one of the last three. A vlm takes no notice.",
         "self",
-        choices=("output", "value", "self"),
+        choices=("output", "value", "self", "contribution"),
+    )
+    layer: int | None = setting(
+        "Layer of a vlm's language model whose output is read, from 1; null takes the last.",
+        None,
+        minimum=1,
+    )
+    side: int | None = setting(
+        "Pixels of a side to which images are brought before a vlm's own preparation, for models "
+        "that take images of any size; null leaves them.",
+        None,
+        minimum=16,
+    )
+    dtype: str = setting(
+        "Precision of the weights and of what is computed with them; a CPU wants float32.",
+        "float32",
+        choices=("float32", "bfloat16", "float16"),
     )
     batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
     shard_size: int = setting("Images in one store of tokens, the unit of a job.", 1000, minimum=1)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from mine.core.backbone import standardise
-from mine.core.lens import apply_lens, word_mass
+from mine.core.lens import apply_lens, average_prompts, word_mass
 from mine.stages.embeddings import (
     build_vocabulary,
     embed_captions,
@@ -23,7 +23,7 @@ WORDS = ["cat", "dog", "hound", "sea", "sky"]
 class FakeBackbone:
     """Tokens are a fixed linear map of the pixels; texts have fixed random embeddings."""
 
-    rows, columns, temperature, device = ROWS, COLUMNS, 0.05, "cpu"
+    rows, columns, temperature, device, reads_logits = ROWS, COLUMNS, 0.05, "cpu", False
 
     def __init__(self) -> None:
         self.map = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
@@ -38,6 +38,12 @@ class FakeBackbone:
         rows = [np.random.default_rng(list(text.encode())).normal(size=FEATURES) for text in texts]
         rows = np.array(rows, dtype=np.float32).reshape(len(texts), FEATURES)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def choose_words(self, words: list[str]) -> list[str]:
+        return words
+
+    def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
+        return average_prompts(words, prompts, self.encode_texts)
 
 
 def read_images(images: np.ndarray) -> np.ndarray:

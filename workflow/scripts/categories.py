@@ -1,6 +1,6 @@
 """Embed the categories in the text space of the vocabulary."""
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LOADED, load_backbone
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -9,8 +9,7 @@ from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
 categories = embed_categories(
     backbone,
     params.categories,

@@ -1,6 +1,6 @@
 """Embed one shard of images and read its tokens out in words."""
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LOADED, load_backbone
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
@@ -10,8 +10,7 @@ from mine.stores import open_store, shard_of, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
 images, lens = embed_images(
     backbone,
     shard_of(

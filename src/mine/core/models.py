@@ -54,6 +54,6 @@ def model_digest(model: str, pretrained: str | None, *, kind: str, key: str) -> 
         return f"{model}:{pretrained}"
     folder = Path(model.removeprefix("local-dir:"))
     for name in MODEL_FILES[kind]:
-        if not (folder / name).is_file():
+        if not any(folder.glob(name)):
             raise InputError(f"{key}: expected {folder} to hold {name}, found no such file")
     return digest_files(folder)

@@ -105,7 +105,7 @@ class Results:
 
         Raises InputError if it cannot be had, or is another than the one that made the results.
         """
-        from mine.core.backbone import KEY, load_backbone
+        from mine.core.backbone import KEY, LOADED, load_backbone
         from mine.core.models import model_digest
 
         chosen = self.config.backbone
@@ -113,18 +113,13 @@ class Results:
         if model.startswith("local-dir:"):
             model = f"local-dir:{self._locate(model.removeprefix('local-dir:'))}"
         made = read_manifest(self.embeddings / "vocabulary.zarr")["models"]["backbone"]
-        found = model_digest(model, chosen.pretrained, kind="open_clip", key=KEY)
+        found = model_digest(model, chosen.pretrained, kind=chosen.kind, key=KEY)
         if found != made:
             raise InputError(
                 f"{KEY}: expected the model that made {self.path}, of digest {made}, found {model} "
                 f"of digest {found}"
             )
-        return load_backbone(
-            model=model,
-            pretrained=chosen.pretrained,
-            alignment=chosen.alignment,
-            device=chosen.device,
-        )
+        return load_backbone(**{key: getattr(chosen, key) for key in LOADED} | {"model": model})
 
     def _locate(self, path: str) -> str:
         """Return a path of the configuration from anywhere: relative ones start at the folder in
