@@ -45,7 +45,7 @@ def predict_region_query(form, voxel, tokens):
     weights = form.attention.in_proj_weight.split(features)
     biases = form.attention.in_proj_bias.split(features)
     query = weights[0] @ (start + form.query[region]) + biases[0]
-    found = torch.zeros(features)
+    found = torch.zeros(features, dtype=tokens.dtype)
     for head in range(heads):
         part = slice(head * width, (head + 1) * width)
         scores, values = [], []

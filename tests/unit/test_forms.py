@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -104,55 +105,52 @@ def draw_terms(images: int) -> Terms:
     )
 
 
-def disturb(form: torch.nn.Module) -> torch.nn.Module:
-    """A form whose every number, those that start at 0 or 1 too, is random."""
+def draw_form(make: Callable[[], descent.Form]) -> descent.Form:
+    """A form in double precision whose every number, those that start at 0 or 1 too, is random."""
     torch.manual_seed(0)
+    form = make().double()
     with torch.no_grad():
         for tensor in form.parameters():
             tensor.add_(0.5 * torch.randn_like(tensor))
     return form.eval()
 
 
+MAKERS = {
+    "universal": lambda: universal.Universal(VOXELS, ROWS * COLUMNS, FEATURES),
+    "region_query": lambda: region_query.RegionQuery(
+        np.array([0, 1, 1, 0, 2]), ROWS, COLUMNS, FEATURES
+    ),
+}
+
+
 def test_every_form_of_the_configuration_exists():
     assert tuple(FORMS) == NAMES
 
 
-@pytest.mark.parametrize(
-    ("make", "reference"),
-    [
-        (
-            lambda: universal.Universal(VOXELS, ROWS * COLUMNS, FEATURES),
-            literal_forms.predict_universal,
-        ),
-        (
-            lambda: region_query.RegionQuery(np.array([0, 1, 1, 0, 2]), ROWS, COLUMNS, FEATURES),
-            literal_forms.predict_region_query,
-        ),
-    ],
-    ids=["universal", "region_query"],
-)
-def test_form_equals_its_equation(make, reference):
-    form, tokens = disturb(make()), draw_stimuli(4).tokens
-    predicted = descent.predict(form, tokens, VOXELS, image_batch=3)
+@pytest.mark.parametrize("name", MAKERS)
+def test_form_equals_its_equation(name):
+    form = draw_form(MAKERS[name])
+    reference = getattr(literal_forms, f"predict_{name}")
+    tokens = torch.as_tensor(draw_stimuli(4).tokens).double()
     with torch.no_grad():
-        literal = [
-            [reference(form, voxel, torch.as_tensor(image)) for voxel in range(VOXELS)]
-            for image in tokens
-        ]
-    np.testing.assert_allclose(predicted, literal, rtol=1e-4, atol=1e-4)
-    assert np.std(predicted, axis=0).min() > 1e-3
+        predicted = form(tokens, torch.arange(VOXELS))
+        literal = [[reference(form, voxel, image) for voxel in range(VOXELS)] for image in tokens]
+    np.testing.assert_allclose(predicted, literal, rtol=1e-5, atol=1e-6)
+    assert predicted.std(dim=0).min() > 1e-3
 
 
-def test_some_voxels_are_predicted_as_among_all():
-    tokens = torch.as_tensor(draw_stimuli(3).tokens)
+@pytest.mark.parametrize("name", MAKERS)
+def test_batches_of_images_and_voxels_change_nothing(name, monkeypatch):
+    form = draw_form(MAKERS[name])
+    tokens = draw_stimuli(5).tokens
+    whole = form(torch.as_tensor(tokens).double(), torch.arange(VOXELS)).detach()
     chosen = torch.tensor([3, 1])
-    for form in (
-        universal.Universal(VOXELS, ROWS * COLUMNS, FEATURES),
-        region_query.RegionQuery(np.array([0, 1, 1, 0, 2]), ROWS, COLUMNS, FEATURES),
-    ):
-        disturb(form)
-        whole = form(tokens, torch.arange(VOXELS))
-        torch.testing.assert_close(form(tokens, chosen), whole[:, chosen])
+    torch.testing.assert_close(
+        form(torch.as_tensor(tokens).double(), chosen).detach(), whole[:, chosen]
+    )
+    monkeypatch.setattr(descent, "VOXEL_BLOCK", 2)
+    predicted = descent.predict(form.float(), tokens, VOXELS, image_batch=2)
+    np.testing.assert_allclose(predicted, whole, rtol=1e-3, atol=1e-3)
 
 
 def test_places_are_told_apart_by_their_sines():
