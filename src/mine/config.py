@@ -30,6 +30,7 @@ from mine.sections import (
     Description,
     Download,
     Encoder,
+    Encoders,
     Evaluator,
     Faithfulness,
     Features,
@@ -79,6 +80,11 @@ class Config:
     lens: Lens = section(Lens, "The logit lens, which reads a token as words.")
     encoder: Encoder = section(Encoder, "The voxel-query encoder.")
     baselines: Baselines = section(Baselines, "Ridge regressions on the same split.")
+    encoders: Encoders = section(
+        Encoders,
+        "Forms of encoders that `snakemake compare_encoders` fits on equal terms; see "
+        "[encoders.md](encoders.md).",
+    )
     evaluator: Evaluator = section(
         Evaluator,
         "A second encoder to judge generated and edited images by: ridge regression, with the "

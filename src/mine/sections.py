@@ -25,6 +25,18 @@ RANKINGS = (
 )
 """Orders in which tokens are kept or removed; the last two are controls."""
 
+FORMS = (
+    "mine",
+    "ridge",
+    "banded",
+    "caption",
+    "unit_length",
+    "receptive_field",
+    "universal",
+    "region_query",
+)
+"""Forms of encoders that are compared on equal terms, see docs/encoders.md."""
+
 MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
     "timm": ("config.json", "model.safetensors"),
@@ -374,6 +386,32 @@ class Baselines:
         "Weights of the two bands that banded ridge tries, from one alone to the other alone.",
         9,
         minimum=2,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoders:
+    forms: list[str] = setting(
+        "Forms of encoders to compare; mine is the one that the others are held to.",
+        list(FORMS),
+        choices=FORMS,
+        nonempty=True,
+    )
+    images: list[int] = setting(
+        "Numbers of training images at which the forms are fitted besides all of them, for "
+        "learning curves.",
+        [],
+        minimum=50,
+    )
+    learning_rates: list[float] = setting(
+        "Largest learning rates to choose from, by validation images, of the forms other than mine "
+        "that are fitted by descent.",
+        [1e-3, 3e-3],
+        minimum=1e-8,
+        nonempty=True,
+    )
+    weight_decays: list[float] = setting(
+        "Weight decays to choose from, likewise.", [0.01, 1.0], minimum=0, nonempty=True
     )
 
 

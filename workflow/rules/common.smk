@@ -48,6 +48,8 @@ wildcard_constraints:
     subject=alternatives(settings.subjects),
     roi=alternatives(settings.rois),
     fit=alternatives(FITS),
+    form=alternatives(settings.encoders.forms),
+    size=r"all|\d+",
     control="|_random",
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),

@@ -147,7 +147,7 @@ def fit_encoder(
             weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch
         )
         losses.append(total / (len(order) * responses.shape[1]))
-        scores.append(_mean_r2(measured, predicted, centre))
+        scores.append(mean_r2(measured, predicted, centre))
         if best_epoch < 0 or scores[-1] > scores[best_epoch]:
             best_epoch, best_weights = epoch, weights
         elif epoch - best_epoch >= patience:
@@ -306,7 +306,7 @@ def _to_weights(parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int])
     )
 
 
-def _mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
+def mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
     """Mean over voxels of 1 − Σ(y − ŷ)² / Σ(y − training mean)²."""
     error = np.square(measured - predicted).sum(axis=0, dtype=np.float64)
     reference = np.square(measured - centre).sum(axis=0, dtype=np.float64)

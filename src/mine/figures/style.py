@@ -47,6 +47,10 @@ MODELS = {
     "ridge": ("ridge, image embedding", ORANGE),
     "caption": ("ridge, captions", SKY),
     "banded": ("banded ridge", GREEN),
+    "unit_length": ("ridge, unit-length embedding", GREY),
+    "receptive_field": ("receptive field × features", VERMILLION),
+    "universal": ("universal encoder", PURPLE),
+    "region_query": ("region queries", BLACK),
     "planted_ridge": ("ridge, planted features", PURPLE),
     "noiseless": ("planted response (bound)", BLACK),
 }

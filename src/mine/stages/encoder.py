@@ -16,6 +16,7 @@ from mine.core.encoder import (
     weights_to_dataset,
 )
 from mine.core.fitting import FitHistory, fit_encoder
+from mine.core.splits import derive_seed, draw_validation
 from mine.randomness import generator
 from mine.statistics import (
     bootstrap_interval,
@@ -106,7 +107,7 @@ def fit_subject(
     halves = dict(zip(("first_half", "second_half"), split_halves(images, seed=seed), strict=True))
     own = np.isin(images, halves[part]) if part in halves else np.ones(len(images), dtype=bool)
     members = np.flatnonzero(own)
-    validation = _draw_validation(len(members), validation_fraction, seed, part)
+    validation = draw_validation(len(members), validation_fraction, seed, part)
     phi = position_basis(rows, columns, position_orders)
     if kind == "shuffled":
         responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
@@ -121,7 +122,7 @@ def fit_subject(
             heads=heads,
             head_width=head_width,
             basis=phi.shape[1],
-            seed=_derive_seed(seed, fit),
+            seed=derive_seed(seed, fit),
         )
     else:
         weights, history = fit_encoder(
@@ -131,7 +132,7 @@ def fit_subject(
             validation=validation,
             heads=heads,
             head_width=head_width,
-            seed=_derive_seed(seed, fit),
+            seed=derive_seed(seed, fit),
             device=device,
             **options,
         )
@@ -263,14 +264,6 @@ def score_roi(
     return _annotate(dataset)
 
 
-def _draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
-    """bool (image,): at least two images, drawn by the part's name, the same for its controls."""
-    held = max(2, round(fraction * count))
-    validation = np.zeros(count, dtype=bool)
-    validation[generator(seed, "validation", part).permutation(count)[:held]] = True
-    return validation
-
-
 def _shuffle_images(
     responses: np.ndarray, own: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
@@ -283,10 +276,6 @@ def _shuffle_images(
 
 def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:
     return bootstrap_weights(images, resamples=resamples, generator=generator(seed, "scores"))
-
-
-def _derive_seed(seed: int, fit: str) -> int:
-    return int(generator(seed, "fit", fit).integers(2**31))
 
 
 def _test_prediction(

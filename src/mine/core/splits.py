@@ -1,0 +1,20 @@
+"""Which images a fit validates on, and the seed that it starts from: the same for every form."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mine.randomness import generator
+
+
+def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
+    """bool (image,): at least two images, drawn by the part's name, the same for its controls."""
+    held = max(2, round(fraction * count))
+    validation = np.zeros(count, dtype=bool)
+    validation[generator(seed, "validation", part).permutation(count)[:held]] = True
+    return validation
+
+
+def derive_seed(seed: int, fit: str) -> int:
+    """The seed of one fit, by its name."""
+    return int(generator(seed, "fit", fit).integers(2**31))
