@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-slow bench lint lock clean help
+.PHONY: install demo docs test test-slow bench lint lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,9 @@ bench: $(INSTALLED) ## run the benchmarks and write the table of docs/performanc
 	for file in benchmarks/bench_*.py; do .venv/bin/python "$$file" || exit 1; done
 	.venv/bin/python benchmarks/report.py
 
+docs: .venv-docs/.installed ## write the documentation as a site, in site
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
 lint: $(INSTALLED) ## check style, imports and the workflow
 	.venv/bin/python -m pytest tests/unit/test_style.py
 
@@ -36,10 +39,13 @@ lock: $(INSTALLED) ## resolve the dependencies anew and write requirements.lock
 	.venv/bin/uv pip compile --quiet --no-config --universal --generate-hashes --upgrade \
 		--python-version 3.11 --extra dev --no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --quiet --no-config --universal --generate-hashes --upgrade \
+		--python-version 3.11 --no-emit-index-url --no-annotate --no-header \
+		--output-file docs/requirements.lock docs/requirements.in
 	.venv/bin/python envs/generate.py
 
 clean: ## remove the results and the environment
-	rm -rf .venv .snakemake
+	rm -rf .venv .venv-docs .snakemake site
 	find results -mindepth 1 ! -name .gitkeep -delete
 
 # uv alone is installed by pip, checked against the lock's hashes like all that it then installs.
@@ -51,4 +57,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	.venv/bin/python -m pip install --quiet --no-deps --require-hashes -r .venv/uv.lock
 	.venv/bin/uv pip install --compile-bytecode --python .venv/bin/python --require-hashes -r requirements.lock
 	.venv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Apart, since MINE itself needs none of it.
+.venv-docs/.installed: docs/requirements.lock $(INSTALLED)
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv/bin/uv pip install --python .venv-docs/bin/python --require-hashes -r docs/requirements.lock
 	touch $@

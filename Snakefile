@@ -27,6 +27,7 @@ include: "workflow/rules/regions.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/causality.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/summary.smk"
 include: "workflow/rules/browser.smk"
 
 
@@ -43,6 +44,10 @@ if settings.download.accept_terms:
 
 onstart:
     check_start()
+
+
+onsuccess:
+    tell_outcome()
 
 
 rule all:
@@ -67,6 +72,7 @@ rule all:
         "<results>/clusters.tsv",
         [] if settings.demo is None else "<results>/recovery.tsv",
         *DRAWN,
+        "<results>/summary/subjects.html",
         "<results>/browser/index.html",
 
 

@@ -22,8 +22,9 @@ import yaml
 from mine.cli import main
 from mine.datasets import download, nsd, nsd_required
 from mine.datasets.bucket import Bucket
-from mine.datasets.transfer import Meter, format_size, format_time
+from mine.datasets.transfer import Meter, format_size
 from mine.errors import InputError
+from mine.logging import format_time
 from mine.stages.responses import build_responses
 from tests.data.local_bucket import (
     PART,

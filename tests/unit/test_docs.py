@@ -121,6 +121,23 @@ def test_named_keys_exist(page: Path) -> None:
             assert key in {field.name for field in dataclasses.fields(value)}, f"{section}.{key}"
 
 
+def test_every_page_is_in_the_navigation_once() -> None:
+    # Read as text: the reader of YAML for sites has tags of its own.
+    listed = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
+    assert sorted(listed) == sorted([*pages, "tour.md"])
+
+
+def test_the_tour_has_every_cell_as_a_page() -> None:
+    script = (ROOT / "docs/tour.py").read_text()
+    assert script.startswith("# %% [markdown]\n# # ")
+    cells = re.split(r"^# %%.*\n", script, flags=re.MULTILINE)[1:]
+    code = [cell for cell in cells if not cell.startswith("# ")]
+    assert len(code) > 5
+    for cell in code:
+        assert not cell.lstrip().startswith("#"), "prose belongs into a cell of its own"
+
+
 @pytest.mark.slow
 def test_stores_hold_what_is_documented() -> None:
     """After `make demo`: every variable of every store, with its type and its dimensions."""

@@ -64,6 +64,17 @@ def test_every_line_is_pinned_and_hashed(lock: dict) -> None:
             assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", entry.strip()) for entry in hashes)
 
 
+def test_what_writes_the_site_is_pinned_and_hashed(repository: Path) -> None:
+    pins = read_lock(repository / "docs/requirements.lock")
+    for text in (repository / "docs/requirements.in").read_text().split():
+        asked = Requirement(text)
+        ((pin, _),) = pins[canonicalize_name(asked.name)]
+        assert asked.specifier.contains(next(iter(pin.specifier)).version), text
+    for versions in pins.values():
+        for pin, hashes in versions:
+            assert [specifier.operator for specifier in pin.specifier] == ["=="] and hashes, pin
+
+
 def test_lower_bounds_are_recent(lock: dict, project: dict) -> None:
     # What is locked is what is tested: a bound far below it would promise what nobody has seen.
     for text in project["project"]["dependencies"]:
@@ -77,7 +88,13 @@ def test_lower_bounds_are_recent(lock: dict, project: dict) -> None:
 
 
 def test_no_address_in_what_installs(repository: Path) -> None:
-    for name in ("requirements.lock", "pyproject.toml", "Makefile", ".ci/run"):
+    for name in (
+        "requirements.lock",
+        "docs/requirements.lock",
+        "pyproject.toml",
+        "Makefile",
+        ".ci/run",
+    ):
         text = (repository / name).read_text()
         assert "://" not in text, name
         assert not re.search(r"--(extra-)?index-url|--find-links|--trusted-host", text), name

@@ -117,11 +117,13 @@ def check_preference(table: pd.DataFrame, folder: Path) -> Pairs:
 def check_maps(table: pd.DataFrame, folder: Path) -> Pairs:
     structures = [open_store(path) for path in folder.glob("*/structure.zarr")]
     clusters = [own["cluster"].values for own in structures if own.attrs["clusters"] > 1]
+    alike = [own.sizes["voxel"] for own in structures if own.attrs["clusters"] == 1]
     stores = [open_store(path).load() for path in folder.glob("*/preference.zarr")]
     of_map = {": words": "profile", ": predicted": "predicted", ": measured": "measured"}
     for row in table.itertuples():
         if row.map.startswith("Clusters"):
-            yield row.voxels, sum((own == row.label - 1).sum() for own in clusters)
+            own = [(labels == row.label - 1).sum() for labels in clusters]
+            yield row.voxels, sum(alike if row.name == "no clusters" else own)
         for name, evidence in of_map.items():
             if name in row.map:
                 preferred = [

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 READERS = {
     "stimuli": "low_level vocabulary captions embed embed_evaluator base_rates plan preference",
     "vocabulary": "embed base_rates categories profile features plan paint preference "
-    "structure_subjects figure_voxels figure_structure figure_generated figure_edits",
+    "structure_subjects figure_voxels figure_structure figure_generated figure_edits "
+    "summary_subject",
     "captions": "baselines",
     "embed": "gather",
     "low_level": "gather",
@@ -36,27 +37,28 @@ READERS = {
     "structure fit_evaluator",
     "base_rates": "describe profile features plan paint preference structure",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
-    "features plan sufficiency preference preference_maps structure figure_maps",
-    "rois": "scores attribute paint preference figure_encoder",
+    "features plan sufficiency preference preference_maps structure figure_maps summary_subject",
+    "rois": "scores attribute paint preference figure_encoder summary_subject",
     "categories": "preference",
     "fit_encoder": "scores fit_evaluator attribute profile features paint structure",
     "baselines": "scores profile",
-    "scores": "figure_encoder figure_voxels figure_generated figure_edits",
-    "fit_evaluator": "paint",
+    "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject",
+    "fit_evaluator": "paint summary_subject",
     "attribute": "describe profile features preference figure_voxels figure_faithfulness",
     "describe": "figure_voxels",
     "profile": "features preference structure figure_described figure_voxels figure_structure "
-    "figure_generated figure_edits",
+    "figure_generated figure_edits summary_subject",
     "features": "plan",
     "plan": "paint",
     "paint": "sufficiency counterfactuals figure_generated figure_edits",
-    "sufficiency": "figure_generated figure_causality",
-    "counterfactuals": "figure_edits figure_causality",
-    "preference": "preference_subjects preference_maps figure_preference",
+    "sufficiency": "figure_generated figure_causality summary_subject",
+    "counterfactuals": "figure_edits figure_causality summary_subject",
+    "preference": "preference_subjects preference_maps figure_preference summary_subject",
     "preference_maps": "figure_maps",
     "preference_subjects": "figure_preference_subjects",
-    "structure": "structure_subjects figure_structure figure_maps",
+    "structure": "structure_subjects figure_structure figure_maps summary_subject",
     "structure_subjects": "figure_structure_subjects",
+    "summary_subject": "summary_subjects",
 }
 """Rule → the rules that read what it writes."""
 
@@ -218,7 +220,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "a function in statistics": (
         new_function("statistics/proportions.py"),
-        follow("preference_subjects", "structure_subjects", "preference_maps")
+        follow("preference_subjects", "structure_subjects", "preference_maps", "summary_subject")
         | {"figure_described", "figure_preference"},
     ),
     "an image": (flip_image, follow(*PIXELS)),

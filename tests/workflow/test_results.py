@@ -6,11 +6,13 @@ import doctest
 import importlib
 import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 import mine
@@ -226,6 +228,27 @@ def test_the_tour_runs(folder: Path, repository: Path, monkeypatch, capsys) -> N
     columns = re.findall(r"^\| (`.*?`) \|", text, flags=re.MULTILINE)
     documented = re.findall(r"`(\w+)`", " ".join(columns))
     assert sorted(documented) == sorted(names["table"].columns)
+
+
+@pytest.mark.filterwarnings("ignore:.*snakemake_timestamp")
+def test_the_cells_of_the_tour_run(folder: Path, repository: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(folder)
+    names: dict[str, object] = {}
+    exec(compile((repository / "docs/tour.py").read_text(), "docs/tour.py", "exec"), names)
+    assert (folder / "tour_profile.png").is_file() and (folder / "tour_explanation.png").is_file()
+    whole, change = re.search(r"^(\S+) of (\S+)$", capsys.readouterr().out, re.MULTILINE).groups()
+    assert float(whole) == pytest.approx(float(change), abs=1e-3)
+
+
+def test_the_figure_of_the_first_page_is_drawn(folder: Path, repository: Path, tmp_path) -> None:
+    script = runpy.run_path(str(repository / "docs/overview.py"))
+    region = mine.open(folder / "results/demo")["subj01"]["PPA"]
+    table = region.table().assign(described=True)
+    region.table = lambda: table
+    figure = script["draw_overview"]([region])
+    said = {text.get_text() for text in figure.findobj(Text)}
+    assert "PPA" in said and any(f"voxel {table.index[0]}" in text for text in said)
+    assert len(figure.axes) == 1 + 2 * script["IMAGES"]
 
 
 @pytest.mark.parametrize("module", ["mine", "mine.results.regions", "mine.results.explanations"])

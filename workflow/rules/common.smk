@@ -76,6 +76,16 @@ def check_start():
         raise WorkflowError("\n".join(problems))
 
 
+def tell_outcome():
+    """Say what was made, and where to look first."""
+    # Imported late, as above.
+    from mine.summary.outcome import describe_outcome
+
+    said = describe_outcome(Path(f"results/{settings.name}"))
+    if said:
+        logger.info(said)
+
+
 def section(name):
     """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
     sees when one has changed."""

@@ -4,13 +4,13 @@ from mine.core.generation import load_generator
 from mine.core.observing import load_observer
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
-from mine.logging import announce_parts, start_logging
+from mine.logging import split_work, start_logging
 from mine.provenance import describe_provenance
 from mine.stages.edits import make_edits
 from mine.stages.generation import make_pictures
 from mine.stores import open_store, write_store
 
-log = start_logging(snakemake)
+start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 pictures, edits = open_store(given.pictures).load(), open_store(given.edits).load()
 member = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi)
@@ -27,7 +27,7 @@ generated = make_pictures(
     painter,
     observer,
     read,
-    parts=announce_parts(log, pictures.sizes["picture"], size=size, what="pictures"),
+    parts=split_work(pictures.sizes["picture"], size=size, what="pictures"),
 )
 edited = make_edits(
     edits,
@@ -35,7 +35,7 @@ edited = make_edits(
     observer,
     read,
     method=params.method,
-    parts=announce_parts(log, edits.sizes["edit"], size=size, what="edits"),
+    parts=split_work(edits.sizes["edit"], size=size, what="edits"),
     group=open_store(given.base_rates)["group"].values,
     region=member.values.nonzero()[0],
 )

@@ -17,6 +17,7 @@ import torch
 
 from mine.config import generator
 from mine.core.encoder import EncoderWeights, predict, to_tensor
+from mine.logging import Progress
 
 # Standard deviations of a fit's initial query and readout. Attention starts almost uniform, that
 # is as average pooling, and the first steps learn what to read before they learn where to look.
@@ -122,6 +123,7 @@ def fit_encoder(
     losses, scores = [], []
     best_epoch, best_weights = -1, _to_weights(average, shapes)
     step = 0
+    progress = Progress(epochs * len(training_images), "images", at_most=True)
     for epoch in range(epochs):
         order = training_images[torch.randperm(len(training_images), generator=stream).numpy()]
         total = 0.0
@@ -142,6 +144,7 @@ def fit_encoder(
             decay = min(averaging, step / (step + 10))
             for name, tensor in parameters.items():
                 average[name].lerp_(tensor.detach(), 1 - decay)
+            progress.add(len(images))
         weights = _to_weights(average, shapes)
         predicted = predict(
             weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch

@@ -17,6 +17,7 @@ import urllib3
 from mine.datasets.bucket import Bucket, Changed, Interrupted, RemoteObject
 from mine.datasets.checksums import Verdict, check_etag
 from mine.errors import InputError
+from mine.logging import EVERY, format_time
 
 PIECE = 256 * 2**10
 """Most bytes that are read at once."""
@@ -51,7 +52,7 @@ class Meter:
         total: int,
         *,
         rate: float | None = None,
-        every: float = 10.0,
+        every: float = EVERY,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.total = total
@@ -236,11 +237,3 @@ def format_size(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count:.0f} bytes"
-
-
-def format_time(seconds: float) -> str:
-    """A time as a reader wants it: "1 h 20 min"."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

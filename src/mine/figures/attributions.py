@@ -107,9 +107,9 @@ def draw_attributions(
             left = EDGE + place * cell
             axes = add_axes(figure, left, top + HEAD - 1, overlay, overlay)
             picture = pictures.sel(image=image).values
-            _draw_overlay(axes, picture, shares[voxel, image].reshape(grid), scale)
+            draw_overlay(axes, picture, shares[voxel, image].reshape(grid), scale)
             chosen = descriptions.sel(voxel=voxel, image=image)
-            _draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
+            draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
             side = cell - overlay - 3
             small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
             add_image(small, picture)
@@ -184,7 +184,8 @@ def place_words(
     return placed
 
 
-def _draw_overlay(axes: Axes, picture: np.ndarray, share: np.ndarray, scale: Normalize) -> None:
+def draw_overlay(axes: Axes, picture: np.ndarray, share: np.ndarray, scale: Normalize) -> None:
+    """Lay shares of the attribution (row, column) over a picture in grey."""
     grey = picture @ np.array([0.299, 0.587, 0.114])  # luma, ITU-R BT.601
     box = {"extent": (0, 1, 1, 0)}
     add_image(axes, 115 + 0.5 * grey, cmap="gray", vmin=0, vmax=255, **box)
@@ -192,7 +193,7 @@ def _draw_overlay(axes: Axes, picture: np.ndarray, share: np.ndarray, scale: Nor
     axes.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
 
 
-def _draw_words(
+def draw_words(
     axes: Axes, chosen: xr.Dataset, words: np.ndarray, grid: tuple[int, int], side: float
 ) -> None:
     """Write the best words of positive weight near the patches they came from. side: mm."""

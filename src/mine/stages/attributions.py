@@ -11,6 +11,7 @@ import xarray as xr
 from mine.core.encoder import EncoderWeights
 from mine.core.evidence import SIGNS
 from mine.core.integrated_gradients import AttributionBatch, stream_attributions
+from mine.logging import Progress
 
 
 def attribute(
@@ -72,6 +73,7 @@ def attribute(
         voxel_batch=voxel_batch,
         image_batch=image_batch,
     )
+    progress = Progress(voxels * images, "predictions")
     for batch in stream:
         here = batch.voxels, batch.images
         for sign, direction in enumerate((1.0, -1.0)):
@@ -90,6 +92,7 @@ def attribute(
         nodes_used[here] = _by_voxel(batch.nodes)
         if on_batch is not None:
             on_batch(batch)
+        progress.add(batch.prediction.numel())
 
     ranked = ("sign", "voxel", "image", "rank")
     response = {"units": "standard deviations of the response"}

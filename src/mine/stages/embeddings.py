@@ -11,6 +11,7 @@ from mine.core.backbone import Backbone, standardise
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
 from mine.core.synonyms import group_synonyms
 from mine.errors import InputError
+from mine.logging import split_work
 
 Reader = Callable[[np.ndarray], np.ndarray]
 """Reads images by nsdId: uint8 (image, row, column, 3)."""
@@ -138,8 +139,8 @@ def embed_images(
     ``score``.
     """
     parts, lens = [], read_lens(vocabulary)
-    for start in range(0, len(images), batch_size):
-        raw, pooled = backbone.encode_images(read_images(images[start : start + batch_size]))
+    for part in split_work(len(images), size=batch_size, what="images"):
+        raw, pooled = backbone.encode_images(read_images(images[part]))
         word, score = apply_lens(
             raw, **lens, words_per_token=words_per_token, device=backbone.device
         )

@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold
 
 from mine.core.evaluator import FeatureModel, weights_from_dataset, weights_to_dataset
 from mine.core.ridge import fit_ridge
+from mine.logging import split_work
 from mine.randomness import generator
 from mine.statistics import pearson, r_squared
 
@@ -26,8 +27,8 @@ def embed_features(
     float32 (feature,), the share of the image that a feature is taken over.
     """
     features = [
-        model.encode_images(read_images(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
+        model.encode_images(read_images(images[part]))
+        for part in split_work(len(images), size=batch_size, what="images")
     ]
     return xr.Dataset(
         {

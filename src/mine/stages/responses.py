@@ -10,6 +10,7 @@ import xarray as xr
 
 from mine.datasets.recording import Recording
 from mine.errors import InputError
+from mine.logging import Progress
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 
 TESTS = ("shared", "shared_three_repeats", "shared_common")
@@ -215,6 +216,7 @@ def _average_trials(
     repeated = split.images[split.is_test & (split.repeats >= 2)]
     trials: list[np.ndarray] = []
     trial_images: list[np.ndarray] = []
+    progress = Progress(len(recording.images), "sessions")
     for number, images in enumerate(recording.images):
         betas = recording.read_session(number)
         fit = np.ones(len(images), dtype=bool)
@@ -233,6 +235,7 @@ def _average_trials(
             again = np.isin(images, repeated)
             trials.append(betas[again])
             trial_images.append(images[again])
+        progress.add()
     total /= split.repeats[:, None].astype(np.float32)
     return total, valid, (trials, trial_images)
 

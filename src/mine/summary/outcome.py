@@ -1,0 +1,46 @@
+"""What the workflow says when it has ended: what was made, and where to look first.
+
+It is read in the process that runs the workflow, and so imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+PLACES = {
+    "summary/subjects.html": "what was found, how sure it is, what was left out and why",
+    "browser/index.html": "every voxel, by list, brain or word",
+    "figures": "all figures, each with its numbers beside it",
+    "recovery.tsv": "how much of what was planted was found",
+}
+"""Where to look, the first thing first."""
+
+
+def describe_outcome(folder: Path) -> str:
+    """Say in a few lines what is in a folder of results and where to look first; nothing is said of
+    what is not there, and of a folder without any of it "".
+
+    folder: `results/<name>`.
+    """
+    there = {folder / name: what for name, what in PLACES.items() if (folder / name).exists()}
+    if not there:
+        return ""
+    lines = [*_count_voxels(folder / "summary"), "Look first at"]
+    width = max(len(str(path)) for path in there)
+    lines += [f"  {path!s:{width}}  {what}" for path, what in there.items()]
+    return "\n".join(lines)
+
+
+def _count_voxels(folder: Path) -> list[str]:
+    """A line for each subject that was summed up: how many of its voxels are described."""
+    lines = []
+    for path in sorted(folder.glob("*.tsv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        if path.stem == "subjects" or not rows:
+            continue
+        described, voxels = (sum(int(row[key]) for row in rows) for key in ("described", "voxels"))
+        counts = f"{described:,} of {voxels:,} voxels in {len(rows)} regions"
+        lines.append(f"{path.stem}: {counts} are described")
+    return lines

@@ -1,0 +1,119 @@
+"""The numbers of a summary: a row for each region of a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mine.figures.encoder import has_ceiling
+from mine.figures.style import REASONS
+from mine.statistics import share_interval
+
+WORDS = 4
+TEXTS = ("roi", "words", "profile", "measured", "localiser")
+EVIDENCE = ("profile", "measured", "localiser")
+BOUNDS = ("", "_low", "_high")
+
+
+def tabulate_regions(
+    by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset, words: np.ndarray
+) -> pd.DataFrame:
+    """Return a row for each region of a subject, from its stores.
+
+    by_roi: region -> ``profiles``, ``preference``, ``structure``, ``sufficiency`` and
+    ``counterfactuals`` by name. scores: of the subject. words: the vocabulary.
+
+    Columns, of which those that end in _low and _high are bounds of a 95% interval:
+
+    - roi, voxels; one for each reason, its number of voxels
+    - share: of the voxels that are described, with Wilson's interval
+    - score: ΣR² / Σ noise ceiling over scored voxels, or the mean R² where no voxel has a ceiling;
+      ridge, caption, banded: the same of the baselines
+    - reliability: median over the described voxels
+    - words: those that most described voxels list, with how many do
+    - profile, measured, localiser: category that the region prefers by each, or empty
+    - identification, identification_p: of the tuning, p under one shared tuning; clusters: how many
+      (1: none are reported; 0: not measured)
+    - tested: voxels whose words were tested by pictures and edits; pictures: d_z of the distance to
+      the original's response, random tokens' words less the top tokens'; insertion, removal: d_z of
+      the shift by the description's feature less by a random one; all by the evaluator
+    """
+    return pd.DataFrame(
+        [
+            {"roi": roi, **_count_voxels(stores["profiles"], words)}
+            | _score(scores.sel(roi=roi))
+            | _tell_structure(stores["preference"], stores["structure"])
+            | _tell_causes(stores["sufficiency"], stores["counterfactuals"])
+            for roi, stores in by_roi.items()
+        ]
+    )
+
+
+def read_regions(path: Path | str) -> pd.DataFrame:
+    """Read a table of :func:`tabulate_regions` from its file."""
+    kinds = dict.fromkeys(TEXTS, object)
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], dtype=kinds)
+    # An empty text is written as nothing.
+    return table.fillna(dict.fromkeys(TEXTS, ""))
+
+
+def _count_voxels(profiles: xr.Dataset, words: np.ndarray) -> dict[str, object]:
+    reason = profiles["reason"].values
+    described = profiles["described"].values
+    low, high = share_interval(int(described.sum()), len(described))
+    own = profiles.sel(sign="positive").isel(voxel=np.flatnonzero(described))
+    listed, counts = np.unique(own["word"].values[own["listed"].values], return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:WORDS]
+    reliable = own["reliability"].values
+    return {
+        "voxels": len(described),
+        **{name: int((reason == name).sum()) for name in REASONS},
+        "share": described.mean() if len(described) else np.nan,
+        "share_low": low,
+        "share_high": high,
+        "reliability": float(np.median(reliable)) if len(reliable) else np.nan,
+        "words": ", ".join(f"{words[listed[place]]} ({counts[place]})" for place in most),
+    }
+
+
+def _score(own: xr.Dataset) -> dict[str, object]:
+    name = "roi_r2_normalised" if has_ceiling(own) else "roi_r2"
+    found = {"scored": int(own["roi_voxels"])}
+    found |= _bound("score", own[name].sel(model="mine"), own[f"{name}_interval"].sel(model="mine"))
+    baselines = [str(model) for model in own["model"].values if model != "mine"]
+    return found | {model: float(own[name].sel(model=model)) for model in baselines}
+
+
+def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, object]:
+    found: dict[str, object] = {
+        name: str(preference["roi_preferred"].sel(evidence=name).values) for name in EVIDENCE
+    }
+    clusters = int(structure.attrs["clusters"])
+    mean, p = [np.nan] * 3, np.nan
+    if clusters:
+        tuning = structure.sel(source="tuning")
+        mean = tuning["identification_mean"].sel(bound=["value", "low", "high"]).values
+        p = float(tuning["identification_p"].sel(null="shared"))
+    named = dict(zip([f"identification{end}" for end in BOUNDS], map(float, mean), strict=True))
+    return found | named | {"identification_p": p, "clusters": clusters}
+
+
+def _tell_causes(sufficiency: xr.Dataset, counterfactuals: xr.Dataset) -> dict[str, object]:
+    d = sufficiency["roi_cohens_dz"].sel(model="evaluator", control="random")
+    found: dict[str, object] = {"tested": sufficiency.sizes["voxel"]}
+    found |= _bound("pictures", d.sel(bound="value"), d.sel(bound=["low", "high"]))
+    for direction in ("insertion", "removal"):
+        d = counterfactuals["effect_roi_cohens_dz"].sel(
+            model="evaluator", guide="description", control="random", direction=direction
+        )
+        found |= _bound(direction, d.sel(bound="value"), d.sel(bound=["low", "high"]))
+    return found
+
+
+def _bound(name: str, value: xr.DataArray, interval: xr.DataArray) -> dict[str, float]:
+    low, high = map(float, interval.values)
+    return {name: float(value), f"{name}_low": low, f"{name}_high": high}

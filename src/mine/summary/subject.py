@@ -1,0 +1,197 @@
+"""The summary of one subject: what was found, how sure it is, what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mine.figures.strips import format_count
+from mine.figures.style import name_model
+from mine.summary.page import Page
+from mine.summary.texts import (
+    NONE,
+    join,
+    name_above,
+    name_where,
+    write_interval,
+    write_number,
+    write_share,
+)
+
+EXPLAINED = {
+    "not predicted": "the encoders of two halves of the images do not predict each other's images",
+    "retinotopic": "contrast and orientation explain the responses, and content adds nothing",
+    "no reliable profile": "the profiles of two halves agree no more than those of shuffled data",
+    "no significant word": "measured responses confirm no word of the attributions",
+}
+"""Why a voxel is not described, in the order in which it is asked."""
+
+LEVEL = 0.05
+
+
+def summarise_subject(
+    table: pd.DataFrame,
+    *,
+    name: str,
+    responses: xr.Dataset,
+    rois: xr.Dataset,
+    evaluator: xr.Dataset,
+    level: float,
+    least_voxels: int,
+) -> Page:
+    """Say what was found in a subject.
+
+    table: of :func:`mine.summary.regions.tabulate_regions`. responses, rois, evaluator: stores of
+    the subject. level: false discovery rate of words. least_voxels: described voxels that a region
+    needs for its structure to be measured.
+    """
+    of_ceiling = bool(np.isfinite(responses["noise_ceiling"].values).any())
+    images = pd.Series(responses["split"].values).value_counts()
+    score = "R² / ceiling" if of_ceiling else "R²"
+    columns = ["region", "voxels", score, "described", "words (voxels)"]
+    columns += ["by words", "by responses", "by localiser", "told apart", "clusters"]
+    columns += ["pictures, d", "insertion, d", "removal, d"]
+    return Page(
+        title=f"What was found in {responses.attrs['subject']}",
+        subtitle=(
+            f"{name}: {responses.attrs['dataset']}, {responses.sizes['voxel']:,} voxels, "
+            f"{images.get('training', 0):,} training and {images.get('test', 0):,} test images"
+        ),
+        columns=columns,
+        rows=[_write_row(row) for _, row in table.iterrows()],
+        note=(
+            f"{score}: on test images, with 95% intervals over images. Described: share of the "
+            "voxels with Wilson's 95% interval. Words: with how many voxels list them. By words, "
+            "responses, localiser: the category that the region prefers. Told apart: "
+            "identification of voxels by their measured tuning, chance 0.5, with an interval over "
+            "voxels. d: mean over standard deviation of paired differences to a control (words of "
+            "random tokens; another feature) by the evaluator, with 95% intervals over images; a "
+            "dash: not measured."
+        ),
+        sections={
+            "What was found": _say_found(table),
+            "How sure it is": _say_sure(table, evaluator, level=level, of_ceiling=of_ceiling),
+            "What was left out, and why": _say_left_out(
+                table, responses, rois, least_voxels=least_voxels
+            ),
+        },
+    )
+
+
+def _write_row(row: pd.Series) -> list[str]:
+    clusters = {0: NONE, 1: "none"}.get(row["clusters"], str(row["clusters"]))
+    preferred = [row[name] or NONE for name in ("profile", "measured", "localiser")]
+    return [
+        row["roi"],
+        str(row["voxels"]),
+        write_interval(row, "score"),
+        write_share(row),
+        row["words"] or NONE,
+        *preferred,
+        write_interval(row, "identification"),
+        clusters,
+        *(write_interval(row, name, 1) for name in ("pictures", "insertion", "removal")),
+    ]
+
+
+def _say_found(table: pd.DataFrame) -> list[str]:
+    described, voxels = table["described"].sum(), table["voxels"].sum()
+    agree = name_where(
+        table, lambda row: bool(row["profile"]) and row["profile"] == row["measured"]
+    )
+    differ = name_where(
+        table,
+        lambda row: bool(row["profile"] and row["measured"]) and row["profile"] != row["measured"],
+    )
+    silent = name_where(table, lambda row: not row["profile"])
+    apart = name_where(table, lambda row: row["identification_p"] <= LEVEL)
+    clustered = name_where(table, lambda row: row["clusters"] > 1)
+    measured = int((table["clusters"] > 0).sum())
+    return [
+        f"{described:,} of {format_count(voxels, 'voxel')} in {format_count(len(table), 'region')} "
+        "are described in words that attributions yield and measured responses confirm.",
+        f"Words and measured responses prefer the same category in {join(agree)}; different ones "
+        f"in {join(differ)}. No category by words: {join(silent)}.",
+        f"Voxels are told apart beyond one tuning that all share (p ≤ {LEVEL}) in {len(apart)} of "
+        f"{measured} regions where this could be asked ({join(apart)}); they fall into clusters in "
+        f"{join(clustered)}.",
+        "Pictures made from a description drive the evaluator more nearly as the original did than "
+        f"pictures from random tokens' words {name_above(table, 'pictures')}.",
+        "Putting the described feature into an image raises the response more than another feature "
+        f"{name_above(table, 'insertion')}; taking it out lowers it more "
+        f"{name_above(table, 'removal')}.",
+    ]
+
+
+def _say_sure(
+    table: pd.DataFrame, evaluator: xr.Dataset, *, level: float, of_ceiling: bool
+) -> list[str]:
+    known = table[np.isfinite(table["score"])]
+    others = [name for name in ("ridge", "caption", "banded") if name in table]
+    rivals = ", ".join(
+        f"{write_number(known[name].median())} ({name_model(name)[0]})" for name in others
+    )
+    unit = "of the noise ceiling" if of_ceiling else "of the variance (there is no noise ceiling)"
+    reliable = table["reliability"].dropna()
+    tested = int(table["tested"].sum())
+    return [
+        f"Of held-out test images the encoder explains {write_number(known['score'].median())} "
+        f"{unit}, median over regions"
+        + (f"; baselines on the same images {rivals}." if rivals else "."),
+        f"Words are corrected over the vocabulary at a false discovery rate of {level:g}, and the "
+        "test responses have no part in them. Profiles of two encoders, each fitted to and read on "
+        f"its own half of the images, correlate at {write_number(reliable.median())} (median of "
+        "the regions' medians over described voxels).",
+        f"Pictures and edits were made for {format_count(tested, 'voxel')} and judged by an "
+        "encoder of another model, fitted to the other half of the images, which had no part in "
+        "choosing what is tested. Its R² on test images is "
+        f"{write_number(float(np.median(evaluator['r2'].values)))}, median over all voxels; where "
+        "it is low, a test finds little.",
+        "Intervals over images say what other images would give in this subject. They say nothing "
+        "of other people, and of neighbouring voxels none is an independent witness.",
+    ]
+
+
+def _say_left_out(
+    table: pd.DataFrame, responses: xr.Dataset, rois: xr.Dataset, *, least_voxels: int
+) -> list[str]:
+    attributes: dict[str, Any] = responses.attrs
+    said = [
+        f"{table[reason].sum():,} voxels, “{reason}”: {why}."
+        for reason, why in EXPLAINED.items()
+        if table[reason].sum()
+    ]
+    said += [
+        f"Region {roi}: {why}."
+        for roi, why in zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True)
+    ]
+    unasked = name_where(table, lambda row: row["clusters"] == 0)
+    if unasked:
+        said.append(
+            f"Structure of {join(unasked)}: fewer than {least_voxels} of the voxels are described."
+        )
+    untested = name_where(table, lambda row: row["tested"] == 0)
+    if untested:
+        said.append(f"Pictures and edits of {join(untested)}: no voxel's words could be tested.")
+    unscored = int((table["voxels"] - table["scored"]).sum())
+    if unscored and np.isfinite(responses["noise_ceiling"].values).any():
+        said.append(
+            f"R² over the ceiling of {format_count(unscored, 'voxel')} whose ceiling is below 0.1, "
+            "where the ratio is noise."
+        )
+    counts: Mapping[str, str] = {
+        "voxels_invalid": "{:,} of the selected voxels: no usable response.",
+        "voxels_too_noisy": "{:,} of the selected voxels: noisier than was asked for.",
+        "images_left_out": "{:,} images: shared, but not shown often enough to be test images.",
+    }
+    said += [
+        text.format(attributes[key]) for key, text in counts.items() if attributes.get(key, 0) > 0
+    ]
+    recorded, used = attributes.get("sessions_recorded"), attributes.get("sessions")
+    if recorded is not None and used is not None and used < recorded:
+        said.append(f"{recorded - used} of {recorded} sessions: not asked for or not there.")
+    return said or ["Nothing."]

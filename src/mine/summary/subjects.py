@@ -1,0 +1,147 @@
+"""The summary across subjects: what holds in how many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mine.statistics import mean_over_subjects
+from mine.summary.page import Page
+from mine.summary.regions import EVIDENCE
+from mine.summary.texts import NONE, join, name_above, write_interval, write_share
+
+MEANS = ("share", "score", "identification", "pictures", "insertion", "removal")
+"""Numbers of a region that are averaged over subjects."""
+
+CAUSES = {"pictures": "pictures from words", "insertion": "insertion", "removal": "removal"}
+
+ENOUGH = 3
+"""Subjects from which an interval over subjects is written: of two it excludes nothing."""
+
+
+def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put the regions of several subjects together, a row each.
+
+    tables: subject -> :func:`mine.summary.regions.tabulate_regions`. Columns: roi; subjects, which
+    have it; voxels and described, sums; of each of MEANS its mean over subjects with Student's 95%
+    interval from three subjects on; of each of EVIDENCE the category that most subjects' region
+    prefers, and as <evidence>_subjects how many of them.
+    """
+    names = list(dict.fromkeys(roi for table in tables.values() for roi in table["roi"]))
+    by_subject = {subject: table.set_index("roi") for subject, table in tables.items()}
+    rows = []
+    for roi in names:
+        own = pd.DataFrame([table.loc[roi] for table in by_subject.values() if roi in table.index])
+        row: dict[str, object] = {"roi": roi, "subjects": len(own)}
+        row |= {name: int(own[name].sum()) for name in ("voxels", "described")}
+        found = mean_over_subjects(own[list(MEANS)].to_numpy(float))
+        bounds = zip(found.mean, found.low, found.high, strict=True)
+        for name, (value, low, high) in zip(MEANS, bounds, strict=True):
+            if len(own) < ENOUGH:
+                low = high = np.nan
+            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        for evidence in EVIDENCE:
+            preferred = own[evidence][own[evidence] != ""].mode()
+            row[evidence] = preferred.iloc[0] if len(preferred) else ""
+            row[f"{evidence}_subjects"] = int((own[evidence] == row[evidence]).sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page:
+    """Say what holds across subjects. tables: as of :func:`average_regions`."""
+    table = average_regions(tables)
+    columns = ["region", "subjects", "voxels", "R² / ceiling", "described", "by words"]
+    columns += ["by responses", "by localiser", "told apart", "pictures, d", "insertion, d"]
+    columns += ["removal, d"]
+    return Page(
+        title=f"What was found in {len(tables)} subjects",
+        subtitle=f"{name}: {join(tables)}",
+        columns=columns,
+        rows=[_write_row(row) for _, row in table.iterrows()],
+        note=(
+            "Means over subjects, with Student's 95% interval from three subjects on; of "
+            "categories, the one that the region prefers in most subjects, with their number. "
+            "Columns are explained on the page of each subject; R² alone where a dataset has no "
+            "noise ceiling. A dash: not measured."
+        ),
+        sections={
+            "What was found": _say_found(tables, table),
+            "How sure it is": _say_sure(len(tables)),
+            "What was left out, and why": _say_left_out(tables, table),
+        },
+    )
+
+
+def _write_row(row: pd.Series) -> list[str]:
+    preferred = [
+        f"{row[name]} ({row[f'{name}_subjects']}/{row['subjects']})" if row[name] else NONE
+        for name in EVIDENCE
+    ]
+    return [
+        row["roi"],
+        str(row["subjects"]),
+        f"{row['voxels']:,}",
+        write_interval(row, "score"),
+        write_share(row),
+        *preferred,
+        write_interval(row, "identification"),
+        *(write_interval(row, one, 1) for one in ("pictures", "insertion", "removal")),
+    ]
+
+
+def _say_found(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> list[str]:
+    same = table[
+        (table["profile"] != "")
+        & (table["profile"] == table["measured"])
+        & (table["profile_subjects"] == table["subjects"])
+        & (table["measured_subjects"] == table["subjects"])
+    ]
+    named = [f"{roi} ({name})" for roi, name in zip(same["roi"], same["profile"], strict=True)]
+    every = pd.concat(tables.values())
+    above = [
+        f"{what} in {(every[f'{name}_low'] > 0).sum()} of {every[f'{name}_low'].notna().sum()}"
+        for name, what in CAUSES.items()
+    ]
+    said = [
+        f"{table['described'].sum():,} of {table['voxels'].sum():,} voxels are described.",
+        "Words and measured responses prefer one and the same category in every subject that has "
+        f"the region: {join(named)}.",
+        "Of the regions of all subjects that were tested, the causal effect has an interval over "
+        f"images above zero: {join(above)}.",
+    ]
+    if len(tables) >= ENOUGH:
+        above = [f"{what} {name_above(table, name)}" for name, what in CAUSES.items()]
+        said.append(f"The mean over subjects has an interval above zero: {join(above)}.")
+    return said
+
+
+def _say_sure(subjects: int) -> list[str]:
+    if subjects < ENOUGH:
+        return [
+            f"{subjects} of {ENOUGH} subjects that an interval over subjects takes: each is "
+            "evidence for itself, and its own page says how much. Nothing is said of other people."
+        ]
+    return [
+        "Intervals are over subjects: they speak of people who were not measured, if these "
+        "subjects were drawn from them. A mean of few subjects is known within wide bounds only."
+    ]
+
+
+def _say_left_out(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> list[str]:
+    said = []
+    for _, row in table[table["subjects"] < len(tables)].iterrows():
+        without = [name for name, own in tables.items() if row["roi"] not in set(own["roi"])]
+        said.append(f"{row['roi']} of {join(without)}: the subject's page says why.")
+    for name, what in (("identification", "Structure"), ("pictures", "Pictures and edits")):
+        unknown = table["roi"][~np.isfinite(table[name])]
+        if len(unknown):
+            said.append(f"{what} of {join(unknown)}: in no subject could it be measured.")
+    reasons = [
+        f"{own['voxels'].sum() - own['described'].sum():,} in {name}"
+        for name, own in tables.items()
+    ]
+    said.append(f"Voxels that are not described: {join(reasons)}; the reasons are on their pages.")
+    return said

@@ -1,0 +1,268 @@
+"""A summary says what the numbers are, and the same on paper as on the screen."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from mine.figures.style import REASONS, SIZE
+from mine.stores import write_table
+from mine.summary.page import Page, draw_page, render_html, write_page
+from mine.summary.regions import read_regions, tabulate_regions
+from mine.summary.subject import EXPLAINED, summarise_subject
+from mine.summary.subjects import average_regions, summarise_subjects
+
+WORDS = np.array(["face", "dog", "red"])
+BOUNDS = ["value", "low", "high"]
+
+
+def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.Dataset]:
+    """Stores of a region: each described voxel lists the first word, every second one another."""
+    voxels = len(reasons)
+    described = np.array([reason == "described" for reason in reasons])
+    listed = np.zeros((2, voxels, 2), bool)
+    listed[0, described, 0] = True
+    listed[0, np.flatnonzero(described)[::2], 1] = True
+    tested = int(described.any())
+    around = np.array([d, d - 0.2, d + 0.2]) if tested else np.full(3, np.nan)
+    return {
+        "profiles": xr.Dataset(
+            {
+                "reason": ("voxel", np.array(reasons)),
+                "described": ("voxel", described),
+                "word": (("sign", "voxel", "rank"), np.tile([0, 2], (2, voxels, 1))),
+                "listed": (("sign", "voxel", "rank"), listed),
+                "reliability": ("voxel", np.linspace(0, 1, voxels)),
+            },
+            coords={"sign": ["positive", "negative"]},
+        ),
+        "preference": xr.Dataset(
+            {"roi_preferred": ("evidence", np.array(["faces", "faces", ""]))},
+            coords={"evidence": ["profile", "measured", "localiser"]},
+        ),
+        "structure": xr.Dataset(
+            {
+                "identification_mean": (("source", "bound"), [[0.8, 0.7, 0.9]]),
+                "identification_p": (("source", "null"), [[0.01]]),
+            },
+            coords={"source": ["tuning"], "bound": BOUNDS, "null": ["shared"]},
+            attrs={"clusters": clusters},
+        ),
+        "sufficiency": xr.Dataset(
+            {"roi_cohens_dz": (("model", "control", "bound"), around[None, None])},
+            coords={
+                "model": ["evaluator"],
+                "control": ["random"],
+                "bound": BOUNDS,
+                "voxel": range(tested),
+            },
+        ),
+        "counterfactuals": xr.Dataset(
+            {
+                "effect_roi_cohens_dz": (
+                    ("direction", "model", "guide", "control", "bound"),
+                    np.stack([around, -around])[:, None, None, None],
+                )
+            },
+            coords={
+                "direction": ["insertion", "removal"],
+                "model": ["evaluator"],
+                "guide": ["description"],
+                "control": ["random"],
+                "bound": BOUNDS,
+            },
+        ),
+    }
+
+
+def make_table(*, ceiling: float = 0.5) -> pd.DataFrame:
+    by_roi = {
+        "FFA-1": make_stores(["described"] * 3 + ["not predicted"], clusters=3, d=1.0),
+        "V1v": make_stores(["retinotopic", "no reliable profile"], clusters=0, d=np.nan),
+    }
+    score = np.array([[0.8, 0.6], [0.7, 0.5]])
+    scores = xr.Dataset(
+        {
+            "noise_ceiling": ("voxel", np.full(6, ceiling)),
+            "roi_voxels": ("roi", [3, 2]),
+            "roi_r2_normalised": (("model", "roi"), score),
+            "roi_r2_normalised_interval": (
+                ("model", "roi", "bound"),
+                score[..., None] + [-0.1, 0.1],
+            ),
+            "roi_r2": (("model", "roi"), score / 2),
+            "roi_r2_interval": (("model", "roi", "bound"), score[..., None] / 2 + [-0.1, 0.1]),
+        },
+        coords={"model": ["mine", "ridge"], "roi": list(by_roi), "bound": ["low", "high"]},
+    )
+    return tabulate_regions(by_roi, scores, WORDS)
+
+
+def make_page(table: pd.DataFrame, *, ceiling: float = 0.5, absent: str = "EBA") -> Page:
+    responses = xr.Dataset(
+        {
+            "split": ("image", ["training"] * 7 + ["test"] * 3),
+            "noise_ceiling": ("voxel", np.full(6, ceiling)),
+        },
+        attrs={
+            "subject": "subj01",
+            "dataset": "a <dataset>",
+            "voxels_invalid": 2,
+            "images_left_out": 5,
+            "sessions": 3,
+            "sessions_recorded": 4,
+        },
+    )
+    return summarise_subject(
+        table,
+        name="demo",
+        responses=responses,
+        rois=xr.Dataset(attrs={"absent": [absent], "absent_reason": ["no such label"]}),
+        evaluator=xr.Dataset({"r2": ("voxel", np.full(6, 0.25))}),
+        level=0.05,
+        least_voxels=10,
+    )
+
+
+def sayings(page: Page) -> list[str]:
+    """Every text of a page."""
+    cells = [cell for row in (page.columns, *page.rows) for cell in row]
+    sentences = [one for heading, said in page.sections.items() for one in (heading, *said)]
+    return [page.title, page.subtitle, page.note, *cells, *sentences]
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def measure_boxes(figure: Figure) -> list[Bbox]:
+    """Where each text lies, in pixels so small that type is hardly fitted to them."""
+    figure.set_dpi(300)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    return [text.get_window_extent(renderer) for text in texts]
+
+
+def test_a_region_has_the_numbers_of_its_stores() -> None:
+    face, contrast = (row for _, row in make_table().iterrows())
+    assert (face["voxels"], face["described"], face["not predicted"]) == (4, 3, 1)
+    assert face["share"] == 0.75 and face["share_low"] < 0.75 < face["share_high"]
+    assert (face["score"], face["score_low"], face["score_high"]) == pytest.approx((0.8, 0.7, 0.9))
+    assert face["ridge"] == 0.7 and face["scored"] == 3
+    assert face["words"] == "face (3), red (2)"
+    assert face["reliability"] == pytest.approx(1 / 3)
+    assert (face["pictures"], face["removal"]) == (1.0, -1.0)
+    assert (face["identification"], face["clusters"], face["tested"]) == (0.8, 3, 1)
+    # Where nothing was measured there is no number, though a store may hold one.
+    assert np.isnan(contrast["identification"]) and np.isnan(contrast["pictures"])
+    assert contrast["words"] == "" and contrast["tested"] == 0
+    table = make_table()
+    assert (table[list(REASONS)].sum(axis=1) == table["voxels"]).all()
+
+
+def test_without_a_ceiling_the_score_is_r2_and_the_page_says_so() -> None:
+    table = make_table(ceiling=np.nan)
+    assert table["score"].tolist() == [0.4, 0.3]
+    page = make_page(table, ceiling=np.nan)
+    assert "R²" in page.columns and "R² / ceiling" not in page.columns
+    assert any("there is no noise ceiling" in text for text in sayings(page))
+    assert not any("ceiling is below" in text for text in sayings(page))
+
+
+def test_all_that_was_left_out_is_named_with_its_reason() -> None:
+    said = " ".join(make_page(make_table()).sections["What was left out, and why"])
+    for reason in ("not predicted", "retinotopic", "no reliable profile"):
+        assert f"1 voxels, “{reason}”: {EXPLAINED[reason]}." in said
+    assert "no significant word" not in said
+    assert "Region EBA: no such label." in said
+    assert "Structure of V1v: fewer than 10" in said
+    assert "Pictures and edits of V1v" in said
+    assert "of 1 voxel whose ceiling" in said
+    assert "2 of the selected voxels" in said and "5 images: shared" in said
+    assert "1 of 4 sessions" in said
+
+
+def test_only_intervals_above_zero_count_as_found() -> None:
+    said = " ".join(make_page(make_table()).sections["What was found"])
+    assert "3 of 6 voxels in 2 regions" in said
+    assert "as the original did than pictures from random tokens' words in 1 of 1 regions" in said
+    assert "more than another feature in 1 of 1 regions (FFA-1)" in said
+    assert "taking it out lowers it more in 0 of 1 regions (none)" in said
+
+
+@pytest.mark.parametrize("regions", [0, 8, 60])
+def test_paper_and_screen_say_the_same_and_nothing_leaves_the_paper(regions: int) -> None:
+    table = pd.concat([make_table()] * max(regions // 2, 1))[: regions or 1]
+    page = make_page(table)
+    figure = draw_page(page)
+    shown = render_html(page)
+    drawn = plain(" ".join(text.get_text() for text in figure.findobj(Text)))
+    written = plain(html.unescape(re.sub(r"<[^>]+>", " ", shown)))
+    for text in sayings(page):
+        assert plain(text) in drawn and plain(text) in written, text
+    assert min(text.get_fontsize() for text in figure.findobj(Text)) >= SIZE
+    assert figure.get_size_inches()[1] * 25.4 >= 210 - 1e-6
+    for box in measure_boxes(figure):
+        box = box.transformed(figure.transFigure.inverted())
+        assert box.x0 >= 0.03 and box.x1 <= 0.98 and box.y0 >= 0.01 and box.y1 <= 1
+
+
+def test_cells_do_not_lie_over_each_other() -> None:
+    figure = draw_page(make_page(pd.concat([make_table()] * 4)))
+    boxes = measure_boxes(figure)
+    for place, box in enumerate(boxes):
+        for other in boxes[:place]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            down = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert across <= 0 or down <= 0.2 * min(box.height, other.height)
+
+
+def test_pages_need_no_network_and_are_the_same_again(tmp_path: Path) -> None:
+    page = make_page(make_table(), absent="<script>")
+    for name in ("first", "second"):
+        write_page(page, tmp_path / f"{name}.html")
+    assert (tmp_path / "first.pdf").read_bytes() == (tmp_path / "second.pdf").read_bytes()
+    text = (tmp_path / "first.html").read_text()
+    assert not re.search(r"https?:|src=|@import|url\(", text)
+    assert "<script>" not in text and "&lt;script&gt;" in text and "a &lt;dataset&gt;" in text
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    table = make_table()
+    write_table(table, tmp_path / "subj01.tsv")
+    pd.testing.assert_frame_equal(
+        read_regions(tmp_path / "subj01.tsv"), table, check_dtype=False, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("subjects", [2, 3])
+def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None:
+    tables = {f"subj{number}": make_table() for number in range(subjects)}
+    for number, table in enumerate(tables.values()):
+        table["pictures"] += number
+    tables["subj0"] = tables["subj0"][tables["subj0"]["roi"] != "V1v"]
+    found = average_regions(tables).set_index("roi")
+    assert found["subjects"].tolist() == [subjects, subjects - 1]
+    values = np.arange(subjects) + 1.0
+    assert found.loc["FFA-1", "pictures"] == pytest.approx(values.mean())
+    assert np.isfinite(found.loc["FFA-1", "pictures_low"]) == (subjects >= 3)
+    if subjects == 3:  # t of 2 degrees of freedom at 0.975 is 4.3027
+        low = values.mean() - 4.302653 * values.std(ddof=1) / np.sqrt(3)
+        assert found.loc["FFA-1", "pictures_low"] == pytest.approx(low, rel=1e-5)
+    assert found.loc["FFA-1", ["profile", "profile_subjects"]].tolist() == ["faces", subjects]
+    assert found.loc["FFA-1", ["localiser", "localiser_subjects"]].tolist()[0] == ""
+    page = summarise_subjects(tables, name="demo")
+    said = " ".join(sayings(page))
+    assert "V1v of subj0: the subject's page says why." in said
+    assert ("Nothing is said of other people" in said) == (subjects < 3)
+    assert draw_page(page) and render_html(page)

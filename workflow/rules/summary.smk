@@ -1,0 +1,64 @@
+# What was found on one page: for each subject, and across subjects. From stores and tables alone.
+
+
+rule summary_subject:
+    input:
+        **reads(
+            profiles=own_regions("{results}/{subject}/{roi}/profiles.zarr"),
+            preference=own_regions("{results}/{subject}/{roi}/preference.zarr"),
+            structure=own_regions("{results}/{subject}/{roi}/structure.zarr"),
+            sufficiency=own_regions("{results}/{subject}/{roi}/sufficiency.zarr"),
+            counterfactuals=own_regions("{results}/{subject}/{roi}/counterfactuals.zarr"),
+            responses="<results>/{subject}/responses.zarr",
+            rois="<results>/{subject}/rois.zarr",
+            scores="<results>/{subject}/scores.zarr",
+            evaluator="<results>/{subject}/evaluator.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+    output:
+        page=report(
+            "<results>/summary/{subject}.html",
+            caption="../report/summary_subject.rst",
+            category="Summary",
+            labels={"subject": "{subject}"},
+        ),
+        pdf="<results>/summary/{subject}.pdf",
+        table="<results>/summary/{subject}.tsv",
+    log:
+        "<logs>/summary_subject/{subject}.log",
+    benchmark:
+        "<benchmarks>/summary_subject/{subject}.tsv"
+    params:
+        code=code("summary_subject"),
+        name=settings.name,
+        level=settings.profile.false_discovery_rate,
+        least_voxels=settings.structure.least_voxels,
+    message:
+        "Summing up what was found in {wildcards.subject}"
+    script:
+        "../scripts/summary_subject.py"
+
+
+rule summary_subjects:
+    input:
+        expand("<results>/summary/{subject}.tsv", subject=settings.subjects),
+    output:
+        page=report(
+            "<results>/summary/subjects.html",
+            caption="../report/summary_subjects.rst",
+            category="Summary",
+            labels={"subject": "all"},
+        ),
+        pdf="<results>/summary/subjects.pdf",
+        table="<results>/summary/subjects.tsv",
+    log:
+        "<logs>/summary_subjects.log",
+    benchmark:
+        "<benchmarks>/summary_subjects.tsv"
+    params:
+        code=code("summary_subjects"),
+        name=settings.name,
+    message:
+        "Summing up what was found across subjects"
+    script:
+        "../scripts/summary_subjects.py"
