@@ -17,6 +17,7 @@ include: "workflow/rules/configuration.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/alignments.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
@@ -82,3 +83,9 @@ rule all:
         "<results>/figures/clusters.png",
         [] if settings.demo is None else "<results>/figures/recovery.png",
         [] if settings.demo is None else "<results>/figures/counterfactuals_exact.png",
+
+
+rule compare_alignments:
+    input:
+        "<results>/alignments.tsv",
+        "<results>/figures/alignments.png",

@@ -8,7 +8,7 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,6 +25,10 @@ KEY = "backbone.model"
 
 LOADED = ("kind", "model", "pretrained", "alignment", "layer", "side", "dtype", "device")
 """Keys of the configuration's section that say which model is loaded and how it is read."""
+
+
+Reader = Callable[[np.ndarray], np.ndarray]
+"""Reads images by identity: uint8 (image, row, column, 3)."""
 
 
 class Backbone(Protocol):
@@ -96,6 +100,18 @@ def load_backbone(
     return load_clip_backbone(
         model=model, pretrained=pretrained, alignment=alignment, dtype=dtype, device=device
     )
+
+
+def average_tokens(
+    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
+) -> np.ndarray:
+    """Return the mean raw token over images, float32 (feature,)."""
+    total, count = 0.0, 0
+    for start in range(0, len(images), batch_size):
+        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
+        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
+        count += tokens.shape[0] * tokens.shape[1]
+    return (total / count).astype(np.float32)
 
 
 def standardise(tokens: np.ndarray) -> np.ndarray:
