@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
-from mine.core.backbone import LOADED, load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.alignments import POINTS, choose_images, compare_alignments
-from mine.stores import open_store, write_table
+from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
 params = snakemake.params
 backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    snakemake.input.vocabulary,
+    {"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 stimuli = choose_images(
     open_store(snakemake.input.stimuli),
     count=params.lens["reference_images"],

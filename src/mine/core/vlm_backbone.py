@@ -27,8 +27,9 @@ from torch.nn import functional
 
 from mine.core.backbone import KEY
 from mine.core.devices import choose_device
+from mine.core.hubs import find_repository
 from mine.core.lens import token_words
-from mine.core.models import explain_refusal, model_digest
+from mine.core.models import digest_folder, explain_refusal
 from mine.errors import InputError
 
 PROBE = 224
@@ -173,16 +174,19 @@ def load_language_backbone(
 ) -> LanguageBackbone:
     """Load an image–text model of transformers.
 
-    model: ``local-dir:`` and a folder, or ``hf-hub:`` and a repository. layer: the one whose output
-    is read, from 1; None takes the last. side: pixels to which images are brought before the
-    model's own preparation; None leaves them. Raises InputError if the model cannot be had, if its
-    image tokens make no grid, if there is no such layer, or if its words are not predicted by a
-    final norm and an unembedding alone.
+    model: ``local-dir:`` and a folder, or ``hf-hub:`` and a repository of the hub's cache. layer:
+    the one whose output is read, from 1; None takes the last. side: pixels to which images are
+    brought before the model's own preparation; None leaves them. Raises InputError if the model
+    cannot be had, if its image tokens make no grid, if there is no such layer, or if its words are
+    not predicted by a final norm and an unembedding alone.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    digest = model_digest(model, None, kind="vlm", key=KEY)
-    place = model.removeprefix("local-dir:").removeprefix("hf-hub:")
+    if model.startswith("hf-hub:"):
+        with explain_refusal("transformers", model, None, key=KEY):
+            model = f"local-dir:{find_repository(model, fetch=False)}"
+    digest = digest_folder(model, kind="vlm", key=KEY)
+    place = model.removeprefix("local-dir:")
     with explain_refusal("transformers", model, None, key=KEY):
         processor = AutoProcessor.from_pretrained(place)
         network = AutoModelForImageTextToText.from_pretrained(
