@@ -182,11 +182,10 @@ def load_language_backbone(
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    if model.startswith("hf-hub:"):
-        with explain_refusal("transformers", model, None, key=KEY):
-            model = f"local-dir:{find_repository(model, fetch=False)}"
-    digest = digest_folder(model, kind="vlm", key=KEY)
-    place = model.removeprefix("local-dir:")
+    with explain_refusal("transformers", model, None, key=KEY):
+        hub = model.startswith("hf-hub:")
+        place = find_repository(model, fetch=False) if hub else model.removeprefix("local-dir:")
+    digest = digest_folder(f"local-dir:{place}", kind="vlm", key=KEY)
     with explain_refusal("transformers", model, None, key=KEY):
         processor = AutoProcessor.from_pretrained(place)
         network = AutoModelForImageTextToText.from_pretrained(
@@ -215,8 +214,10 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
     blank = np.full((1, side, side, 3), 128, dtype=np.uint8)
     with explain_refusal("transformers", model, None, key=KEY):
         inputs = backbone.prepare(blank)
-        output = backbone.network(**inputs, use_cache=False)
-    count = int(backbone.find_places(inputs).sum())
+        # Of all positions, the logits of a large model may be gigabytes.
+        said = backbone.network(**inputs, use_cache=False, logits_to_keep=1).logits
+    count, config = int(backbone.find_places(inputs).sum()), backbone.network.config
+    tiled = bool(getattr(config, "image_grid_pinpoints", None))
     if "image_grid_thw" in inputs:
         if backbone.side is None:
             raise InputError(
@@ -225,20 +226,18 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
             )
         merged = backbone.processor.image_processor.merge_size
         rows, columns = (int(cut) // merged for cut in inputs["image_grid_thw"][0, 1:])
-    elif getattr(backbone.network.config, "image_grid_pinpoints", None):
-        vision = backbone.network.config.vision_config
-        rows = columns = vision.image_size // vision.patch_size
+    elif tiled:
+        rows = columns = config.vision_config.image_size // config.vision_config.patch_size
     else:
         rows = columns = isqrt(count)
-    tiled = bool(getattr(backbone.network.config, "image_grid_pinpoints", None))
     if not count or rows * columns > count or (rows * columns < count and not tiled):
         raise InputError(
             f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
         )
     last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
-    lens = backbone.decoder.norm(last) @ backbone.head.weight.T
-    error = (lens - output.logits).abs().max()
-    if error > 1e-2 * output.logits.abs().max():
+    lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
+    error = (lens - said).abs().max()
+    if error > 1e-2 * said.abs().max():
         raise InputError(
             f"{KEY}: expected a model whose next word follows from its final norm and its "
             f"unembedding alone, found {model!r}, whose logits are {float(error):.2g} off"
