@@ -17,6 +17,7 @@ include: "workflow/rules/configuration.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/alignments.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/evaluator.smk"
@@ -96,3 +97,10 @@ rule compare_encoders:
     input:
         "<results>/encoders.tsv",
         "<results>/figures/encoders.png",
+
+
+# Ways to read tokens beside each other, likewise.
+rule compare_alignments:
+    input:
+        "<results>/alignments.tsv",
+        "<results>/figures/alignments.png",

@@ -13,6 +13,9 @@ from mine.settings import section, setting
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What becomes part of a path: no slash, no space, no leading dot."""
 
+DIGEST = r"[0-9a-f]{64}"
+"""A SHA-256 in hexadecimal digits."""
+
 RANKINGS = (
     "integrated_gradients",
     "attention",
@@ -268,6 +271,12 @@ class Backbone:
         "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
         "openai",
     )
+    digest: str | None = setting(
+        "Digest that the model must have, as the manifests of its stores give it under `models`; "
+        "null takes any.",
+        None,
+        pattern=DIGEST,
+    )
     alignment: str = setting(
         "How patch tokens of open_clip reach the joint space: as they come (output), by the last "
         "block's value path (value, MaskCLIP), by its self-attention (self, ClearCLIP), or by what "
@@ -434,6 +443,11 @@ class Evaluator:
     pretrained: str | None = setting(
         "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
         "lvd142m",
+    )
+    digest: str | None = setting(
+        "Digest that the model must have, as backbone.digest has it; null takes any.",
+        None,
+        pattern=DIGEST,
     )
     grid: int = setting(
         "Cells along each axis over which the model's last map is averaged, beside its pooled "

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mine.core.backbone import ALIGNMENTS, load_backbone, standardise
 from mine.core.clip_backbone import ClipBackbone, attribute_pooled
+from mine.core.models import digest_network
 from mine.demo.clip_model import token_ids, write_tokenizer
 from mine.errors import InputError
 
@@ -285,6 +286,33 @@ def test_digest_changes_with_the_files_and_with_nothing_else(tmp_path):
     config = tmp_path / "model/open_clip_config.json"
     config.write_text(config.read_text() + "\n")
     assert load(name).digest != first
+
+
+def test_scores_beside_a_model_are_no_part_of_it(tmp_path):
+    name = write_folder(tmp_path / "model")
+    first = load(name).digest
+    (tmp_path / "model/scores.json").write_text("{}")
+    assert load(name).digest == first
+
+
+def test_model_without_a_folder_is_known_by_weights_and_preparation(names):
+    backbone, again, other = (load(names[name]) for name in ("avg", "avg", "tok"))
+    first = digest_network(backbone.model, backbone.preprocess)
+    assert digest_network(again.model, again.preprocess) == first
+    assert digest_network(other.model, backbone.preprocess) != first
+    with torch.no_grad():
+        again.model.visual.proj[3, 4] += 1e-6
+    assert digest_network(again.model, backbone.preprocess) != first
+    backbone.preprocess.transforms.pop(0)
+    assert digest_network(backbone.model, backbone.preprocess) != first
+
+
+def test_another_model_than_the_pinned_one_is_refused(names):
+    digest = load(names["avg"]).digest
+    options = {"pretrained": None, "device": "cpu"}
+    assert load_backbone(model=names["avg"], digest=digest, **options).digest == digest
+    sentence = refuse(names["tok"], digest=digest)
+    assert sentence.startswith("backbone.digest: ") and digest in sentence
 
 
 def refuse(name: str, **options) -> str:

@@ -77,16 +77,19 @@ def test_pipeline_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyP
 def test_large_models_are_fetched_without_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def record(name: str, *, allow_patterns: list[str]) -> None:
+    def record(name: str, *, allow_patterns: list[str], **options: object) -> None:
         assert not set(hubs.OFFLINE) & set(os.environ)
-        fetched.append((name, "*.safetensors" in allow_patterns, "*.bin" in allow_patterns))
+        fetched.append((name, options["revision"], options["local_files_only"]))
+        assert "*.safetensors" in allow_patterns and "*.bin" not in allow_patterns
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", record)
     for switch, value in hubs.OFFLINE.items():
         monkeypatch.setenv(switch, value)
     chosen = {"kind": "vlm", "model": "hf-hub:a/b", "pretrained": None}
     assert hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"]) == ["hf-hub:a/b"]
-    assert fetched == [("a/b", True, False)]
+    chosen["model"] = "hf-hub:a/b@v2"
+    hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"])
+    assert fetched == [("a/b", None, False), ("a/b", "v2", False)]
 
     def refuse(name: str, **options: object) -> None:
         raise OSError("no such repository\nand much more")
@@ -95,5 +98,6 @@ def test_large_models_are_fetched_without_being_loaded(monkeypatch: pytest.Monke
     with pytest.raises(InputError) as refused:
         hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"])
     assert str(refused.value) == (
-        "backbone.model: expected a repository that can be fetched, found 'a/b': no such repository"
+        "backbone.model: expected a repository that can be fetched, found 'hf-hub:a/b@v2': no "
+        "such repository"
     )

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -209,6 +210,23 @@ def test_digest_is_that_of_the_files(folders):
     first = load(folders["llava"])
     assert load(folders["llava"], layer=2).digest == first.digest
     assert load(folders["paligemma"]).digest != first.digest
+
+
+def test_model_of_a_hub_is_read_from_its_cache_at_its_revision(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    own = tmp_path / "models--a--b"
+    revisions = {"main": "1" * 40, "older": "2" * 40}
+    for (name, revision), family in zip(revisions.items(), ("llava", "paligemma"), strict=True):
+        copy_model(folders[family], own / "snapshots" / revision)
+        (own / "refs").mkdir(exist_ok=True)
+        (own / "refs" / name).write_text(revision)
+    options = {"kind": "vlm", "pretrained": None, "device": "cpu"}
+    for model, family in (("hf-hub:a/b", "llava"), ("hf-hub:a/b@older", "paligemma")):
+        found = load_backbone(model=model, **options)
+        assert found.digest == load(folders[family]).digest
+    with pytest.raises(InputError, match="backbone.model: expected a model that transformers can"):
+        load_backbone(model="hf-hub:a/c", **options)
 
 
 def refuse(folder: Path, **options) -> str:

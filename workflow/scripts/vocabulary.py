@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mine.core.backbone import LOADED, load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -33,6 +33,10 @@ vocabulary = build_vocabulary(
     batch_size=params.backbone["batch_size"],
 )
 log.info("%d of %d words, %d images", vocabulary.sizes["word"], len(words), count)
-provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 write_store(vocabulary, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

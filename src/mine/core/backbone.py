@@ -8,14 +8,15 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mine.core.models import check_digest
 from mine.errors import InputError
 
-if TYPE_CHECKING:  # a model's library is wanted only where one is loaded
+if TYPE_CHECKING:
     import torch
 
 ALIGNMENTS = ("output", "value", "self", "contribution")
@@ -23,8 +24,16 @@ ALIGNMENTS = ("output", "value", "self", "contribution")
 
 KEY = "backbone.model"
 
-LOADED = ("kind", "model", "pretrained", "alignment", "layer", "side", "dtype", "device")
+LOADED = tuple("kind model pretrained digest alignment layer side dtype device".split())
 """Keys of the configuration's section that say which model is loaded and how it is read."""
+
+
+Reader = Callable[[np.ndarray], np.ndarray]
+"""Reads images by identity: uint8 (image, row, column, 3)."""
+
+
+LIBRARIES = {"open_clip": "open_clip_torch", "vlm": "transformers"}
+"""Distribution that loads each kind of model, prepares its images and runs it."""
 
 
 class Backbone(Protocol):
@@ -69,6 +78,7 @@ def load_backbone(
     *,
     model: str,
     pretrained: str | None,
+    digest: str | None = None,
     kind: str = "open_clip",
     alignment: str = "output",
     layer: int | None = None,
@@ -81,21 +91,37 @@ def load_backbone(
     kind: ``open_clip`` or ``vlm``. model: ``local-dir:`` and a folder, or ``hf-hub:`` and a
     repository; for open_clip also a name of its own, and pretrained the tag of the weights.
     alignment is of open_clip, layer and side are of vlm; see there. dtype: precision of weights and
-    computation. Raises InputError if the model cannot be had, or has no tokens that can be read so.
+    computation. digest: that the model has to have, if any. Raises InputError if the model cannot
+    be had, is another than that, or has no tokens that can be read so.
     """
     if kind == "vlm":
         from mine.core.vlm_backbone import load_language_backbone
 
-        return load_language_backbone(
+        backbone: Backbone = load_language_backbone(
             model=model, layer=layer, side=side, dtype=dtype, device=device
         )
-    from mine.core.clip_backbone import load_clip_backbone
-
-    if alignment not in ALIGNMENTS:
+    elif alignment not in ALIGNMENTS:
         raise InputError(f"backbone.alignment: expected one of {ALIGNMENTS}, found {alignment!r}")
-    return load_clip_backbone(
-        model=model, pretrained=pretrained, alignment=alignment, dtype=dtype, device=device
-    )
+    else:
+        from mine.core.clip_backbone import load_clip_backbone
+
+        backbone = load_clip_backbone(
+            model=model, pretrained=pretrained, alignment=alignment, dtype=dtype, device=device
+        )
+    check_digest(backbone.digest, digest, key="backbone.digest")
+    return backbone
+
+
+def average_tokens(
+    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
+) -> np.ndarray:
+    """Return the mean raw token over images, float32 (feature,)."""
+    total, count = 0.0, 0
+    for start in range(0, len(images), batch_size):
+        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
+        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
+        count += tokens.shape[0] * tokens.shape[1]
+    return (total / count).astype(np.float32)
 
 
 def standardise(tokens: np.ndarray) -> np.ndarray:

@@ -79,13 +79,15 @@ def token_words(vocabulary: Mapping[str, int]) -> dict[str, int]:
     return dict(vocabulary)
 
 
-def embed_vocabulary(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centre the vectors of a vocabulary's words, (word, feature).
+def embed_vocabulary(
+    vectors: np.ndarray, *, mean: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre the vectors of words, (word, feature), by their mean, or by that of a vocabulary.
 
-    Returns, float32, each word's direction from their mean, (word, feature) of unit length; its
+    Returns, float32, each word's direction from the mean, (word, feature) of unit length; its
     length, (word,); and the mean, (feature,).
     """
-    mean = vectors.mean(axis=0)
+    mean = vectors.mean(axis=0) if mean is None else mean
     centred = vectors - mean
     length = np.linalg.norm(centred, axis=1)
     return _unit(centred).astype(np.float32), length.astype(np.float32), mean.astype(np.float32)

@@ -11,6 +11,7 @@ import xarray as xr
 from mine.core.backbone import LOADED, Backbone, load_backbone, standardise
 from mine.core.encoder import EncoderWeights, position_basis, predict
 from mine.core.encoder import weights_from_dataset as encoder_weights
+from mine.core.evaluator import LOADED as EVALUATOR
 from mine.core.evaluator import FeatureModel, load_features
 from mine.core.evaluator import weights_from_dataset as evaluator_weights
 from mine.core.lens import apply_lens, read_lens
@@ -84,7 +85,6 @@ def load_observer(
     explained encoder and of the evaluator.
     """
     model = load_backbone(**{key: backbone[key] for key in LOADED})
-    keys = ("kind", "model", "pretrained", "grid", "device")
     device = str(model.device)
     return Observer(
         backbone=model,
@@ -92,7 +92,7 @@ def load_observer(
         words_per_token=words_per_token,
         encoder=encoder_weights(encoder, device=device),
         phi=position_basis(model.rows, model.columns, position_orders),
-        features=load_features(**{key: evaluator[key] for key in keys}),
+        features=load_features(**{key: evaluator[key] for key in EVALUATOR}),
         evaluator=evaluator_weights(weights),
         batch_size=int(backbone["batch_size"]),
     )

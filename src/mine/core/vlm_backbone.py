@@ -27,8 +27,9 @@ from torch.nn import functional
 
 from mine.core.backbone import KEY
 from mine.core.devices import choose_device
+from mine.core.hubs import find_repository
 from mine.core.lens import token_words
-from mine.core.models import explain_refusal, model_digest
+from mine.core.models import digest_folder, explain_refusal
 from mine.errors import InputError
 
 PROBE = 224
@@ -173,16 +174,18 @@ def load_language_backbone(
 ) -> LanguageBackbone:
     """Load an image–text model of transformers.
 
-    model: ``local-dir:`` and a folder, or ``hf-hub:`` and a repository. layer: the one whose output
-    is read, from 1; None takes the last. side: pixels to which images are brought before the
-    model's own preparation; None leaves them. Raises InputError if the model cannot be had, if its
-    image tokens make no grid, if there is no such layer, or if its words are not predicted by a
-    final norm and an unembedding alone.
+    model: ``local-dir:`` and a folder, or ``hf-hub:`` and a repository of the hub's cache. layer:
+    the one whose output is read, from 1; None takes the last. side: pixels to which images are
+    brought before the model's own preparation; None leaves them. Raises InputError if the model
+    cannot be had, if its image tokens make no grid, if there is no such layer, or if its words are
+    not predicted by a final norm and an unembedding alone.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    digest = model_digest(model, None, kind="vlm", key=KEY)
-    place = model.removeprefix("local-dir:").removeprefix("hf-hub:")
+    with explain_refusal("transformers", model, None, key=KEY):
+        hub = model.startswith("hf-hub:")
+        place = find_repository(model, fetch=False) if hub else model.removeprefix("local-dir:")
+    digest = digest_folder(f"local-dir:{place}", kind="vlm", key=KEY)
     with explain_refusal("transformers", model, None, key=KEY):
         processor = AutoProcessor.from_pretrained(place)
         network = AutoModelForImageTextToText.from_pretrained(
@@ -211,8 +214,10 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
     blank = np.full((1, side, side, 3), 128, dtype=np.uint8)
     with explain_refusal("transformers", model, None, key=KEY):
         inputs = backbone.prepare(blank)
-        output = backbone.network(**inputs, use_cache=False)
-    count = int(backbone.find_places(inputs).sum())
+        # Of all positions, the logits of a large model may be gigabytes.
+        said = backbone.network(**inputs, use_cache=False, logits_to_keep=1).logits
+    count, config = int(backbone.find_places(inputs).sum()), backbone.network.config
+    tiled = bool(getattr(config, "image_grid_pinpoints", None))
     if "image_grid_thw" in inputs:
         if backbone.side is None:
             raise InputError(
@@ -221,20 +226,18 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
             )
         merged = backbone.processor.image_processor.merge_size
         rows, columns = (int(cut) // merged for cut in inputs["image_grid_thw"][0, 1:])
-    elif getattr(backbone.network.config, "image_grid_pinpoints", None):
-        vision = backbone.network.config.vision_config
-        rows = columns = vision.image_size // vision.patch_size
+    elif tiled:
+        rows = columns = config.vision_config.image_size // config.vision_config.patch_size
     else:
         rows = columns = isqrt(count)
-    tiled = bool(getattr(backbone.network.config, "image_grid_pinpoints", None))
     if not count or rows * columns > count or (rows * columns < count and not tiled):
         raise InputError(
             f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
         )
     last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
-    lens = backbone.decoder.norm(last) @ backbone.head.weight.T
-    error = (lens - output.logits).abs().max()
-    if error > 1e-2 * output.logits.abs().max():
+    lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
+    error = (lens - said).abs().max()
+    if error > 1e-2 * said.abs().max():
         raise InputError(
             f"{KEY}: expected a model whose next word follows from its final norm and its "
             f"unembedding alone, found {model!r}, whose logits are {float(error):.2g} off"

@@ -121,12 +121,11 @@ def write_miniature(
         annotations / "captions_train2017.json",
         dict(zip(coco_ids.tolist(), miniature.captions, strict=True)),
     )
-    boxes = {
-        int(key): _boxes(labels) for key, labels in zip(coco_ids, miniature.labels, strict=True)
-    }
+    labels = dict(zip(coco_ids.tolist(), miniature.labels, strict=True))
     nsd_writer.write_coco_instances(
         annotations / "instances_train2017.json",
-        boxes,
+        {image: _boxes(own) for image, own in labels.items()},
+        masks={image: _masks(own) for image, own in labels.items()},
         categories=SUPERCATEGORIES,
         side=miniature.images.shape[1],
     )
@@ -157,6 +156,10 @@ def _boxes(labels: np.ndarray) -> list[tuple[str, tuple[int, int, int, int]]]:
             box = (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
             found.append((names[index], box))
     return found
+
+
+def _masks(labels: np.ndarray) -> list[np.ndarray]:
+    return [labels == number for number in np.unique(labels) if number]
 
 
 def subject_responses(

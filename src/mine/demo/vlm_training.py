@@ -206,7 +206,7 @@ def train(
     features = read_features(model, images)
     fit_model(model, drawn, features, owners, steps=steps, batch=batch, rate=rate, seed=seed)
     write_model(model, output)
-    write_scores(score_model(model, seed=seed + 1, scenes=2000), output)
+    write_scores(score_model(model, seed=seed + 1, scenes=500), output)
 
 
 def main() -> None:
@@ -214,9 +214,9 @@ def main() -> None:
     options = parse_options(
         __doc__,
         clip="resources/demo/clip",
-        scenes=10_000,
-        steps=1_000,
-        batch=32,
+        scenes=3_000,
+        steps=600,
+        batch=16,
         rate=2e-3,
         seed=2000,
         workers=1,

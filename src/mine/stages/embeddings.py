@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import Backbone, standardise
+from mine.core.backbone import Backbone, Reader, average_tokens, standardise
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
 from mine.core.synonyms import group_synonyms
 from mine.errors import InputError
 from mine.logging import split_work
-
-Reader = Callable[[np.ndarray], np.ndarray]
-"""Reads images by nsdId: uint8 (image, row, column, 3)."""
 
 
 def build_vocabulary(
@@ -44,7 +41,7 @@ def build_vocabulary(
     text, length, text_mean = embed_vocabulary(backbone.embed_words(known, prompts))
     token_mean = np.zeros_like(text_mean)
     if not backbone.reads_logits:
-        token_mean = _average_tokens(backbone, reference_images, read_images, batch_size)
+        token_mean = average_tokens(backbone, reference_images, read_images, batch_size=batch_size)
     vocabulary = xr.Dataset(
         {
             "text": (
@@ -73,18 +70,6 @@ def build_vocabulary(
         what = "length of the text embedding before, by which a word's logit counts"
         vocabulary["length"] = ("word", length, {"long_name": what})
     return vocabulary
-
-
-def _average_tokens(
-    backbone: Backbone, images: np.ndarray, read_images: Reader, batch_size: int
-) -> np.ndarray:
-    """Return the mean raw token over images, float32 (feature,)."""
-    total, count = 0.0, 0
-    for start in range(0, len(images), batch_size):
-        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
-        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
-        count += tokens.shape[0] * tokens.shape[1]
-    return (total / count).astype(np.float32)
 
 
 def embed_categories(
