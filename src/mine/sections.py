@@ -27,6 +27,7 @@ RANKINGS = (
 
 FORMS = (
     "mine",
+    "mine_mean",
     "ridge",
     "banded",
     "caption",
@@ -307,6 +308,12 @@ class Lens:
 class Encoder:
     heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
     head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    members: int = setting(
+        "Encoders that are fitted, each from a random start of its own, and averaged; their mean "
+        "is one encoder with the heads of all, and as many times slower to fit and to attribute.",
+        1,
+        minimum=1,
+    )
     rank: int = setting(
         "Numbers of a voxel's embedding, from which its queries and readouts are made.",
         128,
@@ -387,8 +394,9 @@ class Encoders:
         nonempty=True,
     )
     weight_decays: list[float] = setting(
-        "Weight decays to choose from, likewise.", [0.01, 1.0], minimum=0, nonempty=True
+        "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
     )
+    members: int = setting("Fits that the form mine_mean averages.", 3, minimum=2)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.encoders import descent, linear, receptive_field, region_query, universal
 from mine.encoders.forms import FORMS
-from mine.encoders.interface import Stimuli, Terms
+from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.figures.forms import draw_forms
 from mine.sections import FORMS as NAMES
 from mine.stages.comparison import (
@@ -38,6 +38,7 @@ ALPHAS = np.array([1.0, 10.0, 100.0])
 ENCODER = {
     "heads": 2,
     "head_width": 4,
+    "members": 1,
     "rank": 4,
     "position_orders": 1,
     "epochs": 3,
@@ -56,6 +57,7 @@ SETTINGS = {
     "baselines": {"alphas": list(ALPHAS), "folds": 3, "mixtures": 3},
     "learning_rates": [1e-2],
     "weight_decays": [0.01],
+    "members": 2,
     "seed": 0,
 }
 
@@ -100,6 +102,7 @@ def draw_terms(images: int) -> Terms:
         encoder=ENCODER,
         learning_rates=[1e-2],
         weight_decays=[0.01],
+        members=2,
         seed=0,
         device="cpu",
     )
@@ -252,6 +255,9 @@ def test_descent_chooses_by_validation_images_and_repeats_itself():
     np.testing.assert_array_equal(fits[0].predict(stimuli), fits[1].predict(stimuli))
     held = terms.validation
     alone = region_query.fit(stimuli, responses, replace(terms, learning_rates=[1e-8]))
+    assert fits[0].choices["validation_r2"] == pytest.approx(
+        score_validation(fits[0], stimuli, responses, terms)
+    )
     better, worse = (
         functional.mse_loss(
             torch.as_tensor(fit.predict(stimuli.select(held))), torch.as_tensor(responses[held])
@@ -312,8 +318,10 @@ def test_parameters_of_mine_are_those_that_descent_moves(monkeypatch):
 
     monkeypatch.setattr(fitting, "_initialise_factors", count)
     stimuli = draw_stimuli()
-    fitted = FORMS["mine"](stimuli, draw_responses(stimuli), draw_terms(90))
-    assert [fitted.parameters] == moved
+    for form in ("mine", "mine_mean"):
+        moved.clear()
+        fitted = FORMS[form](stimuli, draw_responses(stimuli), draw_terms(90))
+        assert fitted.parameters == sum(moved)
 
 
 def test_subsets_are_nested():

@@ -18,3 +18,9 @@ def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.nda
 def derive_seed(seed: int, fit: str) -> int:
     """The seed of one fit, by its name."""
     return int(generator(seed, "fit", fit).integers(2**31))
+
+
+def derive_seeds(seed: int, fit: str, members: int) -> list[int]:
+    """The seeds of the members of an ensemble, the first that of the fit by itself."""
+    others = [derive_seed(seed, f"{fit} {member}") for member in range(1, members)]
+    return [derive_seed(seed, fit), *others]

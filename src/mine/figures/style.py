@@ -41,6 +41,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 MODELS = {
     "mine": ("MINE", BLUE),
+    "mine_mean": ("MINE, mean over seeds", BLUE),
     "ridge": ("ridge, image embedding", ORANGE),
     "caption": ("ridge, captions", SKY),
     "banded": ("banded ridge", GREEN),

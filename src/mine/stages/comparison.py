@@ -50,6 +50,7 @@ def fit_form(
     baselines: Mapping[str, Any],
     learning_rates: Sequence[float],
     weight_decays: Sequence[float],
+    members: int,
     seed: int,
     device: str = "cpu",
 ) -> tuple[xr.Dataset, pd.DataFrame]:
@@ -59,7 +60,7 @@ def fit_form(
     encoders.forms.FORMS. size: ``all``, or how many of the training images are used (draw_subset).
     training: bool (image,); the rest are test images. regions: (voxel,), see assign_regions.
     encoder, baselines: settings of these sections. learning_rates, weight_decays: see
-    encoders.descent.
+    encoders.descent. members: fits of the form ``mine_mean``.
 
     The validation images, the folds and with all images the weights of ``mine`` are those of the
     analysis. Returns
@@ -90,7 +91,8 @@ def fit_form(
         encoder=encoder,
         learning_rates=learning_rates,
         weight_decays=weight_decays,
-        seed=derive_seed(seed, ALL),
+        members=members,
+        seed=seed,
         device=device,
     )
     start = time.perf_counter()
