@@ -25,6 +25,9 @@ RANKINGS = (
 )
 """Orders in which tokens are kept or removed; the last two are controls."""
 
+SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
+"""Kinds of second features of the demo's simulated voxels."""
+
 FORMS = (
     "mine",
     "mine_mean",
@@ -244,6 +247,22 @@ class Demo:
     side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
     sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
     trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
+    voxels: int = setting(
+        "Times the voxels that each region has in the demo.", 1, minimum=1, maximum=6
+    )
+    noise_ceiling: float = setting(
+        "Largest noise ceiling of an average of three trials; half of the voxels with signal have "
+        "less than half of it.",
+        0.8,
+        minimum=0.05,
+        maximum=0.95,
+    )
+    second_features: list[str] = setting(
+        "Kinds of second features that may be planted beside the main one; a region without any of "
+        "these has the main one alone.",
+        list(SECOND_KINDS),
+        choices=SECOND_KINDS,
+    )
     truth: str = setting(
         "Folder for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
