@@ -21,6 +21,7 @@ from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.figures.forms import draw_forms
 from mine.sections import FORMS as NAMES
+from mine.stages.baselines import fit_baselines
 from mine.stages.comparison import (
     ALL,
     assign_regions,
@@ -303,6 +304,27 @@ def test_mine_is_the_encoder_of_the_analysis():
     expected = predict(weights_from_dataset(weights), stimuli.tokens[~training], phi)
     np.testing.assert_array_equal(compared["prediction"], expected)
     assert (cost[["seconds", "megabytes"]] > 0).all(axis=None)
+
+
+def test_ridges_are_the_baselines_of_the_analysis():
+    stimuli = draw_stimuli()
+    responses, training = draw_responses(stimuli), np.arange(90) >= 20
+    options = {"training": training, "regions": np.zeros(VOXELS, dtype=int)}
+    baselines = fit_baselines(
+        stimuli.pooled,
+        stimuli.low_level,
+        responses,
+        training=training,
+        halves=(np.arange(20, 55), np.arange(55, 90)),
+        captions=stimuli.captions,
+        permutations=10,
+        seed=SETTINGS["seed"],
+        **SETTINGS["baselines"],
+    )
+    for model in baselines["model"].values:
+        fitted, _ = fit_form(stimuli, responses, form=model, size=ALL, **SETTINGS | options)
+        expected = baselines["prediction"].sel(model=model)
+        np.testing.assert_allclose(fitted["prediction"], expected, atol=1e-5)
 
 
 def test_parameters_of_mine_are_those_that_descent_moves(monkeypatch):

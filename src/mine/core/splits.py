@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mine.randomness import generator
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import KFold
 
 
 def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
@@ -13,6 +18,14 @@ def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.nda
     validation = np.zeros(count, dtype=bool)
     validation[generator(seed, "validation", part).permutation(count)[:held]] = True
     return validation
+
+
+def draw_folds(folds: int, seed: int) -> KFold:
+    """The folds in which ridge regressions choose their penalties."""
+    from sklearn.model_selection import KFold
+
+    state = int(generator(seed, "baselines", "folds").integers(2**31))
+    return KFold(folds, shuffle=True, random_state=state)
 
 
 def derive_seed(seed: int, fit: str) -> int:

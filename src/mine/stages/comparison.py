@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from sklearn.model_selection import KFold
 
-from mine.core.splits import derive_seed, draw_validation
+from mine.core.splits import draw_folds, draw_validation
 from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms
 from mine.randomness import generator
@@ -62,8 +61,8 @@ def fit_form(
     encoder, baselines: settings of these sections. learning_rates, weight_decays: see
     encoders.descent. members: fits of the form ``mine_mean``.
 
-    The validation images, the folds and with all images the weights of ``mine`` are those of the
-    analysis. Returns
+    The validation images and the folds are those of the analysis, and so with all images are the
+    predictions of ``mine``, ``ridge``, ``caption`` and ``banded``. Returns
 
     - prediction (image, voxel), float32: of the test images in their order. Attributes: form,
       training_images, parameters (how many numbers were fitted), choices (JSON: what was chosen
@@ -84,9 +83,7 @@ def fit_form(
         validation=draw_validation(len(used), encoder["validation_fraction"], seed, ALL),
         regions=regions,
         alphas=np.asarray(baselines["alphas"], dtype=np.float64),
-        folds=KFold(
-            baselines["folds"], shuffle=True, random_state=derive_seed(seed, "comparison folds")
-        ),
+        folds=draw_folds(baselines["folds"], seed),
         mixtures=baselines["mixtures"],
         encoder=encoder,
         learning_rates=learning_rates,
