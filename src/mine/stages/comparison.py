@@ -18,6 +18,7 @@ import xarray as xr
 from mine.core.splits import draw_folds, draw_validation
 from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms
+from mine.errors import InputError
 from mine.randomness import generator
 from mine.statistics import (
     bootstrap_over_images,
@@ -71,7 +72,7 @@ def fit_form(
       the largest memory of this process and, on a GPU, of that. They are no part of the dataset,
       since no two runs agree on them.
 
-    Raises ValueError for an unknown form, or a size of more images than there are.
+    Raises ValueError for an unknown form, InputError for a size of more images than there are.
     """
     if form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}; found {form}")
@@ -115,9 +116,12 @@ def fit_form(
 
 def draw_subset(count: int, size: int, *, seed: int) -> np.ndarray:
     """Positions (image,), ascending, of ``size`` of ``count`` training images, drawn at random: a
-    smaller subset lies in every larger one. Raises ValueError for a size above count."""
+    smaller subset lies in every larger one. Raises InputError for a size above count."""
     if size > count:
-        raise ValueError(f"expected at most the {count} training images, found {size} asked for")
+        raise InputError(
+            f"encoders.images: expected at most the {count} training images of the subject, found "
+            f"{size}"
+        )
     return np.sort(generator(seed, "subset").permutation(count)[:size])
 
 
