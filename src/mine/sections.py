@@ -28,8 +28,12 @@ RANKINGS = (
 )
 """Orders in which tokens are kept or removed; the last two are controls."""
 
+SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
+"""Kinds of second features of the demo's simulated voxels."""
+
 FORMS = (
     "mine",
+    "mine_mean",
     "ridge",
     "banded",
     "caption",
@@ -248,6 +252,22 @@ class Demo:
     side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
     sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
     trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
+    voxels: int = setting(
+        "Times the voxels that each region has in the demo.", 1, minimum=1, maximum=6
+    )
+    noise_ceiling: float = setting(
+        "Largest noise ceiling of an average of three trials; half of the voxels with signal have "
+        "less than half of it.",
+        0.8,
+        minimum=0.05,
+        maximum=0.95,
+    )
+    second_features: list[str] = setting(
+        "Kinds of second features that may be planted beside the main one; a region without any of "
+        "these has the main one alone.",
+        list(SECOND_KINDS),
+        choices=SECOND_KINDS,
+    )
     truth: str = setting(
         "Folder for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
@@ -340,6 +360,12 @@ class Lens:
 class Encoder:
     heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
     head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    members: int = setting(
+        "Encoders that are fitted, each from a random start of its own, and averaged; their mean "
+        "is one encoder with the heads of all, and as many times slower to fit and to attribute.",
+        1,
+        minimum=1,
+    )
     rank: int = setting(
         "Numbers of a voxel's embedding, from which its queries and readouts are made.",
         128,
@@ -420,8 +446,9 @@ class Encoders:
         nonempty=True,
     )
     weight_decays: list[float] = setting(
-        "Weight decays to choose from, likewise.", [0.01, 1.0], minimum=0, nonempty=True
+        "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
     )
+    members: int = setting("Fits that the form mine_mean averages.", 3, minimum=2)
 
 
 @dataclass(frozen=True, kw_only=True)

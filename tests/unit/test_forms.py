@@ -18,9 +18,11 @@ from torch.nn import functional
 from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.encoders import descent, linear, receptive_field, region_query, universal
 from mine.encoders.forms import FORMS
-from mine.encoders.interface import Stimuli, Terms
+from mine.encoders.interface import Stimuli, Terms, score_validation
+from mine.errors import InputError
 from mine.figures.forms import draw_forms
 from mine.sections import FORMS as NAMES
+from mine.stages.baselines import fit_baselines
 from mine.stages.comparison import (
     ALL,
     assign_regions,
@@ -38,6 +40,7 @@ ALPHAS = np.array([1.0, 10.0, 100.0])
 ENCODER = {
     "heads": 2,
     "head_width": 4,
+    "members": 1,
     "rank": 4,
     "position_orders": 1,
     "epochs": 3,
@@ -56,6 +59,7 @@ SETTINGS = {
     "baselines": {"alphas": list(ALPHAS), "folds": 3, "mixtures": 3},
     "learning_rates": [1e-2],
     "weight_decays": [0.01],
+    "members": 2,
     "seed": 0,
 }
 
@@ -100,6 +104,7 @@ def draw_terms(images: int) -> Terms:
         encoder=ENCODER,
         learning_rates=[1e-2],
         weight_decays=[0.01],
+        members=2,
         seed=0,
         device="cpu",
     )
@@ -252,6 +257,9 @@ def test_descent_chooses_by_validation_images_and_repeats_itself():
     np.testing.assert_array_equal(fits[0].predict(stimuli), fits[1].predict(stimuli))
     held = terms.validation
     alone = region_query.fit(stimuli, responses, replace(terms, learning_rates=[1e-8]))
+    assert fits[0].choices["validation_r2"] == pytest.approx(
+        score_validation(fits[0], stimuli, responses, terms)
+    )
     better, worse = (
         functional.mse_loss(
             torch.as_tensor(fit.predict(stimuli.select(held))), torch.as_tensor(responses[held])
@@ -299,6 +307,27 @@ def test_mine_is_the_encoder_of_the_analysis():
     assert (cost[["seconds", "megabytes"]] > 0).all(axis=None)
 
 
+def test_ridges_are_the_baselines_of_the_analysis():
+    stimuli = draw_stimuli()
+    responses, training = draw_responses(stimuli), np.arange(90) >= 20
+    options = {"training": training, "regions": np.zeros(VOXELS, dtype=int)}
+    baselines = fit_baselines(
+        stimuli.pooled,
+        stimuli.low_level,
+        responses,
+        training=training,
+        halves=(np.arange(20, 55), np.arange(55, 90)),
+        captions=stimuli.captions,
+        permutations=10,
+        seed=SETTINGS["seed"],
+        **SETTINGS["baselines"],
+    )
+    for model in baselines["model"].values:
+        fitted, _ = fit_form(stimuli, responses, form=model, size=ALL, **SETTINGS | options)
+        expected = baselines["prediction"].sel(model=model)
+        np.testing.assert_allclose(fitted["prediction"], expected, atol=1e-5)
+
+
 def test_parameters_of_mine_are_those_that_descent_moves(monkeypatch):
     from mine.core import fitting
 
@@ -312,14 +341,16 @@ def test_parameters_of_mine_are_those_that_descent_moves(monkeypatch):
 
     monkeypatch.setattr(fitting, "_initialise_factors", count)
     stimuli = draw_stimuli()
-    fitted = FORMS["mine"](stimuli, draw_responses(stimuli), draw_terms(90))
-    assert [fitted.parameters] == moved
+    for form in ("mine", "mine_mean"):
+        moved.clear()
+        fitted = FORMS[form](stimuli, draw_responses(stimuli), draw_terms(90))
+        assert fitted.parameters == sum(moved)
 
 
 def test_subsets_are_nested():
     parts = [draw_subset(100, size, seed=0) for size in (10, 50, 100)]
     assert set(parts[0]) < set(parts[1]) < set(parts[2]) == set(range(100))
-    with pytest.raises(ValueError, match="at most the 100 training images, found 101"):
+    with pytest.raises(InputError, match="the 100 training images of the subject, found 101"):
         draw_subset(100, 101, seed=0)
     stimuli = draw_stimuli()
     options = {"training": np.arange(90) >= 20, "regions": np.zeros(VOXELS, dtype=int)}
@@ -414,5 +445,5 @@ def test_figure_draws_every_form(counts):
         "MINE",
         "ridge, image embedding",
     ]
-    assert {text.get_text() for text in left.texts} == {"MINE", "ridge, image embedding"}
+    assert [line.get_xdata() for line in left.lines] == [[1.0], [1.0]]
     assert ("Training images" in right.get_xlabel()) == (len(counts) > 1)

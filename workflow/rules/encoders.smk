@@ -29,6 +29,7 @@ rule fit_form:
         baselines=section("baselines"),
         learning_rates=settings.encoders.learning_rates,
         weight_decays=settings.encoders.weight_decays,
+        members=settings.encoders.members,
         seed=settings.seed,
     message:
         "Fitting the form {wildcards.form} to {wildcards.subject} on {wildcards.size} images"

@@ -36,6 +36,7 @@ fitted, cost = fit_form(
     baselines=params.baselines,
     learning_rates=params.learning_rates,
     weight_decays=params.weight_decays,
+    members=params.members,
     seed=params.seed,
     device=choose_device(params.encoder["device"]),
 )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mine.randomness import generator
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import KFold
 
 
 def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
@@ -15,6 +20,20 @@ def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.nda
     return validation
 
 
+def draw_folds(folds: int, seed: int) -> KFold:
+    """The folds in which ridge regressions choose their penalties."""
+    from sklearn.model_selection import KFold
+
+    state = int(generator(seed, "baselines", "folds").integers(2**31))
+    return KFold(folds, shuffle=True, random_state=state)
+
+
 def derive_seed(seed: int, fit: str) -> int:
     """The seed of one fit, by its name."""
     return int(generator(seed, "fit", fit).integers(2**31))
+
+
+def derive_seeds(seed: int, fit: str, members: int) -> list[int]:
+    """The seeds of the members of an ensemble, the first that of the fit by itself."""
+    others = [derive_seed(seed, f"{fit} {member}") for member in range(1, members)]
+    return [derive_seed(seed, fit), *others]

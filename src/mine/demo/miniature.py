@@ -92,7 +92,13 @@ def draw_design(
 
 
 def write_miniature(
-    root: Path, miniature: Miniature, design: Design, *, names: list[str], seed: int
+    root: Path,
+    miniature: Miniature,
+    design: Design,
+    *,
+    names: list[str],
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> None:
     """Write stimuli, design, behaviour, annotations and every subject's recordings under ``root``.
 
@@ -138,7 +144,14 @@ def write_miniature(
             trials_per_session=design.trials_per_session,
         )
         _write_subject(
-            root, miniature, design, row, name, seed=seed, format="nii.gz" if row == 0 else "hdf5"
+            root,
+            miniature,
+            design,
+            row,
+            name,
+            seed=seed,
+            difficulty=difficulty,
+            format="nii.gz" if row == 0 else "hdf5",
         )
 
 
@@ -163,12 +176,18 @@ def _masks(labels: np.ndarray) -> list[np.ndarray]:
 
 
 def subject_responses(
-    miniature: Miniature, design: Design, row: int, name: str, *, seed: int
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> tuple[planting.Plan, np.ndarray]:
     """Return what is planted in a subject and the noiseless responses to its images: (image,
     voxel).
     """
-    plan = planting.plan_subject(name, seed=seed)
+    plan = planting.plan_subject(name, seed=seed, difficulty=difficulty)
     seen = design.images[row]
     table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]
@@ -178,10 +197,20 @@ def subject_responses(
 
 
 def _write_subject(
-    root: Path, miniature: Miniature, design: Design, row: int, name: str, *, seed: int, format: str
+    root: Path,
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty,
+    format: str,
 ) -> None:
     number = subject_number(name)
-    plan, responses = subject_responses(miniature, design, row, name, seed=seed)
+    plan, responses = subject_responses(
+        miniature, design, row, name, seed=seed, difficulty=difficulty
+    )
     random = generator(seed, "demo", "noise", name)
     percent = random.uniform(0.6, 1.6, responses.shape[1])
     baseline = random.uniform(0.2, 1.5, responses.shape[1])
@@ -271,12 +300,20 @@ def describe_images(miniature: Miniature) -> xr.Dataset:
 
 
 def describe_truth(
-    miniature: Miniature, design: Design, row: int, name: str, *, seed: int
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> xr.Dataset:
     """Return what is planted in a subject's voxels, with the noiseless responses and planted
     regressors.
     """
-    plan, responses = subject_responses(miniature, design, row, name, seed=seed)
+    plan, responses = subject_responses(
+        miniature, design, row, name, seed=seed, difficulty=difficulty
+    )
     seen = design.images[row]
     table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]

@@ -84,6 +84,7 @@ def descend(
         if best is None or score > best_score:
             best, best_score = module, score
             choices = {"learning_rate": rate, "weight_decay": decay, "best_epoch": epoch}
+            choices["validation_r2"] = score
     return Descended(best, responses.shape[1], terms.encoder["image_batch"], choices)
 
 

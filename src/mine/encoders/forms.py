@@ -18,6 +18,7 @@ from mine.encoders.interface import Fitted, Stimuli, Terms
 
 FORMS: dict[str, Callable[[Stimuli, np.ndarray, Terms], Fitted]] = {
     "mine": voxel_query.fit,
+    "mine_mean": voxel_query.fit_mean,
     "ridge": linear.fit_pooled,
     "banded": banded.fit,
     "caption": linear.fit_captions,

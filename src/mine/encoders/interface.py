@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mine.core.fitting import mean_r2
+
 if TYPE_CHECKING:
     from sklearn.model_selection import KFold
 
@@ -54,7 +56,10 @@ class Terms:
     """of descent, to choose from"""
     weight_decays: Sequence[float]
     """of descent, to choose from"""
+    members: int
+    """fits that the form of a mean over seeds takes"""
     seed: int
+    """of the analysis"""
     device: str
 
 
@@ -67,7 +72,16 @@ class Fitted(Protocol):
 
     @property
     def choices(self) -> Mapping[str, float]:
-        """What was chosen once for all voxels, by name."""
+        """What was chosen once for all voxels, by name, and by what validation score."""
 
     def predict(self, stimuli: Stimuli) -> np.ndarray:
         """Predicted responses, float32 (image, voxel)."""
+
+
+def score_validation(
+    fitted: Fitted, stimuli: Stimuli, responses: np.ndarray, terms: Terms
+) -> float:
+    """Mean over voxels of R² on the validation images, against the mean of the others."""
+    held = terms.validation
+    centre = responses[~held].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean_r2(responses[held], fitted.predict(stimuli.select(held)), centre)

@@ -12,6 +12,7 @@ descent that is stopped early.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +22,9 @@ from mine.encoders.interface import Stimuli, Terms
 
 CENTRES = 8  # along each axis, evenly
 SIZES = (0.06, 0.12, 0.24, 0.48, np.inf)  # σ in sides of the image
-VOXEL_BLOCK = 1024  # voxels whose predictions for all penalties are in memory at once
+FIELD_BLOCK = 16  # candidates whose features are in memory at once
+IMAGE_BLOCK = 256  # images whose tokens are in single precision at once
+VOXEL_BLOCK = 1024  # voxels whose errors are computed at once
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class ReceptiveField:
         predicted = np.empty((len(stimuli.tokens), len(self.candidate)), dtype=np.float32)
         for number in np.unique(self.candidate):
             own = np.flatnonzero(self.candidate == number)
-            seen = look_through(stimuli.tokens, self.fields[number])
+            (seen,) = look_through(stimuli.tokens, self.fields[[number]])
             predicted[:, own] = seen @ self.weight[:, own] + self.intercept[own]
         return predicted
 
@@ -61,8 +64,9 @@ def fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms) -> ReceptiveField
     voxels = responses.shape[1]
     least = np.full(voxels, np.inf)
     candidate, choice = np.zeros(voxels, dtype=int), np.zeros(voxels, dtype=int)
-    for number, own in enumerate(fields):
-        seen = look_through(stimuli.tokens, own)
+    blocks = (fields[start : start + FIELD_BLOCK] for start in range(0, len(fields), FIELD_BLOCK))
+    all_seen = itertools.chain.from_iterable(look_through(stimuli.tokens, b) for b in blocks)
+    for number, seen in enumerate(all_seen):
         error = np.zeros((len(terms.alphas), voxels))
         for fitted, held in folds:
             error += _cross_validate(seen, responses, fitted, held, terms.alphas)
@@ -76,7 +80,7 @@ def fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms) -> ReceptiveField
     intercept = np.empty(voxels)
     for number in np.unique(candidate):
         own = np.flatnonzero(candidate == number)
-        seen = look_through(stimuli.tokens, fields[number])
+        (seen,) = look_through(stimuli.tokens, fields[[number]])
         scaled, mean, inverse = _standardise(seen)
         centre = responses[:, own].mean(axis=0)
         values, vectors = _decompose(scaled)
@@ -103,9 +107,14 @@ def make_fields(rows: int, columns: int) -> np.ndarray:
     return np.array(found)
 
 
-def look_through(tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Σ_t g_t x_t, float64 (image, feature)."""
-    return np.einsum("ntd,t->nd", tokens, weights.astype(np.float32)).astype(np.float64)
+def look_through(tokens: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """Σ_t g_t x_t of some candidates (candidate, token): (candidate, image, feature), float64."""
+    seen = np.empty((len(fields), len(tokens), tokens.shape[2]))
+    for start in range(0, len(tokens), IMAGE_BLOCK):
+        images = slice(start, start + IMAGE_BLOCK)
+        block = fields.astype(np.float32) @ tokens[images].astype(np.float32)
+        seen[:, images] = block.swapaxes(0, 1)
+    return seen
 
 
 def _cross_validate(

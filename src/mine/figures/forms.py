@@ -80,11 +80,10 @@ def _draw_regions(axes: Axes, whole: pd.DataFrame, forms: list[str], score: str)
     if score == "r2_normalised":
         axes.axhline(1, color=BLACK, linestyle="--", linewidth=0.8)
     axes.set_xticks(range(len(rois)), ["all voxels" if roi == ALL else roi for roi in rois])
-    shapes = ", ".join(f"{subject} {number + 1}" for number, subject in enumerate(subjects))
     axes.set(
         xlim=(-0.5, len(rois) - 0.5),
         ylabel=_label(score),
-        title=f"Test images by region, side by side: {shapes} (95% intervals over images)",
+        title=f"Of each form {', '.join(subjects)}, on test images (95% intervals over images)",
     )
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, columnspacing=1)
 
@@ -92,19 +91,17 @@ def _draw_regions(axes: Axes, whole: pd.DataFrame, forms: list[str], score: str)
 def _draw_costs(
     axes: Axes, whole: pd.DataFrame, forms: list[str], score: str, *, measure: str
 ) -> None:
-    """The score against what a form cost, or how many numbers it has."""
+    """The score against what a form cost, or how many numbers it has, in the colours above."""
     x, y = _mean(whole, measure, ""), _mean(whole, score, ALL)
     for form in forms:
-        name, colour = name_model(form)
-        axes.plot(x[form], y[form], marker="o", color=colour, markersize=4, linestyle="none")
-        axes.annotate(name, (x[form], y[form]), (3, 3), textcoords="offset points", color=colour)
+        _, colour = name_model(form)
+        axes.plot(x[form], y[form], marker="o", color=colour, linestyle="none")
     axes.set(
         xscale="log",
         xlabel=COSTS[measure],
         ylabel=_label(score),
         title="All voxels, mean over subjects",
     )
-    axes.margins(x=0.3, y=0.15)
 
 
 def _draw_curves(

@@ -14,6 +14,7 @@ from himalaya.scoring import r2_score_split
 from sklearn.model_selection import KFold
 
 from mine.core.ridge import fit_banded_ridge, fit_ridge
+from mine.core.splits import draw_folds
 from mine.randomness import generator
 from mine.statistics import r_squared, sign_flip_test
 
@@ -63,8 +64,7 @@ def fit_baselines(
     """
     training = np.asarray(training, dtype=bool)
     options = {"alphas": np.asarray(alphas, dtype=np.float64)}
-    folding = KFold(folds, shuffle=True, random_state=_derive_seed(seed, "folds"))
-    options |= {"folds": folding}
+    options |= {"folds": draw_folds(folds, seed)}
     bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
     fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
 
@@ -188,10 +188,6 @@ def _predict_across_halves(
         fit = fit_ridge(bands[1][fitted], responses[fitted], alphas=alphas, folds=folds)
         alone[place] = fit.predict(bands[1][other])
     return joint, alone
-
-
-def _derive_seed(seed: int, name: str) -> int:
-    return int(generator(seed, "baselines", name).integers(2**31))
 
 
 _LONG_NAMES = {

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from sklearn.model_selection import KFold
 
-from mine.core.splits import derive_seed, draw_validation
+from mine.core.splits import draw_folds, draw_validation
 from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms
+from mine.errors import InputError
 from mine.randomness import generator
 from mine.statistics import (
     bootstrap_over_images,
@@ -50,6 +50,7 @@ def fit_form(
     baselines: Mapping[str, Any],
     learning_rates: Sequence[float],
     weight_decays: Sequence[float],
+    members: int,
     seed: int,
     device: str = "cpu",
 ) -> tuple[xr.Dataset, pd.DataFrame]:
@@ -59,10 +60,10 @@ def fit_form(
     encoders.forms.FORMS. size: ``all``, or how many of the training images are used (draw_subset).
     training: bool (image,); the rest are test images. regions: (voxel,), see assign_regions.
     encoder, baselines: settings of these sections. learning_rates, weight_decays: see
-    encoders.descent.
+    encoders.descent. members: fits of the form ``mine_mean``.
 
-    The validation images, the folds and with all images the weights of ``mine`` are those of the
-    analysis. Returns
+    The validation images and the folds are those of the analysis, and so with all images are the
+    predictions of ``mine``, ``ridge``, ``caption`` and ``banded``. Returns
 
     - prediction (image, voxel), float32: of the test images in their order. Attributes: form,
       training_images, parameters (how many numbers were fitted), choices (JSON: what was chosen
@@ -71,7 +72,7 @@ def fit_form(
       the largest memory of this process and, on a GPU, of that. They are no part of the dataset,
       since no two runs agree on them.
 
-    Raises ValueError for an unknown form, or a size of more images than there are.
+    Raises ValueError for an unknown form, InputError for a size of more images than there are.
     """
     if form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}; found {form}")
@@ -83,14 +84,13 @@ def fit_form(
         validation=draw_validation(len(used), encoder["validation_fraction"], seed, ALL),
         regions=regions,
         alphas=np.asarray(baselines["alphas"], dtype=np.float64),
-        folds=KFold(
-            baselines["folds"], shuffle=True, random_state=derive_seed(seed, "comparison folds")
-        ),
+        folds=draw_folds(baselines["folds"], seed),
         mixtures=baselines["mixtures"],
         encoder=encoder,
         learning_rates=learning_rates,
         weight_decays=weight_decays,
-        seed=derive_seed(seed, ALL),
+        members=members,
+        seed=seed,
         device=device,
     )
     start = time.perf_counter()
@@ -116,9 +116,12 @@ def fit_form(
 
 def draw_subset(count: int, size: int, *, seed: int) -> np.ndarray:
     """Positions (image,), ascending, of ``size`` of ``count`` training images, drawn at random: a
-    smaller subset lies in every larger one. Raises ValueError for a size above count."""
+    smaller subset lies in every larger one. Raises InputError for a size above count."""
     if size > count:
-        raise ValueError(f"expected at most the {count} training images, found {size} asked for")
+        raise InputError(
+            f"encoders.images: expected at most the {count} training images of the subject, found "
+            f"{size}"
+        )
     return np.sort(generator(seed, "subset").permutation(count)[:size])
 
 
