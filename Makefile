@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= auto
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -19,7 +20,7 @@ demo: $(INSTALLED) ## run the embedded demo end to end
 	.venv/bin/snakemake --cores $(CORES)
 
 test: $(INSTALLED) ## run the tests that take minutes in all
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## run the tests that take minutes each
 	.venv/bin/python -m pytest -m slow

@@ -17,7 +17,9 @@ include: "workflow/rules/configuration.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/alignments.smk"
 include: "workflow/rules/encoder.smk"
+include: "workflow/rules/encoders.smk"
 include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
@@ -88,3 +90,17 @@ for number, files in enumerate(DRAWN, 1):
             f"figure_{number}"
         input:
             files,
+
+
+# Forms of encoders beside each other, which no other result waits for.
+rule compare_encoders:
+    input:
+        "<results>/encoders.tsv",
+        "<results>/figures/encoders.png",
+
+
+# Ways to read tokens beside each other, likewise.
+rule compare_alignments:
+    input:
+        "<results>/alignments.tsv",
+        "<results>/figures/alignments.png",

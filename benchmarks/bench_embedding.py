@@ -15,7 +15,7 @@ import torch
 from common import peak_memory, read_options, time_call, write_records
 from PIL import Image
 
-from mine.core.backbone import Backbone
+from mine.core.clip_backbone import ClipBackbone
 from mine.core.lens import apply_lens
 from mine.stages.embeddings import embed_images
 from mine.stores import write_store
@@ -24,13 +24,13 @@ MODEL = "ViT-B-16"
 FEATURES = 512
 
 
-def make_backbone() -> Backbone:
+def make_backbone() -> ClipBackbone:
     import open_clip
 
     torch.manual_seed(0)
     model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=None)
     grid = {"rows": 14, "columns": 14}
-    return Backbone(
+    return ClipBackbone(
         model.eval(), preprocess, None, "value", torch.device("cpu"), "random weights", **grid
     )
 

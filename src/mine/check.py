@@ -23,7 +23,7 @@ from mine.stages import editing, generation
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
-ENTRIES = {"open_clip": "model_cfg", "timm": "architecture"}
+ENTRIES = {"open_clip": "model_cfg", "timm": "architecture", "vlm": "model_type"}
 """What the description of a model in a folder has to say, by the kind of model."""
 
 
@@ -166,7 +166,7 @@ def _check_model_folder(folder: Path, *, kind: str, key: str) -> list[str]:
     except InputError as error:
         return [str(error)]
     weights = folder / MODEL_FILES[kind][1]
-    if not weights.is_file():
+    if not any(folder.glob(weights.name)):
         return [f"{key}: expected the weights {weights}, found no such file"]
     return []
 
@@ -276,6 +276,9 @@ def _loader_bytes(config: Config) -> float:
 def _embedding_bytes(config: Config) -> float:
     """Return what the tokens and their words take on disk, in bytes; 0 where it is not known."""
     scheme, _, place = config.backbone.model.rpartition(":")
+    if config.backbone.kind == "vlm":
+        # How many tokens an image takes only the model's own preparation of it can tell.
+        return 0.0
     try:
         if scheme == "local-dir":
             model = _read_description(Path(place), kind=config.backbone.kind, key="backbone.model")

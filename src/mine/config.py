@@ -30,6 +30,7 @@ from mine.sections import (
     Description,
     Download,
     Encoder,
+    Encoders,
     Evaluator,
     Faithfulness,
     Features,
@@ -79,6 +80,11 @@ class Config:
     lens: Lens = section(Lens, "The logit lens, which reads a token as words.")
     encoder: Encoder = section(Encoder, "The voxel-query encoder.")
     baselines: Baselines = section(Baselines, "Ridge regressions on the same split.")
+    encoders: Encoders = section(
+        Encoders,
+        "Forms of encoders that `snakemake compare_encoders` fits on equal terms; see "
+        "[encoders.md](encoders.md).",
+    )
     evaluator: Evaluator = section(
         Evaluator,
         "A second encoder to judge generated and edited images by: ridge regression, with the "
@@ -217,7 +223,7 @@ def _contradictions(config: Config) -> list[str]:
             f"{attribution.token_fraction}, since only these are stored, found "
             f"{config.description.token_fraction}"
         )
-    problems += _unclear_weights("backbone", backbone.model, backbone.pretrained)
+    problems += _unclear_backbone(backbone)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
@@ -255,6 +261,20 @@ def _contradictions(config: Config) -> list[str]:
                 f"{needed} in all sessions, found {trials}"
             )
     return problems
+
+
+def _unclear_backbone(backbone: Backbone) -> list[str]:
+    """Return what is wrong between the kind of a backbone and the keys that belong to either."""
+    if backbone.kind == "open_clip":
+        problems = [
+            f"backbone.{key}: expected null with open_clip, found {getattr(backbone, key)}"
+            for key in ("layer", "side")
+            if getattr(backbone, key) is not None
+        ]
+        return problems + _unclear_weights("backbone", backbone.model, backbone.pretrained)
+    if not backbone.model.startswith(("local-dir:", "hf-hub:")):
+        return [f"backbone.model: expected local-dir: or hf-hub: with vlm, found {backbone.model}"]
+    return _unclear_weights("backbone", backbone.model, backbone.pretrained)
 
 
 def _unclear_weights(name: str, model: str, pretrained: str | None) -> list[str]:

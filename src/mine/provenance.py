@@ -171,8 +171,12 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("mine", *sorted(names))}
 
 
-def digest_files(path: Path | str) -> str:
+def digest_files(path: Path | str, *, without: Iterable[str] = ()) -> str:
     """Digest a file, or every file of a folder by relative name and content.
+
+    Args:
+        path: the file or the folder.
+        without: names of files that do not count.
 
     Raises:
         InputError: there is nothing at `path`.
@@ -181,7 +185,7 @@ def digest_files(path: Path | str) -> str:
     if path.is_file():
         files = [(path.name, path)]
     elif path.is_dir():
-        found = (file for file in path.rglob("*") if file.is_file())
+        found = (file for file in path.rglob("*") if file.is_file() and file.name not in without)
         files = sorted((file.relative_to(path).as_posix(), file) for file in found)
     else:
         raise InputError(f"{path}: expected a file or a folder, found nothing")

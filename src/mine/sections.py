@@ -13,6 +13,9 @@ from mine.settings import section, setting
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What becomes part of a path: no slash, no space, no leading dot."""
 
+DIGEST = r"[0-9a-f]{64}"
+"""A SHA-256 in hexadecimal digits."""
+
 RANKINGS = (
     "integrated_gradients",
     "attention",
@@ -25,11 +28,29 @@ RANKINGS = (
 )
 """Orders in which tokens are kept or removed; the last two are controls."""
 
+SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
+"""Kinds of second features of the demo's simulated voxels."""
+
+FORMS = (
+    "mine",
+    "mine_mean",
+    "ridge",
+    "banded",
+    "caption",
+    "unit_length",
+    "receptive_field",
+    "universal",
+    "region_query",
+)
+"""Forms of encoders that are compared on equal terms, see docs/encoders.md."""
+
 MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
     "timm": ("config.json", "model.safetensors"),
+    "vlm": ("config.json", "*.safetensors"),
 }
-"""What a local folder of each kind of model has to hold: its description and its weights."""
+"""What a local folder of each kind of model has to hold: its description and its weights, which of
+a large model are several files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +252,22 @@ class Demo:
     side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
     sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
     trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
+    voxels: int = setting(
+        "Times the voxels that each region has in the demo.", 1, minimum=1, maximum=6
+    )
+    noise_ceiling: float = setting(
+        "Largest noise ceiling of an average of three trials; half of the voxels with signal have "
+        "less than half of it.",
+        0.8,
+        minimum=0.05,
+        maximum=0.95,
+    )
+    second_features: list[str] = setting(
+        "Kinds of second features that may be planted beside the main one; a region without any of "
+        "these has the main one alone.",
+        list(SECOND_KINDS),
+        choices=SECOND_KINDS,
+    )
     truth: str = setting(
         "Folder for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
@@ -240,7 +277,12 @@ class Demo:
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
     name: str = setting("Name of the backbone in the results' paths.", "clip", pattern=NAME)
-    kind: str = setting("Family of models.", "open_clip", choices=("open_clip",))
+    kind: str = setting(
+        "Family of models: any ViT of open_clip, read by its text embeddings, or an image-text "
+        "model of transformers (vlm), read by its own next-word logits.",
+        "open_clip",
+        choices=("open_clip", "vlm"),
+    )
     model: str = setting(
         "Model name of open_clip, `local-dir:` and a folder, or `hf-hub:` and a repository.",
         "ViT-L-14-quickgelu",
@@ -249,12 +291,35 @@ class Backbone:
         "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
         "openai",
     )
+    digest: str | None = setting(
+        "Digest that the model must have, as the manifests of its stores give it under `models`; "
+        "null takes any.",
+        None,
+        pattern=DIGEST,
+    )
     alignment: str = setting(
-        "How patch tokens reach the joint space: as they come (output), by the last block's value "
-        "path (value, MaskCLIP), or by its self-attention (self, ClearCLIP). A model whose pooling "
-        "is not an average does not train its patch tokens and needs one of the last two.",
+        "How patch tokens of open_clip reach the joint space: as they come (output), by the last "
+        "block's value path (value, MaskCLIP), by its self-attention (self, ClearCLIP), or by what "
+        "each adds to the pooled embedding (contribution). A model whose pooling is not an average "
+        "does not train its patch tokens and needs one of the last three. A vlm takes no notice.",
         "self",
-        choices=("output", "value", "self"),
+        choices=("output", "value", "self", "contribution"),
+    )
+    layer: int | None = setting(
+        "Layer of a vlm's language model whose output is read, from 1; null takes the last.",
+        None,
+        minimum=1,
+    )
+    side: int | None = setting(
+        "Pixels of a side to which images are brought before a vlm's own preparation, for models "
+        "that take images of any size; null leaves them.",
+        None,
+        minimum=16,
+    )
+    dtype: str = setting(
+        "Precision of the weights and of what is computed with them; a CPU wants float32.",
+        "float32",
+        choices=("float32", "bfloat16", "float16"),
     )
     batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
     shard_size: int = setting("Images in one store of tokens, the unit of a job.", 1000, minimum=1)
@@ -295,6 +360,12 @@ class Lens:
 class Encoder:
     heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
     head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    members: int = setting(
+        "Encoders that are fitted, each from a random start of its own, and averaged; their mean "
+        "is one encoder with the heads of all, and as many times slower to fit and to attribute.",
+        1,
+        minimum=1,
+    )
     rank: int = setting(
         "Numbers of a voxel's embedding, from which its queries and readouts are made.",
         128,
@@ -354,6 +425,33 @@ class Baselines:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encoders:
+    forms: list[str] = setting(
+        "Forms of encoders to compare; mine is the one that the others are held to.",
+        list(FORMS),
+        choices=FORMS,
+        nonempty=True,
+    )
+    images: list[int] = setting(
+        "Numbers of training images at which the forms are fitted besides all of them, for "
+        "learning curves.",
+        [],
+        minimum=50,
+    )
+    learning_rates: list[float] = setting(
+        "Largest learning rates to choose from, by validation images, of the forms other than mine "
+        "that are fitted by descent.",
+        [1e-3, 3e-3],
+        minimum=1e-8,
+        nonempty=True,
+    )
+    weight_decays: list[float] = setting(
+        "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
+    )
+    members: int = setting("Fits that the form mine_mean averages.", 3, minimum=2)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluator:
     name: str = setting(
         "Name of the evaluator's model in the results' paths.", "dinov2", pattern=NAME
@@ -372,6 +470,11 @@ class Evaluator:
     pretrained: str | None = setting(
         "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
         "lvd142m",
+    )
+    digest: str | None = setting(
+        "Digest that the model must have, as backbone.digest has it; null takes any.",
+        None,
+        pattern=DIGEST,
     )
     grid: int = setting(
         "Cells along each axis over which the model's last map is averaged, beside its pooled "

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mine.errors import InputError
-from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path
+from mine.provenance import SCHEMA_VERSION, dump_json, library_versions, manifest_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,6 +129,39 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
             f"{content.get('schema_version')}"
         )
     return content
+
+
+def check_models(
+    path: Path | str, models: Mapping[str, str], *, libraries: Iterable[str] = ()
+) -> None:
+    """Refuse to go on with a store by other models than those that made it.
+
+    Args:
+        path: a finished store.
+        models: digest of each model that is about to be used, by its name, as the store's manifest
+            has it.
+        libraries: distributions named in that manifest whose major version has to be the same.
+
+    Raises:
+        InputError: as `read_manifest`, or a model or a major version is another one.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    again = f"delete {path} and {manifest_path(path).name} beside it, and run again"
+    for name, found in models.items():
+        made = manifest["models"].get(name)
+        if made != found:
+            raise InputError(
+                f"{name}.model: expected the model that made {path}, of digest {made}, found one "
+                f"of digest {found}; {again} to have all of it by the new one"
+            )
+    for name, found in library_versions(*libraries).items():
+        made = manifest["libraries"].get(name, found)
+        if name in libraries and made.split(".")[0] != found.split(".")[0]:
+            raise InputError(
+                f"{path}: expected {name} {made.split('.')[0]}, which made it, found {found}; "
+                f"{again}"
+            )
 
 
 def open_store(path: Path | str) -> xr.Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from mine.core.backbone import ALIGNMENTS, Backbone, load_backbone, standardise
+from mine.core.backbone import ALIGNMENTS, load_backbone, standardise
+from mine.core.clip_backbone import ClipBackbone, attribute_pooled
+from mine.core.models import digest_network
 from mine.demo.clip_model import token_ids, write_tokenizer
 from mine.errors import InputError
 
@@ -24,6 +27,9 @@ VISION = {
     "layers": 2,
     "pool_type": "avg",
 }
+# An average is taken over all tokens alike: there is nothing to share out.
+WAYS = [("tok", alignment) for alignment in ALIGNMENTS]
+WAYS += [("avg", alignment) for alignment in ALIGNMENTS if alignment != "contribution"]
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
 
 
@@ -71,7 +77,7 @@ def names(tmp_path_factory) -> dict[str, str]:
     }
 
 
-def load(name: str, alignment: str = "output") -> Backbone:
+def load(name: str, alignment: str = "output") -> ClipBackbone:
     return load_backbone(model=name, pretrained=None, alignment=alignment, device="cpu")
 
 
@@ -80,15 +86,14 @@ def random_images(count: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
     return random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def pixels_of(backbone: Backbone, images: np.ndarray) -> torch.Tensor:
+def pixels_of(backbone: ClipBackbone, images: np.ndarray) -> torch.Tensor:
     return torch.stack([backbone.preprocess(Image.fromarray(image)) for image in images])
 
 
 # --- tokens ---
 
 
-@pytest.mark.parametrize("pooling", ["avg", "tok"])
-@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize(("pooling", "alignment"), WAYS)
 def test_pooled_is_what_open_clip_itself_encodes(names, pooling, alignment):
     backbone = load(names[pooling], alignment)
     images = random_images(3, side=48)
@@ -158,16 +163,81 @@ def test_changed_last_block_equals_its_literal_form(names, pooling, alignment):
             np.testing.assert_allclose(tokens[image], expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
+def test_contributions_add_up_to_what_open_clip_encodes(names):
+    backbone = load(names["tok"], "contribution")
+    pixels = pixels_of(backbone, random_images(3))
+    with torch.no_grad():
+        shares = attribute_pooled(backbone.model.visual, backbone.model.visual._embeds(pixels))
+        expected = backbone.model.encode_image(pixels)
+    torch.testing.assert_close(shares.sum(dim=1), expected, rtol=0, atol=1e-5)
+    # As of a model pooled by an average, the tokens' mean is the embedding.
+    tokens, pooled = backbone.encode_images(random_images(3))
+    np.testing.assert_allclose(tokens.mean(axis=1), pooled, atol=1e-5)
+    np.testing.assert_allclose(tokens / tokens.shape[1], shares.numpy(), atol=1e-5)
+
+
+def test_contributions_are_what_the_class_token_takes_from_each_patch(names):
+    backbone = load(names["tok"], "contribution")
+    visual = backbone.model.visual
+    with torch.no_grad():
+        hidden = first = visual._embeds(pixels_of(backbone, random_images(1)))
+        taken = torch.zeros(hidden.shape[1], WIDTH)
+        for block in visual.transformer.resblocks:
+            normed, attention = block.ln_1(hidden)[0], block.attn
+            weights = attention(normed, normed, normed, average_attn_weights=False)[1]
+            value = normed @ attention.in_proj_weight[2 * WIDTH :].T
+            value += attention.in_proj_bias[2 * WIDTH :]
+            size = WIDTH // attention.num_heads
+            for head in range(attention.num_heads):
+                here = slice(head * size, (head + 1) * size)
+                for position in range(len(taken)):
+                    passed = attention.out_proj.weight[:, here] @ value[position, here]
+                    taken[position] += weights[head, 0, position] * passed * block.ls_1.gamma
+            hidden = block(hidden)
+        whole, norm = hidden[0, 0], visual.ln_post
+        scaled = (taken - taken.mean(dim=1, keepdim=True)) / whole.var(correction=0).sqrt()
+        expected = (scaled * norm.weight)[1:] @ visual.proj
+        shares = attribute_pooled(visual, first)[0]
+    # What is shared out evenly is the same for all.
+    difference = shares - expected
+    torch.testing.assert_close(
+        difference, difference.mean(dim=0).expand_as(difference), rtol=0, atol=1e-4
+    )
+
+
+def test_there_is_a_variant_for_each_alignment_that_the_pooling_allows(names):
+    for pooling in ("tok", "avg"):
+        variants = load(names[pooling]).variants()
+        assert [(pooling, name) for name in variants] == [way for way in WAYS if way[0] == pooling]
+        assert all(variant.alignment == name for name, variant in variants.items())
+
+
+def test_contribution_to_an_average_is_refused(names):
+    assert "average" in refuse(names["avg"], alignment="contribution")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_lower_precision_gives_nearly_the_same(names, dtype):
+    images = random_images(2)
+    plain = load(names["tok"]).encode_images(images)
+    low = load_backbone(model=names["tok"], pretrained=None, dtype=dtype, device="cpu")
+    assert low.model.visual.proj.dtype == getattr(torch, dtype)
+    for full, half in zip(plain, low.encode_images(images), strict=True):
+        assert half.dtype == np.float32
+        assert 0 < np.abs(half - full).max() < 0.05 * np.abs(full).max()
+    assert low.encode_texts(["a dog"]).dtype == np.float32
+
+
 def test_alignments_differ_from_each_other(names):
     images = random_images(1)
     found = [load(names["tok"], alignment).encode_images(images)[0] for alignment in ALIGNMENTS]
-    for first, second in ((0, 1), (0, 2), (1, 2)):
+    for first, second in itertools.combinations(range(len(ALIGNMENTS)), 2):
         assert np.abs(found[first] - found[second]).max() > 0.1
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_an_image_is_encoded_alike_in_any_batch(names, alignment):
-    backbone = load(names["avg"], alignment)
+    backbone = load(names["tok"], alignment)
     images = random_images(5)
     together = backbone.encode_images(images)
     alone = [backbone.encode_images(images[index : index + 1]) for index in range(5)]
@@ -216,6 +286,33 @@ def test_digest_changes_with_the_files_and_with_nothing_else(tmp_path):
     config = tmp_path / "model/open_clip_config.json"
     config.write_text(config.read_text() + "\n")
     assert load(name).digest != first
+
+
+def test_scores_beside_a_model_are_no_part_of_it(tmp_path):
+    name = write_folder(tmp_path / "model")
+    first = load(name).digest
+    (tmp_path / "model/scores.json").write_text("{}")
+    assert load(name).digest == first
+
+
+def test_model_without_a_folder_is_known_by_weights_and_preparation(names):
+    backbone, again, other = (load(names[name]) for name in ("avg", "avg", "tok"))
+    first = digest_network(backbone.model, backbone.preprocess)
+    assert digest_network(again.model, again.preprocess) == first
+    assert digest_network(other.model, backbone.preprocess) != first
+    with torch.no_grad():
+        again.model.visual.proj[3, 4] += 1e-6
+    assert digest_network(again.model, backbone.preprocess) != first
+    backbone.preprocess.transforms.pop(0)
+    assert digest_network(backbone.model, backbone.preprocess) != first
+
+
+def test_another_model_than_the_pinned_one_is_refused(names):
+    digest = load(names["avg"]).digest
+    options = {"pretrained": None, "device": "cpu"}
+    assert load_backbone(model=names["avg"], digest=digest, **options).digest == digest
+    sentence = refuse(names["tok"], digest=digest)
+    assert sentence.startswith("backbone.digest: ") and digest in sentence
 
 
 def refuse(name: str, **options) -> str:

@@ -10,12 +10,10 @@ from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
-from mine.core.ridge import fit_ridge
+from mine.core.ridge import fit_banded_ridge, fit_ridge, make_standardiser
 from mine.stages.baselines import (
     _predict_across_halves,
-    fit_banded_ridge,
     fit_baselines,
-    make_standardiser,
     measure_semantic_gain,
     partition_variance,
 )

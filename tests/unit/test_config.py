@@ -100,7 +100,7 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         (
             {"backbone": {"alignment": "values"}},
-            "backbone.alignment: expected one of output, value, self, found 'values'",
+            "backbone.alignment: expected one of output, value, self, contribution, found 'values'",
         ),
         ({"rois": []}, "rois: expected at least one item, found none"),
         ({"rois": ["EBA", "EBA"]}, "rois: expected each item once, found 'EBA' twice"),
@@ -122,6 +122,17 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             {"backbone": {"pretrained": None}},
             "backbone.pretrained: expected the tag of ViT-L-14-quickgelu's weights, found null",
         ),
+        (
+            {"backbone": {"kind": "vlm", "pretrained": None}},
+            "backbone.model: expected local-dir: or hf-hub: with vlm, found ViT-L-14-quickgelu",
+        ),
+        (
+            {"backbone": {"kind": "vlm", "model": "hf-hub:some/model"}},
+            "backbone.pretrained: expected null, since hf-hub:some/model holds its weights, found "
+            "'openai'",
+        ),
+        ({"backbone": {"layer": 3}}, "backbone.layer: expected null with open_clip, found 3"),
+        ({"backbone": {"side": 448}}, "backbone.side: expected null with open_clip, found 448"),
         (
             {"evaluator": {"model": "hf-hub:some/model"}},
             "evaluator.pretrained: expected null, since hf-hub:some/model holds its weights, found "

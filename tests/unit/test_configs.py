@@ -12,6 +12,7 @@ from mine.config import Config, load_config, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+SIMULATED = sorted((ROOT / "configs/simulated").glob("*.yaml"))
 GENERATORS = sorted((ROOT / "configs/generators").glob("*.yaml"))
 
 
@@ -24,8 +25,29 @@ def test_configuration_is_right(path: Path) -> None:
     load_config(path)
 
 
+def lay_over(path: Path) -> dict:
+    """The demo's configuration with another laid over it, as Snakemake does with several files."""
+    from snakemake.utils import update_config
+
+    whole = read_yaml(ROOT / "config.yaml")
+    update_config(whole, read_yaml(path))
+    return whole
+
+
+@pytest.mark.parametrize("path", SIMULATED, ids=lambda path: path.name)
+def test_simulated_dataset_is_harder_and_in_folders_of_its_own(path: Path) -> None:
+    config = load_config(lay_over(path))
+    demo = load_config(ROOT / "config.yaml")
+    assert config.name == path.stem and config.seed != demo.seed
+    folders = [config.dataset.root, *config.dataset.captions, *config.dataset.instances]
+    assert all(f.startswith(f"results/{config.name}/") for f in [*folders, config.demo.truth])
+    assert config.demo.voxels > demo.demo.voxels
+    assert config.demo.noise_ceiling < demo.demo.noise_ceiling
+
+
 def test_analyses_have_names_of_their_own() -> None:
     names = [load_config(path).name for path in FILES]
+    names += [load_config(lay_over(path)).name for path in SIMULATED]
     assert len(set(names)) == len(names), "two analyses would write to one folder of results"
 
 

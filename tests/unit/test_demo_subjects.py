@@ -25,6 +25,7 @@ from mine.demo.planting import (
     SHAPE,
     SUPPRESSED_SHARE,
     VOLUME_LABELS,
+    Difficulty,
     Plan,
     Second,
     place_regions,
@@ -46,6 +47,7 @@ from mine.demo.responding import (
 )
 from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.words import BACKGROUNDS, CATEGORIES, COLOURS, SYNONYMS
+from mine.sections import SECOND_KINDS
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 
 SIZES = {"shared": 20, "unique": 60}
@@ -118,6 +120,25 @@ def test_equal_seeds_give_equal_plans_and_others_others():
     for other in (plan_subject("subj02", seed=0), plan_subject("subj01", seed=1)):
         assert (other.noise_ceiling != first.noise_ceiling).any()
         np.testing.assert_array_equal(other.ijk, first.ijk)
+
+
+def test_a_harder_plan_has_more_voxels_lower_ceilings_and_chosen_second_features():
+    assert tuple(SECOND_GAIN) == SECOND_KINDS == Difficulty().second_kinds
+    hard = plan_subject("subj01", seed=0, difficulty=Difficulty(4, 0.4, ("conjunction", "place")))
+    left = hard.ijk[:, 0] < SHAPE[0] / 2
+    assert len({tuple(place) for place in hard.ijk.tolist()}) == len(hard.ijk)
+    for region in REGIONS:
+        own = hard.region == region.name
+        assert own.sum() == 4 * region.voxels and (own & left).sum() == 2 * region.voxels
+        allowed = [second.kind in ("conjunction", "place") for second in region.seconds]
+        mixture = hard.mixture[own]
+        assert not mixture[:, : len(allowed)][:, ~np.array(allowed, dtype=bool)].any()
+        objects = own & np.isin(hard.main, list(CATEGORIES))
+        np.testing.assert_allclose(hard.mixture[objects].sum(axis=1), float(any(allowed)))
+    signal = hard.noise_ceiling[hard.main != ""]
+    assert signal.max() <= 0.4 and abs(np.median(signal) - 0.2) < 0.04
+    kinds = {second.kind for second in hard.dominant() if second}
+    assert kinds == {"conjunction", "place"}
 
 
 def test_noise_ceilings_spread_as_in_nsd(plans):

@@ -169,6 +169,9 @@ def generalise(store: str) -> str:
         elif part in (config.backbone.name, config.evaluator.name):
             parts[place] = "<backbone>" if part == config.backbone.name else "<evaluator>"
     stem = parts[-1].removesuffix(".zarr")
+    if "encoders" in parts:
+        form = parts[-2] if parts[-2] == "scores" else "<form>"
+        return "/".join([*parts[:-2], form, "<size>.zarr"])
     if stem.isdecimal():
         parts[-1] = "<shard>.zarr"
     elif stem in config.subjects:

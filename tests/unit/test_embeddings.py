@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from mine.core.backbone import standardise
-from mine.core.lens import apply_lens, word_mass
+from mine.core.lens import apply_lens, average_prompts, read_lens, word_mass
+from mine.errors import InputError
 from mine.stages.embeddings import (
     build_vocabulary,
     embed_captions,
@@ -23,7 +24,7 @@ WORDS = ["cat", "dog", "hound", "sea", "sky"]
 class FakeBackbone:
     """Tokens are a fixed linear map of the pixels; texts have fixed random embeddings."""
 
-    rows, columns, temperature, device = ROWS, COLUMNS, 0.05, "cpu"
+    rows, columns, temperature, device, reads_logits = ROWS, COLUMNS, 0.05, "cpu", False
 
     def __init__(self) -> None:
         self.map = np.random.default_rng(0).normal(size=(3, FEATURES)).astype(np.float32)
@@ -38,6 +39,12 @@ class FakeBackbone:
         rows = [np.random.default_rng(list(text.encode())).normal(size=FEATURES) for text in texts]
         rows = np.array(rows, dtype=np.float32).reshape(len(texts), FEATURES)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def choose_words(self, words: list[str]) -> list[str]:
+        return words
+
+    def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
+        return average_prompts(words, prompts, self.encode_texts)
 
 
 def read_images(images: np.ndarray) -> np.ndarray:
@@ -75,6 +82,28 @@ def test_token_mean_is_the_mean_over_all_reference_tokens():
 @pytest.mark.parametrize(("given", "kept"), [(None, 0.05), (0.2, 0.2)])
 def test_temperature_is_the_given_one_or_the_model_s_own(given, kept):
     assert make_vocabulary(FakeBackbone(), given).attrs["temperature"] == kept
+
+
+def test_where_logits_are_read_lengths_are_kept_and_nothing_is_taken_from_tokens():
+    backbone = FakeBackbone()
+    backbone.reads_logits = True
+    vectors = np.random.default_rng(1).normal(2, 3, (len(WORDS), FEATURES)).astype(np.float32)
+    backbone.embed_words = lambda words, prompts: vectors[[WORDS.index(word) for word in words]]
+    backbone.choose_words = lambda words: [word for word in words if word != "hound"]
+    vocabulary, known = make_vocabulary(backbone, temperature=0.7), [0, 1, 3, 4]
+    assert vocabulary["word"].values.tolist() == [WORDS[place] for place in known]
+    assert backbone.batches == [] and vocabulary.attrs["reference_images"] == 0
+    np.testing.assert_allclose(np.linalg.norm(vocabulary["text"], axis=1), 1, rtol=1e-5)
+    tokens, _ = backbone.encode_images(read_images(np.arange(3)))
+    word, score = apply_lens(tokens, **read_lens(vocabulary), words_per_token=4)
+    logits = tokens @ vectors[known].T / 0.7
+    expected = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    expected /= expected.sum(axis=-1, keepdims=True)
+    found = np.take_along_axis(expected, word.astype(int), axis=-1)
+    np.testing.assert_allclose(score.astype(float), found, atol=2e-3)
+    backbone.choose_words = lambda words: ["dog"]
+    with pytest.raises(InputError, match="lens.vocabulary: expected at least two words"):
+        make_vocabulary(backbone)
 
 
 def test_embedded_images_hold_what_the_backbone_and_the_lens_give():

@@ -19,7 +19,7 @@ from mine.core.encoder import (
     weights_from_dataset,
     weights_to_dataset,
 )
-from mine.core.fitting import SquaredError, fit_encoder
+from mine.core.fitting import SquaredError, fit_encoder, fit_ensemble
 from mine.stages.encoder import (
     FITS,
     fit_subject,
@@ -210,6 +210,37 @@ def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
         torch.testing.assert_close(again, first, rtol=0, atol=0)
         torch.testing.assert_close(batched, first, rtol=1e-3, atol=1e-5)
     assert not torch.allclose(fits[3].query, fits[0].query, atol=1e-2)
+
+
+def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
+    tokens, responses, _ = plant(60, noise=0.3)
+    phi = position_basis(ROWS, COLUMNS, 1)
+    options = {"phi": phi, "validation": hold_out(60), "epochs": 2, **SMALL}
+    joined, histories = fit_ensemble(tokens, responses, seeds=[3, 4, 5], **options)
+    members = [fit_encoder(tokens, responses, seed=seed, **options) for seed in (3, 4, 5)]
+    assert joined.query.shape[1] == joined.key.shape[0] == 3 * SMALL["heads"]
+    expected = np.mean([predict(weights, tokens, phi) for weights, _ in members], axis=0)
+    np.testing.assert_allclose(predict(joined, tokens, phi), expected, atol=1e-5)
+    for found, (_, history) in zip(histories, members, strict=True):
+        np.testing.assert_array_equal(found.validation_r2, history.validation_r2)
+    alone, _ = fit_ensemble(tokens, responses, seeds=[3], **options)
+    for field in fields(EncoderWeights):
+        assert torch.equal(getattr(alone, field.name), getattr(members[0][0], field.name))
+
+
+def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
+    tokens, responses, _ = plant(60, noise=0.3)
+    options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
+    options |= {"epochs": 2, "permutations": 20, "seed": 0, **SMALL}
+    alone, two, untrained = (
+        fit_subject(tokens, responses, np.arange(60), fit=fit, members=members, **options)
+        for fit, members in (("all", 1), ("all", 2), ("all_random", 2))
+    )
+    heads = SMALL["heads"]
+    assert two.sizes["head"] == untrained.sizes["head"] == 2 * heads
+    np.testing.assert_array_equal(two["query"][:, :heads], alone["query"])
+    np.testing.assert_array_equal(two["readout"][:, :heads], alone["readout"] / 2)
+    np.testing.assert_array_equal(two["validation_score"], alone["validation_score"])
 
 
 def test_voxels_share_an_embedding_of_the_given_rank():

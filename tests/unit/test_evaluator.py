@@ -109,8 +109,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return written | {"open_clip": write_open_clip(root / "open_clip")}
 
 
-def load(name: str, *, grid: int = 1, kind: str = "timm") -> FeatureModel:
-    return load_features(kind=kind, model=name, pretrained=None, grid=grid, device="cpu")
+def load(name: str, *, kind: str = "timm", **options) -> FeatureModel:
+    return load_features(kind=kind, model=name, pretrained=None, device="cpu", **options)
 
 
 def random_images(count: int, side: int = SIDE) -> np.ndarray:
@@ -206,6 +206,13 @@ def test_digest_changes_with_the_files(tmp_path: Path) -> None:
     config = tmp_path / "model/config.json"
     config.write_text(config.read_text() + "\n")
     assert load(name).digest != first
+
+
+def test_another_model_than_the_pinned_one_is_refused(names: dict[str, str]) -> None:
+    digest = load(names["convolutional"]).digest
+    assert load(names["convolutional"], digest=digest).digest == digest
+    with pytest.raises(InputError, match="evaluator.digest: expected the model of this digest"):
+        load(names["convolutional"], digest="0" * 64)
 
 
 def test_a_layer_without_places_is_no_map() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import diffusers
+import huggingface_hub
 import pytest
 
 from mine.config import InputError, load_config
@@ -70,4 +71,33 @@ def test_pipeline_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyP
         hubs.fetch_models("generator", given["generator"])
     assert str(refused.value) == (
         "generator: expected a pipeline that can be fetched, found 'a/b': no such repository"
+    )
+
+
+def test_large_models_are_fetched_without_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def record(name: str, *, allow_patterns: list[str], **options: object) -> None:
+        assert not set(hubs.OFFLINE) & set(os.environ)
+        fetched.append((name, options["revision"], options["local_files_only"]))
+        assert "*.safetensors" in allow_patterns and "*.bin" not in allow_patterns
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", record)
+    for switch, value in hubs.OFFLINE.items():
+        monkeypatch.setenv(switch, value)
+    chosen = {"kind": "vlm", "model": "hf-hub:a/b", "pretrained": None}
+    assert hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"]) == ["hf-hub:a/b"]
+    chosen["model"] = "hf-hub:a/b@v2"
+    hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"])
+    assert fetched == [("a/b", None, False), ("a/b", "v2", False)]
+
+    def refuse(name: str, **options: object) -> None:
+        raise OSError("no such repository\nand much more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(InputError) as refused:
+        hubs.fetch_models("backbone", sections(backbone=chosen)["backbone"])
+    assert str(refused.value) == (
+        "backbone.model: expected a repository that can be fetched, found 'hf-hub:a/b@v2': no "
+        "such repository"
     )

@@ -11,7 +11,7 @@ from captum.attr import IntegratedGradients
 
 from mine.core import integrated_gradients as fast
 from mine.core import rankings
-from mine.core.encoder import token_scalars
+from mine.core.encoder import join_encoders, token_scalars
 from mine.stages.attributions import attribute, choose_images
 from tests.reference import literal_encoder
 from tests.reference.problems import double, random_problem
@@ -75,6 +75,16 @@ def test_closed_form_equals_captum():
         )
         difference = relative_difference(batch.attribution[:, voxel], expected.sum(dim=-1))
         assert difference < 1e-5
+
+
+def test_attributions_of_joined_encoders_are_the_mean_of_theirs():
+    one, other = random_problem(sharpness=2.0), random_problem(sharpness=0.5, seed=1)
+    problems = [one, one._replace(weights=other.weights)]
+    joined = one._replace(weights=join_encoders([each.weights for each in problems]))
+    (batch,) = stream(joined, **FIXED)
+    parts = [stream(each, **FIXED)[0] for each in problems]
+    mean = torch.stack([part.attribution for part in parts]).mean(dim=0)
+    assert relative_difference(batch.attribution, mean) < 1e-6
 
 
 def test_an_offset_common_to_all_read_outs_costs_no_precision():

@@ -9,6 +9,7 @@ import pytest
 
 from mine.core.lens import (
     apply_lens,
+    average_prompts,
     embed_category,
     embed_vocabulary,
     read_vocabulary,
@@ -116,17 +117,19 @@ def test_vocabulary_is_the_centred_mean_over_prompts():
         return np.stack([table[text] for text in texts])
 
     words, prompts = ["dog", "cat", "sea"], ["{}", "a photo of a {}"]
-    text, mean = embed_vocabulary(words, prompts, encode)
+    vectors = average_prompts(words, prompts, encode)
+    text, length, mean = embed_vocabulary(vectors)
     assert set(table) == {prompt.format(word) for prompt in prompts for word in words}
     means = [unit(sum(table[prompt.format(word)] for prompt in prompts)) for word in words]
     np.testing.assert_allclose(mean, sum(means) / 3, rtol=1e-5)
     for row, own in zip(text, means, strict=True):
         np.testing.assert_allclose(row, unit(own - sum(means) / 3), rtol=1e-5)
-    assert text.dtype == mean.dtype == np.float32
-    for place, word in enumerate(words):
-        alone = embed_category([word], prompts, encode, text_mean=mean)
+    np.testing.assert_allclose(text * length[:, None] + mean, vectors, rtol=1e-4, atol=1e-6)
+    assert text.dtype == length.dtype == mean.dtype == np.float32
+    for place in range(len(words)):
+        alone = embed_category(vectors[place : place + 1], text_mean=mean)
         np.testing.assert_allclose(alone, text[place], atol=1e-6)
-    both = embed_category(words[:2], prompts, encode, text_mean=mean)
+    both = embed_category(vectors[:2], text_mean=mean)
     np.testing.assert_allclose(both, unit(text[0] + text[1]), atol=1e-6)
     assert both.dtype == np.float32
 
@@ -135,8 +138,10 @@ def test_what_all_words_share_is_removed_from_the_text():
     random = np.random.default_rng(0)
     shared = 20 * random.normal(size=FEATURES)
     own = {word: random.normal(size=FEATURES) for word in "abcdefgh"}
-    text, _ = embed_vocabulary(
-        list(own), ["{}"], lambda texts: unit(np.stack([shared + own[text] for text in texts]))
+    text, _, _ = embed_vocabulary(
+        average_prompts(
+            list(own), ["{}"], lambda texts: unit(np.stack([shared + own[text] for text in texts]))
+        )
     )
     assert np.abs(text @ unit(shared)).max() < 0.2
 

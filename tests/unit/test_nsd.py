@@ -511,6 +511,7 @@ def test_stimulus_index_joins_captions_and_categories(written: World, tmp_path: 
     np.testing.assert_array_equal(dataset["shared"], np.isin(dataset["image"], written.shared))
     np.testing.assert_array_equal(dataset["held_out"], dataset["shared"])
     np.testing.assert_array_equal(dataset["coco_id"], dataset["image"] + 1000)
+    np.testing.assert_array_equal(dataset["crop"], [[0, 0, 0.25, 0.25]] * dataset.sizes["image"])
     one = dataset.sel(image=3)
     assert one["captions"].item() == '["image 3", "naïve"]'
     assert dataset.sel(image=IMAGES - 1)["captions"].item() == "[]"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from mine.config import load_config
 from mine.core.encoder import position_basis, predict, random_encoder, weights_to_dataset
 from mine.core.evaluator import load_features
 from mine.core.evaluator import weights_to_dataset as evaluator_to_dataset
@@ -16,20 +20,9 @@ from mine.demo.painting import render_scene
 from mine.demo.scenes import sample_scene
 from mine.stages.embeddings import embed_images
 
-BACKBONE = {
-    "model": "local-dir:resources/demo/clip",
-    "pretrained": None,
-    "alignment": "output",
-    "device": "cpu",
-    "batch_size": 4,
-}
-EVALUATOR = {
-    "kind": "timm",
-    "model": "local-dir:resources/demo/evaluator",
-    "pretrained": None,
-    "grid": 2,
-    "device": "cpu",
-}
+DEMO = load_config(Path(__file__).resolve().parents[2] / "config.yaml")
+BACKBONE = asdict(DEMO.backbone) | {"device": "cpu", "batch_size": 4}
+EVALUATOR = asdict(DEMO.evaluator) | {"device": "cpu"}
 VOXELS = 5
 
 

@@ -21,6 +21,7 @@ import xarray as xr
 from mine.errors import InputError
 from mine.provenance import describe_provenance
 from mine.stores import (
+    check_models,
     content_digest,
     load_store,
     manifest_path,
@@ -110,6 +111,28 @@ def test_digest_sees_every_part(dataset: xr.Dataset) -> None:
         dataset.set_coords("rank"),
     ]
     assert len({content_digest(entry) for entry in changed}) == len(changed)
+
+
+def test_store_made_by_another_model_or_library_is_refused(
+    dataset: xr.Dataset, tmp_path: Path
+) -> None:
+    path, models = tmp_path / "a.zarr", {"backbone": "a" * 64, "evaluator": "b" * 64}
+    provenance = describe_provenance(models=models, libraries=["torch"])
+    write_store(dataset, path, provenance=provenance)
+    check_models(path, {"backbone": "a" * 64}, libraries=["torch"])
+    for found in ({"backbone": "c" * 64}, {"generator": "a" * 64}):
+        with pytest.raises(InputError) as refused:
+            check_models(path, found)
+        (name,) = found
+        assert str(refused.value).startswith(f"{name}.model: expected the model that made {path}")
+        assert "\n" not in str(refused.value)
+    older = provenance | {"libraries": {"torch": "1.13.1"}}
+    write_store(dataset, path, provenance=older)
+    check_models(path, models)
+    with pytest.raises(InputError, match="expected torch 1, which made it, found"):
+        check_models(path, models, libraries=["torch"])
+    # A store that says nothing of a library was not made by it.
+    check_models(path, models, libraries=["diffusers"])
 
 
 def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:

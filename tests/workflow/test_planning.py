@@ -52,3 +52,9 @@ def test_only_the_list_of_shards_has_each_shard_as_an_input(
     named = {rule for rule, jobs in plans[1].items() if any(map(shard.search, jobs))}
     assert named == {"gather"}
     assert all(len(shard.findall(line)) == 10 for line in plans[1]["gather"])
+
+
+def test_no_form_of_encoder_is_fitted_but_to_be_compared(
+    plans: list[dict[str, list[str]]],
+) -> None:
+    assert "fit_encoder" in plans[0] and not {"fit_form", "compare_encoders"} & plans[0].keys()

@@ -108,7 +108,8 @@ def test_what_is_no_image_is_refused(region: Region, folder: Path, tmp_path: Pat
 def test_another_model_is_refused(folder: Path, finished: Path, tmp_path: Path) -> None:
     config = json.loads((folder / "results/demo/config.json").read_text())
     shutil.copytree(finished / "resources/demo/clip", tmp_path / "clip")
-    (tmp_path / "clip/scores.json").write_text("{}")
+    description = tmp_path / "clip/open_clip_config.json"
+    description.write_text(description.read_text() + "\n")
     config["backbone"]["model"] = f"local-dir:{tmp_path / 'clip'}"
     region = mine.open(folder / "results/demo", config=config)["subj01"]["FFA-1"]
     with pytest.raises(InputError, match="backbone.model: expected the model that made .* digest"):

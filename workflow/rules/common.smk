@@ -10,7 +10,7 @@ from mine.config import InputError, load_config
 from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
-from mine.provenance import code_digest, digest_contents, manifest_path
+from mine.provenance import code_digest, digest_contents, digest_files, manifest_path
 
 FITS = (
     "all",
@@ -48,6 +48,8 @@ wildcard_constraints:
     subject=alternatives(settings.subjects),
     roi=alternatives(settings.rois),
     fit=alternatives(FITS),
+    form=alternatives(settings.encoders.forms),
+    size=r"all|\d+",
     control="|_random",
     backbone=alternatives([settings.backbone.name]),
     evaluator=alternatives([settings.evaluator.name]),

@@ -81,6 +81,7 @@ rule synthetic:
             responses="<results>/{subject}/responses.zarr",
             rois="<results>/{subject}/rois.zarr",
             encoder="<results>/{subject}/encoder/all.zarr",
+            images="<embeddings>/images/shards.json",
         ),
         dataset=unseen_files(),
         models=ancient(model_files("backbone")),

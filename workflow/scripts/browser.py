@@ -9,8 +9,8 @@ from mine.logging import start_logging
 
 log = start_logging(snakemake)
 output, params = snakemake.output, snakemake.params
-for given, written in zip(snakemake.input.pages, output.pages, strict=True):
-    shutil.copyfile(given, written)
+for page in map(Path, output.pages):
+    shutil.copyfile(Path(snakemake.scriptdir).parent / "browser" / page.name, page)
 site = {"name": params.name, "subjects": params.subjects, "images": params.browser["write_images"]}
 write_script(Path(output.site), "site", site)
 log.info("open %s in any browser", output.pages[0])

@@ -2,7 +2,7 @@
 
 import json
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -11,11 +11,14 @@ from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
 stimuli = open_store(snakemake.input.stimuli)
 texts = [json.loads(text) for text in stimuli["captions"].values]
 captions = embed_captions(backbone, texts, stimuli["image"].values)
-provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 write_store(captions, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

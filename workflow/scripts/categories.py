@@ -1,22 +1,30 @@
 """Embed the categories in the text space of the vocabulary."""
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_categories
-from mine.stores import open_store, write_store
+from mine.stores import check_models, open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    snakemake.input.vocabulary,
+    {"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 categories = embed_categories(
     backbone,
     params.categories,
     prompts=params.prompts,
     text_mean=open_store(snakemake.input.vocabulary)["text_mean"].values,
 )
-provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 write_store(categories, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

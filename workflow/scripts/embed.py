@@ -1,17 +1,21 @@
 """Embed one shard of images and read its tokens out in words."""
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_images
-from mine.stores import open_store, shard_of, write_store
+from mine.stores import check_models, open_store, shard_of, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    snakemake.input.vocabulary,
+    {"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 images, lens = embed_images(
     backbone,
     shard_of(
@@ -24,7 +28,11 @@ images, lens = embed_images(
     words_per_token=params.words_per_token,
     batch_size=params.backbone["batch_size"],
 )
-provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 write_store(images, snakemake.output.images, provenance=provenance)
 write_store(lens, snakemake.output.lens, provenance=provenance)
 write_history(snakemake)

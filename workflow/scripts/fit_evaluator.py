@@ -6,14 +6,15 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.evaluator import fit_evaluator
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import list_shards, open_images, open_store, read_manifest, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses).load()
 images = responses["image"].values
 second_half = open_store(snakemake.input.encoder)["image"].values
-embedded = open_images(list_shards(snakemake.input.images), images)
+shards = list_shards(snakemake.input.images)
+embedded = open_images(shards, images)
 evaluator = fit_evaluator(
     embedded["feature_value"].values,
     responses["response"].values,
@@ -25,6 +26,9 @@ evaluator = fit_evaluator(
     seed=params.seed,
 ).assign_coords(image=second_half)
 log.info("mean test R² %.3f", float(evaluator["r2"].mean()))
-provenance = describe_provenance(seed=params.seed, libraries=["himalaya", "scikit-learn"])
+models = read_manifest(shards[0])["models"]
+provenance = describe_provenance(
+    seed=params.seed, models=models, libraries=["himalaya", "scikit-learn"]
+)
 write_store(evaluator, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

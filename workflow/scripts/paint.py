@@ -8,7 +8,7 @@ from mine.logging import split_work, start_logging
 from mine.provenance import describe_provenance
 from mine.stages.edits import make_edits
 from mine.stages.generation import make_pictures
-from mine.stores import open_store, write_store
+from mine.stores import check_models, open_store, write_store
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
@@ -22,6 +22,8 @@ observer = load_observer(
     weights=open_store(given.evaluator),
     **params.observer,
 )
+check_models(given.vocabulary, {"backbone": observer.digests["backbone"]})
+check_models(given.evaluator, {"evaluator": observer.digests["evaluator"]})
 generated = make_pictures(
     pictures,
     painter,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.demo import miniature
+from mine.demo.planting import Difficulty
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance, digest_files, dump_json
@@ -15,15 +16,17 @@ stimuli = miniature.render_stimuli(**sizes, subjects_count=len(names), side=demo
 design = miniature.draw_design(
     **sizes, subjects_count=len(names), sessions=demo["sessions"], seed=seed
 )
+planted = Difficulty(demo["voxels"], demo["noise_ceiling"], tuple(demo["second_features"]))
+options = {"seed": seed, "difficulty": planted}
 root = Path(snakemake.output.dataset)
-miniature.write_miniature(root, stimuli, design, names=names, seed=seed)
+miniature.write_miniature(root, stimuli, design, names=names, **options)
 log.info("wrote %d images and %d trials a subject", len(stimuli.scenes), len(design.order))
 provenance = describe_provenance(seed=seed)
 write_store(
     miniature.describe_images(stimuli), snakemake.output.truth_images, provenance=provenance
 )
 for row, name in enumerate(names):
-    truth = miniature.describe_truth(stimuli, design, row, name, seed=seed)
+    truth = miniature.describe_truth(stimuli, design, row, name, **options)
     write_store(truth, snakemake.output[f"truth_{name}"], provenance=provenance)
 Path(snakemake.output.manifest).write_text(dump_json({"content": digest_files(root)} | provenance))
 write_history(snakemake)

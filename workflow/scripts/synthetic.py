@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
@@ -13,15 +13,19 @@ from mine.provenance import describe_provenance
 from mine.stages.encoder import score_predictions, score_roi
 from mine.stages.responses import build_unseen
 from mine.stages.synthetic import predict_images
-from mine.stores import open_store, write_store
+from mine.stores import check_models, list_shards, open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 voxels = voxels_of(open_store(given.responses))
 recording, stimuli = open_dataset(params.dataset).read_unseen(snakemake.wildcards.subject, voxels)
 unseen = build_unseen(recording)
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    list_shards(given.images)[0],
+    {"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 prediction = predict_images(
     backbone,
     weights_from_dataset(open_store(given.encoder).load(), device=str(backbone.device)),

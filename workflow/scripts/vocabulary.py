@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mine.core.backbone import load_backbone
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -14,8 +14,7 @@ from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 params, lens = snakemake.params, snakemake.params.lens
-settings = {key: params.backbone[key] for key in ("model", "pretrained", "alignment", "device")}
-backbone = load_backbone(**settings)
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
 if lens["vocabulary"] == "tokenizer":
     words = tokenizer_words(backbone.tokenizer)
 else:
@@ -24,7 +23,6 @@ stimuli = open_store(snakemake.input.stimuli)
 training = stimuli["image"].values[~stimuli["held_out"].values]
 count = min(lens["reference_images"], len(training))
 drawn = generator(params.seed, "reference_images").choice(training, size=count, replace=False)
-log.info("%d words, %d reference images", len(words), count)
 vocabulary = build_vocabulary(
     backbone,
     words=words,
@@ -34,6 +32,11 @@ vocabulary = build_vocabulary(
     read_images=open_dataset(params.images).open_stimuli().read,
     batch_size=params.backbone["batch_size"],
 )
-provenance = describe_provenance(seed=params.seed, models={"backbone": backbone.digest})
+log.info("%d of %d words, %d images", vocabulary.sizes["word"], len(words), count)
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
 write_store(vocabulary, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

@@ -1,110 +1,127 @@
-"""Image backbones whose patch tokens share a space with language: any open_clip ViT.
+"""Image backbones: models whose image tokens are read in the words of the same model.
 
-A token is wanted in the joint image–text space. The pooled embedding lives there by training; a
-patch token only if the pooling is an average. Otherwise the last block has to be changed so that it
-does:
-
-    output  the token as it comes: proj(ln_post(x_t))
-    value   the last block's attention replaced by its value path: x + W_O W_V ln_1(x), then the
-    block's
-            feed-forward (MaskCLIP, arXiv 2112.01071)
-    self    the last block's output replaced by query–query attention alone, without residual and
-            without feed-forward: W_O softmax(q qᵀ/√w) v (ClearCLIP, arXiv 2407.12442)
+Two kinds serve. A CLIP (clip_backbone.py) has images and texts in one space; a word is the
+embedding of sentences that hold it, and a token is read by directions. A vision–language model
+(vlm_backbone.py) predicts words; a word is its row of the unembedding, and a token is read by the
+model's own logits. What the stages ask of either is :class:`Backbone`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-from mine.core.devices import choose_device
-from mine.core.models import explain_refusal, load_open_clip
+from mine.core.models import check_digest
 from mine.errors import InputError
 
-ALIGNMENTS = ("output", "value", "self")
+if TYPE_CHECKING:
+    import torch
+
+ALIGNMENTS = ("output", "value", "self", "contribution")
+"""How a CLIP's patch tokens reach the joint space; see clip_backbone.py."""
+
 KEY = "backbone.model"
 
+LOADED = tuple("kind model pretrained digest alignment layer side dtype device".split())
+"""Keys of the configuration's section that say which model is loaded and how it is read."""
 
-@dataclass(frozen=True)
-class Backbone:
-    """A loaded model and how its tokens are read. Use :func:`load_backbone`."""
 
-    model: Any
-    preprocess: Any
-    tokenizer: Any
-    alignment: str
+Reader = Callable[[np.ndarray], np.ndarray]
+"""Reads images by identity: uint8 (image, row, column, 3)."""
+
+
+LIBRARIES = {"open_clip": "open_clip_torch", "vlm": "transformers"}
+"""Distribution that loads each kind of model, prepares its images and runs it."""
+
+
+class Backbone(Protocol):
+    """A loaded model. Use :func:`load_backbone`."""
+
     device: torch.device
     digest: str
     rows: int
     columns: int
-
-    @torch.inference_mode()
-    def encode_images(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Encode images.
-
-        images: uint8 (image, row, column, 3). Returns raw tokens (image, token, feature), row-major
-        over the grid of ``rows`` × ``columns`` patches, and the pooled embedding (image, feature),
-        both float32 and not normalised. The pooled embedding is that of open_clip's
-        ``encode_image``. With ``output`` and an average-pooled model it is the mean of the tokens.
-        """
-        from PIL import Image
-
-        batch = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
-        visual = self.model.visual
-        before = visual._embeds(batch.to(self.device))
-        for block in visual.transformer.resblocks[:-1]:
-            before = block(before)
-        after = visual.transformer.resblocks[-1](before)
-        pooled = visual._pool(after)[0] @ visual.proj
-        tokens = align_tokens(before, after, visual.transformer.resblocks[-1], self.alignment)
-        tokens = visual.ln_post(tokens[:, 1:]) @ visual.proj
-        return tokens.float().cpu().numpy(), pooled.float().cpu().numpy()
-
-    @torch.inference_mode()
-    def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
-        """Encode texts: unit embeddings, float32 (text, feature)."""
-        parts = [
-            self.model.encode_text(
-                self.tokenizer(texts[start : start + batch_size]).to(self.device)
-            )
-            for start in range(0, len(texts), batch_size)
-        ]
-        return functional.normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
+    reads_logits: bool
+    """Whether a token is read by the model's logits, and not by the cosine with words"""
 
     @property
     def temperature(self) -> float:
-        """The model's own softmax temperature, the inverse of its learned scale."""
-        return float(torch.exp(-self.model.logit_scale.detach().float()))
+        """The model's own softmax temperature."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the model's texts."""
+
+    def encode_images(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Encode images, uint8 (image, row, column, 3).
+
+        Returns raw tokens (image, token, feature), row-major over the grid of ``rows`` ×
+        ``columns``, and the pooled embedding (image, feature), both float32 and not normalised.
+        """
+
+    def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
+        """Encode texts: unit embeddings, float32 (text, feature)."""
+
+    def choose_words(self, words: list[str]) -> list[str]:
+        """Return the words that the model can be read in, in their order."""
+
+    def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
+        """Return a vector for each word that a token is compared with: float32 (word, feature)."""
+
+    def variants(self) -> Mapping[str, Backbone]:
+        """Return the other ways to read the model's tokens, itself among them, by name."""
 
 
-def align_tokens(
-    before: torch.Tensor, after: torch.Tensor, block: torch.nn.Module, alignment: str
-) -> torch.Tensor:
-    """Return the last block's output under an alignment (see the module's docstring).
+def load_backbone(
+    *,
+    model: str,
+    pretrained: str | None,
+    digest: str | None = None,
+    kind: str = "open_clip",
+    alignment: str = "output",
+    layer: int | None = None,
+    side: int | None = None,
+    dtype: str = "float32",
+    device: str = "auto",
+) -> Backbone:
+    """Load a model and choose how its tokens are read.
 
-    before, after: (image, position, width), the block's input and its own output.
+    kind: ``open_clip`` or ``vlm``. model: ``local-dir:`` and a folder, or ``hf-hub:`` and a
+    repository; for open_clip also a name of its own, and pretrained the tag of the weights.
+    alignment is of open_clip, layer and side are of vlm; see there. dtype: precision of weights and
+    computation. digest: that the model has to have, if any. Raises InputError if the model cannot
+    be had, is another than that, or has no tokens that can be read so.
     """
-    if alignment == "output":
-        return after
-    attention = block.attn
-    width = before.shape[-1]
-    query, key, value = functional.linear(
-        block.ln_1(before), attention.in_proj_weight, attention.in_proj_bias
-    ).split(width, dim=-1)
-    if alignment == "value":
-        hidden = before + block.ls_1(attention.out_proj(value))
-        return hidden + block.ls_2(block.mlp(block.ln_2(hidden)))
+    if kind == "vlm":
+        from mine.core.vlm_backbone import load_language_backbone
 
-    def split_heads(x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+        backbone: Backbone = load_language_backbone(
+            model=model, layer=layer, side=side, dtype=dtype, device=device
+        )
+    elif alignment not in ALIGNMENTS:
+        raise InputError(f"backbone.alignment: expected one of {ALIGNMENTS}, found {alignment!r}")
+    else:
+        from mine.core.clip_backbone import load_clip_backbone
 
-    query, value = split_heads(query), split_heads(value)
-    mixed = functional.scaled_dot_product_attention(query, query, value)
-    return block.ls_1(attention.out_proj(mixed.transpose(1, 2).flatten(-2)))
+        backbone = load_clip_backbone(
+            model=model, pretrained=pretrained, alignment=alignment, dtype=dtype, device=device
+        )
+    check_digest(backbone.digest, digest, key="backbone.digest")
+    return backbone
+
+
+def average_tokens(
+    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
+) -> np.ndarray:
+    """Return the mean raw token over images, float32 (feature,)."""
+    total, count = 0.0, 0
+    for start in range(0, len(images), batch_size):
+        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
+        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
+        count += tokens.shape[0] * tokens.shape[1]
+    return (total / count).astype(np.float32)
 
 
 def standardise(tokens: np.ndarray) -> np.ndarray:
@@ -113,39 +130,3 @@ def standardise(tokens: np.ndarray) -> np.ndarray:
     """
     centred = tokens - tokens.mean(axis=-1, keepdims=True)
     return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
-
-
-def load_backbone(
-    *, model: str, pretrained: str | None, alignment: str, device: str = "auto"
-) -> Backbone:
-    """Load an open_clip ViT.
-
-    model: a name of open_clip's, ``local-dir:`` and a folder, or ``hf-hub:`` and a repository;
-    pretrained: the tag of the weights for a name. Raises InputError if the model cannot be had, if
-    it is not a plain ViT whose patch tokens can be mapped, or if the folder holds weights in a form
-    that runs code when read.
-    """
-    import open_clip
-
-    if alignment not in ALIGNMENTS:
-        raise InputError(f"backbone.alignment: expected one of {ALIGNMENTS}, found {alignment!r}")
-    network, preprocess, digest = load_open_clip(model=model, pretrained=pretrained, key=KEY)
-    with explain_refusal("open_clip", model, pretrained, key=KEY):
-        tokenizer = open_clip.get_tokenizer(model)
-    visual = network.visual
-    if (
-        not isinstance(visual, open_clip.transformer.VisionTransformer)
-        or visual.pool_type not in ("tok", "avg")
-        or visual.attn_pool is not None
-        # Other blocks hide their projections elsewhere, or change queries on the way.
-        or type(visual.transformer.resblocks[-1])
-        is not open_clip.transformer.ResidualAttentionBlock
-    ):
-        raise InputError(
-            f"{KEY}: expected a plain ViT pooled by its class token or by an average, "
-            f"found {model!r} with another {type(visual).__name__}"
-        )
-    chosen = choose_device(device)
-    rows, columns = visual.grid_size
-    network = network.to(chosen).eval().requires_grad_(False)
-    return Backbone(network, preprocess, tokenizer, alignment, chosen, digest, rows, columns)

@@ -16,6 +16,7 @@ batch of images and serve all voxels. How an encoder is fitted is in fitting.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,6 +159,26 @@ def select_voxels(weights: EncoderWeights, indices: np.ndarray) -> EncoderWeight
     return replace(
         weights,
         **{name: getattr(weights, name)[indices] for name in DIMENSIONS if name not in SHARED},
+    )
+
+
+def join_encoders(members: Sequence[EncoderWeights]) -> EncoderWeights:
+    """The mean of encoders, as one encoder that has the heads of all.
+
+    With K members, (1/K) Σ_k ŷ_k has the module's equation over all their heads, readouts and
+    biases divided by K. So its attributions have the same closed form, and are the members' mean.
+    """
+
+    def join(name: str, axis: int) -> torch.Tensor:
+        return torch.cat([getattr(member, name) for member in members], dim=axis)
+
+    return EncoderWeights(
+        query=join("query", 1),
+        readout=join("readout", 1) / len(members),
+        key=join("key", 0),
+        value=join("value", 0),
+        position=join("position", 1),
+        bias=torch.stack([member.bias for member in members]).mean(dim=0),
     )
 
 

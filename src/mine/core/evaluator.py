@@ -26,11 +26,20 @@ import xarray as xr
 from torch.nn import functional
 
 from mine.core.devices import choose_device
-from mine.core.models import explain_refusal, load_open_clip, model_digest
+from mine.core.models import (
+    check_digest,
+    digest_folder,
+    digest_network,
+    explain_refusal,
+    load_open_clip,
+)
 from mine.core.ridge import Ridge
 from mine.errors import InputError
 
 KEY = "evaluator.model"
+
+LOADED = ("kind", "model", "pretrained", "digest", "grid", "device")
+"""Keys of the configuration's section that say which model is loaded and how it is read."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,13 @@ class FeatureModel:
 
 
 def load_features(
-    *, kind: str, model: str, pretrained: str | None, grid: int = 1, device: str = "auto"
+    *,
+    kind: str,
+    model: str,
+    pretrained: str | None,
+    grid: int = 1,
+    digest: str | None = None,
+    device: str = "auto",
 ) -> FeatureModel:
     """Load a model for its features.
 
@@ -74,8 +89,10 @@ def load_features(
     tower's embedding of any of open_clip's. model: a name of theirs, ``local-dir:`` and a folder,
     or ``hf-hub:`` and a repository; pretrained: the tag of the weights for a name. grid: cells
     along each axis, see the module's docstring; open_clip's embeddings have no place, so 1 there.
+    digest: that the model has to have, if any.
 
-    Raises InputError if the model cannot be had, or has no map that such a grid could be read from.
+    Raises InputError if the model cannot be had, is another than that, or has no map that such a
+    grid could be read from.
     """
     if kind == "open_clip":
         if grid > 1:
@@ -83,14 +100,15 @@ def load_features(
                 "evaluator.grid: expected 1 with open_clip, whose embeddings have no place, found "
                 f"{grid}"
             )
-        network, preprocess, digest = load_open_clip(model=model, pretrained=pretrained, key=KEY)
+        network, preprocess, found = load_open_clip(model=model, pretrained=pretrained, key=KEY)
         read = _read_open_clip
     else:
-        network, preprocess, digest = _load_timm(model=model, pretrained=pretrained, grid=grid)
+        network, preprocess, found = _load_timm(model=model, pretrained=pretrained, grid=grid)
         read = partial(_read_timm, grid=grid)
+    check_digest(found, digest, key="evaluator.digest")
     chosen = choose_device(device)
     network = network.to(chosen).eval().requires_grad_(False)
-    return FeatureModel(partial(read, network), preprocess, chosen, digest)
+    return FeatureModel(partial(read, network), preprocess, chosen, found)
 
 
 def _read_open_clip(network: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,7 +192,7 @@ def _load_timm(*, model: str, pretrained: str | None, grid: int) -> tuple[Any, A
     """Load a timm model: the network, its preprocessing of the whole image, its digest."""
     import timm
 
-    digest = model_digest(model, pretrained, kind="timm", key=KEY)
+    digest = digest_folder(model, kind="timm", key=KEY)
     name = model if pretrained is None else f"{model}.{pretrained}"
     with explain_refusal("timm", model, pretrained, key=KEY):
         network = timm.create_model(name, pretrained=True).eval()
@@ -184,7 +202,7 @@ def _load_timm(*, model: str, pretrained: str | None, grid: int) -> tuple[Any, A
         preprocess = timm.data.create_transform(**whole, is_training=False)
     if grid > 1:
         _check_map(network, options["input_size"], model=model, grid=grid)
-    return network, preprocess, digest
+    return network, preprocess, digest or digest_network(network, preprocess)
 
 
 @torch.inference_mode()

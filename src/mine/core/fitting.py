@@ -9,14 +9,15 @@ dimension at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from mine.config import generator
-from mine.core.encoder import EncoderWeights, predict, to_tensor
+from mine.core.encoder import EncoderWeights, join_encoders, predict, to_tensor
 from mine.logging import Progress
 
 # Standard deviations of a fit's initial query and readout. Attention starts almost uniform, that
@@ -150,7 +151,7 @@ def fit_encoder(
             weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch
         )
         losses.append(total / (len(order) * responses.shape[1]))
-        scores.append(_mean_r2(measured, predicted, centre))
+        scores.append(mean_r2(measured, predicted, centre))
         if best_epoch < 0 or scores[-1] > scores[best_epoch]:
             best_epoch, best_weights = epoch, weights
         elif epoch - best_epoch >= patience:
@@ -159,6 +160,21 @@ def fit_encoder(
         training_loss=np.array(losses), validation_r2=np.array(scores), best_epoch=best_epoch
     )
     return best_weights, history
+
+
+def fit_ensemble(
+    tokens: np.ndarray, responses: np.ndarray, *, seeds: Sequence[int], **options: Any
+) -> tuple[EncoderWeights, list[FitHistory]]:
+    """Fit an encoder from each seed on the same images, and return their mean as one encoder.
+
+    What differs between fits is what the random start and the order of images made of the noise;
+    their mean has less of it, and stays an encoder of the same equation (encoder.join_encoders).
+    tokens, responses, options: as of fit_encoder.
+    """
+    fits = [fit_encoder(tokens, responses, seed=seed, **options) for seed in seeds]
+    if len(fits) == 1:
+        return fits[0][0], [fits[0][1]]
+    return join_encoders([weights for weights, _ in fits]), [history for _, history in fits]
 
 
 class SquaredError(torch.autograd.Function):
@@ -309,7 +325,7 @@ def _to_weights(parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int])
     )
 
 
-def _mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
+def mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:
     """Mean over voxels of 1 − Σ(y − ŷ)² / Σ(y − training mean)²."""
     error = np.square(measured - predicted).sum(axis=0, dtype=np.float64)
     reference = np.square(measured - centre).sum(axis=0, dtype=np.float64)

@@ -39,26 +39,56 @@ def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
     """Fetch what :func:`list_hub_models` lists into the hub's cache, and return it.
 
     The network is allowed in this process, whatever its switches say. Backbone and evaluator are
-    loaded, on the CPU, by what loads them later, so that nothing they need is left out.
+    loaded, on the CPU, by what loads them later, so that nothing they need is left out; but not a
+    vision–language model, which may be larger than the memory here.
 
     Raises InputError if a model cannot be had.
     """
     for switch in OFFLINE:
         os.environ.pop(switch, None)
     models = list_hub_models(name, section)
-    if models and name == "backbone":
-        from mine.core.backbone import load_backbone
+    if models and name == "backbone" and section["kind"] == "vlm":
+        _fetch_repository(models[0])
+    elif models and name == "backbone":
+        from mine.core.backbone import LOADED, load_backbone
 
-        keys = ("model", "pretrained", "alignment")
-        load_backbone(**{key: section[key] for key in keys}, device="cpu")
+        load_backbone(**{key: section[key] for key in LOADED} | {"device": "cpu"})
     elif models and name == "evaluator":
-        from mine.core.evaluator import load_features
+        from mine.core.evaluator import LOADED, load_features
 
-        keys = ("kind", "model", "pretrained", "grid")
-        load_features(**{key: section[key] for key in keys}, device="cpu")
+        load_features(**{key: section[key] for key in LOADED} | {"device": "cpu"})
     elif models:
         _fetch_pipelines(models, variant=section["variant"])
     return models
+
+
+def find_repository(model: str, *, fetch: bool) -> str:
+    """Return the folder in the hub's cache of a model of transformers: its weights as safetensors,
+    and what describes it.
+
+    model: ``hf-hub:`` and a repository, with ``@`` and a revision of it or without. fetch: whether
+    to fetch it first. Raises what the hub's library does if it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    name, _, revision = model.removeprefix("hf-hub:").partition("@")
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+    return snapshot_download(
+        name, revision=revision or None, allow_patterns=patterns, local_files_only=not fetch
+    )
+
+
+def _fetch_repository(name: str) -> None:
+    """Fetch a model of transformers."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        find_repository(name, fetch=True)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"backbone.model: expected a repository that can be fetched, found {name!r}: {reason}"
+        ) from error
 
 
 def _fetch_pipelines(models: list[str], *, variant: str | None) -> None:

@@ -2,15 +2,22 @@
 
     p(word | token) = softmax_word( cos(x − x̄, w − w̄) / temperature )
 
-x̄ is the mean raw token over reference images and w̄ the mean text embedding over the vocabulary:
-without them the gap between the two modalities (arXiv 2203.02053) makes the same words win for
-every token.
+of a model that has images and texts in one space. x̄ is the mean raw token over reference images
+and w̄ the mean text embedding over the vocabulary: without them the gap between the two modalities
+(arXiv 2203.02053) makes the same words win for every token. Of a model that predicts words it is
+the model's own,
+
+    p(word | token) = softmax_word( ⟨x, w⟩ / temperature )
+                    = softmax_word( ⟨x, w − w̄⟩ / temperature )
+
+so that both are one: a product of the token, brought to unit length or not, with the direction of
+w − w̄ times a length that is 1 or its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +27,10 @@ from mine.errors import InputError
 
 if TYPE_CHECKING:  # needed where the lens is applied, not where it is read
     import torch
+    import xarray as xr
+
+END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
+"""How a tokenizer's entries mark that they end a word, or begin one."""
 
 
 def read_vocabulary(path: Path) -> list[str]:
@@ -40,54 +51,83 @@ def read_vocabulary(path: Path) -> list[str]:
 def tokenizer_words(tokenizer: Any) -> list[str]:
     """Return a tokenizer's own whole words: entries of three letters or more that stand for a word.
 
+    Of a tokenizer that marks where words begin, an entry may be the first piece of longer ones: it
+    counts as a word if it is one of CLIP's, which are marked at their end.
+    """
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    vocabulary = inner.get_vocab() if hasattr(inner, "get_vocab") else inner.encoder
+    words = {word for word in token_words(vocabulary) if re.fullmatch(r"[a-z]{3,}", word)}
+    if any(re.fullmatch(BEGINNING, entry) for entry in vocabulary):
+        from open_clip.tokenizer import SimpleTokenizer
+
+        words &= token_words(SimpleTokenizer().encoder).keys()
+    return sorted(words)
+
+
+def token_words(vocabulary: Mapping[str, int]) -> dict[str, int]:
+    """Return the entries of a tokenizer that can stand for a whole word, without their marks, each
+    with its number.
+
     Byte-pair tokenizers of CLIP mark the end of a word by ``</w>``, others the start by ``Ġ`` or
     ``▁``; a tokenizer without marks has whole words only.
     """
-    inner = getattr(tokenizer, "tokenizer", None)
-    entries = list(tokenizer.encoder if inner is None else inner.get_vocab())
-    for mark in (r"(.+)</w>", r"[Ġ▁](.+)"):
-        marked = [match.group(1) for entry in entries if (match := re.fullmatch(mark, entry))]
+    for mark in (END, BEGINNING):
+        matches = ((re.fullmatch(mark, entry), number) for entry, number in vocabulary.items())
+        marked = {match.group(1): number for match, number in matches if match}
         if marked:
-            entries = marked
-            break
-    return sorted({entry for entry in entries if re.fullmatch(r"[a-z]{3,}", entry)})
+            return marked
+    return dict(vocabulary)
 
 
 def embed_vocabulary(
-    words: list[str], prompts: list[str], encode_texts: Callable[[list[str]], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each word's text embedding, float32 (word, feature): the mean over prompts, centred,
-    unit length; and the mean over words that it was centred by, (feature,).
+    vectors: np.ndarray, *, mean: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre the vectors of words, (word, feature), by their mean, or by that of a vocabulary.
 
-    Each prompt's embedding has unit length before the mean; the vocabulary's mean is removed after
-    it.
+    Returns, float32, each word's direction from the mean, (word, feature) of unit length; its
+    length, (word,); and the mean, (feature,).
     """
-    embedded = _embed_words(words, prompts, encode_texts)
-    mean = embedded.mean(axis=0)
-    return _unit(embedded - mean).astype(np.float32), mean.astype(np.float32)
+    mean = vectors.mean(axis=0) if mean is None else mean
+    centred = vectors - mean
+    length = np.linalg.norm(centred, axis=1)
+    return _unit(centred).astype(np.float32), length.astype(np.float32), mean.astype(np.float32)
 
 
-def embed_category(
-    words: list[str],
-    prompts: list[str],
-    encode_texts: Callable[[list[str]], np.ndarray],
-    *,
-    text_mean: np.ndarray,
-) -> np.ndarray:
+def embed_category(vectors: np.ndarray, *, text_mean: np.ndarray) -> np.ndarray:
     """Return one text embedding for what several words name, float32 (feature,), unit length.
 
-    Each word is embedded and centred as the vocabulary is (:func:`embed_vocabulary`), by its mean,
-    and the words are averaged: the embedding of one word of the vocabulary is that word's own.
+    vectors: of the words, (word, feature). Each is centred by the mean of the vocabulary and
+    brought to unit length (:func:`embed_vocabulary`), and they are averaged: the embedding of one
+    word of the vocabulary is that word's own.
     """
-    centred = _unit(_embed_words(words, prompts, encode_texts) - text_mean)
-    return _unit(centred.mean(axis=0)).astype(np.float32)
+    return _unit(_unit(vectors - text_mean).mean(axis=0)).astype(np.float32)
 
 
-def _embed_words(
+def average_prompts(
     words: list[str], prompts: list[str], encode_texts: Callable[[list[str]], np.ndarray]
 ) -> np.ndarray:
-    """Mean of a word's prompts, unit length, not centred: (word, feature)."""
+    """Return the mean over prompts of each word's text embedding, (word, feature) of unit length.
+
+    Each prompt's embedding has unit length before the mean.
+    """
     return _unit(sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts))
+
+
+def read_lens(vocabulary: xr.Dataset) -> dict[str, Any]:
+    """Return what :func:`apply_lens` has to know of a vocabulary, by name.
+
+    vocabulary: ``text``, ``token_mean`` and the temperature, as
+    :func:`mine.stages.embeddings.build_vocabulary` makes them; ``length`` where tokens are read by
+    logits.
+    """
+    logits = "length" in vocabulary
+    text = vocabulary["text"].values
+    return {
+        "token_mean": vocabulary["token_mean"].values,
+        "text": text * vocabulary["length"].values[:, None] if logits else text,
+        "temperature": float(vocabulary.attrs["temperature"]),
+        "unit": not logits,
+    }
 
 
 def apply_lens(
@@ -97,16 +137,18 @@ def apply_lens(
     text: np.ndarray,
     temperature: float,
     words_per_token: int,
+    unit: bool = True,
     device: torch.device | str = "cpu",
     memory_bytes: int = 2**28,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read tokens out in words.
 
-    tokens: raw (image, token, feature). token_mean: (feature,). text: (word, feature) of
-    :func:`embed_vocabulary`. Returns ``word`` int32 and ``score`` float16, both (image, token,
-    rank): the indices and softmax probabilities of the best ``words_per_token`` words, best first.
-    Tokens are read in blocks so that no more than ``memory_bytes`` of (token, word) scores exist at
-    once. device: where the scores are computed, that of the model that made the tokens.
+    tokens: raw (image, token, feature). token_mean: (feature,), taken away before. text: (word,
+    feature), centred. unit: whether tokens are then brought to unit length. Returns ``word`` int32
+    and ``score`` float16, both (image, token, rank): the indices and softmax probabilities of the
+    best ``words_per_token`` words, best first. Tokens are read in blocks so that no more than
+    ``memory_bytes`` of (token, word) scores exist at once. device: where the scores are computed,
+    that of the model that made the tokens.
     """
     import torch
 
@@ -119,7 +161,8 @@ def apply_lens(
     columns = torch.as_tensor(text, dtype=torch.float32, device=device).T
     for start in range(0, len(flat), block):
         part = slice(start, start + block)
-        rows = (_unit(flat[part] - token_mean) / temperature).astype(np.float32)
+        rows = flat[part] - token_mean
+        rows = ((_unit(rows) if unit else rows) / temperature).astype(np.float32)
         logits = torch.as_tensor(rows, device=device) @ columns
         value, best = logits.topk(kept, dim=1)
         highest = value[:, :1].clone()

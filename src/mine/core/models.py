@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mine.errors import InputError
 from mine.provenance import digest_files
@@ -20,12 +24,12 @@ def load_open_clip(*, model: str, pretrained: str | None, key: str) -> tuple[Any
     """
     import open_clip
 
-    digest = model_digest(model, pretrained, kind="open_clip", key=key)
+    digest = digest_folder(model, kind="open_clip", key=key)
     with explain_refusal("open_clip", model, pretrained, key=key):
         network, _, preprocess = open_clip.create_model_and_transforms(
             model, pretrained=pretrained, weights_only=True
         )
-    return network, preprocess, digest
+    return network, preprocess, digest or digest_network(network, preprocess)
 
 
 @contextmanager
@@ -44,16 +48,40 @@ def explain_refusal(
         ) from error
 
 
-def model_digest(model: str, pretrained: str | None, *, kind: str, key: str) -> str:
-    """Identify a model: the digest of a local folder's files, else of its name and tag.
+def digest_folder(model: str, *, kind: str, key: str) -> str | None:
+    """Identify a model in a local folder by its files; None for one that is elsewhere.
 
     kind: one of config.MODEL_FILES. key: of the configuration, for messages. Raises InputError if
     the folder lacks one of these files.
     """
     if not model.startswith("local-dir:"):
-        return f"{model}:{pretrained}"
+        return None
     folder = Path(model.removeprefix("local-dir:"))
     for name in MODEL_FILES[kind]:
-        if not (folder / name).is_file():
+        if not any(folder.glob(name)):
             raise InputError(f"{key}: expected {folder} to hold {name}, found no such file")
-    return digest_files(folder)
+    # What a model was found to reach is no part of it.
+    return digest_files(folder, without=["scores.json"])
+
+
+def digest_network(network: Any, preprocess: Any) -> str:
+    """Identify a loaded model by its weights and by what prepares images for it.
+
+    A name and a tag do not: what they stand for may be another thing tomorrow.
+    """
+    # Of a function the description gives the place in memory, which is another in each process.
+    said = re.sub(r" at 0x[0-9a-f]+", "", repr(preprocess))
+    digest = hashlib.sha256(said.encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\n".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def check_digest(found: str, expected: str | None, *, key: str) -> None:
+    """Raise InputError if a model is another than the one that the configuration asks for."""
+    if expected not in (None, found):
+        raise InputError(
+            f"{key}: expected the model of this digest, {expected}, found one of digest {found}"
+        )

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 import xarray as xr
 
-from mine.core.backbone import Backbone, load_backbone, standardise
+from mine.core.backbone import LOADED, Backbone, load_backbone, standardise
 from mine.core.encoder import EncoderWeights, position_basis, predict
 from mine.core.encoder import weights_from_dataset as encoder_weights
+from mine.core.evaluator import LOADED as EVALUATOR
 from mine.core.evaluator import FeatureModel, load_features
 from mine.core.evaluator import weights_from_dataset as evaluator_weights
-from mine.core.lens import apply_lens
+from mine.core.lens import apply_lens, read_lens
 from mine.core.ridge import Ridge
 
 MODELS = ("evaluator", "encoder")
@@ -49,18 +50,14 @@ class Observer:
         nothing = np.zeros((0, voxels), np.float32)
         unread = np.zeros((0, tokens, min(self.words_per_token, self.vocabulary.sizes["word"])))
         parts = [(nothing, nothing, unread.astype(np.int32), unread.astype(np.float16))]
+        lens = read_lens(self.vocabulary)
         for start in range(0, len(images), self.batch_size):
             block = images[start : start + self.batch_size]
             raw, _ = self.backbone.encode_images(block)
             # Rounded as the stored tokens are on which the encoder was fitted.
             tokens = standardise(raw).astype(np.float16)
             word, score = apply_lens(
-                raw,
-                token_mean=self.vocabulary["token_mean"].values,
-                text=self.vocabulary["text"].values,
-                temperature=float(self.vocabulary.attrs["temperature"]),
-                words_per_token=self.words_per_token,
-                device=self.backbone.device,
+                raw, **lens, words_per_token=self.words_per_token, device=self.backbone.device
             )
             judged = self.evaluator.predict(self.features.encode_images(block))
             explained = predict(self.encoder, tokens, self.phi)
@@ -68,8 +65,8 @@ class Observer:
         judged, explained, word, score = map(np.concatenate, zip(*parts, strict=True))
         place = ("image", "token", "rank")
         grid = {"rows": self.backbone.rows, "columns": self.backbone.columns}
-        lens = xr.Dataset({"word": (place, word), "score": (place, score)}, attrs=grid)
-        return dict(zip(MODELS, (judged, explained), strict=True)), lens
+        read = xr.Dataset({"word": (place, word), "score": (place, score)}, attrs=grid)
+        return dict(zip(MODELS, (judged, explained), strict=True)), read
 
 
 def load_observer(
@@ -87,9 +84,7 @@ def load_observer(
     backbone, evaluator: the sections of the configuration. encoder, weights: stores of the
     explained encoder and of the evaluator.
     """
-    keys = ("model", "pretrained", "alignment", "device")
-    model = load_backbone(**{key: backbone[key] for key in keys})
-    keys = ("kind", "model", "pretrained", "grid", "device")
+    model = load_backbone(**{key: backbone[key] for key in LOADED})
     device = str(model.device)
     return Observer(
         backbone=model,
@@ -97,7 +92,7 @@ def load_observer(
         words_per_token=words_per_token,
         encoder=encoder_weights(encoder, device=device),
         phi=position_basis(model.rows, model.columns, position_orders),
-        features=load_features(**{key: evaluator[key] for key in keys}),
+        features=load_features(**{key: evaluator[key] for key in EVALUATOR}),
         evaluator=evaluator_weights(weights),
         batch_size=int(backbone["batch_size"]),
     )

@@ -63,7 +63,8 @@ class AlgonautsReader:
         own = [files.list_images(self.root, subject)[0] for subject in subjects]
         shown = np.unique(np.concatenate(own))
         seen = np.array([np.isin(shown, images) for images in own]).T
-        coco_id, captions = None, [[] for _ in shown]
+        coco_id = crop = None
+        captions = [[] for _ in shown]
         categories = present = annotated = None
         if self.dataset.algonauts.information is not None:
             path = Path(self.dataset.algonauts.information)
@@ -73,6 +74,7 @@ class AlgonautsReader:
                 raise InputError(f"{path}: expected a row of nsdId {missing}, found none")
             table = table.loc[shown]
             coco_id = table["cocoId"].to_numpy(dtype=np.int64)
+            crop = coco.read_crops(table["cropBox"])
             texts = coco.read_captions(map(Path, self.dataset.captions), coco_ids=coco_id)
             captions = [texts.get(int(image), []) for image in coco_id]
             if self.dataset.instances:
@@ -90,6 +92,7 @@ class AlgonautsReader:
             held_out=self._draw(shown),
             captions=captions,
             coco_id=coco_id,
+            crop=crop,
             categories=categories,
             present=present,
             annotated=annotated,

@@ -68,6 +68,76 @@ def read_instances(
     return _name_categories(known), objects
 
 
+def read_masks(
+    paths: Iterable[Path],
+    *,
+    coco_ids: np.ndarray,
+    crops: np.ndarray,
+    rows: int,
+    columns: int,
+) -> tuple[list[str], list[list[tuple[str, np.ndarray]]]]:
+    """Read where COCO's objects are in the shown part of images.
+
+    coco_ids: (image,). crops: (image, 4) of :func:`read_crops`. Returns all categories, in the
+    order of their numbers, and for each image its objects as (category, bool (row, column)): what
+    lies inside at the centres of a grid over the shown part. An object without a mask (polygons or
+    run lengths) is its box.
+    """
+    wanted = set(map(int, coco_ids))
+    known: dict[int, dict] = {}
+    found: dict[int, list[tuple[str, dict, tuple[int, int]]]] = {}
+    for path in paths:
+        content = _load_json(path)
+        categories = _entries(path, content, "categories", ("id", "name"))
+        known |= {entry["id"]: entry for entry in categories}
+        sizes = {
+            entry["id"]: (int(entry["height"]), int(entry["width"]))
+            for entry in _entries(path, content, "images", ("id", "width", "height"))
+            if entry["id"] in wanted
+        }
+        for entry in _entries(path, content, "annotations", ("image_id", "category_id", "bbox")):
+            if entry["image_id"] in sizes:
+                name = str(known[entry["category_id"]]["name"])
+                found.setdefault(entry["image_id"], []).append(
+                    (name, entry, sizes[entry["image_id"]])
+                )
+    objects = []
+    for image, (top, bottom, left, right) in zip(coco_ids.tolist(), crops.tolist(), strict=True):
+        down = top + (np.arange(rows) + 0.5) / rows * (1 - top - bottom)
+        across = left + (np.arange(columns) + 0.5) / columns * (1 - left - right)
+        objects.append(
+            [
+                (name, _draw_object(entry, size)[_place(down, size[0])][:, _place(across, size[1])])
+                for name, entry, size in found.get(image, [])
+            ]
+        )
+    return list(_name_categories(known)), objects
+
+
+def _place(fractions: np.ndarray, size: int) -> np.ndarray:
+    """Pixels in which fractions of a side lie."""
+    return np.minimum((fractions * size).astype(np.int64), size - 1)
+
+
+def _draw_object(entry: Mapping[str, object], size: tuple[int, int]) -> np.ndarray:
+    """Mask of an object in its whole image of a size (rows, columns): bool (row, column)."""
+    mask, shape = np.zeros(size, dtype=bool), entry.get("segmentation")
+    if isinstance(shape, dict) and isinstance(shape["counts"], list):
+        runs = np.repeat(np.arange(len(shape["counts"])) % 2, shape["counts"])
+        return runs.reshape(size[::-1]).T.astype(bool)
+    if isinstance(shape, list) and shape:
+        from skimage.draw import polygon
+
+        for corners in shape:
+            x, y = np.reshape(corners, (-1, 2)).T
+            # A pixel's centre is half a pixel into it.
+            mask[polygon(y - 0.5, x - 0.5, size)] = True
+        return mask
+    x, y, width, height = entry["bbox"]
+    row, column = np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5
+    return np.outer((row >= y) & (row < y + height), (column >= x) & (column < x + width))
+
+
 def read_categories(paths: Iterable[Path]) -> dict[str, str]:
     """Read only the categories of COCO instance files: name -> supercategory ("" for none).
 
@@ -140,6 +210,11 @@ def read_crop(text: str) -> Box:
             f"table of images: expected cropBox as (top, bottom, left, right), found {text!r}"
         )
     return values
+
+
+def read_crops(texts: Iterable[str]) -> np.ndarray:
+    """Read cropBoxes (:func:`read_crop`): float64 (image, 4)."""
+    return np.array([read_crop(text) for text in texts], dtype=np.float64).reshape(-1, 4)
 
 
 def measure_visible(box: Box, crop: Box) -> float:

@@ -28,7 +28,8 @@ class ImageTable:
     shared: bool (image,), whether all subjects see it. held_out: bool (image,), whether it may be a
     test image of any subject, so that nothing is learned from it. captions: per image, sentences.
 
-    What not all datasets know is None: coco_id, int (image,), identity in COCO; name, (image,)
+    What not all datasets know is None: coco_id, int (image,), identity in COCO; crop, (image, 4),
+    the fractions of COCO's image cut away above, below, left and right to show it; name, (image,)
     text, the image's file; categories, name -> supercategory ("" for none), with present, bool
     (image, category), and annotated, bool (image,), whether its objects are annotated at all.
     """
@@ -41,6 +42,7 @@ class ImageTable:
     held_out: np.ndarray
     captions: Sequence[Sequence[str]]
     coco_id: np.ndarray | None = None
+    crop: np.ndarray | None = None
     name: np.ndarray | None = None
     categories: Mapping[str, str] | None = None
     present: np.ndarray | None = None

@@ -232,6 +232,7 @@ def read_images(
         held_out=shared,
         captions=[texts.get(int(image), []) for image in coco_ids],
         coco_id=coco_ids,
+        crop=coco.read_crops(table["cropBox"]),
         categories=categories,
         present=present,
         annotated=annotated,

@@ -125,10 +125,12 @@ def label_regions(
                 concept = getattr(item, kind, None)
                 if concept is not None:
                     found[kind].append((places, names[kind].index(concept)))
+    # A few scenes may hold no face, and so no expression.
+    nothing = np.empty(0, dtype=np.int64)
     return {
         kind: (
-            np.concatenate([places for places, _ in entries]),
-            np.concatenate([np.full(len(places), label) for places, label in entries]),
+            np.concatenate([nothing, *(places for places, _ in entries)]),
+            np.concatenate([nothing, *(np.full(len(places), label) for places, label in entries)]),
         )
         for kind, entries in found.items()
     }

@@ -19,7 +19,7 @@ from mine.demo.clip_model import (
     token_ids,
 )
 from mine.demo.painting import render_scene
-from mine.demo.scenes import describe_scene, sample_scene, token_shares
+from mine.demo.scenes import Scene, describe_scene, sample_scene, token_shares
 
 
 @torch.no_grad()
@@ -68,29 +68,7 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
 
     guesses = {name: best(centred, kind) for name, kind in KINDS.items()}
     top = (centred @ text.T).argmax(dim=-1).numpy()
-    hits: dict[str, list[bool]] = {name: [] for name in (*KINDS, "top_word_true")}
-    per_category: dict[str, list[bool]] = {name: [] for name in words.CATEGORIES}
-    for row, (scene, (_, masks)) in enumerate(zip(drawn, rendered, strict=True)):
-        shares = token_shares(masks, rows=SIDE // PATCH, columns=SIDE // PATCH)
-        for item, share in zip(scene.objects, shares, strict=True):
-            for token in np.flatnonzero(share >= 0.5):
-                for name in ("category", "colour", "expression", "size"):
-                    truth = getattr(item, name)
-                    if truth is not None:
-                        hits[name].append(list(KINDS[name])[guesses[name][row, token]] == truth)
-                per_category[item.category].append(hits["category"][-1])
-                said = words.concept_of(vocabulary[top[row, token]])
-                hits["top_word_true"].append(
-                    said in (item.category, item.colour, item.size, item.expression)
-                )
-        for token in np.flatnonzero(shares.sum(axis=0) <= 0.1):
-            hits["background"].append(
-                list(words.BACKGROUNDS)[guesses["background"][row, token]] == scene.background
-            )
-    scores = {f"dense_{name}": float(np.mean(values)) for name, values in hits.items()}
-    scores |= {
-        f"dense_category_{name}": float(np.mean(values)) for name, values in per_category.items()
-    }
+    scores = score_tokens(drawn, [masks for _, masks in rendered], guesses, top)
 
     ids = token_ids()
     captions = [describe_scene(scene, random)[0] for scene in drawn[:256]]
@@ -120,3 +98,39 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
     )
     model.train()
     return {name: round(value, 4) for name, value in scores.items()}
+
+
+def score_tokens(
+    scenes: list[Scene], masks: list[np.ndarray], guesses: dict[str, np.ndarray], top: np.ndarray
+) -> dict[str, float]:
+    """Compare what is read in tokens with what they show: the dense accuracies of
+    :func:`score_model`.
+
+    masks: of each scene, as it is rendered. guesses: for each kind of concepts, the one read in
+    each token, by its place in the kind: (scene, token). top: the best word of the vocabulary,
+    (scene, token).
+    """
+    vocabulary = words.vocabulary()
+    hits: dict[str, list[bool]] = {name: [] for name in (*KINDS, "top_word_true")}
+    per_category: dict[str, list[bool]] = {name: [] for name in words.CATEGORIES}
+    for row, (scene, own) in enumerate(zip(scenes, masks, strict=True)):
+        shares = token_shares(own, rows=SIDE // PATCH, columns=SIDE // PATCH)
+        for item, share in zip(scene.objects, shares, strict=True):
+            for token in np.flatnonzero(share >= 0.5):
+                for name in ("category", "colour", "expression", "size"):
+                    truth = getattr(item, name)
+                    if truth is not None:
+                        hits[name].append(list(KINDS[name])[guesses[name][row, token]] == truth)
+                per_category[item.category].append(hits["category"][-1])
+                said = words.concept_of(vocabulary[top[row, token]])
+                hits["top_word_true"].append(
+                    said in (item.category, item.colour, item.size, item.expression)
+                )
+        for token in np.flatnonzero(shares.sum(axis=0) <= 0.1):
+            hits["background"].append(
+                list(words.BACKGROUNDS)[guesses["background"][row, token]] == scene.background
+            )
+    scores = {f"dense_{name}": float(np.mean(values)) for name, values in hits.items()}
+    return scores | {
+        f"dense_category_{name}": float(np.mean(values)) for name, values in per_category.items()
+    }

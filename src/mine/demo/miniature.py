@@ -92,7 +92,13 @@ def draw_design(
 
 
 def write_miniature(
-    root: Path, miniature: Miniature, design: Design, *, names: list[str], seed: int
+    root: Path,
+    miniature: Miniature,
+    design: Design,
+    *,
+    names: list[str],
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> None:
     """Write stimuli, design, behaviour, annotations and every subject's recordings under ``root``.
 
@@ -121,12 +127,11 @@ def write_miniature(
         annotations / "captions_train2017.json",
         dict(zip(coco_ids.tolist(), miniature.captions, strict=True)),
     )
-    boxes = {
-        int(key): _boxes(labels) for key, labels in zip(coco_ids, miniature.labels, strict=True)
-    }
+    labels = dict(zip(coco_ids.tolist(), miniature.labels, strict=True))
     nsd_writer.write_coco_instances(
         annotations / "instances_train2017.json",
-        boxes,
+        {image: _boxes(own) for image, own in labels.items()},
+        masks={image: _masks(own) for image, own in labels.items()},
         categories=SUPERCATEGORIES,
         side=miniature.images.shape[1],
     )
@@ -139,7 +144,14 @@ def write_miniature(
             trials_per_session=design.trials_per_session,
         )
         _write_subject(
-            root, miniature, design, row, name, seed=seed, format="nii.gz" if row == 0 else "hdf5"
+            root,
+            miniature,
+            design,
+            row,
+            name,
+            seed=seed,
+            difficulty=difficulty,
+            format="nii.gz" if row == 0 else "hdf5",
         )
 
 
@@ -159,13 +171,23 @@ def _boxes(labels: np.ndarray) -> list[tuple[str, tuple[int, int, int, int]]]:
     return found
 
 
+def _masks(labels: np.ndarray) -> list[np.ndarray]:
+    return [labels == number for number in np.unique(labels) if number]
+
+
 def subject_responses(
-    miniature: Miniature, design: Design, row: int, name: str, *, seed: int
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> tuple[planting.Plan, np.ndarray]:
     """Return what is planted in a subject and the noiseless responses to its images: (image,
     voxel).
     """
-    plan = planting.plan_subject(name, seed=seed)
+    plan = planting.plan_subject(name, seed=seed, difficulty=difficulty)
     seen = design.images[row]
     table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]
@@ -175,10 +197,20 @@ def subject_responses(
 
 
 def _write_subject(
-    root: Path, miniature: Miniature, design: Design, row: int, name: str, *, seed: int, format: str
+    root: Path,
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty,
+    format: str,
 ) -> None:
     number = subject_number(name)
-    plan, responses = subject_responses(miniature, design, row, name, seed=seed)
+    plan, responses = subject_responses(
+        miniature, design, row, name, seed=seed, difficulty=difficulty
+    )
     random = generator(seed, "demo", "noise", name)
     percent = random.uniform(0.6, 1.6, responses.shape[1])
     baseline = random.uniform(0.2, 1.5, responses.shape[1])
@@ -268,12 +300,20 @@ def describe_images(miniature: Miniature) -> xr.Dataset:
 
 
 def describe_truth(
-    miniature: Miniature, design: Design, row: int, name: str, *, seed: int
+    miniature: Miniature,
+    design: Design,
+    row: int,
+    name: str,
+    *,
+    seed: int,
+    difficulty: planting.Difficulty = planting.DEMO,
 ) -> xr.Dataset:
     """Return what is planted in a subject's voxels, with the noiseless responses and planted
     regressors.
     """
-    plan, responses = subject_responses(miniature, design, row, name, seed=seed)
+    plan, responses = subject_responses(
+        miniature, design, row, name, seed=seed, difficulty=difficulty
+    )
     seen = design.images[row]
     table = scene_tables.tabulate_scenes(
         [miniature.scenes[image] for image in seen], miniature.labels[seen]

@@ -342,15 +342,21 @@ def write_coco_instances(
     *,
     categories: Mapping[str, str],
     side: int,
+    masks: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> Path:
     """Write objects as COCO has them.
 
     instances: cocoId -> (category, (x, y, width, height) in pixels) of each object in the image.
     categories: all names in order, name -> supercategory. side: rows and columns of an image, in
-    pixels.
+    pixels. masks: cocoId -> bool (row, column) of each object, in the same order, if they are to be
+    written.
     """
     numbers = {name: number for number, name in enumerate(categories, 1)}
     pairs = [(image, *entry) for image, entries in instances.items() for entry in entries]
+    shapes = [{} for _ in pairs]
+    if masks is not None:
+        drawn = [mask for image in instances for mask in masks[image]]
+        shapes = [{"segmentation": _encode_runs(mask)} for mask in drawn]
     return _write_json(
         path,
         {
@@ -367,11 +373,21 @@ def write_coco_instances(
                     "bbox": [float(edge) for edge in box],
                     "area": float(box[2] * box[3]),
                     "iscrowd": 0,
+                    **shape,
                 }
-                for number, (image, name, box) in enumerate(pairs, 1)
+                for number, ((image, name, box), shape) in enumerate(
+                    zip(pairs, shapes, strict=True), 1
+                )
             ],
         },
     )
+
+
+def _encode_runs(mask: np.ndarray) -> dict[str, list[int]]:
+    """Encode a mask as COCO's run lengths: down its columns, of 0 and of 1 by turns."""
+    flat = np.asarray(mask, dtype=bool).T.ravel()
+    ends = np.flatnonzero(np.diff(flat, prepend=False, append=not flat[-1]))
+    return {"counts": np.diff(ends, prepend=0).tolist(), "size": list(mask.shape)}
 
 
 def _find_repeats(trials: np.ndarray, images: int) -> np.ndarray:

@@ -135,6 +135,18 @@ VOLUME_LABELS = {
 
 
 @dataclass(frozen=True)
+class Difficulty:
+    """What a configuration may change of what is planted; as it is, the demo's."""
+
+    scale: int = 1  # times the voxels of each region
+    noise_ceiling: float = NOISE_CEILING_TOP  # the largest
+    second_kinds: tuple[str, ...] = ("colour", "expression", "object", "conjunction", "place")
+
+
+DEMO = Difficulty()
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is planted in each voxel of a subject: arrays over voxels, as the truth store keeps
     them."""
@@ -158,8 +170,10 @@ class Plan:
         return found
 
 
-def place_regions() -> dict[str, np.ndarray]:
-    """Return each region's voxels, (voxel, 3): two compact blobs, mirrored in the first axis."""
+def place_regions(scale: int = 1) -> dict[str, np.ndarray]:
+    """Return each region's voxels, (voxel, 3): two compact blobs, one in either half of the first
+    axis, with ``scale`` times the voxels of the region.
+    """
     grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1).reshape(-1, 3)
     taken = np.zeros(len(grid), dtype=bool)
     placed = {}
@@ -167,8 +181,10 @@ def place_regions() -> dict[str, np.ndarray]:
         parts = []
         for centre in (region.centre, (SHAPE[0] - 1 - region.centre[0], *region.centre[1:])):
             distance = np.square(grid - np.array(centre)).sum(axis=1).astype(float)
-            distance[taken] = np.inf
-            nearest = np.sort(np.argsort(distance, kind="stable")[: region.voxels // 2])
+            other = (grid[:, 0] < SHAPE[0] / 2) != (centre[0] < SHAPE[0] / 2)
+            distance[taken | other] = np.inf
+            count = scale * region.voxels // 2
+            nearest = np.sort(np.argsort(distance, kind="stable")[:count])
             taken[nearest] = True
             parts.append(grid[nearest])
         placed[region.name] = np.concatenate(parts)
@@ -187,12 +203,12 @@ def smooth_fields(ijk: np.ndarray, count: int, random: np.random.Generator) -> n
     return factor @ random.standard_normal((len(ijk), count))
 
 
-def plan_subject(subject: str, *, seed: int) -> Plan:
+def plan_subject(subject: str, *, seed: int, difficulty: Difficulty = DEMO) -> Plan:
     """Draw what is planted in every voxel of a subject."""
     random = generator(seed, "demo", "plan", subject)
     parts = [
-        _plan_region(region, ijk, random)
-        for region, ijk in zip(REGIONS, place_regions().values(), strict=True)
+        _plan_region(region, ijk, random, difficulty)
+        for region, ijk in zip(REGIONS, place_regions(difficulty.scale).values(), strict=True)
     ]
     return Plan(
         *(np.concatenate([part[index] for part in parts]) for index in range(len(parts[0])))
@@ -200,7 +216,7 @@ def plan_subject(subject: str, *, seed: int) -> Plan:
 
 
 def _plan_region(
-    region: Region, ijk: np.ndarray, random: np.random.Generator
+    region: Region, ijk: np.ndarray, random: np.random.Generator, difficulty: Difficulty
 ) -> tuple[np.ndarray, ...]:
     count = len(ijk)
     widest = max(len(other.seconds) for other in REGIONS)
@@ -213,7 +229,9 @@ def _plan_region(
     mixture = np.zeros((count, widest))
     if region.seconds:
         strength = np.exp(4.0 * fields[:, : len(region.seconds)])
-        mixture[:, : len(region.seconds)] = strength / strength.sum(axis=1, keepdims=True)
+        strength *= [second.kind in difficulty.second_kinds for second in region.seconds]
+        total = strength.sum(axis=1, keepdims=True)
+        mixture[:, : len(region.seconds)] = strength / np.where(total > 0, total, 1)
         # Backgrounds have no colour and no place, and an object that drives as much as they do
         # would be as much the main feature: what varies between their voxels is suppression.
         mixture[np.isin(main, list(BACKGROUNDS))] = 0
@@ -225,7 +243,8 @@ def _plan_region(
     quality = stats.norm.cdf(
         np.sqrt(0.6) * fields[:, widest + 2] + np.sqrt(0.4) * random.standard_normal(count)
     )
-    ceiling = NOISE_CEILING_TOP * stats.beta(2, 2).ppf(quality) if region.mains else np.zeros(count)
+    drawn = difficulty.noise_ceiling * stats.beta(2, 2).ppf(quality)
+    ceiling = drawn if region.mains else np.zeros(count)
     receptive_field = random.uniform(0.2, 0.8, (count, 2))
     name = np.full(count, region.name)
     return name, ijk, main, form, mixture, suppressed, receptive_field, ceiling

@@ -87,7 +87,7 @@ def draw_attributions(
         return _draw_none(table, region)
     shown = rank_images(attributions["prediction"], images)
     columns = shown.shape[1]
-    cell = (WIDTH - 2 * EDGE + 2) / max(columns, 4)
+    cell = (WIDTH - 2 * EDGE + 2) / max(columns, 2)
     overlay = (cell - 2) * OVERLAY_SHARE
     block = HEAD + overlay + 1 + 2 * LINE * len(CONDITIONS) + 3
     figure = new_figure(len(voxels) * block + FOOT, layout=None)

@@ -37,6 +37,7 @@ VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#999999"
 LIGHT = "#DDDDDD"
+NAVY = "#00385C"  # a darker blue, for what is MINE's too
 
 # Without yellow, which is pale on white; grey stands in for it.
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
@@ -44,9 +45,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 MODELS = {
     "mine": ("MINE", BLUE),
+    "mine_mean": ("MINE, mean over seeds", NAVY),
     "ridge": ("ridge, image embedding", ORANGE),
     "caption": ("ridge, captions", SKY),
     "banded": ("banded ridge", GREEN),
+    "unit_length": ("ridge, unit-length embedding", GREY),
+    "receptive_field": ("receptive field × features", VERMILLION),
+    "universal": ("universal encoder", PURPLE),
+    "region_query": ("region queries", BLACK),
     "planted_ridge": ("ridge, planted features", PURPLE),
     "noiseless": ("planted response (bound)", BLACK),
 }

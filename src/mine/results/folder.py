@@ -105,26 +105,20 @@ class Results:
 
         Raises InputError if it cannot be had, or is another than the one that made the results.
         """
-        from mine.core.backbone import KEY, load_backbone
-        from mine.core.models import model_digest
+        from mine.core.backbone import KEY, LOADED, load_backbone
 
         chosen = self.config.backbone
         model = chosen.model
         if model.startswith("local-dir:"):
             model = f"local-dir:{self._locate(model.removeprefix('local-dir:'))}"
         made = read_manifest(self.embeddings / "vocabulary.zarr")["models"]["backbone"]
-        found = model_digest(model, chosen.pretrained, kind="open_clip", key=KEY)
-        if found != made:
+        loaded = load_backbone(**{key: getattr(chosen, key) for key in LOADED} | {"model": model})
+        if loaded.digest != made:
             raise InputError(
                 f"{KEY}: expected the model that made {self.path}, of digest {made}, found {model} "
-                f"of digest {found}"
+                f"of digest {loaded.digest}"
             )
-        return load_backbone(
-            model=model,
-            pretrained=chosen.pretrained,
-            alignment=chosen.alignment,
-            device=chosen.device,
-        )
+        return loaded
 
     def _locate(self, path: str) -> str:
         """Return a path of the configuration from anywhere: relative ones start at the folder in

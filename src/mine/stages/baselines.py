@@ -6,25 +6,19 @@ within them, in float64: the smallest penalties leave kernels that float32 canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from himalaya.kernel_ridge import MultipleKernelRidgeCV
-from himalaya.ridge import GroupRidgeCV
 from himalaya.scoring import r2_score_split
 from sklearn.model_selection import KFold
 
-from mine.core.ridge import VOXEL_BLOCK, fit_ridge, measure_spread
+from mine.core.ridge import fit_banded_ridge, fit_ridge
+from mine.core.splits import draw_folds
 from mine.randomness import generator
 from mine.statistics import r_squared, sign_flip_test
 
 BANDS = ("semantic", "low_level")
-
-# Share of a band that is as good as off. At none at all, himalaya's group ridge divides by zero.
-LEAST_SHARE = 1e-6
-
-Predictor = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 def fit_baselines(
@@ -70,8 +64,7 @@ def fit_baselines(
     """
     training = np.asarray(training, dtype=bool)
     options = {"alphas": np.asarray(alphas, dtype=np.float64)}
-    folding = KFold(folds, shuffle=True, random_state=_derive_seed(seed, "folds"))
-    options |= {"folds": folding}
+    options |= {"folds": draw_folds(folds, seed)}
     bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
     fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
 
@@ -132,61 +125,6 @@ def fit_baselines(
     return dataset
 
 
-def fit_banded_ridge(
-    bands: Sequence[np.ndarray],
-    responses: np.ndarray,
-    *,
-    alphas: np.ndarray,
-    folds: KFold,
-    mixtures: int,
-) -> tuple[Predictor, np.ndarray, np.ndarray]:
-    """Ridge regression with a penalty for each of two bands (Dupré la Tour et al. 2022).
-
-    min_w ‖y − Σ_b √γ_b X_b w_b‖² + α Σ_b ‖w_b‖², γ on the simplex, X_b standardised and brought to
-    equal total variance. α and γ are chosen per voxel. The grid for γ runs
-    from one band alone to the other alone.
-
-    bands: two arrays (image, feature). Returns the predictor, two arrays -> (band, image, voxel)
-    whose sum over bands is the prediction (the mean is shared out evenly), alpha (voxel,),
-    and γ (band, voxel).
-    """
-    scale = np.sqrt(np.mean([band.shape[1] for band in bands]))
-    standardisers = [make_standardiser(band) for band in bands]
-
-    def prepare(new: Sequence[np.ndarray]) -> list[np.ndarray]:
-        pairs = zip(standardisers, new, strict=True)
-        return [standardise(band) * scale / np.sqrt(band.shape[1]) for standardise, band in pairs]
-
-    first = np.clip(np.linspace(0, 1, mixtures), LEAST_SHARE, 1 - LEAST_SHARE)
-    solver = {
-        "n_iter": np.stack([first, 1 - first], axis=1),
-        "alphas": alphas,
-        "n_targets_batch": VOXEL_BLOCK,
-        "progress_bar": False,
-    }
-    fitted = prepare(bands)
-    # Himalaya splits predictions only without an intercept; bands and responses are centred here.
-    responses = np.asarray(responses, np.float64)
-    centre = responses.mean(axis=0)
-    # The same estimate from the smaller of the two matrices: image × image, or feature × feature.
-    if sum(band.shape[1] for band in bands) > len(responses):
-
-        def make_input(new: Sequence[np.ndarray]) -> np.ndarray:
-            return np.stack([n @ f.T for n, f in zip(prepare(new), fitted, strict=True)])
-
-        model = MultipleKernelRidgeCV(kernels="precomputed", cv=folds, solver_params=solver)
-    else:
-        make_input = prepare
-        model = GroupRidgeCV(groups="input", cv=folds, solver_params=solver | {"warn": False})
-    model.fit(make_input(bands), responses - centre)
-
-    def predict(new: Sequence[np.ndarray]) -> np.ndarray:
-        return model.predict(make_input(new), split=True) + centre / len(bands)
-
-    weight = np.exp(model.deltas_)
-    return predict, 1 / weight.sum(axis=0), weight / weight.sum(axis=0)
-
-
 def partition_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Share of R² of each summand of a prediction, by the product measure.
 
@@ -214,13 +152,6 @@ def measure_semantic_gain(
     All (image, voxel), predictions by fits that have not seen these images.
     """
     return _remove_linear(measured, low_level) * _remove_linear(semantic, low_level)
-
-
-def make_standardiser(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Zero mean, unit variance on these images; a constant feature becomes zero on all images."""
-    mean, deviation = measure_spread(features)
-    inverse = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 0.0)
-    return lambda new: (new - mean) * inverse
 
 
 def _remove_linear(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -257,10 +188,6 @@ def _predict_across_halves(
         fit = fit_ridge(bands[1][fitted], responses[fitted], alphas=alphas, folds=folds)
         alone[place] = fit.predict(bands[1][other])
     return joint, alone
-
-
-def _derive_seed(seed: int, name: str) -> int:
-    return int(generator(seed, "baselines", name).integers(2**31))
 
 
 _LONG_NAMES = {

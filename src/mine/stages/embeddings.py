@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import Backbone, standardise
-from mine.core.lens import apply_lens, embed_category, embed_vocabulary
+from mine.core.backbone import Backbone, Reader, average_tokens, standardise
+from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
 from mine.core.synonyms import group_synonyms
+from mine.errors import InputError
 from mine.logging import split_work
-
-Reader = Callable[[np.ndarray], np.ndarray]
-"""Reads images by nsdId: uint8 (image, row, column, 3)."""
 
 
 def build_vocabulary(
@@ -28,19 +26,23 @@ def build_vocabulary(
 ) -> xr.Dataset:
     """Embed the vocabulary and measure the mean raw token over reference images.
 
-    Returns ``text`` float32 (word, feature), centred and of unit length, the ``text_mean`` that was
-    taken away, and ``token_mean``, both (feature,). ``temperature`` of the lens is kept in the
-    attributes; None takes the model's own.
+    Words that the model cannot be read in are left out. Returns ``text`` float32 (word, feature),
+    centred and of unit length, the ``text_mean`` that was taken away, and ``token_mean``, both
+    (feature,). Where tokens are read by the model's logits there is each word's ``length`` (word,)
+    besides, and nothing is taken away from tokens. ``temperature`` of the lens is kept in the
+    attributes; None takes the model's own. Raises InputError if fewer than two words are left.
     """
-    total, count = 0.0, 0
-    for start in range(0, len(reference_images), batch_size):
-        tokens, _ = backbone.encode_images(
-            read_images(reference_images[start : start + batch_size])
+    known = backbone.choose_words(words)
+    if len(known) < 2:
+        raise InputError(
+            f"lens.vocabulary: expected at least two words that are tokens of the model, found "
+            f"{len(known)} of {len(words)}"
         )
-        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
-        count += tokens.shape[0] * tokens.shape[1]
-    text, text_mean = embed_vocabulary(words, prompts, backbone.encode_texts)
-    return xr.Dataset(
+    text, length, text_mean = embed_vocabulary(backbone.embed_words(known, prompts))
+    token_mean = np.zeros_like(text_mean)
+    if not backbone.reads_logits:
+        token_mean = average_tokens(backbone, reference_images, read_images, batch_size=batch_size)
+    vocabulary = xr.Dataset(
         {
             "text": (
                 ("word", "feature"),
@@ -54,16 +56,20 @@ def build_vocabulary(
             ),
             "token_mean": (
                 ("feature",),
-                (total / count).astype(np.float32),
+                token_mean,
                 {"long_name": "mean raw token over the reference images"},
             ),
         },
-        coords={"word": words},
+        coords={"word": known},
         attrs={
             "temperature": backbone.temperature if temperature is None else temperature,
-            "reference_images": len(reference_images),
+            "reference_images": 0 if backbone.reads_logits else len(reference_images),
         },
     )
+    if backbone.reads_logits:
+        what = "length of the text embedding before, by which a word's logit counts"
+        vocabulary["length"] = ("word", length, {"long_name": what})
+    return vocabulary
 
 
 def embed_categories(
@@ -76,12 +82,19 @@ def embed_categories(
     """Embed categories in the vocabulary's text space.
 
     categories: name -> words. prompts, text_mean: those of the vocabulary. Returns ``text`` float32
-    (category, feature), see :func:`mine.core.lens.embed_category`.
+    (category, feature), see :func:`mine.core.lens.embed_category`, of the words that the model can
+    be read in. Raises InputError if a category has none.
     """
-    text = [
-        embed_category(words, prompts, backbone.encode_texts, text_mean=text_mean)
-        for words in categories.values()
-    ]
+    text = []
+    for name, words in categories.items():
+        known = backbone.choose_words(words)
+        if not known:
+            raise InputError(
+                f"categories.{name}.prompts: expected a word that is a token of the model, found "
+                f"{', '.join(words)}"
+            )
+        vectors = backbone.embed_words(known, prompts)
+        text.append(embed_category(vectors, text_mean=text_mean))
     return xr.Dataset(
         {
             "text": (
@@ -110,16 +123,11 @@ def embed_images(
     feature) standardised, ``norm`` of the raw token, ``pooled`` — and the lens's, ``word`` and
     ``score``.
     """
-    parts = []
+    parts, lens = [], read_lens(vocabulary)
     for part in split_work(len(images), size=batch_size, what="images"):
         raw, pooled = backbone.encode_images(read_images(images[part]))
         word, score = apply_lens(
-            raw,
-            token_mean=vocabulary["token_mean"].values,
-            text=vocabulary["text"].values,
-            temperature=float(vocabulary.attrs["temperature"]),
-            words_per_token=words_per_token,
-            device=backbone.device,
+            raw, **lens, words_per_token=words_per_token, device=backbone.device
         )
         norm = np.linalg.norm(raw, axis=-1).astype(np.float32)
         parts.append((standardise(raw).astype(np.float16), norm, pooled, word, score))
@@ -144,7 +152,7 @@ def embed_images(
         coords=place,
         attrs=grid,
     )
-    lens = xr.Dataset(
+    read = xr.Dataset(
         {
             "word": (
                 ("image", "token", "rank"),
@@ -160,7 +168,7 @@ def embed_images(
         coords=place,
         attrs=grid,
     )
-    return embedded, lens
+    return embedded, read
 
 
 def measure_base_rates(

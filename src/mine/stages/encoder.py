@@ -15,7 +15,8 @@ from mine.core.encoder import (
     random_encoder,
     weights_to_dataset,
 )
-from mine.core.fitting import FitHistory, fit_encoder
+from mine.core.fitting import FitHistory, fit_ensemble
+from mine.core.splits import derive_seed, derive_seeds, draw_validation
 from mine.randomness import generator
 from mine.statistics import (
     bootstrap_interval,
@@ -73,6 +74,7 @@ def fit_subject(
     validation_fraction: float,
     heads: int,
     head_width: int,
+    members: int = 1,
     permutations: int = 10_000,
     seed: int,
     device: str = "cpu",
@@ -86,7 +88,9 @@ def fit_subject(
     the covariance of voxels stays and nothing is left to be learned; those of the other half
     too, or the luck of a fit would count as prediction half of the time. ``_random``: not fitted.
     validation_fraction: share of the fit's images held out of the gradient. permutations: sign
-    flips of the tests. options: passed on to fit_encoder.
+    flips of the tests. members: encoders that are fitted from seeds of their own and averaged
+    (core.fitting.fit_ensemble); an untrained one has as many heads as they. options: passed on to
+    fit_encoder.
 
     Returns the weights (see core.encoder.weights_to_dataset) and
 
@@ -96,7 +100,8 @@ def fit_subject(
       errors over its root sum of squares, and the one-sided p of a sign flip)
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
       the *other* half, of which the fit has seen nothing
-    - training_loss, validation_score (epoch), unless random: see core.fitting.FitHistory
+    - training_loss, validation_score (epoch), unless random: see core.fitting.FitHistory; of the
+      first member
 
     Raises ValueError for an unknown fit, or too few images to validate on.
     """
@@ -105,12 +110,12 @@ def fit_subject(
     part, kind = FITS[fit]
     halves = dict(zip(("first_half", "second_half"), split_halves(images, seed=seed), strict=True))
     own = np.isin(images, halves[part]) if part in halves else np.ones(len(images), dtype=bool)
-    members = np.flatnonzero(own)
-    validation = _draw_validation(len(members), validation_fraction, seed, part)
+    used = np.flatnonzero(own)
+    validation = draw_validation(len(used), validation_fraction, seed, part)
     phi = position_basis(rows, columns, position_orders)
     if kind == "shuffled":
         responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
-    fit_tokens, fit_responses = tokens[members], responses[members]
+    fit_tokens, fit_responses = tokens[used], responses[used]
     centre = fit_responses[~validation].mean(axis=0)
 
     history: FitHistory | None = None
@@ -118,25 +123,25 @@ def fit_subject(
         weights = random_encoder(
             voxels=responses.shape[1],
             features=tokens.shape[2],
-            heads=heads,
+            heads=heads * members,
             head_width=head_width,
             basis=phi.shape[1],
-            seed=_derive_seed(seed, fit),
+            seed=derive_seed(seed, fit),
         )
     else:
-        weights, history = fit_encoder(
+        weights, (history, *_) = fit_ensemble(
             fit_tokens,
             fit_responses,
             phi=phi,
             validation=validation,
             heads=heads,
             head_width=head_width,
-            seed=_derive_seed(seed, fit),
+            seeds=derive_seeds(seed, fit, members),
             device=device,
             **options,
         )
 
-    dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(images)[members])
+    dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(images)[used])
     dataset["role"] = ("image", np.where(validation, "validation", "train"))
     flips = {"permutations": permutations, "seed": seed}
     tested = {"validation": (fit_tokens[validation], fit_responses[validation])}
@@ -263,14 +268,6 @@ def score_roi(
     return _annotate(dataset)
 
 
-def _draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:
-    """bool (image,): at least two images, drawn by the part's name, the same for its controls."""
-    held = max(2, round(fraction * count))
-    validation = np.zeros(count, dtype=bool)
-    validation[generator(seed, "validation", part).permutation(count)[:held]] = True
-    return validation
-
-
 def _shuffle_images(
     responses: np.ndarray, own: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
@@ -283,10 +280,6 @@ def _shuffle_images(
 
 def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:
     return bootstrap_weights(images, resamples=resamples, generator=generator(seed, "scores"))
-
-
-def _derive_seed(seed: int, fit: str) -> int:
-    return int(generator(seed, "fit", fit).integers(2**31))
 
 
 def _test_prediction(

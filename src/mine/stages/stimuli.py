@@ -16,14 +16,18 @@ def build_stimuli(images: ImageTable) -> xr.Dataset:
     Returns, over ``image`` (coordinate: identity), ``shared``; ``held_out``: whether the image may
     be a test image, from which nothing is learned; ``seen`` bool (image, subject): whether the
     experiment shows the image to the subject; ``captions``: the sentences as a JSON list; as far as
-    the dataset knows them ``coco_id`` and ``name``; and where there are annotations of objects
-    ``category_present`` bool (image, category), with the ``supercategory`` of each category as a
-    coordinate, and ``annotated``: whether an annotation file covers the image at all.
+    the dataset knows them ``coco_id``, ``crop`` float64 (image, edge) and ``name``; and where there
+    are annotations of objects ``category_present`` bool (image, category), with the
+    ``supercategory`` of each category as a coordinate, and ``annotated``: whether an annotation
+    file covers the image at all.
     """
     variables: dict[str, tuple] = {}
     if images.coco_id is not None:
         coco_id = np.asarray(images.coco_id, dtype=np.int64)
         variables["coco_id"] = ("image", coco_id, {"long_name": "identity of the image in COCO"})
+    if images.crop is not None:
+        what = "share of COCO's image cut away above, below, left and right"
+        variables["crop"] = (("image", "edge"), images.crop, {"long_name": what})
     if images.name is not None:
         name = np.asarray(images.name, dtype=np.str_)
         variables["name"] = ("image", name, {"long_name": "the image's file"})

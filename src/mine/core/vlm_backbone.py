@@ -1,0 +1,245 @@
+"""Vision–language models of transformers, whose image tokens are read by their own logit lens.
+
+The model is shown an image and nothing else. At the positions that the image takes in its text, the
+residual stream after a layer, x, is carried through the final norm, and compared with a word's row
+of the unembedding as the model compares its last layer:
+
+    token = norm(x)        logit(word) = ⟨u_word, norm(x)⟩
+
+Image positions are those at which the processor put the model's image token. Of a model that sees
+an image whole and in tiles (LLaVA-NeXT, LLaVA-OneVision) the whole counts, which comes first; one
+that takes images of any size (Qwen-VL) says how many patches it cut.
+
+A word is a token of the model that stands for it alone; one that is spelled with several has no row
+of its own and is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from mine.core.backbone import KEY
+from mine.core.devices import choose_device
+from mine.core.hubs import find_repository
+from mine.core.lens import token_words
+from mine.core.models import digest_folder, explain_refusal
+from mine.errors import InputError
+
+PROBE = 224
+"""Side in pixels of the blank image that tells how a model lays its tokens out."""
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass once the layer that was asked for is there."""
+
+    def __init__(self, hidden: torch.Tensor) -> None:
+        super().__init__("reached")
+        self.hidden = hidden
+
+
+@dataclass(frozen=True)
+class LanguageBackbone:
+    """A loaded model and how its tokens are read. Use :func:`mine.core.backbone.load_backbone`."""
+
+    network: Any
+    processor: Any
+    layer: int
+    side: int | None
+    device: torch.device
+    digest: str
+    rows: int = 0
+    columns: int = 0
+    reads_logits: bool = True
+    temperature: float = 1.0
+
+    @torch.inference_mode()
+    def encode_images(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Encode images: see :class:`mine.core.backbone.Backbone`.
+
+        The pooled embedding is the mean of the tokens.
+        """
+        inputs = self.prepare(images)
+        tokens = self.decoder.norm(self.read_layer(inputs)[self.find_places(inputs)])
+        tokens = tokens.unflatten(0, (len(images), -1))[:, : self.rows * self.columns].float()
+        return tokens.cpu().numpy(), tokens.mean(dim=1).cpu().numpy()
+
+    def prepare(self, images: np.ndarray) -> Any:
+        """Return the model's inputs for images, uint8 (image, row, column, 3)."""
+        from PIL import Image
+
+        pictures = [Image.fromarray(image) for image in images]
+        if self.side is not None:
+            pictures = [picture.resize((self.side, self.side)) for picture in pictures]
+        inputs = self.processor(
+            images=[[picture] for picture in pictures],
+            text=[self.text] * len(images),
+            return_tensors="pt",
+        )
+        # Made for training alone.
+        inputs.pop("labels", None)
+        return inputs.to(self.device, self.network.dtype)
+
+    @cached_property
+    def text(self) -> str:
+        """What the model is given: an image in its own form of a user's turn, where it has one."""
+        if not self.processor.chat_template:
+            return self.processor.image_token
+        turn = [{"role": "user", "content": [{"type": "image"}]}]
+        text = self.processor.apply_chat_template(turn, tokenize=False)
+        # The tokenizer sets it again.
+        return text.removeprefix(self.tokenizer.bos_token or "")
+
+    def find_places(self, inputs: Any) -> torch.Tensor:
+        """Return which positions are the image's: bool (image, position)."""
+        return inputs["input_ids"] == self.network.config.image_token_id
+
+    def read_layer(self, inputs: Any) -> torch.Tensor:
+        """Return the residual stream after the layer, (image, position, width); later layers are
+        not computed."""
+
+        def stop(module: torch.nn.Module, given: Any, output: Any) -> None:
+            raise _ReachedError(output[0] if isinstance(output, tuple) else output)
+
+        handle = self.decoder.layers[self.layer - 1].register_forward_hook(stop)
+        try:
+            self.network(**inputs, use_cache=False)
+        except _ReachedError as reached:
+            return reached.hidden
+        finally:
+            handle.remove()
+        raise RuntimeError(f"layer {self.layer} is no part of the model's forward pass")
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
+        """Encode texts: the mean over a text's positions of the last layer's state, unit length,
+        float32 (text, feature)."""
+        numbers = self.tokenizer(texts)["input_ids"]
+        lengths = np.array([len(own) for own in numbers])
+        found = np.empty((len(texts), self.head.weight.shape[1]), dtype=np.float32)
+        # Texts of one length at a time: where there is padding, some models attend otherwise.
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            for part in np.split(rows, range(batch_size, len(rows), batch_size)):
+                ids = torch.tensor([numbers[row] for row in part], device=self.device)
+                hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
+                found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
+        return found
+
+    def choose_words(self, words: list[str]) -> list[str]:
+        """Return the words that have a token of their own."""
+        return [word for word in words if word in self._numbers]
+
+    def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
+        """Return each word's row of the unembedding; there are no prompts around it."""
+        rows = self.head.weight[[self._numbers[word] for word in words]]
+        return rows.float().cpu().numpy()
+
+    def variants(self) -> dict[str, LanguageBackbone]:
+        """Return this model read after each of its layers, by the layer."""
+        return {
+            f"layer {layer}": replace(self, layer=layer)
+            for layer in range(1, len(self.decoder.layers) + 1)
+        }
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the model's texts."""
+        return self.processor.tokenizer
+
+    @property
+    def decoder(self) -> torch.nn.Module:
+        """The language model within, with its layers and the final norm."""
+        return self.network.get_decoder()
+
+    @property
+    def head(self) -> torch.nn.Module:
+        """The unembedding."""
+        return self.network.get_output_embeddings()
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Tokens that stand for a word alone, word to number."""
+        return token_words(self.tokenizer.get_vocab())
+
+
+def load_language_backbone(
+    *, model: str, layer: int | None, side: int | None, dtype: str, device: str
+) -> LanguageBackbone:
+    """Load an image–text model of transformers.
+
+    model: ``local-dir:`` and a folder, or ``hf-hub:`` and a repository of the hub's cache. layer:
+    the one whose output is read, from 1; None takes the last. side: pixels to which images are
+    brought before the model's own preparation; None leaves them. Raises InputError if the model
+    cannot be had, if its image tokens make no grid, if there is no such layer, or if its words are
+    not predicted by a final norm and an unembedding alone.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    with explain_refusal("transformers", model, None, key=KEY):
+        hub = model.startswith("hf-hub:")
+        place = find_repository(model, fetch=False) if hub else model.removeprefix("local-dir:")
+    digest = digest_folder(f"local-dir:{place}", kind="vlm", key=KEY)
+    with explain_refusal("transformers", model, None, key=KEY):
+        processor = AutoProcessor.from_pretrained(place)
+        network = AutoModelForImageTextToText.from_pretrained(
+            place, dtype=getattr(torch, dtype), use_safetensors=True
+        )
+    chosen = choose_device(device)
+    network = network.to(chosen).eval().requires_grad_(False)
+    backbone = LanguageBackbone(network, processor, layer or 0, side, chosen, digest)
+    layers = len(getattr(backbone.decoder, "layers", ()))
+    if not layers or not hasattr(backbone.decoder, "norm"):
+        raise InputError(
+            f"{KEY}: expected a model with layers and a final norm, found {model!r} with a "
+            f"{type(backbone.decoder).__name__}"
+        )
+    if layer is not None and layer > layers:
+        raise InputError(f"backbone.layer: expected at most {layers} of {model!r}, found {layer}")
+    backbone = replace(backbone, layer=layer or layers)
+    rows, columns = _probe(backbone, model)
+    return replace(backbone, rows=rows, columns=columns)
+
+
+@torch.inference_mode()
+def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
+    """Try the model on a blank image; return the rows and columns of its tokens."""
+    side = backbone.side or PROBE
+    blank = np.full((1, side, side, 3), 128, dtype=np.uint8)
+    with explain_refusal("transformers", model, None, key=KEY):
+        inputs = backbone.prepare(blank)
+        # Of all positions, the logits of a large model may be gigabytes.
+        said = backbone.network(**inputs, use_cache=False, logits_to_keep=1).logits
+    count, config = int(backbone.find_places(inputs).sum()), backbone.network.config
+    tiled = bool(getattr(config, "image_grid_pinpoints", None))
+    if "image_grid_thw" in inputs:
+        if backbone.side is None:
+            raise InputError(
+                f"backbone.side: expected a number of pixels, since {model!r} takes images of any "
+                "size, found null"
+            )
+        merged = backbone.processor.image_processor.merge_size
+        rows, columns = (int(cut) // merged for cut in inputs["image_grid_thw"][0, 1:])
+    elif tiled:
+        rows = columns = config.vision_config.image_size // config.vision_config.patch_size
+    else:
+        rows = columns = isqrt(count)
+    if not count or rows * columns > count or (rows * columns < count and not tiled):
+        raise InputError(
+            f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
+        )
+    last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
+    lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
+    error = (lens - said).abs().max()
+    if error > 1e-2 * said.abs().max():
+        raise InputError(
+            f"{KEY}: expected a model whose next word follows from its final norm and its "
+            f"unembedding alone, found {model!r}, whose logits are {float(error):.2g} off"
+        )
+    return rows, columns

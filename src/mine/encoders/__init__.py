@@ -1,0 +1,1 @@
+"""Forms of encoders on equal terms: fit(stimuli, responses, terms) -> what predicts."""

@@ -1,0 +1,48 @@
+"""Compare the ways to read the backbone's tokens by objects whose place is known."""
+
+from pathlib import Path
+
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.datasets.coco import read_masks
+from mine.datasets.reader import open_dataset
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.randomness import generator
+from mine.stages.alignments import POINTS, choose_images, compare_alignments
+from mine.stores import check_models, open_store, write_table
+
+log = start_logging(snakemake)
+params = snakemake.params
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    snakemake.input.vocabulary,
+    {"backbone": backbone.digest},
+    libraries=[LIBRARIES[params.backbone["kind"]]],
+)
+stimuli = choose_images(
+    open_store(snakemake.input.stimuli),
+    count=params.lens["reference_images"],
+    generator=generator(params.seed, "reference_images"),
+)
+log.info("%d images", stimuli.sizes["image"])
+categories, objects = read_masks(
+    map(Path, params.instances),
+    coco_ids=stimuli["coco_id"].values,
+    crops=stimuli["crop"].values,
+    rows=POINTS * backbone.rows,
+    columns=POINTS * backbone.columns,
+)
+table = compare_alignments(
+    backbone,
+    stimuli["image"].values,
+    objects,
+    open_dataset(params.images).open_stimuli().read,
+    categories=categories,
+    prompts=params.lens["prompts"],
+    text_mean=open_store(snakemake.input.vocabulary)["text_mean"].values,
+    batch_size=params.backbone["batch_size"],
+    resamples=params.resamples,
+    generator=generator(params.seed, "alignments"),
+)
+write_table(table, snakemake.output[0])
+write_history(snakemake)
