@@ -37,6 +37,10 @@ ORIGINAL_PIXELS = "edits.zarr/pixels/c"
 UNDRAWN = "responses.zarr/response/c"
 """Chunks that a figure's store has and no figure reads: the measured responses."""
 
+APART = ("logs", "benchmarks", "browser")
+"""Folders of the results that stay behind: the browser shows the dataset's images and its responses
+by the hundred, and is made of stores."""
+
 LICENCE = (
     "The dataset's own pictures are not part of the archive: neither the images shown to the "
     "subjects, nor edits of them, nor what lies behind maps."
@@ -173,7 +177,7 @@ def list_results(
     for folder, names, files in os.walk(results):
         here = Path(folder)
         if here == results:
-            names[:] = [name for name in names if name not in ("logs", "benchmarks")]
+            names[:] = [name for name in names if name not in APART]
         inner = [name for name in names if name.endswith((".zarr", ".zarr.partial"))]
         for name in inner:
             if name.endswith(".partial") or (stores is not None and here / name not in stores):

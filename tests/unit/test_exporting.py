@@ -33,8 +33,9 @@ def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) 
     write_reasons(["described", "described", "retinotopic"])
     other = xr.Dataset({"response": ("voxel", np.ones(3))})
     write_store(other, "results/small/subj01/apart.zarr", provenance={})
-    Path("results/small/logs").mkdir()
-    Path("results/small/logs/a.log").write_text("a log")
+    for name in ("logs/a.log", "browser/data/subj01/images/1.jpg"):
+        Path("results/small", name).parent.mkdir(parents=True)
+        Path("results/small", name).write_text("of no archive")
     Path("results/small/summary.tsv").write_text("a\n1\n")
     draw(repository)
     return tmp_path
@@ -70,7 +71,8 @@ def test_archive_holds_what_figures_are_drawn_from(analysis: Path, capsys) -> No
         assert (bundle / name).is_file(), name
     assert (bundle / "software/workflow/scripts/figure_described.py").is_file()
     assert (bundle / "software/src/mine/cli.py").is_file()
-    assert not (bundle / "results/small/logs").exists()
+    for name in ("logs", "browser"):
+        assert not (bundle / "results/small" / name).exists()
     # Of another store its manifest, for the chain.
     assert (bundle / "results/small/subj01/apart.json").is_file()
     assert not (bundle / "results/small/subj01/apart.zarr").exists()
