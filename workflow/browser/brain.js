@@ -18,6 +18,7 @@ mine.Brain = class {
     const make = mine.make;
     this.host.replaceChildren(make("h2", { id: "brain-title" }, "Brain of ", subject));
     this.planes = null;
+    this.space = null;
     if (brain.geometry !== "volume") {
       const where = brain.geometry === "surface" ? "on the cortical surfaces" : "in a list";
       const text = `The voxels of this subject lie ${where}, in no volume, so no slices are drawn. `;
@@ -97,11 +98,36 @@ mine.Brain = class {
       return plane;
     });
     this.host.replaceChildren(
-      make("div", { class: "head" }, make("h2", { id: "brain-title" }, "Brain of ", this.subject), make("label", {}, "Show ", select)),
+      make("div", { class: "head" }, make("h2", { id: "brain-title" }, "Brain of ", this.subject), make("label", {}, "Show ", select),
+        mine.Space.possible() ? make("button", { type: "button", id: "turn", "aria-pressed": "false", onclick: (event) => this.turn(event.currentTarget) }, "In space") : null),
       make("div", { class: "planes" }, this.planes.map((plane) => plane.figure)),
       make("div", { class: "under" }, this.legend, this.where),
       make("p", { class: "quiet" }, this.background ? "Grey: the mean functional volume. Click a voxel for its card." : "Grey: where voxels lie in other slices; the dataset has no picture of this brain. Click a voxel for its card."),
       make("p", { class: "hidden", id: "slice-help" }, "Arrow keys move within the slice, page up and page down to the next slice, enter opens the voxel."));
+  }
+
+  /** Show the brain in space beside the slices, or put it away. */
+  async turn(button) {
+    if (this.space) {
+      this.space.figure.remove();
+      this.space = null;
+    } else {
+      this.space = new mine.Space(this);
+      this.host.querySelector(".planes").after(this.space.figure);
+      await this.space.start();
+    }
+    button.setAttribute("aria-pressed", String(Boolean(this.space)));
+    mine.say(this.space ? "The brain is shown in space." : "The slices alone are shown.");
+  }
+
+  /** Put the cross on a place of the volume, unless nothing is there. */
+  place(at) {
+    const flat = this.flat(...at);
+    if (!this.index.has(flat) && !(this.background && this.background[flat])) return;
+    if (at.every((value, axis) => value === this.at[axis])) return;
+    this.at = at;
+    this.draw();
+    mine.say(this.where.textContent);
   }
 
   /** Take the indices of the regions that are loaded, by voxel: {region, place, index}. */
@@ -146,6 +172,7 @@ mine.Brain = class {
       this.most = Math.max(known.length ? known[Math.floor(known.length * 0.99)] : 1, 0.05);
     }
     for (const plane of this.planes) this.drawPlane(plane);
+    if (this.space) this.space.draw();
     this.drawLegend();
     this.tell();
   }

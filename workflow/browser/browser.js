@@ -20,6 +20,7 @@
     const member = brain.members.get(voxel);
     select(member.entry, true);
   });
+  mine.brain = brain;
 
   // --- colours ---------------------------------------------------------------------------------
 

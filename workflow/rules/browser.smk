@@ -1,6 +1,9 @@
 # The voxel browser: a folder of pages that opens from disk and from any web server.
 
-PAGES = ("index.html", "browser.css", "data.js", "brain.js", "card.js", "browser.js")
+PAGES = [
+    *("index.html", "browser.css", "data.js", "brain.js", "space.js", "card.js", "browser.js"),
+    "niivue.js",
+]
 
 
 rule browser_subject:
