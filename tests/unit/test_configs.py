@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from mine.config import Config, load_config, read_yaml
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 SIMULATED = sorted((ROOT / "configs/simulated").glob("*.yaml"))
+# Those of which open_clip knows the model by its name.
+NAMED = [path for path in FILES if ":" not in load_config(path).backbone.model]
 GENERATORS = sorted((ROOT / "configs/generators").glob("*.yaml"))
 
 
@@ -51,7 +54,17 @@ def test_analyses_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names), "two analyses would write to one folder of results"
 
 
-@pytest.mark.parametrize("path", FILES[1:], ids=lambda path: path.name)
+def test_demo_with_a_language_model_differs_in_nothing_else() -> None:
+    plain, other = read_yaml(FILES[0]), read_yaml(ROOT / "configs/demo-vlm.yaml")
+    assert load_config(other).backbone.kind == "vlm"
+    moved = json.loads(json.dumps(plain).replace("results/demo/", "results/demo-vlm/"))
+    own = ("name", "demo", "backbone")
+    assert {key: other[key] for key in other if key not in own} == {
+        key: moved[key] for key in moved if key not in own
+    }
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: path.name)
 def test_model_is_known_and_has_the_activation_of_its_weights(path: Path) -> None:
     pretrained = pytest.importorskip("open_clip.pretrained")
     from open_clip import get_model_config
