@@ -89,3 +89,8 @@ rule compare_encoders:
     input:
         "<results>/encoders.tsv",
         "<results>/figures/encoders.png",
+
+
+rule compare_seeds:
+    input:
+        "<results>/seeds.tsv",
