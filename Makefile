@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## run the embedded demo end to end
 	.venv/bin/snakemake --cores $(CORES)
 
 demo-vlm: $(INSTALLED) ## run the demo with a vision-language model for a backbone
-	.venv/bin/snakemake --cores $(CORES) --configfile configs/demo-vlm.yaml
+	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml configs/demo-vlm.yaml
 
 test: $(INSTALLED) ## run the tests that take minutes in all
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,13 @@ from mine.check import check_config
 from mine.config import Config, load_config, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 SIMULATED = sorted((ROOT / "configs/simulated").glob("*.yaml"))
+LANGUAGE = ROOT / "configs/demo-vlm.yaml"
+"""Laid over the demo's configuration, as the simulated ones are."""
+FILES = [
+    ROOT / "config.yaml",
+    *(path for path in sorted((ROOT / "configs").glob("*.yaml")) if path != LANGUAGE),
+]
 # Those of which open_clip knows the model by its name.
 NAMED = [path for path in FILES if ":" not in load_config(path).backbone.model]
 GENERATORS = sorted((ROOT / "configs/generators").glob("*.yaml"))
@@ -50,18 +54,16 @@ def test_simulated_dataset_is_harder_and_in_folders_of_its_own(path: Path) -> No
 
 def test_analyses_have_names_of_their_own() -> None:
     names = [load_config(path).name for path in FILES]
-    names += [load_config(lay_over(path)).name for path in SIMULATED]
+    names += [load_config(lay_over(path)).name for path in [*SIMULATED, LANGUAGE]]
     assert len(set(names)) == len(names), "two analyses would write to one folder of results"
 
 
 def test_demo_with_a_language_model_differs_in_nothing_else() -> None:
-    plain, other = read_yaml(FILES[0]), read_yaml(ROOT / "configs/demo-vlm.yaml")
-    assert load_config(other).backbone.kind == "vlm"
-    moved = json.loads(json.dumps(plain).replace("results/demo/", "results/demo-vlm/"))
-    own = ("name", "demo", "backbone")
-    assert {key: other[key] for key in other if key not in own} == {
-        key: moved[key] for key in moved if key not in own
-    }
+    part, config = read_yaml(LANGUAGE), load_config(lay_over(LANGUAGE))
+    assert set(part) == {"name", "dataset", "demo", "backbone"}
+    assert config.backbone.kind == "vlm" and config.name == LANGUAGE.stem
+    folders = [config.dataset.root, *config.dataset.captions, *config.dataset.instances]
+    assert all(f.startswith("results/demo-vlm/") for f in [*folders, config.demo.truth])
 
 
 @pytest.mark.parametrize("path", NAMED, ids=lambda path: path.name)
