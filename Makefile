@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 INSTALLED := .venv/.installed
 
-.PHONY: install demo docs test test-slow bench lint lock clean help
+.PHONY: install demo demo-vlm docs test test-slow bench lint lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,6 +18,9 @@ install: $(INSTALLED) ## make the environment in .venv
 
 demo: $(INSTALLED) ## run the embedded demo end to end
 	.venv/bin/snakemake --cores $(CORES)
+
+demo-vlm: $(INSTALLED) ## run the demo with a vision-language model for a backbone
+	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml configs/demo-vlm.yaml
 
 test: $(INSTALLED) ## run the tests that take minutes in all
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder

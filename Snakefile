@@ -104,3 +104,9 @@ rule compare_alignments:
     input:
         "<results>/alignments.tsv",
         "<results>/figures/alignments.png",
+
+
+# Whether profiles agree between random starts, likewise.
+rule compare_seeds:
+    input:
+        "<results>/seeds.tsv",

@@ -11,8 +11,15 @@ from mine.check import check_config
 from mine.config import Config, load_config, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 SIMULATED = sorted((ROOT / "configs/simulated").glob("*.yaml"))
+LANGUAGE = ROOT / "configs/demo-vlm.yaml"
+"""Laid over the demo's configuration, as the simulated ones are."""
+FILES = [
+    ROOT / "config.yaml",
+    *(path for path in sorted((ROOT / "configs").glob("*.yaml")) if path != LANGUAGE),
+]
+# Those of which open_clip knows the model by its name.
+NAMED = [path for path in FILES if ":" not in load_config(path).backbone.model]
 GENERATORS = sorted((ROOT / "configs/generators").glob("*.yaml"))
 
 
@@ -47,11 +54,19 @@ def test_simulated_dataset_is_harder_and_in_folders_of_its_own(path: Path) -> No
 
 def test_analyses_have_names_of_their_own() -> None:
     names = [load_config(path).name for path in FILES]
-    names += [load_config(lay_over(path)).name for path in SIMULATED]
+    names += [load_config(lay_over(path)).name for path in [*SIMULATED, LANGUAGE]]
     assert len(set(names)) == len(names), "two analyses would write to one folder of results"
 
 
-@pytest.mark.parametrize("path", FILES[1:], ids=lambda path: path.name)
+def test_demo_with_a_language_model_differs_in_nothing_else() -> None:
+    part, config = read_yaml(LANGUAGE), load_config(lay_over(LANGUAGE))
+    assert set(part) == {"name", "dataset", "demo", "backbone"}
+    assert config.backbone.kind == "vlm" and config.name == LANGUAGE.stem
+    folders = [config.dataset.root, *config.dataset.captions, *config.dataset.instances]
+    assert all(f.startswith("results/demo-vlm/") for f in [*folders, config.demo.truth])
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: path.name)
 def test_model_is_known_and_has_the_activation_of_its_weights(path: Path) -> None:
     pretrained = pytest.importorskip("open_clip.pretrained")
     from open_clip import get_model_config

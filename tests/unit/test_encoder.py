@@ -15,6 +15,7 @@ from mine.core.encoder import (
     predict,
     random_encoder,
     select_voxels,
+    split_encoder,
     token_scalars,
     weights_from_dataset,
     weights_to_dataset,
@@ -223,6 +224,11 @@ def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     np.testing.assert_allclose(predict(joined, tokens, phi), expected, atol=1e-5)
     for found, (_, history) in zip(histories, members, strict=True):
         np.testing.assert_array_equal(found.validation_r2, history.validation_r2)
+    for member, (weights, _) in zip(split_encoder(joined, 3), members, strict=True):
+        for name in ("query", "readout", "key", "value", "position"):
+            torch.testing.assert_close(getattr(member, name), getattr(weights, name))
+    with pytest.raises(ValueError, match="a divisor of 6 heads, found 4"):
+        split_encoder(joined, 4)
     alone, _ = fit_ensemble(tokens, responses, seeds=[3], **options)
     for field in fields(EncoderWeights):
         assert torch.equal(getattr(alone, field.name), getattr(members[0][0], field.name))

@@ -191,6 +191,8 @@ def test_words_of_a_byte_pair_tokenizer_are_its_ends_of_words():
 @pytest.mark.parametrize("mark", ["Ġ", "▁"])
 def test_words_of_a_tokenizer_that_marks_beginnings(mark):
     entries = [f"{mark}sea", f"{mark}dog", "ing", f"{mark}of", f"{mark}Sea", "</s>", mark]
+    # First pieces of "constitution" and "unfortunate", and another script.
+    entries += [f"{mark}constit", f"{mark}unfortun", f"{mark}собака"]
     inner = SimpleNamespace(get_vocab=lambda: {entry: i for i, entry in enumerate(entries)})
     assert tokenizer_words(SimpleNamespace(tokenizer=inner)) == ["dog", "sea"]
 

@@ -17,14 +17,13 @@ from mine.stages.encoder import fit_subject, split_halves
 from mine.stages.profiles import (
     REASONS,
     build_profiles,
-    correlate_rows,
     embed_profiles,
     judge_voxels,
     measure_reliability,
     measure_specificity,
     qualify_voxels,
 )
-from mine.statistics import benjamini_hochberg, sign_flip_bound
+from mine.statistics import benjamini_hochberg, correlate_rows, sign_flip_bound
 from tests.reference.readings import (
     COLUMNS,
     ROWS,

@@ -48,7 +48,7 @@ wildcard_constraints:
     subject=alternatives(settings.subjects),
     roi=alternatives(settings.rois),
     fit=alternatives(FITS),
-    form=alternatives(settings.encoders.forms),
+    form=alternatives([*settings.encoders.forms, "mine_mean"]),
     size=r"all|\d+",
     control="|_random",
     backbone=alternatives([settings.backbone.name]),

@@ -116,3 +116,51 @@ rule figure_forms:
         "Drawing the forms of encoders"
     script:
         "../scripts/figure_forms.py"
+
+
+rule seed_profiles:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            images="<embeddings>/images/shards.json",
+            lens="<embeddings>/lens/shards.json",
+            base_rates="<embeddings>/base_rates.zarr",
+            encoder="<results>/{subject}/encoders/mine_mean/all.zarr",
+        ),
+        rois=ancient("<results>/{subject}/rois.zarr"),
+        members="<results>/{subject}/{roi}/members.json",
+    output:
+        **writes("<results>/{subject}/{roi}/seeds.zarr"),
+    log:
+        "<logs>/seed_profiles/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/seed_profiles/{subject}/{roi}.tsv"
+    params:
+        code=code("seed_profiles"),
+        members=settings.encoders.members,
+        position_orders=settings.encoder.position_orders,
+        attribution=section("attribution"),
+        seed=settings.seed,
+    message:
+        "Comparing profiles of {wildcards.roi} of {wildcards.subject} between random starts"
+    script:
+        "../scripts/seed_profiles.py"
+
+
+rule tabulate_seeds:
+    input:
+        **reads(seeds=regions("{results}/{subject}/{roi}/seeds.zarr")),
+    output:
+        "<results>/seeds.tsv",
+    log:
+        "<logs>/tabulate_seeds.log",
+    benchmark:
+        "<benchmarks>/tabulate_seeds.tsv"
+    params:
+        code=code("tabulate_seeds"),
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Putting the agreement between random starts into one table"
+    script:
+        "../scripts/tabulate_seeds.py"

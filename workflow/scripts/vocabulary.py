@@ -32,7 +32,8 @@ vocabulary = build_vocabulary(
     read_images=open_dataset(params.images).open_stimuli().read,
     batch_size=params.backbone["batch_size"],
 )
-log.info("%d of %d words, %d images", vocabulary.sizes["word"], len(words), count)
+used = vocabulary.attrs["reference_images"]
+log.info("%d of %d words, %d reference images", vocabulary.sizes["word"], len(words), used)
 provenance = describe_provenance(
     seed=params.seed,
     models={"backbone": backbone.digest},

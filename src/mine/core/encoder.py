@@ -182,6 +182,32 @@ def join_encoders(members: Sequence[EncoderWeights]) -> EncoderWeights:
     )
 
 
+def split_encoder(weights: EncoderWeights, members: int) -> list[EncoderWeights]:
+    """The members of a mean of encoders; each has the mean's bias, which no attribution depends on.
+
+    Raises ValueError where the heads do not divide by the members.
+    """
+    heads = len(weights.key)
+    if heads % members:
+        raise ValueError(f"members: expected a divisor of {heads} heads, found {members}")
+
+    def split(name: str, axis: int) -> Sequence[torch.Tensor]:
+        return getattr(weights, name).chunk(members, dim=axis)
+
+    parts = zip(
+        split("query", 1),
+        split("readout", 1),
+        split("key", 0),
+        split("value", 0),
+        split("position", 1),
+        strict=True,
+    )
+    return [
+        EncoderWeights(query, readout * members, key, value, position, weights.bias)
+        for query, readout, key, value, position in parts
+    ]
+
+
 def move_weights(weights: EncoderWeights, device: str) -> EncoderWeights:
     """The same weights on another device; predictions are computed where the weights are."""
     return replace(weights, **{name: getattr(weights, name).to(device) for name in DIMENSIONS})

@@ -52,7 +52,7 @@ def tokenizer_words(tokenizer: Any) -> list[str]:
     """Return a tokenizer's own whole words: entries of three letters or more that stand for a word.
 
     Of a tokenizer that marks where words begin, an entry may be the first piece of longer ones: it
-    counts as a word if it is one of CLIP's, which are marked at their end.
+    counts if in CLIP's, which marks where words end, it ends one. What does both is a word.
     """
     inner = getattr(tokenizer, "tokenizer", tokenizer)
     vocabulary = inner.get_vocab() if hasattr(inner, "get_vocab") else inner.encoder

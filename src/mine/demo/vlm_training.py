@@ -206,7 +206,7 @@ def train(
     features = read_features(model, images)
     fit_model(model, drawn, features, owners, steps=steps, batch=batch, rate=rate, seed=seed)
     write_model(model, output)
-    write_scores(score_model(model, seed=seed + 1, scenes=500), output)
+    write_scores(score_model(model, seed=seed + 1, scenes=300), output)
 
 
 def main() -> None:
@@ -214,10 +214,10 @@ def main() -> None:
     options = parse_options(
         __doc__,
         clip="resources/demo/clip",
-        scenes=3_000,
-        steps=600,
+        scenes=1_200,
+        steps=300,
         batch=16,
-        rate=2e-3,
+        rate=4e-3,
         seed=2000,
         workers=1,
     )

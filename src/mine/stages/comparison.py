@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from mine.core.encoder import weights_to_dataset
 from mine.core.splits import draw_folds, draw_validation
 from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms
+from mine.encoders.voxel_query import VoxelQuery
 from mine.errors import InputError
 from mine.randomness import generator
 from mine.statistics import (
@@ -67,7 +69,8 @@ def fit_form(
 
     - prediction (image, voxel), float32: of the test images in their order. Attributes: form,
       training_images, parameters (how many numbers were fitted), choices (JSON: what was chosen
-      once for all voxels, such as the learning rate)
+      once for all voxels, such as the learning rate). Of ``mine`` and ``mine_mean`` the weights
+      besides (core.encoder.weights_to_dataset)
     - one row of what the fit cost: seconds, with whatever was tried and thrown away, and megabytes,
       the largest memory of this process and, on a GPU, of that. They are no part of the dataset,
       since no two runs agree on them.
@@ -106,6 +109,8 @@ def fit_form(
             "choices": json.dumps(fitted.choices),
         },
     )
+    if isinstance(fitted, VoxelQuery):
+        dataset = dataset.merge(weights_to_dataset(fitted.weights))
     dataset["prediction"].attrs = {
         "long_name": "predicted response to the test images",
         "units": "z-scored response",

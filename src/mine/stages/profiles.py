@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from mine.core.evidence import SIGNS, WordScores, score_words
 from mine.core.listing import read_profiles
-from mine.statistics import benjamini_hochberg
+from mine.statistics import benjamini_hochberg, correlate_rows
 
 REASONS = (
     "described",
@@ -21,19 +21,6 @@ REASONS = (
     "no reliable profile",
     "no significant word",
 )
-
-
-def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson correlation between every row of one array and every row of another; nan if
-    constant.
-    """
-    scaled = []
-    for rows in (first, second):
-        centred = rows - rows.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(centred, axis=1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scaled.append(np.where(length > 1e-9, centred / length, np.nan))
-    return scaled[0] @ scaled[1].T
 
 
 def measure_reliability(

@@ -45,6 +45,7 @@ from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sig
 from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection
 from mine.statistics.scores import (
+    correlate_rows,
     pearson,
     pearson_of_means,
     pearson_terms,
@@ -78,6 +79,7 @@ __all__ = [
     "bootstrap_over_images",
     "bootstrap_weights",
     "clustered_effect",
+    "correlate_rows",
     "d_prime",
     "forward_selection",
     "group_effect",

@@ -32,6 +32,19 @@ def pearson(measured: np.ndarray, predicted: np.ndarray, *, axis: int = 0) -> np
     return np.clip(divide((measured * predicted).sum(axis=axis), scale), -1.0, 1.0)
 
 
+def correlate_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson correlation between every row of one array and every row of another; nan if
+    constant.
+    """
+    scaled = []
+    for rows in (first, second):
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scaled.append(np.where(length > 1e-9, centred / length, np.nan))
+    return scaled[0] @ scaled[1].T
+
+
 def r_squared_terms(measured: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, ...]:
     """Terms per image whose means give R²: (residual², y, y²), y centred. See r_squared_of_means.
 

@@ -1,0 +1,61 @@
+"""Compare the profiles of one region between encoders that were fitted from different starts."""
+
+import numpy as np
+
+from mine.core.encoder import (
+    position_basis,
+    random_encoder,
+    select_voxels,
+    split_encoder,
+    weights_from_dataset,
+)
+from mine.core.evidence import score_words
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.randomness import generator
+from mine.stages.attributions import attribute, choose_images, mean_tokens
+from mine.stages.seeds import compare_seeds
+from mine.stores import list_shards, open_images, open_store, write_store
+
+log = start_logging(snakemake)
+given, params, roi = snakemake.input, snakemake.params, snakemake.wildcards.roi
+responses = open_store(given.responses)
+voxels = open_store(given.rois)["member"].sel(roi=roi).values.nonzero()[0]
+training = responses["image"].values[responses["split"].values != "test"]
+options = dict(params.attribution)
+images = choose_images(
+    training,
+    training,
+    np.zeros(len(training), dtype=bool),
+    most=options.pop("images"),
+    generator=generator(params.seed, "seeds"),
+)
+embedded = open_images(list_shards(given.images), training)
+baseline = mean_tokens(embedded["tokens"])
+shown, lens = embedded.sel(image=images), open_images(list_shards(given.lens), images)
+group = open_store(given.base_rates)["group"].values
+phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
+mean = weights_from_dataset(open_store(given.encoder).load())
+fitted = split_encoder(select_voxels(mean, voxels), params.members)
+heads, features, width = fitted[0].key.shape
+sizes = {"voxels": len(voxels), "features": features, "heads": heads, "head_width": width}
+encoders = {
+    "fitted": fitted,
+    "random": [
+        random_encoder(**sizes, basis=phi.shape[1], seed=int(draw))
+        for draw in generator(params.seed, "seeds", "random", roi).integers(2**31, size=2)
+    ],
+}
+profiles = {
+    kind: [
+        score_words(attribute(one, shown["tokens"].values, baseline, phi, **options), lens, group).z
+        for one in each
+    ]
+    for kind, each in encoders.items()
+}
+compared = compare_seeds(profiles, responses["noise_ceiling"].values[voxels])
+log.info("mean correlation %s", compared["own"].mean("voxel").to_series().round(3).to_dict())
+provenance = describe_provenance(seed=params.seed, libraries=["torch"])
+write_store(compared.assign_coords(voxel=voxels), snakemake.output.store, provenance=provenance)
+write_history(snakemake)
