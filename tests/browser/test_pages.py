@@ -256,7 +256,7 @@ def test_the_brain_is_turned_in_space_in_the_colours_of_the_slices(visit: Visit)
     assert not any(url.endswith("niivue.js") for url in visit.asked)
 
     def look() -> bytes:
-        page.wait_for_timeout(1_000)
+        page.wait_for_timeout(200)
         seen.append(page.locator("#space").screenshot())
         return seen[-1]
 
