@@ -20,9 +20,10 @@ from mine.demo.painting import render_scene
 from mine.demo.scenes import sample_scene
 from mine.stages.embeddings import embed_images
 
-DEMO = load_config(Path(__file__).resolve().parents[2] / "config.yaml")
-BACKBONE = asdict(DEMO.backbone) | {"device": "cpu", "batch_size": 4}
-EVALUATOR = asdict(DEMO.evaluator) | {"device": "cpu"}
+ROOT = Path(__file__).resolve().parents[2]
+DEMOS = [load_config(ROOT / name) for name in ("config.yaml", "configs/demo-vlm.yaml")]
+BACKBONES = [asdict(demo.backbone) | {"device": "cpu", "batch_size": 4} for demo in DEMOS]
+EVALUATOR = asdict(DEMOS[0].evaluator) | {"device": "cpu"}
 VOXELS = 5
 
 
@@ -32,14 +33,21 @@ def images() -> np.ndarray:
     return np.stack([render_scene(sample_scene(random), side=64)[0] for _ in range(6)])
 
 
+@pytest.fixture(scope="module", params=BACKBONES, ids=lambda backbone: backbone["name"])
+def backbone(request) -> dict[str, object]:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def vocabulary() -> xr.Dataset:
+def vocabulary(backbone) -> xr.Dataset:
     random = np.random.default_rng(1)
     text = random.normal(size=(9, 128)).astype(np.float32)
+    lengths = {"length": ("word", np.linspace(0.1, 0.5, 9, dtype=np.float32))}
     return xr.Dataset(
         {
             "text": (("word", "feature"), text / np.linalg.norm(text, axis=1, keepdims=True)),
             "token_mean": ("feature", random.normal(size=128).astype(np.float32)),
+            **(lengths if backbone["kind"] == "vlm" else {}),
         },
         attrs={"temperature": 0.1},
     )
@@ -62,10 +70,10 @@ def ridge(images) -> Ridge:
 
 
 @pytest.fixture(scope="module")
-def observer(vocabulary, ridge) -> Observer:
+def observer(backbone, vocabulary, ridge) -> Observer:
     weights = random_encoder(voxels=VOXELS, features=128, heads=2, head_width=8, basis=8, seed=0)
     return load_observer(
-        BACKBONE,
+        backbone,
         EVALUATOR,
         vocabulary=vocabulary,
         words_per_token=3,

@@ -67,8 +67,8 @@ def test_tokens_are_the_normed_states_of_a_plain_forward_pass(folders, family):
     assert len(output.hidden_states) == layers + 1
     count = backbone.rows * backbone.columns
     assert count == {"gemma3": 4}.get(family, 9 if family in DYNAMIC else 16)
-    for layer in range(1, layers + 1):
-        tokens, pooled = load(folders[family], layer=layer).encode_images(images)
+    for layer, variant in enumerate(backbone.variants().values(), start=1):
+        tokens, pooled = variant.encode_images(images)
         hidden = output.hidden_states[layer][places].unflatten(0, (2, -1))[:, :count]
         # transformers gives the last state with the final norm already.
         normed = hidden if layer == layers else backbone.decoder.norm(hidden)
