@@ -87,4 +87,4 @@ print(effect.to_pandas().round(2))
 for name in subject.rois:
     words = subject[name].table()["words"]
     first = words[words != ""].str.split(", ").str[0].value_counts()
-    print(name, dict(first.head(3)))
+    print(name, first.head(3).to_dict())
