@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine.config import load_config
+from mine.config import load_config, read_yaml
 from mine.core.encoder import position_basis, predict, random_encoder, weights_to_dataset
 from mine.core.evaluator import load_features
 from mine.core.evaluator import weights_to_dataset as evaluator_to_dataset
@@ -21,9 +21,10 @@ from mine.demo.scenes import sample_scene
 from mine.stages.embeddings import embed_images
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMOS = [load_config(ROOT / name) for name in ("config.yaml", "configs/demo-vlm.yaml")]
-BACKBONES = [asdict(demo.backbone) | {"device": "cpu", "batch_size": 4} for demo in DEMOS]
-EVALUATOR = asdict(DEMOS[0].evaluator) | {"device": "cpu"}
+DEMO = asdict(load_config(ROOT / "config.yaml"))
+CLIP = DEMO["backbone"] | {"device": "cpu", "batch_size": 4}
+BACKBONES = [CLIP, CLIP | read_yaml(ROOT / "configs/demo-vlm.yaml")["backbone"]]
+EVALUATOR = DEMO["evaluator"] | {"device": "cpu"}
 VOXELS = 5
 
 
