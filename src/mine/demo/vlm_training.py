@@ -214,8 +214,8 @@ def main() -> None:
     options = parse_options(
         __doc__,
         clip="resources/demo/clip",
-        scenes=1_200,
-        steps=300,
+        scenes=4_000,
+        steps=1_500,
         batch=16,
         rate=4e-3,
         seed=2000,
