@@ -35,15 +35,16 @@ def make_folder(folder: Path, options: Namespace) -> None:
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     images = options.shards * SHARD_SIZE
     unique = (images - SHARD_SIZE) // options.subjects
-    sessions = -(-3 * (SHARD_SIZE + unique) // 750)
+    shared = images - unique * options.subjects
     config |= {
         "subjects": [f"subj{number:02d}" for number in range(1, options.subjects + 1)],
         "rois": [f"roi{number}" for number in range(options.regions)],
+        # Three trials of each image, one a session.
         "demo": {
-            "images_shared": images - unique * options.subjects,
+            "images_shared": shared,
             "images_unique": unique,
-            "sessions": sessions,
-            "trials_per_session": -(-3 * (images - unique * (options.subjects - 1)) // sessions),
+            "sessions": 3,
+            "trials_per_session": shared + unique,
         },
         "backbone": config["backbone"] | {"shard_size": SHARD_SIZE},
     }

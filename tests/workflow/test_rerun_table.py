@@ -28,7 +28,7 @@ READERS = {
     "stimuli": "low_level vocabulary captions embed embed_evaluator base_rates plan preference",
     "vocabulary": "embed base_rates categories profile features plan paint preference "
     "structure_subjects figure_voxels figure_structure figure_generated figure_edits "
-    "summary_subject",
+    "summary_subject browser_subject",
     "captions": "baselines",
     "embed": "gather",
     "low_level": "gather",
@@ -37,28 +37,33 @@ READERS = {
     "structure fit_evaluator",
     "base_rates": "describe profile features plan paint preference structure",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
-    "features plan sufficiency preference preference_maps structure figure_maps summary_subject",
+    "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
+    "browser_subject",
     "rois": "scores attribute paint preference figure_encoder summary_subject",
     "categories": "preference",
     "fit_encoder": "scores fit_evaluator attribute profile features paint structure",
     "baselines": "scores profile",
-    "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject",
+    "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject "
+    "browser_subject",
     "fit_evaluator": "paint summary_subject",
-    "attribute": "describe profile features preference figure_voxels figure_faithfulness",
-    "describe": "figure_voxels",
+    "attribute": "describe profile features preference figure_voxels figure_faithfulness "
+    "browser_subject",
+    "describe": "figure_voxels browser_subject",
     "profile": "features preference structure figure_described figure_voxels figure_structure "
-    "figure_generated figure_edits summary_subject",
+    "figure_generated figure_edits summary_subject browser_subject",
     "features": "plan",
     "plan": "paint",
-    "paint": "sufficiency counterfactuals figure_generated figure_edits",
-    "sufficiency": "figure_generated figure_causality summary_subject",
-    "counterfactuals": "figure_edits figure_causality summary_subject",
-    "preference": "preference_subjects preference_maps figure_preference summary_subject",
+    "paint": "sufficiency counterfactuals figure_generated figure_edits browser_subject",
+    "sufficiency": "figure_generated figure_causality summary_subject browser_subject",
+    "counterfactuals": "figure_edits figure_causality summary_subject browser_subject",
+    "preference": "preference_subjects preference_maps figure_preference summary_subject "
+    "browser_subject",
     "preference_maps": "figure_maps",
     "preference_subjects": "figure_preference_subjects",
-    "structure": "structure_subjects figure_structure figure_maps summary_subject",
+    "structure": "structure_subjects figure_structure figure_maps summary_subject browser_subject",
     "structure_subjects": "figure_structure_subjects",
     "summary_subject": "summary_subjects",
+    "browser_subject": "browser",
 }
 """Rule → the rules that read what it writes."""
 
@@ -186,29 +191,40 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "seed": (
         key("", seed=7),
-        follow("responses", "stimuli") | {"captions", "categories"},
+        follow("configuration", "responses", "stimuli") | {"captions", "categories"},
     ),
-    "encoder.head_width": (key("encoder", head_width=16), follow("fit_encoder")),
-    "attribution.nodes": (key("attribution", nodes=6), follow("attribute")),
-    "faithfulness.fractions": (key("faithfulness", fractions=[0.1, 0.5]), follow("attribute")),
-    "description.words": (key("description", words=7), follow("describe", "features")),
-    "profile.words": (key("profile", words=7), follow("profile")),
-    "generator.steps": (key("generator", steps=3), follow("paint")),
+    "encoder.head_width": (key("encoder", head_width=16), follow("configuration", "fit_encoder")),
+    "attribution.nodes": (key("attribution", nodes=6), follow("configuration", "attribute")),
+    "faithfulness.fractions": (
+        key("faithfulness", fractions=[0.1, 0.5]),
+        follow("configuration", "attribute"),
+    ),
+    "description.words": (
+        key("description", words=7),
+        follow("configuration", "describe", "features"),
+    ),
+    "profile.words": (key("profile", words=7), follow("configuration", "profile")),
+    "generator.steps": (key("generator", steps=3), follow("configuration", "paint")),
     "generator.prompt": (
         key("generator", prompt="a photo of {}"),
-        follow("plan"),
+        follow("configuration", "plan"),
     ),
-    "sufficiency.images": (key("sufficiency", images=3), follow("plan")),
-    "counterfactual.images": (key("counterfactual", images=3), follow("plan")),
-    "structure.draws": (key("structure", draws=29), follow("structure")),
-    "baselines.folds": (key("baselines", folds=3), follow("baselines", "fit_evaluator")),
+    "sufficiency.images": (key("sufficiency", images=3), follow("configuration", "plan")),
+    "counterfactual.images": (key("counterfactual", images=3), follow("configuration", "plan")),
+    "structure.draws": (key("structure", draws=29), follow("configuration", "structure")),
+    "baselines.folds": (
+        key("baselines", folds=3),
+        follow("configuration", "baselines", "fit_evaluator"),
+    ),
     "figures.voxels": (
         key("figures", voxels=2),
-        {"figure_voxels", "figure_generated", "figure_edits"},
+        {"figure_voxels", "figure_generated", "figure_edits", "configuration"},
     ),
     "bootstrap.resamples": (
         key("bootstrap", resamples=11),
-        follow("scores", "attribute", "preference", "sufficiency", "counterfactuals"),
+        follow(
+            "configuration", "scores", "attribute", "preference", "sufficiency", "counterfactuals"
+        ),
     ),
     "a function in core": (
         new_function("core/integrated_gradients.py"),
@@ -366,7 +382,7 @@ def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[
 
 ACROSS = follow("scores") | follow("preference_subjects", "preference_maps", "structure_subjects")
 ACROSS |= {f"figure_{name}" for name in ("faithfulness", "described", "preference", "causality")}
-ACROSS |= {"preference"}
+ACROSS |= {"preference", "configuration"}
 """What is told of all regions of a subject together, and what is drawn with it."""
 
 
