@@ -13,6 +13,8 @@ def repository() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
+# Before the groups are read.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process, of those that share the tests, what shares a costly fixture: a file's
     tests, and all that read the one run of the smaller demo."""
