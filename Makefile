@@ -23,7 +23,7 @@ demo-vlm: $(INSTALLED) ## run the demo with a vision-language model for a backbo
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml configs/demo-vlm.yaml
 
 test: $(INSTALLED) ## run the tests that take minutes in all
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## run the tests that take minutes each
 	.venv/bin/python -m pytest -m slow
