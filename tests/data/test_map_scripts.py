@@ -87,7 +87,8 @@ def test_maps_are_written_and_drawn(
     if geometry != "list":
         assert listing.list_maps(dataset, "preference", labels=True) == names
     maps = [str(tmp_path / name) for name in names]
-    figure = {name: str(tmp_path / f"maps.{name}") for name in ("png", "pdf", "table")}
+    endings = {"png": "png", "pdf": "pdf", "table": "tsv"}
+    figure = {name: str(tmp_path / f"maps.{ending}") for name, ending in endings.items()}
     stores = [str(tmp_path / roi / "preference.zarr") for roi in members]
     log, given = [str(tmp_path / "log")], {"responses": str(tmp_path / "responses.zarr")}
     jobs = {
