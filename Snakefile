@@ -55,6 +55,11 @@ rule all:
     default_target: True
     input:
         "<results>/config.json",
+        # A region that the configuration has gained is looked for because this file of it is missing:
+        # to Snakemake, what was never made has no parameters that could have changed.
+        expand(
+            "<results>/{subject}/{roi}/members.json", subject=settings.subjects, roi=settings.rois
+        ),
         regions(
             "{results}/{subject}/{roi}/descriptions.json",
             "{results}/{subject}/{roi}/profiles.json",
