@@ -61,7 +61,7 @@ def _draw_row(figure: Figure, top: float, region: Region) -> None:
     words = voxel.profile.words[:WORDS]
     axes = add_axes(figure, 37, top + 1.5, 19, 4 * len(words))
     axes.barh(range(len(words)), words["added"], 0.7, color=BLUE)
-    axes.set(ylim=(len(words) - 0.5, -0.5), xlim=(0, 1), xticks=[])
+    axes.set(ylim=(max(len(words), 1) - 0.5, -0.5), xlim=(0, 1), xticks=[])
     axes.set_yticks(range(len(words)), words["word"])
     axes.spines["bottom"].set_visible(False)
     for place, image in enumerate(_choose_images(region, number)):

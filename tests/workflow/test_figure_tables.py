@@ -140,6 +140,7 @@ def check_attributions(table: pd.DataFrame, folder: Path) -> Pairs:
     attributions = open_store(folder / "attributions/all.zarr").sel(shown).load()
     descriptions = open_store(folder / "descriptions.zarr").sel(shown).load()
     profiles, words = open_store(folder / "profiles.zarr"), vocabulary(folder)
+    yield len(table) > 0, bool(profiles["described"].any())
     for row in table[table["item"] == "prediction"].itertuples():
         yield row.value, attributions["prediction"].sel(voxel=row.voxel, image=row.image)
     for row in table[table["item"] == "word"].itertuples():
@@ -245,6 +246,10 @@ def check_edits(table: pd.DataFrame, folder: Path) -> Pairs:
 
 
 def check_causality(table: pd.DataFrame, folder: Path) -> Pairs:
+    told = table[(table["panel"] == "sufficiency") & (table["measure"] == "error")]
+    told = told[told["voxel"].notna()].drop_duplicates(["roi", "voxel"])
+    for path in folder.glob("*/sufficiency.zarr"):
+        yield (told["roi"] == path.parent.name).sum(), open_store(path).sizes["voxel"]
     for roi, rows in table[table["roi"] != "all regions"].groupby("roi"):
         sufficiency = open_store(folder / roi / "sufficiency.zarr").load().sel(model="evaluator")
         edited = open_store(folder / roi / "counterfactuals.zarr").load()
@@ -275,6 +280,8 @@ def check_copied(name: str) -> Callable[[pd.DataFrame, Path], Pairs]:
         held = pd.read_csv(folder / name, sep="\t", keep_default_na=False, na_values=[""])
         rows = set(map(tuple, held.astype(str).to_numpy()))
         assert table.columns.tolist() == held.columns.tolist()
+        # A column with a gap is read as floats, and one without as integers.
+        table = table.astype(held.dtypes.to_dict())
         yield len(table) > 0, True
         yield sum(row in rows for row in map(tuple, table.astype(str).to_numpy())), len(table)
 
@@ -283,7 +290,9 @@ def check_copied(name: str) -> Callable[[pd.DataFrame, Path], Pairs]:
 
 def check_exact(table: pd.DataFrame, folder: Path) -> Pairs:
     paths = sorted(folder.glob("subj*/recovery_edits.tsv"))
-    held = pd.concat([pd.read_csv(path, sep="\t") for path in paths])
+    held = pd.concat([pd.read_csv(path, sep="\t") for path in paths]).astype(
+        {"change": float, "exact": float}
+    )
     drawn = table[(table["item"] == "edit") & (table["against"] == "exact")]
     yield len(drawn), len(held)
     yield np.sort(drawn["value"]), np.sort(held["change"])

@@ -26,6 +26,7 @@ from mine.demo.evaluator_model import (
     write_model,
 )
 from mine.demo.evaluator_scores import render_images, sample_with_empty, score_model
+from mine.demo.optimising import make_optimiser
 from mine.demo.training_command import parse_options, write_scores
 
 # Which is learned latest has the larger weight.
@@ -118,15 +119,7 @@ def fit_model(
     random = np.random.default_rng([seed, 1])
     model = build_model().train().to(memory_format=torch.channels_last)
     parameters = list(model.parameters())
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.1
-    )
+    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.999))
     started = time.time()
     for step in range(1, steps + 1):
         rows = random.choice(len(images), size=batch, replace=False)

@@ -175,6 +175,11 @@ def _masks(labels: np.ndarray) -> list[np.ndarray]:
     return [labels == number for number in np.unique(labels) if number]
 
 
+def _tabulate(miniature: Miniature, images: np.ndarray) -> scene_tables.SceneTable:
+    scenes = [miniature.scenes[image] for image in images]
+    return scene_tables.tabulate_scenes(scenes, miniature.labels[images])
+
+
 def subject_responses(
     miniature: Miniature,
     design: Design,
@@ -189,9 +194,7 @@ def subject_responses(
     """
     plan = planting.plan_subject(name, seed=seed, difficulty=difficulty)
     seen = design.images[row]
-    table = scene_tables.tabulate_scenes(
-        [miniature.scenes[image] for image in seen], miniature.labels[seen]
-    )
+    table = _tabulate(miniature, seen)
     contrast = responding.receptive_field_contrast(miniature.images[seen], plan.receptive_field)
     return plan, responding.noiseless_responses(plan, table, contrast)
 
@@ -315,9 +318,7 @@ def describe_truth(
         miniature, design, row, name, seed=seed, difficulty=difficulty
     )
     seen = design.images[row]
-    table = scene_tables.tabulate_scenes(
-        [miniature.scenes[image] for image in seen], miniature.labels[seen]
-    )
+    table = _tabulate(miniature, seen)
     regressors, names = responding.planted_regressors(table)
     seconds = plan.dominant()
     places = [

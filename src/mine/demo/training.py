@@ -43,6 +43,7 @@ from mine.demo.clip_model import (
     write_model,
 )
 from mine.demo.clip_scores import score_model
+from mine.demo.optimising import make_optimiser
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.training_command import parse_options, write_scores
@@ -103,16 +104,7 @@ def train(
     pooled_scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
     pooled_offset = torch.nn.Parameter(torch.tensor(-8.0))
     parameters = [*model.parameters(), scale, offset, pooled_scale, pooled_offset]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.1
-    )
+    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.98))
     started = time.time()
     for step in range(1, steps + 1):
         rows = random.choice(len(images), size=batch, replace=False)

@@ -25,6 +25,7 @@ from mine.demo import words
 from mine.demo.clip_losses import KINDS, label_regions
 from mine.demo.clip_model import END, SIDE, START, to_input
 from mine.demo.clip_scores import score_tokens
+from mine.demo.optimising import make_optimiser
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.training import render_scenes
@@ -103,16 +104,7 @@ def fit_model(
     """Train the projector and the language model; features: of :func:`read_features`."""
     random, ids = np.random.default_rng([seed, 1]), language_ids()
     parameters = [value for value in model.parameters() if value.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.05},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.1
-    )
+    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.98))
     started = time.time()
     for step in range(1, steps + 1):
         rows = random.choice(len(scenes), size=batch, replace=False)

@@ -28,11 +28,8 @@ VOXEL_BLOCK = 1024
 
 
 class Form(torch.nn.Module):
-    """A form that is fitted by descent: forward(tokens, voxels) -> (image, voxel)."""
-
-    def forward(self, tokens: torch.Tensor, voxels: torch.Tensor) -> torch.Tensor:
-        """tokens: (image, token, feature). voxels: (voxel,), the positions of those asked for."""
-        raise NotImplementedError
+    """A form that is fitted by descent: its ``forward(tokens, voxels)`` returns (image, voxel), for
+    tokens (image, token, feature) and the positions (voxel,) of the voxels that are asked for."""
 
 
 @dataclass(frozen=True)
