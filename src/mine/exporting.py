@@ -21,7 +21,8 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.history import describe_file, history_path, list_entries, read_history
-from mine.provenance import PACKAGE, dump_json, library_versions
+from mine.provenance import dump_json, library_versions
+from mine.sources import PACKAGE
 from mine.stores import open_store
 
 SOFTWARE = PACKAGE.parents[1]

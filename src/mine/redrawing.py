@@ -20,7 +20,7 @@ from typing import Any
 from mine.archive import contain, read_index
 from mine.errors import InputError
 from mine.history import SUFFIX, read_history
-from mine.provenance import PACKAGE, code_digest
+from mine.sources import PACKAGE, code_digest
 
 SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
 

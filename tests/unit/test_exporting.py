@@ -16,8 +16,8 @@ from mine import cli
 from mine.archive import write_archive
 from mine.exporting import list_left_out, list_results
 from mine.history import history_path
-from mine.provenance import code_digest
 from mine.redrawing import Named
+from mine.sources import code_digest
 from mine.stores import open_store, write_store
 
 CONFIG = "name: small\nsubjects: [subj01]\nrois: [EBA]\ndataset: {root: nowhere}\n"

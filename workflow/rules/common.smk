@@ -10,7 +10,9 @@ from mine.config import InputError, load_config
 from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
-from mine.provenance import code_digest, digest_contents, digest_files, manifest_path
+from mine.memory import Memory, digest_contents
+from mine.provenance import digest_files, manifest_path
+from mine.sources import code_digest
 
 FITS = (
     "all",
@@ -23,6 +25,11 @@ FITS = (
     "second_half_random",
 )
 """The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+
+# What was read of input files and of source files before, so that a look at them takes no time.
+DIGESTS, SOURCES = (
+    Memory(Path(".snakemake") / "mine" / name) for name in ("digests.json", "sources.json")
+)
 
 # Each job reads this in a process of its own, wherever it runs, and hands it on to its script.
 os.environ.update(OFFLINE)
@@ -94,7 +101,8 @@ def section(name):
 
 def code(name):
     """Return the digest of the code behind the rule of that name, for the rule's params."""
-    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{name}.py")
+    script = Path(workflow.basedir) / "workflow" / "scripts" / f"{name}.py"
+    return code_digest(script, memory=SOURCES)
 
 
 def writes(store=None, **stores):
@@ -161,14 +169,10 @@ def gpus(name):
     return count
 
 
-MEMORY = Path(".snakemake") / "mine" / "digests.json"
-"""Digests of input files that were read before, so that a look at them takes no time."""
-
-
 def digest(files):
     """Return the digest of files that are there, for a rule's params: what a touch does not change,
     whatever their size."""
-    return digest_contents(files, memory=MEMORY)
+    return digest_contents(files, memory=DIGESTS)
 
 
 def dataset_section():

@@ -1,0 +1,108 @@
+"""The digest of a rule's code changes when what it runs does, and never otherwise."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mine import sources
+from mine.errors import InputError
+from mine.memory import Memory
+from mine.sources import code_digest
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small library in the place of this one: script -> mine.a -> mine.inner.b."""
+    root = tmp_path / "mine"
+    (root / "inner").mkdir(parents=True)
+    (root / "__init__.py").write_text("")
+    (root / "config.py").write_text("from mine.errors import InputError\n")
+    (root / "errors.py").write_text("class InputError(ValueError): pass\n")
+    (root / "a.py").write_text("def f():\n    from .inner import b\n    return b.X\n")
+    (root / "inner/__init__.py").write_text("")
+    (root / "inner/b.py").write_text("from ..config import InputError\nX = 1\n")
+    (root / "apart.py").write_text("Y = 1\n")
+    (tmp_path / "script.py").write_text('"""Do it."""\nfrom mine.a import f\nprint(f())\n')
+    monkeypatch.setattr(sources, "PACKAGE", root)
+    return root
+
+
+def digest_after(package: Path, name: str, text: str) -> str:
+    (package / name).write_text(text)
+    return code_digest(package.parent / "script.py", memory=Memory())
+
+
+def test_code_digest_sees_what_the_script_reaches(package: Path) -> None:
+    before = code_digest(package.parent / "script.py", memory=Memory())
+    changed = {
+        digest_after(package, "../script.py", "from mine.a import f\nprint(f() + 1)\n"),
+        digest_after(package, "inner/b.py", "from ..config import InputError\nX = 2\n"),
+        digest_after(package, "errors.py", "class InputError(TypeError): pass\n"),
+        digest_after(package, "inner/__init__.py", "Z = 1\n"),
+    }
+    assert len(changed | {before}) == 5
+
+
+def test_code_digest_ignores_what_does_not_run(package: Path) -> None:
+    before = code_digest(package.parent / "script.py", memory=Memory())
+    script = '"""Do it otherwise."""\n\n# a comment\nfrom mine.a import (f)\nprint(f())\n'
+    assert digest_after(package, "../script.py", script) == before
+    assert digest_after(package, "apart.py", "Y = 2\n") == before
+    # What the package itself offers to people runs in no rule.
+    assert digest_after(package, "__init__.py", "from mine.apart import Y\n") == before
+    assert digest_after(package, "config.py", "from mine.errors import InputError\nQ = 1") == before
+    text = 'from ..config import InputError\nX = 1\n"""The number."""\n'
+    assert digest_after(package, "inner/b.py", text) == before
+
+
+def test_code_digest_is_the_same_in_another_folder(package: Path, tmp_path: Path) -> None:
+    before = code_digest(package.parent / "script.py", memory=Memory())
+    copy = tmp_path / "elsewhere" / "script.py"
+    copy.parent.mkdir()
+    shutil.copy(package.parent / "script.py", copy)
+    assert code_digest(copy, memory=Memory()) == before
+
+
+def test_code_digest_refuses_what_is_no_script(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a Python file, found none"):
+        code_digest(tmp_path / "absent.py")
+    (tmp_path / "broken.py").write_text("x = 1\ndef (:\n")
+    with pytest.raises(InputError, match="expected Python, found at line 2"):
+        code_digest(tmp_path / "broken.py")
+
+
+def test_of_a_package_that_gathers_names_only_what_is_used_counts(
+    package: Path, tmp_path: Path
+) -> None:
+    tests = package / "tests"
+    tests.mkdir()
+    (tests / "__init__.py").write_text(
+        'from mine.tests.one import f\nfrom mine.tests.two import g\n\n__all__ = ["f"]\n'
+    )
+    (tests / "one.py").write_text("def f(): return 1\n")
+    (tests / "two.py").write_text("def g(): return 2\n")
+    script = tmp_path / "gathers.py"
+    for line, sees_two in (("from mine.tests import f", False), ("import mine.tests", True)):
+        script.write_text(line + "\n")
+        digests = []
+        for value in (2, 3):
+            (tests / "two.py").write_text(f"def g(): return {value}\n")
+            digests.append(code_digest(script, memory=Memory()))
+        assert (digests[0] != digests[1]) == sees_two
+        (tests / "one.py").write_text(f"def f(): return '{line}'\n")
+        assert code_digest(script, memory=Memory()) != digests[1]
+
+
+def test_sources_are_parsed_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, kept = package.parent / "script.py", package.parent / "memory/sources.json"
+    first = code_digest(script, memory=Memory(kept))
+    assert first == code_digest(script, memory=Memory())
+    with monkeypatch.context() as patched:
+        patched.delattr("ast.parse")
+        assert code_digest(script, memory=Memory(kept)) == first
+    (package / "inner/b.py").write_text("from ..config import InputError\nX = 10\n")
+    changed = code_digest(script, memory=Memory(kept))
+    assert changed != first and changed == code_digest(script, memory=Memory())
