@@ -11,6 +11,7 @@ import torch
 
 from mine.core.encoder import (
     EncoderWeights,
+    gather_voxels,
     position_basis,
     predict,
     random_encoder,
@@ -20,7 +21,14 @@ from mine.core.encoder import (
     weights_from_dataset,
     weights_to_dataset,
 )
-from mine.core.fitting import SquaredError, fit_encoder, fit_ensemble
+from mine.core.fitting import (
+    Recording,
+    SquaredError,
+    _share_out,
+    fit_encoder,
+    fit_ensemble,
+    fit_subjects,
+)
 from mine.stages.encoder import (
     FITS,
     fit_subject,
@@ -216,9 +224,13 @@ def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
 def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     tokens, responses, _ = plant(60, noise=0.3)
     phi = position_basis(ROWS, COLUMNS, 1)
-    options = {"phi": phi, "validation": hold_out(60), "epochs": 2, **SMALL}
-    joined, histories = fit_ensemble(tokens, responses, seeds=[3, 4, 5], **options)
-    members = [fit_encoder(tokens, responses, seed=seed, **options) for seed in (3, 4, 5)]
+    recording = Recording(tokens, responses, hold_out(60))
+    options = {"phi": phi, "epochs": 2, **SMALL}
+    (joined,), histories = fit_ensemble([recording], seeds=[3, 4, 5], **options)
+    members = [
+        fit_encoder(tokens, responses, validation=hold_out(60), seed=seed, **options)
+        for seed in (3, 4, 5)
+    ]
     assert joined.query.shape[1] == joined.key.shape[0] == 3 * SMALL["heads"]
     expected = np.mean([predict(weights, tokens, phi) for weights, _ in members], axis=0)
     np.testing.assert_allclose(predict(joined, tokens, phi), expected, atol=1e-5)
@@ -229,9 +241,55 @@ def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
             torch.testing.assert_close(getattr(member, name), getattr(weights, name))
     with pytest.raises(ValueError, match="a divisor of 6 heads, found 4"):
         split_encoder(joined, 4)
-    alone, _ = fit_ensemble(tokens, responses, seeds=[3], **options)
+    (alone,), _ = fit_ensemble([recording], seeds=[3], **options)
     for field in fields(EncoderWeights):
         assert torch.equal(getattr(alone, field.name), getattr(members[0][0], field.name))
+
+
+def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
+    tokens, responses, _ = plant(60, noise=0.3)
+    # One step an epoch, of all images: their order, which differs by subject, changes nothing.
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "epochs": 6, "image_batch": 60, "seed": 0}
+    options |= {"learning_rate": 1e-2, **SMALL}
+    whole, history = fit_encoder(tokens, responses, validation=hold_out(60), **options)
+    parts = [
+        Recording(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
+    ]
+    fits, together = fit_subjects(parts, **options)
+    gathered = gather_voxels(fits)
+    for field in fields(EncoderWeights):
+        found, expected = (getattr(each, field.name) for each in (gathered, whole))
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(together.validation_r2, history.validation_r2, atol=1e-4)
+    np.testing.assert_allclose(together.training_loss, history.training_loss, rtol=1e-4)
+    with pytest.raises(ValueError, match="the same projections"):
+        gather_voxels([fits[0], draw_weights()])
+
+
+def test_an_epoch_shows_every_image_once_and_the_subjects_side_by_side():
+    orders = [np.random.default_rng(n).permutation(count) for n, count in enumerate((70, 33, 2))]
+    steps = list(_share_out(orders, 16))
+    assert [len(images) for images, *_ in steps] == [16, 16, 16, 16, 6]
+    for subject, order in enumerate(orders):
+        np.testing.assert_array_equal(np.concatenate([step[subject] for step in steps]), order)
+    sizes = np.array([len(step[1]) for step in steps])
+    assert np.abs(sizes - 33 / 70 * np.array([16, 16, 16, 16, 6])).max() <= 1
+
+
+def test_a_subject_is_fitted_to_its_own_images_alone():
+    tokens, responses, _ = plant(360, noise=0.1)
+    phi = position_basis(ROWS, COLUMNS, 1)
+    # The second saw half as many other images; its voxels are the first's in another order.
+    order = [3, 0, 4, 1, 2]
+    parts = [
+        Recording(tokens[:240], responses[:240], hold_out(240)),
+        Recording(tokens[240:], responses[240:, order], hold_out(120)),
+    ]
+    fits, _ = fit_subjects(parts, phi=phi, seed=0, **SMALL, **QUICK)
+    unseen, measured, _ = plant(150, noise=0.0, seed=7)
+    for weights, voxels in zip(fits, (np.arange(5), np.array(order)), strict=True):
+        r2 = r_squared(measured[:, voxels], predict(weights, unseen, phi))
+        assert r2[voxels < 3].min() > 0.6 and r2[voxels >= 3].max() < 0.1
 
 
 def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():

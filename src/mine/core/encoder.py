@@ -162,6 +162,24 @@ def select_voxels(weights: EncoderWeights, indices: np.ndarray) -> EncoderWeight
     )
 
 
+def gather_voxels(subjects: Sequence[EncoderWeights]) -> EncoderWeights:
+    """One encoder of the voxels of several that were fitted together, in their order.
+
+    Raises ValueError where their projections are not the same.
+    """
+    first = subjects[0]
+    if not all(torch.equal(getattr(one, n), getattr(first, n)) for one in subjects for n in SHARED):
+        raise ValueError("expected encoders with the same projections")
+    return replace(
+        first,
+        **{
+            name: torch.cat([getattr(each, name) for each in subjects])
+            for name in DIMENSIONS
+            if name not in SHARED
+        },
+    )
+
+
 def join_encoders(members: Sequence[EncoderWeights]) -> EncoderWeights:
     """The mean of encoders, as one encoder that has the heads of all.
 
