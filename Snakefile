@@ -104,6 +104,12 @@ rule compare_encoders:
         "<results>/figures/encoders.png",
 
 
+# What other subjects are worth to one with few images, likewise; it takes two subjects or more.
+rule compare_subjects:
+    input:
+        "<results>/transfer.tsv",
+
+
 # Ways to read tokens beside each other, likewise.
 rule compare_alignments:
     input:

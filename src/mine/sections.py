@@ -34,6 +34,8 @@ SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
 FORMS = (
     "mine",
     "mine_mean",
+    "mine_shared",
+    "mine_transfer",
     "ridge",
     "banded",
     "caption",
@@ -43,6 +45,9 @@ FORMS = (
     "region_query",
 )
 """Forms of encoders that are compared on equal terms, see docs/encoders.md."""
+
+ACROSS = ("mine_shared", "mine_transfer")
+"""Those that are fitted with other subjects, and need two or more."""
 
 MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
@@ -383,7 +388,7 @@ class Encoder:
     )
     image_batch: int = setting("Images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+        "Voxels computed at once; bounds the memory, changes no number.", 512, minimum=1
     )
     learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
     weight_decay: float = setting(
@@ -427,7 +432,8 @@ class Baselines:
 @dataclass(frozen=True, kw_only=True)
 class Encoders:
     forms: list[str] = setting(
-        "Forms of encoders to compare; mine is the one that the others are held to.",
+        "Forms of encoders to compare; mine is the one that the others are held to. With one "
+        "subject those across subjects are left out.",
         list(FORMS),
         choices=FORMS,
         nonempty=True,
@@ -449,6 +455,14 @@ class Encoders:
         "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
     )
     members: int = setting("Fits that the form mine_mean averages.", 3, minimum=2)
+    few_images: int = setting(
+        "Training images of a new subject that mine_transfer has in compare_subjects.",
+        100,
+        minimum=50,
+    )
+    more_images: int = setting(
+        "Training images of the fits alone that it is held to there.", 300, minimum=50
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def stores() -> set[str]:
             store = store.replace("<results>/", "").replace("<embeddings>", "embeddings/{backbone}")
             store = store.replace("{{", "{").replace("}}", "}").replace("wildcards.", "")
             store = re.sub(r"/(encoder|attributions)/[\w{}]+\.zarr", r"/\1/{fit}.zarr", store)
-            store = store.replace("/encoders/mine_mean/all.", "/encoders/{form}/{size}.")
+            store = re.sub(r"/encoders/mine_\w+/[\w{}]+\.", "/encoders/{form}/{size}.", store)
             if store.startswith("{part}"):
                 continue  # any of the stores that are cut into shards, each named by its own rule
             for control in ("", "_random") if "{control}" in store else ("",):

@@ -8,9 +8,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mine.core.encoder import (
     EncoderWeights,
+    gather_voxels,
     position_basis,
     predict,
     random_encoder,
@@ -20,7 +22,14 @@ from mine.core.encoder import (
     weights_from_dataset,
     weights_to_dataset,
 )
-from mine.core.fitting import SquaredError, fit_encoder, fit_ensemble
+from mine.core.fitting import (
+    Recording,
+    _share_out,
+    differentiate_error,
+    fit_encoder,
+    fit_ensemble,
+    fit_subjects,
+)
 from mine.stages.encoder import (
     FITS,
     fit_subject,
@@ -148,7 +157,7 @@ def test_scalars_are_linear_in_the_tokens():
 
 
 @pytest.mark.parametrize("voxel_batch", [2, 5])
-def test_gradient_in_one_pass_equals_autograd_and_finite_differences(voxel_batch):
+def test_error_and_its_gradient_equal_those_of_the_literal_equation(voxel_batch):
     heads, voxels, images, tokens, width = 2, 5, 3, 4, 3
     stream = torch.Generator().manual_seed(0)
 
@@ -156,29 +165,42 @@ def test_gradient_in_one_pass_equals_autograd_and_finite_differences(voxel_batch
         return torch.randn(shape, generator=stream, dtype=torch.float64, requires_grad=True)
 
     inputs = (
-        draw(heads, voxels, width + 1),
-        draw(heads, voxels, width),
+        *(draw(heads, voxels, width) for _ in range(2)),
         draw(voxels),
-        draw(heads, images * tokens, width + 1),
-        draw(heads, images * tokens, width),
+        *(draw(images, heads, tokens, width) for _ in range(2)),
     )
-    target = torch.randn(voxels, images, generator=stream, dtype=torch.float64)
+    target = torch.randn(images, voxels, generator=stream, dtype=torch.float64)
+    query, readout, bias, keys, values = inputs
+    attention = torch.einsum("hvw,ihtw->ihvt", query, keys).softmax(dim=-1)
+    read = torch.einsum("hvw,ihtw->ihvt", readout, values)
+    error = (bias + (attention * read).sum(dim=(1, 3)) - target).square().sum()
 
-    def literal(query, readout, bias, keys, values):
-        shape = (heads, voxels, images, tokens)
-        attention = (query @ keys.transpose(1, 2)).view(shape).softmax(dim=-1)
-        read = (readout @ values.transpose(1, 2)).view(shape)
-        predicted = bias[:, None] + (attention * read).sum(dim=(0, 3))
-        return (predicted - target).square().sum()
+    found, gradients = differentiate_error(*inputs, target, voxel_batch=voxel_batch)
+    assert found == pytest.approx(error.item())
+    expected = torch.autograd.grad(error, inputs)
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, wanted)
 
-    def fused(*tensors):
-        return SquaredError.apply(*tensors, target, tokens, voxel_batch)
 
-    torch.testing.assert_close(fused(*inputs), literal(*inputs))
-    expected = torch.autograd.grad(literal(*inputs), inputs)
-    for found, wanted in zip(torch.autograd.grad(fused(*inputs), inputs), expected, strict=True):
-        torch.testing.assert_close(found, wanted)
-    assert torch.autograd.gradcheck(fused, inputs)
+def test_a_fit_never_holds_attention_to_tokens():
+    """The largest array of a step has no voxel and token dimension at once."""
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal largest
+            made = function(*args, **(kwargs or {}))
+            for each in made if isinstance(made, tuple) else (made,):
+                if isinstance(each, torch.Tensor):
+                    largest = max(largest, each.numel())
+            return made
+
+    heads, voxels, images, tokens, width = 2, 300, 4, 200, 8
+    given = [torch.randn(heads, voxels, width), torch.randn(heads, voxels, width)]
+    given += [torch.randn(voxels), *torch.randn(2, images, heads, tokens, width)]
+    with Watch():
+        differentiate_error(*given, torch.randn(images, voxels), voxel_batch=100)
+    assert largest <= images * heads * tokens * width < images * heads * 100 * tokens
 
 
 def test_planted_directions_are_predicted_and_attended_to(planted_fit):
@@ -216,9 +238,13 @@ def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
 def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     tokens, responses, _ = plant(60, noise=0.3)
     phi = position_basis(ROWS, COLUMNS, 1)
-    options = {"phi": phi, "validation": hold_out(60), "epochs": 2, **SMALL}
-    joined, histories = fit_ensemble(tokens, responses, seeds=[3, 4, 5], **options)
-    members = [fit_encoder(tokens, responses, seed=seed, **options) for seed in (3, 4, 5)]
+    recording = Recording(tokens, responses, hold_out(60))
+    options = {"phi": phi, "epochs": 2, **SMALL}
+    (joined,), histories = fit_ensemble([recording], seeds=[3, 4, 5], **options)
+    members = [
+        fit_encoder(tokens, responses, validation=hold_out(60), seed=seed, **options)
+        for seed in (3, 4, 5)
+    ]
     assert joined.query.shape[1] == joined.key.shape[0] == 3 * SMALL["heads"]
     expected = np.mean([predict(weights, tokens, phi) for weights, _ in members], axis=0)
     np.testing.assert_allclose(predict(joined, tokens, phi), expected, atol=1e-5)
@@ -229,9 +255,55 @@ def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
             torch.testing.assert_close(getattr(member, name), getattr(weights, name))
     with pytest.raises(ValueError, match="a divisor of 6 heads, found 4"):
         split_encoder(joined, 4)
-    alone, _ = fit_ensemble(tokens, responses, seeds=[3], **options)
+    (alone,), _ = fit_ensemble([recording], seeds=[3], **options)
     for field in fields(EncoderWeights):
         assert torch.equal(getattr(alone, field.name), getattr(members[0][0], field.name))
+
+
+def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
+    tokens, responses, _ = plant(60, noise=0.3)
+    # One step an epoch, of all images: their order, which differs by subject, changes nothing.
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "epochs": 6, "image_batch": 60, "seed": 0}
+    options |= {"learning_rate": 1e-2, **SMALL}
+    whole, history = fit_encoder(tokens, responses, validation=hold_out(60), **options)
+    parts = [
+        Recording(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
+    ]
+    fits, together = fit_subjects(parts, **options)
+    gathered = gather_voxels(fits)
+    for field in fields(EncoderWeights):
+        found, expected = (getattr(each, field.name) for each in (gathered, whole))
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(together.validation_r2, history.validation_r2, atol=1e-4)
+    np.testing.assert_allclose(together.training_loss, history.training_loss, rtol=1e-4)
+    with pytest.raises(ValueError, match="the same projections"):
+        gather_voxels([fits[0], draw_weights()])
+
+
+def test_an_epoch_shows_every_image_once_and_the_subjects_side_by_side():
+    orders = [np.random.default_rng(n).permutation(count) for n, count in enumerate((70, 33, 2))]
+    steps = list(_share_out(orders, 16))
+    assert [len(images) for images, *_ in steps] == [16, 16, 16, 16, 6]
+    for subject, order in enumerate(orders):
+        np.testing.assert_array_equal(np.concatenate([step[subject] for step in steps]), order)
+    sizes = np.array([len(step[1]) for step in steps])
+    assert np.abs(sizes - 33 / 70 * np.array([16, 16, 16, 16, 6])).max() <= 1
+
+
+def test_a_subject_is_fitted_to_its_own_images_alone():
+    tokens, responses, _ = plant(360, noise=0.1)
+    phi = position_basis(ROWS, COLUMNS, 1)
+    # The second saw half as many other images; its voxels are the first's in another order.
+    order = [3, 0, 4, 1, 2]
+    parts = [
+        Recording(tokens[:240], responses[:240], hold_out(240)),
+        Recording(tokens[240:], responses[240:, order], hold_out(120)),
+    ]
+    fits, _ = fit_subjects(parts, phi=phi, seed=0, **SMALL, **QUICK)
+    unseen, measured, _ = plant(150, noise=0.0, seed=7)
+    for weights, voxels in zip(fits, (np.arange(5), np.array(order)), strict=True):
+        r2 = r_squared(measured[:, voxels], predict(weights, unseen, phi))
+        assert r2[voxels < 3].min() > 0.6 and r2[voxels >= 3].max() < 0.1
 
 
 def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():

@@ -21,15 +21,21 @@ from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.errors import InputError
 from mine.figures.forms import draw_forms
+from mine.sections import ACROSS
 from mine.sections import FORMS as NAMES
 from mine.stages.baselines import fit_baselines
 from mine.stages.comparison import (
     ALL,
+    Subject,
     assign_regions,
     draw_subset,
     fit_form,
+    fit_others,
+    fit_shared,
+    fit_transfer,
     score_correlations,
     tabulate_forms,
+    tabulate_transfer,
 )
 from mine.stages.encoder import fit_subject, score_predictions, score_roi
 from mine.statistics import pearson, r_squared
@@ -129,7 +135,8 @@ MAKERS = {
 
 
 def test_every_form_of_the_configuration_exists():
-    assert tuple(FORMS) == NAMES
+    assert tuple(FORMS) == tuple(name for name in NAMES if name not in ACROSS)
+    assert set(ACROSS) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -258,7 +265,7 @@ def test_descent_chooses_by_validation_images_and_repeats_itself():
     held = terms.validation
     alone = region_query.fit(stimuli, responses, replace(terms, learning_rates=[1e-8]))
     assert fits[0].choices["validation_r2"] == pytest.approx(
-        score_validation(fits[0], stimuli, responses, terms)
+        score_validation(fits[0].predict(stimuli.select(held)), responses, held)
     )
     better, worse = (
         functional.mse_loss(
@@ -284,6 +291,79 @@ def test_no_form_sees_the_test_responses():
         assert one["prediction"].dtype == np.float32
         assert one.attrs["parameters"] > 0
         json.loads(one.attrs["choices"])
+
+
+def draw_subjects() -> list[Subject]:
+    """Two subjects with images of their own."""
+    stimuli = draw_stimuli(150)
+    responses = draw_responses(stimuli)
+    parts = slice(0, 90), slice(90, 150)
+    training = np.arange(150) % 5 > 0
+    return [Subject(stimuli.tokens[own], responses[own], training[own]) for own in parts]
+
+
+def test_forms_across_subjects_see_no_test_response():
+    subjects = draw_subjects()
+    options = {"size": "40", "rows": ROWS, "columns": COLUMNS, "seed": 0}
+    changed = []
+    for each in subjects:
+        other = np.where(each.training[:, None], each.responses, 100)
+        changed.append(replace(each, responses=other))
+    found = []
+    for each in (subjects, changed):
+        shared = fit_shared(each, encoder=ENCODER, **options)
+        known = fit_others(
+            each[1:], rows=ROWS, columns=COLUMNS, encoder=ENCODER, seed=0, device="cpu"
+        )
+        found.append([*shared, fit_transfer(known, each[0], position_orders=1, **options)])
+    for (one, cost), (other, _) in zip(*found, strict=True):
+        np.testing.assert_array_equal(one["prediction"], other["prediction"])
+        assert one.attrs["training_images"] == 40
+        assert (cost[["seconds", "megabytes"]] > 0).all(axis=None)
+    first, second, transferred = (one for one, _ in found[0])
+    np.testing.assert_array_equal(first["key"], second["key"])
+    assert [one.sizes["image"] for one, _ in found[0]] == [18, 12, 18]
+    assert transferred.attrs["parameters"] == 41 * VOXELS
+    assert "validation_r2" in json.loads(first.attrs["choices"])
+
+
+def test_a_single_subject_fitted_together_is_fitted_alone():
+    subject = draw_subjects()[0]
+    ((shared, _),) = fit_shared(
+        [subject], size=ALL, rows=ROWS, columns=COLUMNS, encoder=ENCODER, seed=0
+    )
+    stimuli = replace(draw_stimuli(150), rows=ROWS).select(np.arange(90))
+    options = {"training": subject.training, "regions": np.zeros(VOXELS, dtype=int)}
+    alone, _ = fit_form(stimuli, subject.responses, form="mine", size=ALL, **SETTINGS | options)
+    np.testing.assert_array_equal(shared["prediction"], alone["prediction"])
+    assert shared.attrs["choices"] == alone.attrs["choices"]
+    assert shared.attrs["parameters"] == alone.attrs["parameters"]
+
+
+def test_gain_is_the_difference_of_the_two_scores():
+    scores = {}
+    for number, subject in enumerate(("subj01", "subj02")):
+        measured, predictions, members, _ = make_scores(number)
+        named = dict(zip(("mine/300", "mine_transfer/100"), predictions.values(), strict=True))
+        scores[subject] = score_roi(
+            named,
+            measured,
+            np.full(VOXELS, 0.5),
+            members,
+            rois=["FFA-1", ALL],
+            resamples=50,
+            seed=0,
+        )
+    table = tabulate_transfer(scores, few="100", more="300")
+    keys = ["measure", "form", "images", "subject", "roi"]
+    assert not table.duplicated(keys).any()
+    rows = table.set_index(keys)
+    for subject in ("subj01", "subj02", ALL):
+        gain = rows.loc["cross_subject_gain", "mine_transfer", "100", subject, "FFA-1"]
+        one = rows.loc["r2_normalised", "mine_transfer", "100", subject, "FFA-1"]
+        other = rows.loc["r2_normalised", "mine", "300", subject, "FFA-1"]
+        assert gain["value"] == pytest.approx(one["value"] - other["value"])
+        assert subject == ALL or gain["low"] < gain["value"] < gain["high"]
 
 
 def test_mine_is_the_encoder_of_the_analysis():

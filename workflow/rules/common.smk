@@ -12,6 +12,8 @@ from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
+from mine.sections import ACROSS
+from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest
 
 FITS = (
@@ -55,7 +57,7 @@ wildcard_constraints:
     subject=alternatives(settings.subjects),
     roi=alternatives(settings.rois),
     fit=alternatives(FITS),
-    form=alternatives([*settings.encoders.forms, "mine_mean"]),
+    form=alternatives(EVERY_FORM),
     size=r"all|\d+",
     control="|_random",
     backbone=alternatives([settings.backbone.name]),
@@ -270,6 +272,18 @@ def own_regions(pattern):
             subject=wildcards.subject,
             results=f"results/{settings.name}",
         )
+
+    return find
+
+
+def other_subjects(pattern):
+    """Return an input function: the pattern for every subject but the job's own."""
+
+    def find(wildcards):
+        names = [name for name in settings.subjects if name != wildcards.subject]
+        if not names:
+            raise WorkflowError("subjects: expected two or more to fit one by the others, found 1")
+        return expand(pattern, subject=names, results=f"results/{settings.name}")
 
     return find
 

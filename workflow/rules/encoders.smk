@@ -4,6 +4,11 @@
 SIZES = ["all", *map(str, settings.encoders.images)]
 """Numbers of training images that forms are fitted on."""
 
+FORMS = [
+    form for form in settings.encoders.forms if len(settings.subjects) > 1 or form not in ACROSS
+]
+"""Forms that are compared; those across subjects need two or more."""
+
 
 rule fit_form:
     input:
@@ -21,6 +26,8 @@ rule fit_form:
         "<logs>/fit_form/{subject}/{form}/{size}.log",
     benchmark:
         "<benchmarks>/fit_form/{subject}/{form}/{size}.tsv"
+    wildcard_constraints:
+        form=alternatives([form for form in EVERY_FORM if form not in ACROSS]),
     resources:
         gpu=gpus("encoder"),
     params:
@@ -37,6 +44,129 @@ rule fit_form:
         "../scripts/fit_form.py"
 
 
+rule fit_shared:
+    input:
+        **reads(
+            responses=expand("<results>/{subject}/responses.zarr", subject=settings.subjects),
+            images="<embeddings>/images/shards.json",
+        ),
+    output:
+        stores=directory(
+            expand(
+                "<results>/{subject}/encoders/mine_shared/{size}.zarr",
+                subject=settings.subjects,
+                allow_missing=True,
+            )
+        ),
+        manifests=expand(
+            "<results>/{subject}/encoders/mine_shared/{size}.json",
+            subject=settings.subjects,
+            allow_missing=True,
+        ),
+        costs=expand(
+            "<results>/{subject}/encoders/mine_shared/{size}.tsv",
+            subject=settings.subjects,
+            allow_missing=True,
+        ),
+    log:
+        "<logs>/fit_shared/{size}.log",
+    benchmark:
+        "<benchmarks>/fit_shared/{size}.tsv"
+    resources:
+        gpu=gpus("encoder"),
+    params:
+        code=code("fit_shared"),
+        subjects=settings.subjects,
+        encoder=section("encoder"),
+        seed=settings.seed,
+    message:
+        "Fitting MINE's encoder to all subjects together on {wildcards.size} images of each"
+    script:
+        "../scripts/fit_shared.py"
+
+
+rule fit_others:
+    input:
+        **reads(
+            responses=other_subjects("{results}/{subject}/responses.zarr"),
+            images="<embeddings>/images/shards.json",
+        ),
+    output:
+        **writes("<results>/{subject}/encoders/others.zarr"),
+    log:
+        "<logs>/fit_others/{subject}.log",
+    benchmark:
+        "<benchmarks>/fit_others/{subject}.tsv"
+    resources:
+        gpu=gpus("encoder"),
+    params:
+        code=code("fit_others"),
+        subjects=settings.subjects,
+        encoder=section("encoder"),
+        seed=settings.seed,
+    message:
+        "Fitting MINE's encoder to all subjects but {wildcards.subject}"
+    script:
+        "../scripts/fit_others.py"
+
+
+rule fit_transfer:
+    input:
+        **reads(
+            responses="<results>/{subject}/responses.zarr",
+            images="<embeddings>/images/shards.json",
+            others="<results>/{subject}/encoders/others.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/encoders/mine_transfer/{size}.zarr"),
+        cost="<results>/{subject}/encoders/mine_transfer/{size}.tsv",
+    log:
+        "<logs>/fit_transfer/{subject}/{size}.log",
+    benchmark:
+        "<benchmarks>/fit_transfer/{subject}/{size}.tsv"
+    resources:
+        gpu=gpus("encoder"),
+    params:
+        code=code("fit_transfer"),
+        encoder=section("encoder"),
+        seed=settings.seed,
+    message:
+        "Fitting {wildcards.subject} by other subjects' voxels on {wildcards.size} images"
+    script:
+        "../scripts/fit_transfer.py"
+
+
+rule tabulate_transfer:
+    input:
+        **reads(
+            responses=expand("<results>/{subject}/responses.zarr", subject=settings.subjects),
+            rois=expand("<results>/{subject}/rois.zarr", subject=settings.subjects),
+            fits=expand(
+                "<results>/{subject}/encoders/{form}/{size}.zarr",
+                subject=settings.subjects,
+                form=["mine", "mine_transfer"],
+                size=[settings.encoders.few_images, settings.encoders.more_images],
+            ),
+        ),
+    output:
+        "<results>/transfer.tsv",
+    log:
+        "<logs>/tabulate_transfer.log",
+    benchmark:
+        "<benchmarks>/tabulate_transfer.tsv"
+    params:
+        code=code("tabulate_transfer"),
+        subjects=settings.subjects,
+        few=settings.encoders.few_images,
+        more=settings.encoders.more_images,
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Putting what other subjects are worth to a new one into one table"
+    script:
+        "../scripts/tabulate_transfer.py"
+
+
 rule score_forms:
     input:
         **reads(
@@ -44,7 +174,7 @@ rule score_forms:
             rois="<results>/{subject}/rois.zarr",
             forms=expand(
                 "<results>/{subject}/encoders/{form}/{size}.zarr",
-                form=settings.encoders.forms,
+                form=FORMS,
                 allow_missing=True,
             ),
         ),
@@ -56,7 +186,7 @@ rule score_forms:
         "<benchmarks>/score_forms/{subject}/{size}.tsv"
     params:
         code=code("score_forms"),
-        forms=settings.encoders.forms,
+        forms=FORMS,
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
@@ -77,7 +207,7 @@ rule tabulate_forms:
         costs=expand(
             "<results>/{subject}/encoders/{form}/{size}.tsv",
             subject=settings.subjects,
-            form=settings.encoders.forms,
+            form=FORMS,
             size=SIZES,
         ),
     output:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import xarray as xr
+from torch.nn import functional
 
 from mine.config import generator
 
@@ -75,6 +76,18 @@ def position_basis(rows: int, columns: int, orders: int) -> torch.Tensor:
     return torch.as_tensor(basis, dtype=torch.float32)
 
 
+def project_tokens(projection: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Keys x W_K, or values x W_V, of all heads: (image, head, token, width).
+
+    projection: (head, feature, width). tokens: (image, token, feature).
+    """
+    heads, features, width = projection.shape
+    # One product for all heads: as many narrow ones would take several times as long.
+    wide = projection.transpose(0, 1).reshape(features, heads * width)
+    projected = tokens.reshape(-1, features) @ wide
+    return projected.view(*tokens.shape[:2], heads, width).transpose(1, 2)
+
+
 def token_scalars(
     weights: EncoderWeights, tokens: torch.Tensor, phi: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,13 +99,63 @@ def token_scalars(
     bias + Σ_head Σ_token softmax_token(s) u.
     """
     tokens = tokens.to(weights.query)
+    keys, values = (project_tokens(each, tokens) for each in (weights.key, weights.value))
     query = (weights.query / math.sqrt(weights.query.shape[-1])).transpose(0, 1)
-    keys = (tokens[:, None] @ weights.key).transpose(-1, -2)
-    values = (tokens[:, None] @ weights.value).transpose(-1, -2)
     place = weights.position.transpose(0, 1) @ phi.to(weights.query).T
-    s = query @ keys + place
-    u = weights.readout.transpose(0, 1) @ values
+    s = query @ keys.transpose(-1, -2) + place
+    u = weights.readout.transpose(0, 1) @ values.transpose(-1, -2)
     return s.transpose(1, 2).contiguous(), u.transpose(1, 2).contiguous()
+
+
+def ask(
+    query: torch.Tensor, readout: torch.Tensor, position: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What attention takes of voxels: queries with their places, and readouts.
+
+    query: over √width, and readout (voxel, head, width); position (voxel, head, basis). Returns
+    both as (head, voxel, side), with side as of :func:`answer`.
+    """
+    side = _fused_width(query.shape[-1], position.shape[-1])
+    asked = _widen(torch.cat([query, position], dim=-1), side)
+    return asked.transpose(0, 1), _widen(readout, side).transpose(0, 1)
+
+
+def answer(
+    key: torch.Tensor, value: torch.Tensor, tokens: torch.Tensor, phi: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What attention takes of images: keys with φ, so that ⟨query, key⟩ is the logit, and values.
+
+    key, value (head, feature, width); tokens (image, token, feature); phi (token, basis). Returns
+    both as (image, head, token, side), with zeros in what is over.
+    """
+    width = key.shape[-1]
+    side = _fused_width(width, phi.shape[-1])
+    keys, values = (project_tokens(_widen(each, side), tokens) for each in (key, value))
+    place = functional.pad(phi, (width, side - width - phi.shape[-1]))
+    return keys + place, values
+
+
+def _fused_width(width: int, basis: int) -> int:
+    """Fused attention wants queries, keys and values equally wide, on GPUs by a multiple of 8."""
+    return 8 * math.ceil((width + basis) / 8)
+
+
+def _widen(array: torch.Tensor, side: int) -> torch.Tensor:
+    return functional.pad(array, (0, side - array.shape[-1]))
+
+
+def read_out(
+    query: torch.Tensor, readout: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> torch.Tensor:
+    """Predictions without scalars: Σ_h Σ_t a_vht ⟨r_vh, v_ht⟩ = Σ_h ⟨r_vh, Σ_t a_vht v_ht⟩.
+
+    No array has both a voxel and a token dimension. query, readout: of :func:`ask`; keys, values:
+    of :func:`answer`. Returns (image, voxel).
+    """
+    seen = functional.scaled_dot_product_attention(
+        query.expand(len(keys), -1, -1, -1), keys, values, scale=1.0
+    )
+    return (seen * readout).sum(dim=(1, 3))
 
 
 def predict(
@@ -100,34 +163,31 @@ def predict(
     tokens: np.ndarray,
     phi: torch.Tensor,
     *,
-    voxel_batch: int = 256,
+    voxel_batch: int = 1024,
     image_batch: int = 32,
 ) -> np.ndarray:
     """Predicted responses to images.
 
     tokens: (image, token, feature), float16 or float32; read in blocks of ``image_batch`` images,
     so a lazily loaded array will do. Memory: two work arrays of image_batch × voxel_batch × head ×
-    token floats. The result does not depend on either batch but for rounding.
+    width floats. The result does not depend on either batch but for rounding.
 
     Returns float32 (image, voxel).
     """
-    count = len(weights.bias)
+    count, device = len(weights.bias), weights.bias.device
     predicted = np.empty((len(tokens), count), dtype=np.float32)
-    parts = [
-        select_voxels(weights, np.arange(start, min(start + voxel_batch, count)))
-        for start in range(0, count, voxel_batch)
-    ]
+    scaled = weights.query / math.sqrt(weights.query.shape[-1])
+    query, readout = ask(scaled, weights.readout, weights.position)
+    phi = phi.to(query)
     with torch.no_grad():
         for start in range(0, len(tokens), image_batch):
             images = slice(start, start + image_batch)
-            block = to_tensor(tokens[images], weights.bias.device)
-            first = 0
-            for part in parts:
-                last = first + len(part.bias)
-                s, u = token_scalars(part, block, phi)
-                attended = (torch.softmax(s, dim=-1) * u).sum(dim=(2, 3))
-                predicted[images, first:last] = (attended + part.bias).cpu().numpy()
-                first = last
+            block = to_tensor(tokens[images], device)
+            keys, values = answer(weights.key, weights.value, block, phi)
+            for first in range(0, count, voxel_batch):
+                part = slice(first, first + voxel_batch)
+                seen = read_out(query[:, part], readout[:, part], keys, values)
+                predicted[images, part] = (seen + weights.bias[part]).cpu().numpy()
     return predicted
 
 
@@ -159,6 +219,24 @@ def select_voxels(weights: EncoderWeights, indices: np.ndarray) -> EncoderWeight
     return replace(
         weights,
         **{name: getattr(weights, name)[indices] for name in DIMENSIONS if name not in SHARED},
+    )
+
+
+def gather_voxels(subjects: Sequence[EncoderWeights]) -> EncoderWeights:
+    """One encoder of the voxels of several that were fitted together, in their order.
+
+    Raises ValueError where their projections are not the same.
+    """
+    first = subjects[0]
+    if not all(torch.equal(getattr(one, n), getattr(first, n)) for one in subjects for n in SHARED):
+        raise ValueError("expected encoders with the same projections")
+    return replace(
+        first,
+        **{
+            name: torch.cat([getattr(each, name) for each in subjects])
+            for name in DIMENSIONS
+            if name not in SHARED
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Fits an encoder (encoder.py) to all voxels of a subject at once.
+"""Fits an encoder (encoder.py) to all voxels of a subject at once, or of several subjects.
 
 While it is fitted, what belongs to a voxel is a product of its embedding and of maps that all
 voxels share; what is returned are the products. The gradient is taken by hand, in the same pass
@@ -8,8 +8,9 @@ dimension at once.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,16 @@ import numpy as np
 import torch
 
 from mine.config import generator
-from mine.core.encoder import EncoderWeights, join_encoders, predict, to_tensor
+from mine.core.encoder import (
+    EncoderWeights,
+    answer,
+    ask,
+    join_encoders,
+    predict,
+    read_out,
+    select_voxels,
+    to_tensor,
+)
 from mine.logging import Progress
 
 # Standard deviations of a fit's initial query and readout. Attention starts almost uniform, that
@@ -38,27 +48,48 @@ class FitHistory:
     """the epoch, from 0, whose weights were kept"""
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What a fit is given of one subject."""
+
+    tokens: np.ndarray
+    """(image, token, feature), float16 or float32"""
+    responses: np.ndarray
+    """(image, voxel), z-scored"""
+    validation: np.ndarray
+    """bool (image,): images held out of the gradient"""
+
+
 def fit_encoder(
-    tokens: np.ndarray,
-    responses: np.ndarray,
+    tokens: np.ndarray, responses: np.ndarray, *, validation: np.ndarray, **options: Any
+) -> tuple[EncoderWeights, FitHistory]:
+    """Fit all voxels of a subject at once: fit_subjects of one, with its options.
+
+    tokens, responses, validation: see Recording. Returns the weights, on the CPU, and the history.
+    """
+    (weights,), history = fit_subjects([Recording(tokens, responses, validation)], **options)
+    return weights, history
+
+
+def fit_subjects(
+    recordings: Sequence[Recording],
     *,
     phi: torch.Tensor,
-    validation: np.ndarray,
     heads: int = 4,
     head_width: int = 32,
     rank: int = 128,
     epochs: int = 20,
     patience: int = 4,
     image_batch: int = 32,
-    voxel_batch: int = 64,
+    voxel_batch: int = 512,
     learning_rate: float = 6e-3,
     weight_decay: float = 0.3,
     projection_decay: float = 3.0,
     averaging: float = 0.98,
     seed: int,
     device: str = "cpu",
-) -> tuple[EncoderWeights, FitHistory]:
-    """Fit all voxels of a subject at once.
+) -> tuple[list[EncoderWeights], FitHistory]:
+    """Fit all voxels of all subjects at once, whatever images each has seen.
 
     Minimises the mean squared error with AdamW under a one-cycle learning rate. What is validated
     and kept is the running average of the weights over steps (``averaging``: its decay a step).
@@ -71,25 +102,35 @@ def fit_encoder(
     free queries; the weights that are returned are the products, and the equation stays as it is.
     weight_decay: of embeddings and maps; projection_decay: of W_K and W_V.
 
-    tokens: (image, token, feature), float16 or float32. responses: (image, voxel), z-scored.
-    validation: bool (image,): images held out of the gradient. phi: (token, basis).
-    voxel_batch: voxels whose scalars are in memory at once: four work arrays of voxel_batch ×
-    image_batch × head × token floats. It changes the result by rounding alone.
+    Subjects share the projections and the maps; an embedding and a bias are a voxel's own. Each
+    step takes images of every subject, ``image_batch`` of the one that has most and of the others
+    in proportion, so that an epoch shows each image once; a voxel's error counts on images of its
+    own subject alone.
 
-    Returns the weights, on the CPU, and the history. Equal seeds give equal weights.
+    phi: (token, basis). voxel_batch: voxels of which a gradient is taken at once, which takes a few
+    arrays of voxel_batch × image_batch × head × width floats. It changes the result by
+    rounding alone.
+
+    Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights.
     """
-    validation = np.asarray(validation, dtype=bool)
-    training_images, validation_images = np.flatnonzero(~validation), np.flatnonzero(validation)
-    if not len(training_images) or len(validation_images) < 2:
-        raise ValueError(
-            "expected at least one training image and two validation images, "
-            f"found {len(training_images)} and {len(validation_images)}"
-        )
+    splits = []
+    for recording in recordings:
+        held = np.asarray(recording.validation, dtype=bool)
+        splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
+        training, validated = map(len, splits[-1])
+        if not training or validated < 2:
+            raise ValueError(
+                "expected at least one training image and two validation images, "
+                f"found {training} and {validated}"
+            )
     stream = torch.Generator().manual_seed(int(generator(seed, "encoder").integers(2**62)))
-    centre = responses[training_images].mean(axis=0, dtype=np.float64).astype(np.float32)
+    centres = [
+        each.responses[training].mean(axis=0, dtype=np.float64).astype(np.float32)
+        for each, (training, _) in zip(recordings, splits, strict=True)
+    ]
     start = _initialise_factors(
-        centre=torch.as_tensor(centre),
-        features=tokens.shape[2],
+        centre=torch.as_tensor(np.concatenate(centres)),
+        features=recordings[0].tokens.shape[2],
         heads=heads,
         head_width=head_width,
         basis=phi.shape[1],
@@ -111,33 +152,37 @@ def fit_encoder(
         betas=(0.9, 0.99),
         fused=True,
     )
+    most = max(len(training) for training, _ in splits)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
         learning_rate,
-        total_steps=epochs * math.ceil(len(training_images) / image_batch),
+        total_steps=epochs * math.ceil(most / image_batch),
         pct_start=0.15,
     )
     average = {name: tensor.detach().clone() for name, tensor in parameters.items()}
+    voxels = list(map(len, centres))
+    edges = [0, *itertools.accumulate(voxels)]
+    owned = [slice(*pair) for pair in itertools.pairwise(edges)]
 
-    validation_tokens = tokens[validation_images]
-    measured = responses[validation_images]
     losses, scores = [], []
-    best_epoch, best_weights = -1, _to_weights(average, shapes)
+    best_epoch, best_weights = -1, _to_weights(average, shapes, owned)
     step = 0
-    progress = Progress(epochs * len(training_images), "images", at_most=True)
+    progress = Progress(
+        epochs * sum(len(training) for training, _ in splits), "images", at_most=True
+    )
     for epoch in range(epochs):
-        order = training_images[torch.randperm(len(training_images), generator=stream).numpy()]
+        orders = [
+            training[torch.randperm(len(training), generator=stream).numpy()]
+            for training, _ in splits
+        ]
         total = 0.0
-        for first in range(0, len(order), image_batch):
-            images = order[first : first + image_batch]
+        for step_images in _share_out(orders, image_batch):
+            batches = [
+                (to_tensor(each.tokens[images], device), to_tensor(each.responses[images], device))
+                for each, images in zip(recordings, step_images, strict=True)
+            ]
             total += _take_step(
-                parameters,
-                shapes,
-                to_tensor(tokens[images], device),
-                to_tensor(responses[images], device),
-                phi,
-                optimiser,
-                voxel_batch=voxel_batch,
+                parameters, shapes, batches, owned, phi, optimiser, voxel_batch=voxel_batch
             )
             schedule.step()
             step += 1
@@ -145,13 +190,16 @@ def fit_encoder(
             decay = min(averaging, step / (step + 10))
             for name, tensor in parameters.items():
                 average[name].lerp_(tensor.detach(), 1 - decay)
-            progress.add(len(images))
-        weights = _to_weights(average, shapes)
-        predicted = predict(
-            weights, validation_tokens, phi, voxel_batch=voxel_batch, image_batch=image_batch
-        )
-        losses.append(total / (len(order) * responses.shape[1]))
-        scores.append(mean_r2(measured, predicted, centre))
+            progress.add(sum(map(len, step_images)))
+        weights = _to_weights(average, shapes, owned)
+        reached = []
+        for each, own, (_, held), mean in zip(recordings, weights, splits, centres, strict=True):
+            predicted = predict(
+                own, each.tokens[held], phi, voxel_batch=voxel_batch, image_batch=image_batch
+            )
+            reached.append(mean_r2(each.responses[held], predicted, mean))
+        losses.append(total / sum(map(math.prod, zip(map(len, orders), voxels, strict=True))))
+        scores.append(float(np.average(reached, weights=voxels)))
         if best_epoch < 0 or scores[-1] > scores[best_epoch]:
             best_epoch, best_weights = epoch, weights
         elif epoch - best_epoch >= patience:
@@ -163,107 +211,94 @@ def fit_encoder(
 
 
 def fit_ensemble(
-    tokens: np.ndarray, responses: np.ndarray, *, seeds: Sequence[int], **options: Any
-) -> tuple[EncoderWeights, list[FitHistory]]:
-    """Fit an encoder from each seed on the same images, and return their mean as one encoder.
+    recordings: Sequence[Recording], *, seeds: Sequence[int], **options: Any
+) -> tuple[list[EncoderWeights], list[FitHistory]]:
+    """Fit encoders from each seed on the same images, and return each subject's mean as one.
 
     What differs between fits is what the random start and the order of images made of the noise;
     their mean has less of it, and stays an encoder of the same equation (encoder.join_encoders).
-    tokens, responses, options: as of fit_encoder.
+    recordings, options: as of fit_subjects. Returns weights by subject, and histories by seed.
     """
-    fits = [fit_encoder(tokens, responses, seed=seed, **options) for seed in seeds]
+    fits = [fit_subjects(recordings, seed=seed, **options) for seed in seeds]
     if len(fits) == 1:
         return fits[0][0], [fits[0][1]]
-    return join_encoders([weights for weights, _ in fits]), [history for _, history in fits]
+    members = zip(*(weights for weights, _ in fits), strict=True)
+    return [join_encoders(each) for each in members], [history for _, history in fits]
 
 
-class SquaredError(torch.autograd.Function):
-    """Σ over images and voxels of (ŷ − y)², with its gradient taken in the same pass.
-
-    With the residual e = ŷ − y and z_h = Σ_t a_ht u_ht,
-
-        ∂/∂s_ht = 2 e a_ht (u_ht − z_h)        ∂/∂u_ht = 2 e a_ht
-
-    so that everything a voxel's gradient needs is at hand while its logits are in the cache: the
-    scalars of voxel_batch voxels are made, used in both directions and overwritten by the next.
-    Autograd would write the scalars of all voxels to memory several times over.
-
-    Call: apply(query, readout, bias, keys, values, target, tokens, voxel_batch), the query
-    divided by √width, and joined with the place as the keys are with φ: query (head, voxel,
-    width + basis), readout (head, voxel, width), bias (voxel,), keys (head, image × token,
-    width + basis), values (head, image × token, width), target (voxel, image).
-    """
-
-    @staticmethod
-    def forward(ctx, query, readout, bias, keys, values, target, tokens, voxel_batch):
-        heads, voxels, _ = query.shape
-        images = target.shape[1]
-        keys_t, values_t = keys.transpose(1, 2), values.transpose(1, 2)
-        d_query, d_readout, d_bias = map(torch.empty_like, (query, readout, bias))
-        d_keys, d_values = torch.zeros_like(keys), torch.zeros_like(values)
-        work = query.new_empty(4, heads * min(voxel_batch, voxels) * images * tokens)
-        total = query.new_zeros(())
-        for first in range(0, voxels, voxel_batch):
-            part = slice(first, min(first + voxel_batch, voxels))
-            count = part.stop - part.start
-            shape = (heads, count, images * tokens)
-            flat = [array[: math.prod(shape)].view(shape) for array in work]
-            split = [array.view(heads, count, images, tokens) for array in flat]
-            torch.bmm(query[:, part], keys_t, out=flat[0])
-            torch.softmax(split[0], dim=-1, out=split[1])
-            torch.bmm(readout[:, part], values_t, out=flat[2])
-            torch.mul(split[1], split[2], out=split[3])
-            attended = split[3].sum(dim=-1)
-            residual = attended.sum(dim=0) + bias[part, None] - target[part]
-            total += residual.square().sum()
-            slope = 2 * residual
-            d_bias[part] = slope.sum(dim=1)
-            d_values_part = split[1].mul_(slope[None, :, :, None])
-            d_logits = split[3].mul_(slope[None, :, :, None])
-            d_logits.addcmul_(d_values_part, attended[..., None], value=-1)
-            d_query[:, part] = torch.bmm(flat[3], keys)
-            d_readout[:, part] = torch.bmm(flat[1], values)
-            d_keys.baddbmm_(flat[3].transpose(1, 2), query[:, part])
-            d_values.baddbmm_(flat[1].transpose(1, 2), readout[:, part])
-        ctx.save_for_backward(d_query, d_readout, d_bias, d_keys, d_values)
-        return total
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, d_total):
-        return (*(d_total * gradient for gradient in ctx.saved_tensors), None, None, None)
+def _share_out(orders: Sequence[np.ndarray], image_batch: int) -> Iterator[list[np.ndarray]]:
+    """The images of each step of an epoch, by subject: ``image_batch`` of the one that has most, of
+    the others in proportion."""
+    most = max(map(len, orders))
+    for first in range(0, most, image_batch):
+        edges = first, min(first + image_batch, most)
+        yield [
+            order[slice(*(round(edge * len(order) / most) for edge in edges))] for order in orders
+        ]
 
 
 def _take_step(
     parameters: Mapping[str, torch.Tensor],
     shapes: tuple[int, int],
-    tokens: torch.Tensor,
-    responses: torch.Tensor,
+    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    owned: Sequence[slice],
     phi: torch.Tensor,
     optimiser: torch.optim.Optimizer,
     *,
     voxel_batch: int,
 ) -> float:
-    """One step of the optimiser on one batch of images; returns the summed squared error."""
-    images, count, features = tokens.shape
-    rows = tokens.reshape(-1, features)
-    place = phi.repeat(images, 1).expand(len(parameters["key"]), -1, -1)
-    query, readout, position = _multiply_factors(parameters, shapes)
-    total = SquaredError.apply(
-        torch.cat([query, position], dim=2).transpose(0, 1),
-        readout.transpose(0, 1).contiguous(),
-        parameters["bias"],
-        torch.cat([rows @ parameters["key"], place], dim=2),
-        rows @ parameters["value"],
-        responses.T,
-        count,
-        voxel_batch,
-    )
+    """One step of the optimiser; returns the summed squared error.
+
+    batches: tokens (image, token, feature) and responses (image, voxel) of each subject. owned:
+    the voxels of each.
+    """
+    query, readout = ask(*_multiply_factors(parameters, shapes))
+    total, sources, slopes = 0.0, [], []
+    for (tokens, responses), own in zip(batches, owned, strict=True):
+        if not len(tokens):
+            continue
+        keys, values = answer(parameters["key"], parameters["value"], tokens, phi)
+        given = query[:, own], readout[:, own], parameters["bias"][own], keys, values
+        error, gradients = differentiate_error(*given, responses, voxel_batch=voxel_batch)
+        total += error
+        sources += given
+        # By image, not by voxel: a voxel's own gradient should not depend on how many are fitted.
+        slopes += [gradient / len(tokens) for gradient in gradients]
     optimiser.zero_grad()
-    # By image, not by voxel: a voxel's own gradient should not depend on how many are fitted.
-    (total / images).backward()
+    # Once through projections and maps, whatever the number of voxels.
+    torch.autograd.backward(sources, slopes)
     optimiser.step()
-    return float(total.detach())
+    return total
+
+
+def differentiate_error(
+    query: torch.Tensor,
+    readout: torch.Tensor,
+    bias: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    voxel_batch: int,
+) -> tuple[float, list[torch.Tensor]]:
+    """Return Σ over images and voxels of (ŷ − y)², and its gradients by the first five arguments.
+
+    Those of ``voxel_batch`` voxels are taken before the next are predicted, and attention is fused,
+    so that no array ever has all voxels, or a voxel and a token dimension.
+
+    query, readout, keys, values: as of :func:`mine.core.encoder.read_out`. bias: (voxel,). target:
+    (image, voxel).
+    """
+    leaves = [each.detach().requires_grad_() for each in (query, readout, bias, keys, values)]
+    query, readout, bias, keys, values = leaves
+    total = 0.0
+    for first in range(0, len(bias), voxel_batch):
+        part = slice(first, first + voxel_batch)
+        predicted = bias[part] + read_out(query[:, part], readout[:, part], keys, values)
+        error = (predicted - target[:, part]).square().sum()
+        error.backward()
+        total += float(error.detach())
+    return total, [leaf.grad for leaf in leaves]
 
 
 def _initialise_factors(
@@ -311,18 +346,21 @@ def _multiply_factors(
     return query, readout, position.view(len(embedding), heads, position.shape[1] // heads)
 
 
-def _to_weights(parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int]) -> EncoderWeights:
-    """The products of the factors, on the CPU, without history."""
+def _to_weights(
+    parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int], owned: Sequence[slice]
+) -> list[EncoderWeights]:
+    """The products of the factors, on the CPU, without history, by the voxels of each subject."""
     plain = {name: tensor.detach().cpu() for name, tensor in parameters.items()}
     query, readout, position = _multiply_factors(plain, shapes)
-    return EncoderWeights(
+    whole = EncoderWeights(
         query=query * math.sqrt(shapes[1]),
         readout=readout,
         key=plain["key"].clone(),
         value=plain["value"].clone(),
         position=position,
-        bias=plain["bias"].clone(),
+        bias=plain["bias"],
     )
+    return [select_voxels(whole, np.arange(own.start, own.stop)) for own in owned]
 
 
 def mean_r2(measured: np.ndarray, predicted: np.ndarray, centre: np.ndarray) -> float:

@@ -78,10 +78,10 @@ class Fitted(Protocol):
         """Predicted responses, float32 (image, voxel)."""
 
 
-def score_validation(
-    fitted: Fitted, stimuli: Stimuli, responses: np.ndarray, terms: Terms
-) -> float:
-    """Mean over voxels of R² on the validation images, against the mean of the others."""
-    held = terms.validation
-    centre = responses[~held].mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean_r2(responses[held], fitted.predict(stimuli.select(held)), centre)
+def score_validation(predicted: np.ndarray, responses: np.ndarray, validation: np.ndarray) -> float:
+    """Mean over voxels of R² on the validation images, against the mean of the others.
+
+    predicted: (validation image, voxel). responses: (image, voxel). validation: bool (image,).
+    """
+    centre = responses[~validation].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean_r2(responses[validation], predicted, centre)

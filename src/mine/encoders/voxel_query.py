@@ -1,16 +1,19 @@
-"""MINE's own form (core/encoder.py, core/fitting.py), as the analysis fits it, and its mean over
-seeds, which is of the same form with more heads."""
+"""MINE's own form (core/encoder.py, core/fitting.py): as the analysis fits it, its mean over seeds,
+which is of the same form with more heads, and its fits across subjects."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from mine.core.encoder import EncoderWeights, move_weights, position_basis, predict
-from mine.core.fitting import fit_ensemble
+from mine.core.fitting import Recording, fit_ensemble
 from mine.core.splits import derive_seeds
+from mine.core.transfer import mix_voxels
 from mine.encoders.interface import Stimuli, Terms, score_validation
 
 # What decides on the split and on the basis, not on the descent.
@@ -42,26 +45,74 @@ def fit_mean(stimuli: Stimuli, responses: np.ndarray, terms: Terms) -> VoxelQuer
     return _fit(stimuli, responses, terms, members=terms.members)
 
 
+def fit_shared(
+    recordings: Sequence[Recording],
+    *,
+    rows: int,
+    columns: int,
+    encoder: Mapping[str, Any],
+    seed: int,
+    device: str,
+) -> list[VoxelQuery]:
+    """Fit several subjects together, each image seen by its own subject's voxels alone: the
+    projections and the maps from embeddings are shared (core/fitting.py)."""
+    return _fit_recordings(
+        recordings,
+        phi=position_basis(rows, columns, encoder["position_orders"]),
+        encoder=encoder,
+        members=encoder["members"],
+        seed=seed,
+        device=device,
+    )
+
+
+def transfer(
+    known: EncoderWeights, tokens: np.ndarray, responses: np.ndarray, *, phi: torch.Tensor
+) -> VoxelQuery:
+    """Fit a subject as mixtures of other subjects' voxels (core/transfer.py).
+
+    Of each voxel a weight for every image, and a bias, are its own.
+    """
+    weights = mix_voxels(known, tokens, responses, phi)
+    return VoxelQuery(weights, phi, (len(tokens) + 1) * len(weights.bias), choices={})
+
+
 def _fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms, *, members: int) -> VoxelQuery:
-    phi = position_basis(stimuli.rows, stimuli.columns, terms.encoder["position_orders"])
-    options = {name: value for name, value in terms.encoder.items() if name not in OUTSIDE}
-    weights, histories = fit_ensemble(
-        stimuli.tokens,
-        responses,
-        phi=phi,
-        validation=terms.validation,
-        seeds=derive_seeds(terms.seed, ALL, members),
+    (fitted,) = _fit_recordings(
+        [Recording(stimuli.tokens, responses, terms.validation)],
+        phi=position_basis(stimuli.rows, stimuli.columns, terms.encoder["position_orders"]),
+        encoder=terms.encoder,
+        members=members,
+        seed=terms.seed,
         device=terms.device,
-        **options,
     )
-    heads, features, width = weights.key.shape
-    rank, voxels = options["rank"], responses.shape[1]
-    # Embeddings, the maps from them, projections, biases: what descent moves (core/fitting.py).
-    maps = rank * heads * (2 * width + phi.shape[1])
-    parameters = members * voxels * (rank + 1) + maps + 2 * heads * features * width
-    fitted = VoxelQuery(move_weights(weights, terms.device), phi, parameters, choices={})
-    fitted.choices.update(
-        {f"best_epoch_{place}": history.best_epoch for place, history in enumerate(histories)},
-        validation_r2=score_validation(fitted, stimuli, responses, terms),
+    return fitted
+
+
+def _fit_recordings(
+    recordings: Sequence[Recording],
+    *,
+    phi: torch.Tensor,
+    encoder: Mapping[str, Any],
+    members: int,
+    seed: int,
+    device: str,
+) -> list[VoxelQuery]:
+    options = {name: value for name, value in encoder.items() if name not in OUTSIDE}
+    fits, histories = fit_ensemble(
+        recordings, phi=phi, seeds=derive_seeds(seed, ALL, members), device=device, **options
     )
+    epochs = {f"best_epoch_{place}": each.best_epoch for place, each in enumerate(histories)}
+    fitted = []
+    for recording, weights in zip(recordings, fits, strict=True):
+        heads, features, width = weights.key.shape
+        rank, voxels = options["rank"], len(weights.bias)
+        # Embeddings, the maps from them, projections, biases: what descent moves (core/fitting.py).
+        maps = rank * heads * (2 * width + phi.shape[1])
+        parameters = members * voxels * (rank + 1) + maps + 2 * heads * features * width
+        own = VoxelQuery(move_weights(weights, device), phi, parameters, choices=dict(epochs))
+        validation = recording.validation
+        predicted = predict(own.weights, recording.tokens[validation], phi)
+        own.choices["validation_r2"] = score_validation(predicted, recording.responses, validation)
+        fitted.append(own)
     return fitted

@@ -37,7 +37,7 @@ VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#999999"
 LIGHT = "#DDDDDD"
-NAVY = "#00385C"  # a darker blue, for what is MINE's too
+NAVY, TEAL, PALE = "#00385C", "#2E9AA8", "#7FB2E5"  # near blue, for what is MINE's too
 
 # Without yellow, which is pale on white; grey stands in for it.
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
@@ -46,6 +46,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MODELS = {
     "mine": ("MINE", BLUE),
     "mine_mean": ("MINE, mean over seeds", NAVY),
+    "mine_shared": ("MINE, subjects together", TEAL),
+    "mine_transfer": ("MINE, other subjects' voxels", PALE),
     "ridge": ("ridge, image embedding", ORANGE),
     "caption": ("ridge, captions", SKY),
     "banded": ("banded ridge", GREEN),

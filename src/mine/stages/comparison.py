@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,18 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from mine.core.encoder import weights_to_dataset
+from mine.core.encoder import (
+    EncoderWeights,
+    gather_voxels,
+    position_basis,
+    predict,
+    weights_to_dataset,
+)
+from mine.core.fitting import Recording
 from mine.core.splits import draw_folds, draw_validation
+from mine.encoders import voxel_query
 from mine.encoders.forms import FORMS
-from mine.encoders.interface import Stimuli, Terms
+from mine.encoders.interface import Fitted, Stimuli, Terms
 from mine.encoders.voxel_query import VoxelQuery
 from mine.errors import InputError
 from mine.randomness import generator
@@ -69,8 +78,8 @@ def fit_form(
 
     - prediction (image, voxel), float32: of the test images in their order. Attributes: form,
       training_images, parameters (how many numbers were fitted), choices (JSON: what was chosen
-      once for all voxels, such as the learning rate). Of ``mine`` and ``mine_mean`` the weights
-      besides (core.encoder.weights_to_dataset)
+      once for all voxels, such as the learning rate). Of MINE's forms the weights besides
+      (core.encoder.weights_to_dataset)
     - one row of what the fit cost: seconds, with whatever was tried and thrown away, and megabytes,
       the largest memory of this process and, on a GPU, of that. They are no part of the dataset,
       since no two runs agree on them.
@@ -80,9 +89,7 @@ def fit_form(
     if form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}; found {form}")
     training = np.asarray(training, dtype=bool)
-    used = np.flatnonzero(training)
-    if size != ALL:
-        used = used[draw_subset(len(used), int(size), seed=seed)]
+    used = _draw_images(training, size, seed)
     terms = Terms(
         validation=draw_validation(len(used), encoder["validation_fraction"], seed, ALL),
         regions=regions,
@@ -98,13 +105,139 @@ def fit_form(
     )
     start = time.perf_counter()
     fitted = FORMS[form](stimuli.select(used), responses[used], terms)
-    seconds = time.perf_counter() - start
+    cost = _count_cost(form, size, time.perf_counter() - start)
     prediction = fitted.predict(stimuli.select(~training))
+    return _describe_fit(form, fitted, prediction, training_images=len(used)), cost
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What fits across subjects are given of each."""
+
+    tokens: np.ndarray
+    """(image, token, feature), standardised"""
+    responses: np.ndarray
+    """(image, voxel), z-scored"""
+    training: np.ndarray
+    """bool (image,); the rest are test images"""
+
+
+def fit_shared(
+    subjects: Sequence[Subject],
+    *,
+    size: str,
+    rows: int,
+    columns: int,
+    encoder: Mapping[str, Any],
+    seed: int,
+    device: str = "cpu",
+) -> list[tuple[xr.Dataset, pd.DataFrame]]:
+    """Fit ``mine_shared``: one fit of all subjects, ``size`` training images of each.
+
+    The training and the validation images of a subject are those of its fits alone. Returns what
+    fit_form does, by subject; seconds are each one's share by its number of images.
+    """
+    used = [_draw_images(each.training, size, seed) for each in subjects]
+    start = time.perf_counter()
+    fits = _fit_together(subjects, used, rows, columns, encoder, seed, device)
+    seconds = time.perf_counter() - start
+    made = []
+    for each, fitted, images in zip(subjects, fits, used, strict=True):
+        prediction = predict(fitted.weights, each.tokens[~each.training], fitted.phi)
+        share = seconds * len(images) / sum(map(len, used))
+        made.append(
+            (
+                _describe_fit("mine_shared", fitted, prediction, training_images=len(images)),
+                _count_cost("mine_shared", size, share),
+            )
+        )
+    return made
+
+
+def fit_others(
+    others: Sequence[Subject],
+    *,
+    rows: int,
+    columns: int,
+    encoder: Mapping[str, Any],
+    seed: int,
+    device: str = "cpu",
+) -> EncoderWeights:
+    """Fit the subjects that another is to be a mixture of, together, on all their training images.
+
+    Returns one encoder of all their voxels, in the order of the subjects.
+    """
+    used = [_draw_images(each.training, ALL, seed) for each in others]
+    fits = _fit_together(others, used, rows, columns, encoder, seed, device)
+    return gather_voxels([fitted.weights for fitted in fits])
+
+
+def fit_transfer(
+    known: EncoderWeights,
+    subject: Subject,
+    *,
+    size: str,
+    rows: int,
+    columns: int,
+    position_orders: int,
+    seed: int,
+) -> tuple[xr.Dataset, pd.DataFrame]:
+    """Fit ``mine_transfer``: a subject's voxels as mixtures of those of other subjects.
+
+    known: the encoder of all other subjects' voxels. The rest, and what is returned, as of
+    fit_form; seconds are without the fit of the others.
+    """
+    images = _draw_images(subject.training, size, seed)
+    start = time.perf_counter()
+    fitted = voxel_query.transfer(
+        known,
+        subject.tokens[images],
+        subject.responses[images],
+        phi=position_basis(rows, columns, position_orders),
+    )
+    cost = _count_cost("mine_transfer", size, time.perf_counter() - start)
+    prediction = predict(fitted.weights, subject.tokens[~subject.training], fitted.phi)
+    described = _describe_fit("mine_transfer", fitted, prediction, training_images=len(images))
+    return described, cost
+
+
+def _fit_together(
+    subjects: Sequence[Subject],
+    used: Sequence[np.ndarray],
+    rows: int,
+    columns: int,
+    encoder: Mapping[str, Any],
+    seed: int,
+    device: str,
+) -> list[VoxelQuery]:
+    """One fit of subjects, of each the images at the positions ``used``, split as it is alone."""
+    fraction = encoder["validation_fraction"]
+    recordings = [
+        Recording(
+            each.tokens[images],
+            each.responses[images],
+            draw_validation(len(images), fraction, seed, ALL),
+        )
+        for each, images in zip(subjects, used, strict=True)
+    ]
+    options = {"rows": rows, "columns": columns, "encoder": encoder}
+    return voxel_query.fit_shared(recordings, seed=seed, device=device, **options)
+
+
+def _draw_images(training: np.ndarray, size: str, seed: int) -> np.ndarray:
+    """Positions of the training images that a fit of that size uses."""
+    used = np.flatnonzero(training)
+    return used if size == ALL else used[draw_subset(len(used), int(size), seed=seed)]
+
+
+def _describe_fit(
+    form: str, fitted: Fitted, prediction: np.ndarray, *, training_images: int
+) -> xr.Dataset:
     dataset = xr.Dataset(
         {"prediction": (("image", "voxel"), prediction)},
         attrs={
             "form": form,
-            "training_images": len(used),
+            "training_images": training_images,
             "parameters": int(fitted.parameters),
             "choices": json.dumps(fitted.choices),
         },
@@ -115,8 +248,12 @@ def fit_form(
         "long_name": "predicted response to the test images",
         "units": "z-scored response",
     }
-    cost = {"form": form, "images": size, "seconds": seconds, "megabytes": measure_memory()}
-    return dataset, pd.DataFrame([cost])
+    return dataset
+
+
+def _count_cost(form: str, size: str, seconds: float) -> pd.DataFrame:
+    memory = measure_memory()
+    return pd.DataFrame([{"form": form, "images": size, "seconds": seconds, "megabytes": memory}])
 
 
 def draw_subset(count: int, size: int, *, seed: int) -> np.ndarray:
@@ -241,7 +378,36 @@ def tabulate_forms(
             common = {name: str(row[name]) for name in ("form", "images", "subject")}
             for measure in ("seconds", "megabytes"):
                 rows.append(common | {"roi": "", "measure": measure, "value": row[measure]})
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    return _add_means(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def tabulate_transfer(scores: Mapping[str, xr.Dataset], *, few: str, more: str) -> pd.DataFrame:
+    """What other subjects' voxels are worth to a subject that has few images.
+
+    scores: subject -> stages.encoder.score_roi of models ``<form>/<size>``, among them
+    ``mine_transfer/<few>`` and ``mine/<more>``.
+
+    Returns rows measure, form, images, subject, roi, value, low, high, n: ``r2_normalised`` of
+    every model, and ``cross_subject_gain``, that of mine_transfer with few images less that of
+    mine, fitted alone, with more, paired over images. Subject ``all``: means, as of tabulate_forms.
+    """
+    rows: list[dict[str, Any]] = []
+    for subject, own in scores.items():
+        for model, roi in itertools.product(own["model"].values, own["roi"].values):
+            here = own.sel(model=model, roi=roi)
+            voxels = int(here["voxels"])
+            form, images = str(model).split("/")
+            common = {"form": form, "images": images, "subject": subject, "roi": str(roi)}
+            rows.append(common | _read_interval(here, "r2_normalised", "r2_normalised", voxels))
+            if model == f"mine_transfer/{few}":
+                pair = here.sel(reference=f"mine/{more}")
+                row = _read_interval(pair, "difference", "cross_subject_gain", voxels)
+                rows.append(common | row)
+    return _add_means(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _add_means(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with rows of the means over subjects; n is their number."""
     keys = ["form", "images", "roi", "measure"]
     groups = table.groupby(keys, sort=False)["value"]
     mean = groups.agg(value="mean", n="count").reset_index().assign(subject=ALL)

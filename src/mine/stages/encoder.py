@@ -15,7 +15,7 @@ from mine.core.encoder import (
     random_encoder,
     weights_to_dataset,
 )
-from mine.core.fitting import FitHistory, fit_ensemble
+from mine.core.fitting import FitHistory, Recording, fit_ensemble
 from mine.core.splits import derive_seed, derive_seeds, draw_validation
 from mine.randomness import generator
 from mine.statistics import (
@@ -129,11 +129,9 @@ def fit_subject(
             seed=derive_seed(seed, fit),
         )
     else:
-        weights, (history, *_) = fit_ensemble(
-            fit_tokens,
-            fit_responses,
+        (weights,), (history, *_) = fit_ensemble(
+            [Recording(fit_tokens, fit_responses, validation)],
             phi=phi,
-            validation=validation,
             heads=heads,
             head_width=head_width,
             seeds=derive_seeds(seed, fit, members),
