@@ -32,7 +32,7 @@ rule fit_form:
         gpu=gpus("encoder"),
     params:
         code=code("fit_form"),
-        encoder=section("encoder"),
+        encoder=ENCODER,
         baselines=section("baselines"),
         learning_rates=settings.encoders.learning_rates,
         weight_decays=settings.encoders.weight_decays,
@@ -77,7 +77,7 @@ rule fit_shared:
     params:
         code=code("fit_shared"),
         subjects=settings.subjects,
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting MINE's encoder to all subjects together on {wildcards.size} images of each"
@@ -102,7 +102,7 @@ rule fit_others:
     params:
         code=code("fit_others"),
         subjects=settings.subjects,
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting MINE's encoder to all subjects but {wildcards.subject}"
@@ -128,7 +128,7 @@ rule fit_transfer:
         gpu=gpus("encoder"),
     params:
         code=code("fit_transfer"),
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting {wildcards.subject} by other subjects' voxels on {wildcards.size} images"
