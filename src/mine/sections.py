@@ -371,6 +371,11 @@ class Encoder:
         1,
         minimum=1,
     )
+    together: bool = setting(
+        "Whether each fit is one of all subjects, with projections that serve all of them, in one "
+        "job that holds all their tokens; a subject then depends on the others.",
+        False,
+    )
     rank: int = setting(
         "Numbers of a voxel's embedding, from which its queries and readouts are made.",
         128,

@@ -28,11 +28,13 @@ from mine.core.fitting import (
     differentiate_error,
     fit_encoder,
     fit_ensemble,
-    fit_subjects,
 )
+from mine.core.fitting import fit_subjects as fit_recordings
 from mine.stages.encoder import (
     FITS,
+    Trained,
     fit_subject,
+    fit_subjects,
     score_predictions,
     score_roi,
     split_halves,
@@ -269,7 +271,7 @@ def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
     parts = [
         Recording(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
     ]
-    fits, together = fit_subjects(parts, **options)
+    fits, together = fit_recordings(parts, **options)
     gathered = gather_voxels(fits)
     for field in fields(EncoderWeights):
         found, expected = (getattr(each, field.name) for each in (gathered, whole))
@@ -299,7 +301,7 @@ def test_a_subject_is_fitted_to_its_own_images_alone():
         Recording(tokens[:240], responses[:240], hold_out(240)),
         Recording(tokens[240:], responses[240:, order], hold_out(120)),
     ]
-    fits, _ = fit_subjects(parts, phi=phi, seed=0, **SMALL, **QUICK)
+    fits, _ = fit_recordings(parts, phi=phi, seed=0, **SMALL, **QUICK)
     unseen, measured, _ = plant(150, noise=0.0, seed=7)
     for weights, voxels in zip(fits, (np.arange(5), np.array(order)), strict=True):
         r2 = r_squared(measured[:, voxels], predict(weights, unseen, phi))
@@ -319,6 +321,29 @@ def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
     np.testing.assert_array_equal(two["query"][:, :heads], alone["query"])
     np.testing.assert_array_equal(two["readout"][:, :heads], alone["readout"] / 2)
     np.testing.assert_array_equal(two["validation_score"], alone["validation_score"])
+
+
+@pytest.mark.parametrize("fit", ["first_half", "first_half_shuffled", "first_half_random"])
+def test_subjects_together_have_the_images_that_they_have_apart(fit):
+    tokens, responses, _ = plant(100, noise=0.3)
+    subjects = [
+        Trained(tokens[:60], responses[:60], np.arange(60)),
+        Trained(tokens[60:], responses[60:, :3], np.arange(60, 100)),
+    ]
+    options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
+    options |= {"permutations": 20, "seed": 0, "fit": fit, **SMALL}
+    if not fit.endswith("random"):
+        options["epochs"] = 1
+    together = fit_subjects(subjects, **options)
+    for subject, found in zip(subjects, together, strict=True):
+        alone = fit_subject(subject.tokens, subject.responses, subject.images, **options)
+        np.testing.assert_array_equal(found["image"], alone["image"])
+        np.testing.assert_array_equal(found["role"], alone["role"])
+        assert found["held_out_p"].sizes == alone["held_out_p"].sizes
+        assert set(found.data_vars) == set(alone.data_vars)
+        # An encoder that is not fitted knows of nobody.
+        same = np.array_equal(found["query"], alone["query"])
+        assert same == fit.endswith("random")
 
 
 def test_voxels_share_an_embedding_of_the_given_rank():

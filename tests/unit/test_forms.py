@@ -448,7 +448,7 @@ def test_regions_are_the_first_by_hemisphere():
     assert assign_regions(member, np.full(5, "")).tolist() == [0, 0, 1, 2, 2]
 
 
-def make_scores(seed: int = 0):
+def make_scores(seed: int = 0, images: int = 40):
     generator = np.random.default_rng(seed)
     measured = generator.standard_normal((40, VOXELS))
     predictions = {
@@ -465,6 +465,7 @@ def make_scores(seed: int = 0):
     scores = scores.rename({name: f"roi_{name}" for name in scores.data_vars})
     scores = scores.merge(score_predictions(predictions, measured, ceiling, resamples=50, seed=0))
     scores["parameters"] = ("model", [7, 9])
+    scores["training_images"] = ("model", [images, images])
     return measured, predictions, members, scores
 
 
@@ -506,6 +507,7 @@ def test_table_has_every_score_difference_and_cost():
             found[*name, "r2_normalised"] - found["mine", *name[1:], "r2_normalised"]
         )
     assert found["mine", ALL, "subj01", "", "parameters"] == 7
+    assert found["mine", ALL, "subj01", "", "training_images"] == 40
     assert found["ridge", ALL, ALL, "", "seconds"] == 2
     means = table[table["subject"] == ALL]
     assert means["low"].isna().all() and (means["n"] == 2).all()
@@ -513,7 +515,11 @@ def test_table_has_every_score_difference_and_cost():
 
 @pytest.mark.parametrize("counts", [(ALL,), ("50", ALL)])
 def test_figure_draws_every_form(counts):
-    parts = {(subject, c): make_scores(0)[-1] for subject in ("subj01", "subj02") for c in counts}
+    parts = {
+        (subject, count): make_scores(0, 120 if count == ALL else int(count))[-1]
+        for subject in ("subj01", "subj02")
+        for count in counts
+    }
     costs = [
         pd.DataFrame([{"form": f, "images": c, "subject": s, "seconds": 1.0, "megabytes": 2.0}])
         for s, c in parts
@@ -527,3 +533,6 @@ def test_figure_draws_every_form(counts):
     ]
     assert [line.get_xdata() for line in left.lines] == [[1.0], [1.0]]
     assert ("Training images" in right.get_xlabel()) == (len(counts) > 1)
+    if len(counts) > 1:
+        assert [text.get_text() for text in right.get_xticklabels()] == ["50", "120"]
+        assert right.lines[0].get_xdata().tolist() == [50, 120]

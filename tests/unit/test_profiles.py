@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats
 
 from mine.core.encoder import position_basis, weights_from_dataset
-from mine.core.evidence import score_words
+from mine.core.evidence import resample_words, score_words
 from mine.core.lens import word_mass
 from mine.stages.attributions import attribute
 from mine.stages.encoder import fit_subject, split_halves
@@ -112,6 +112,13 @@ def test_scores_equal_a_literal_loop(sign):
         z = terms.sum(axis=1) / np.sqrt(np.square(terms).sum(axis=1))
         np.testing.assert_allclose(found, z, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(scores.effect, d.mean(axis=1), rtol=1e-3, atol=1e-4)
+    drawn = np.random.default_rng(0).integers(7, size=(4, 7))
+    weights = np.stack([np.bincount(images, minlength=7) / 7 for images in drawn])
+    again = resample_words(make_attributions(maps), world.lens, group, weights, sign=sign)
+    for found, images in zip(again, drawn, strict=True):
+        terms = d[:, images]
+        z = terms.sum(axis=1) / np.sqrt(np.square(terms).sum(axis=1))
+        np.testing.assert_allclose(found, z, rtol=2e-3, atol=2e-3)
     for voxel in range(3):
         for g in range(6):
             members = np.flatnonzero(group == g)

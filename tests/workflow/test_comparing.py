@@ -11,9 +11,9 @@ from mine.sections import ACROSS, FORMS
 from tests.workflow.test_demo import make_smaller, run
 
 
-def plan(folder: Path, target: str) -> dict[str, int]:
-    """How many jobs of each rule the target asks for."""
-    said = run(folder, "-n", target)
+def plan(folder: Path, *targets: str) -> dict[str, int]:
+    """How many jobs of each rule the targets ask for."""
+    said = run(folder, "-n", *targets)
     table = re.search(r"^Job stats:\n.*?\n-.*?\n(.*?)^total", said, re.M | re.S)[1]
     return {name: int(count) for name, count in re.findall(r"(\w+) +(\d+)", table)}
 
@@ -51,3 +51,12 @@ def test_a_new_subject_is_held_to_more_images_of_its_own(tmp_path: Path, reposit
     jobs = plan(folder, "compare_subjects")
     assert jobs["fit_form"] == 2 * 2 and jobs["fit_transfer"] == 2 * 2
     assert jobs["fit_others"] == 2 and jobs["tabulate_transfer"] == 1
+
+
+def test_subjects_are_fitted_together_where_that_is_asked_for(
+    tmp_path: Path, repository: Path
+) -> None:
+    folder = make_smaller(tmp_path / "run", repository, encoder={"together": True})
+    target = [f"results/small/{subject}/scores.json" for subject in ("subj01", "subj02")]
+    jobs = plan(folder, *target)
+    assert jobs["fit_together"] == 1 and "fit_encoder" not in jobs

@@ -1,5 +1,17 @@
 # Encoders of a subject, the ridge regressions beside them, and how well each predicts.
 
+ENCODER = {name: value for name, value in section("encoder").items() if name != "together"}
+"""Settings of a fit."""
+
+
+if settings.encoder.together:
+
+    ruleorder: fit_together > fit_encoder
+
+else:
+
+    ruleorder: fit_encoder > fit_together
+
 
 rule fit_encoder:
     input:
@@ -17,12 +29,47 @@ rule fit_encoder:
         gpu=gpus("encoder"),
     params:
         code=code("fit_encoder"),
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting the encoder of {wildcards.subject}: {wildcards.fit}"
     script:
         "../scripts/fit_encoder.py"
+
+
+rule fit_together:
+    input:
+        **reads(
+            responses=expand("<results>/{subject}/responses.zarr", subject=settings.subjects),
+            images="<embeddings>/images/shards.json",
+        ),
+    output:
+        stores=directory(
+            expand(
+                "<results>/{subject}/encoder/{fit}.zarr",
+                subject=settings.subjects,
+                allow_missing=True,
+            )
+        ),
+        manifests=expand(
+            "<results>/{subject}/encoder/{fit}.json",
+            subject=settings.subjects,
+            allow_missing=True,
+        ),
+    log:
+        "<logs>/fit_together/{fit}.log",
+    benchmark:
+        "<benchmarks>/fit_together/{fit}.tsv"
+    resources:
+        gpu=gpus("encoder"),
+    params:
+        code=code("fit_together"),
+        encoder=ENCODER,
+        seed=settings.seed,
+    message:
+        "Fitting the encoders of all subjects together: {wildcards.fit}"
+    script:
+        "../scripts/fit_together.py"
 
 
 rule baselines:

@@ -32,7 +32,7 @@ rule fit_form:
         gpu=gpus("encoder"),
     params:
         code=code("fit_form"),
-        encoder=section("encoder"),
+        encoder=ENCODER,
         baselines=section("baselines"),
         learning_rates=settings.encoders.learning_rates,
         weight_decays=settings.encoders.weight_decays,
@@ -77,7 +77,7 @@ rule fit_shared:
     params:
         code=code("fit_shared"),
         subjects=settings.subjects,
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting MINE's encoder to all subjects together on {wildcards.size} images of each"
@@ -102,7 +102,7 @@ rule fit_others:
     params:
         code=code("fit_others"),
         subjects=settings.subjects,
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting MINE's encoder to all subjects but {wildcards.subject}"
@@ -128,7 +128,7 @@ rule fit_transfer:
         gpu=gpus("encoder"),
     params:
         code=code("fit_transfer"),
-        encoder=section("encoder"),
+        encoder=ENCODER,
         seed=settings.seed,
     message:
         "Fitting {wildcards.subject} by other subjects' voxels on {wildcards.size} images"
@@ -270,6 +270,7 @@ rule seed_profiles:
         members=settings.encoders.members,
         position_orders=settings.encoder.position_orders,
         attribution=section("attribution"),
+        resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
         "Comparing profiles of {wildcards.roi} of {wildcards.subject} between random starts"
@@ -279,7 +280,17 @@ rule seed_profiles:
 
 rule tabulate_seeds:
     input:
-        **reads(seeds=regions("{results}/{subject}/{roi}/seeds.zarr")),
+        **reads(
+            seeds=regions("{results}/{subject}/{roi}/seeds.zarr"),
+            random=regions("{results}/{subject}/{roi}/profiles_random.zarr"),
+            first_shuffled=expand(
+                "<results>/{subject}/encoder/first_half_shuffled.zarr", subject=settings.subjects
+            ),
+            second_shuffled=expand(
+                "<results>/{subject}/encoder/second_half_shuffled.zarr", subject=settings.subjects
+            ),
+            baselines=expand("<results>/{subject}/baselines.zarr", subject=settings.subjects),
+        ),
     output:
         "<results>/seeds.tsv",
     log:
@@ -288,8 +299,8 @@ rule tabulate_seeds:
         "<benchmarks>/tabulate_seeds.tsv"
     params:
         code=code("tabulate_seeds"),
-        resamples=settings.bootstrap.resamples,
-        seed=settings.seed,
+        subjects=settings.subjects,
+        false_discovery_rate=settings.profile.false_discovery_rate,
     message:
         "Putting the agreement between random starts into one table"
     script:

@@ -29,8 +29,12 @@ by_roi = score_roi(predictions, measured, ceiling, members, rois=names, **draws)
 )
 by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
-scores["parameters"] = ("model", [own.attrs["parameters"] for own in fitted.values()])
-scores["parameters"].attrs = {"long_name": "numbers that were fitted", "units": "1"}
+for name, text in (
+    ("parameters", "numbers that were fitted"),
+    ("training_images", "training images that were used, with those of validation"),
+):
+    values = [own.attrs[name] for own in fitted.values()]
+    scores[name] = ("model", values, {"long_name": text, "units": "1"})
 log.info("%s", by_roi["roi_r2_normalised"].to_pandas().round(3).to_string())
 write_store(scores, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
 write_history(snakemake)

@@ -9,13 +9,13 @@ from mine.core.encoder import (
     split_encoder,
     weights_from_dataset,
 )
-from mine.core.evidence import score_words
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.stages.attributions import attribute, choose_images, mean_tokens
 from mine.stages.seeds import compare_seeds
+from mine.statistics import bootstrap_weights
 from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
@@ -47,15 +47,21 @@ encoders = {
         for draw in generator(params.seed, "seeds", "random", roi).integers(2**31, size=2)
     ],
 }
-profiles = {
-    kind: [
-        score_words(attribute(one, shown["tokens"].values, baseline, phi, **options), lens, group).z
-        for one in each
-    ]
-    for kind, each in encoders.items()
-}
-compared = compare_seeds(profiles, responses["noise_ceiling"].values[voxels])
-log.info("mean correlation %s", compared["own"].mean("voxel").to_series().round(3).to_dict())
+compared = compare_seeds(
+    {
+        kind: [attribute(one, shown["tokens"].values, baseline, phi, **options) for one in each]
+        for kind, each in encoders.items()
+    },
+    lens,
+    group,
+    responses["noise_ceiling"].values[voxels],
+    weights=bootstrap_weights(
+        len(images),
+        resamples=params.resamples,
+        generator=generator(params.seed, "seeds", "resamples"),
+    ),
+)
+log.info("mean correlation %s", compared["mean_own"].to_series().round(3).to_dict())
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 write_store(compared.assign_coords(voxel=voxels), snakemake.output.store, provenance=provenance)
 write_history(snakemake)

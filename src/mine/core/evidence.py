@@ -19,13 +19,14 @@ suppressive evidence is the same with negative attributions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from mine.core.lens import word_mass
-from mine.core.synonyms import choose_groups, group_mass, name_groups
+from mine.core.synonyms import Words, choose_groups, group_mass, name_groups
 
 SIGNS = ("positive", "negative")
 
@@ -56,13 +57,70 @@ def score_words(
     d_n over images, in units of the response. Voxels without any attribution of the sign score 0.
     memory_bytes: of the work arrays (image, voxel, group); images are taken in blocks.
     """
-    token = attributions["token"].sel(sign=sign).values
-    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
-    voxels, images, _ = token.shape
-    tokens, groups = lens.sizes["token"], int(group.max()) + 1
+    voxels, images = attributions.sizes["voxel"], attributions.sizes["image"]
+    groups = int(group.max()) + 1
     totals = {name: np.zeros((groups, voxels)) for name in ("d", "dd", "within", "within2")}
     by_word = np.zeros((len(group), voxels), dtype=np.float32)
-    block = max(1, memory_bytes // (16 * max(voxels, 1) * max(groups, tokens)))
+    blocks = _read_blocks(attributions, lens, group, sign, memory_bytes // max(voxels, 1))
+    for _, read, own, mass, grouped, difference in blocks:
+        by_word[read.words] += np.tensordot(own.transpose(1, 0, 2), mass, axes=2).T
+        totals["d"][read.groups] += difference.sum(axis=0).T
+        totals["dd"][read.groups] += np.square(difference).sum(axis=0).T
+        within = (own - own.mean(axis=2, keepdims=True)) @ grouped
+        totals["within"][read.groups] += within.sum(axis=0).T
+        totals["within2"][read.groups] += np.square(within).sum(axis=0).T
+    totals = {name: total.T for name, total in totals.items()}
+    rounding = _bound_rounding(attributions, sign).sum(axis=1)[:, None]
+    z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
+    z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))
+    effect = totals["d"] / images
+    return WordScores(z, z_within, effect, name_groups(by_word.T, group, groups))
+
+
+def resample_words(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    group: np.ndarray,
+    weights: np.ndarray,
+    *,
+    sign: str = "positive",
+    memory_bytes: int = 2**26,
+) -> np.ndarray:
+    """The evidence z of score_words with images drawn again: (resample, voxel, group).
+
+    weights: (resample, image) of statistics.bootstrap_weights. An image's null stays the mean map
+    of all other images, so that d_n does not depend on the draw.
+    """
+    voxels, images = attributions.sizes["voxel"], attributions.sizes["image"]
+    drawn = weights * images
+    total, power = np.zeros((2, len(weights), voxels, int(group.max()) + 1))
+    blocks = _read_blocks(attributions, lens, group, sign, memory_bytes // max(voxels, 1))
+    for part, read, *_, difference in blocks:
+        total[:, :, read.groups] += np.tensordot(drawn[:, part], difference, axes=1)
+        power[:, :, read.groups] += np.tensordot(drawn[:, part], np.square(difference), axes=1)
+    rounding = drawn @ _bound_rounding(attributions, sign).T
+    return total / np.sqrt(np.maximum(power, rounding[:, :, None]))
+
+
+def _bound_rounding(attributions: xr.Dataset, sign: str) -> np.ndarray:
+    """Least square of d_n that is more than rounding, (voxel, image): a map that is the same in
+    every image differs by rounding alone, which is no evidence."""
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
+    images = max(strength.shape[1], 1)
+    return np.square(1e-6 * strength.sum(axis=-1)) + 1e-20 / images
+
+
+def _read_blocks(
+    attributions: xr.Dataset, lens: xr.Dataset, group: np.ndarray, sign: str, memory_bytes: int
+) -> Iterator[tuple[slice, Words, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Blocks of images that fit into ``memory_bytes`` a voxel: which images, the groups that are
+    read in them, maps (image, voxel, token), lens by word (image, token, word) and by group
+    (image, token, group), and d_n (image, voxel, group)."""
+    token = attributions["token"].sel(sign=sign).values
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
+    images = token.shape[1]
+    tokens, groups = lens.sizes["token"], int(group.max()) + 1
+    block = max(1, memory_bytes // (16 * max(groups, tokens)))
     blocks = [slice(start, start + block) for start in range(0, images, block)]
     everywhere = sum(
         map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks
@@ -74,22 +132,10 @@ def score_words(
         mass = word_mass(word, score, words=len(read.words))
         grouped = group_mass(word, score, read.group, len(read.groups))
         own = map_attributions(token[:, part], strength[:, part], tokens)
-        by_word[read.words] += np.tensordot(own, mass, axes=2).T
         # One block of memory an image, as products over images want it.
         own = np.ascontiguousarray(own.transpose(1, 0, 2))
         difference = (own - (everywhere - own) / max(images - 1, 1)) @ grouped
-        totals["d"][read.groups] += difference.sum(axis=0).T
-        totals["dd"][read.groups] += np.square(difference).sum(axis=0).T
-        within = (own - own.mean(axis=2, keepdims=True)) @ grouped
-        totals["within"][read.groups] += within.sum(axis=0).T
-        totals["within2"][read.groups] += np.square(within).sum(axis=0).T
-    totals = {name: total.T for name, total in totals.items()}
-    # A map that is the same in every image differs by rounding alone, which is no evidence.
-    rounding = np.square(1e-6 * strength.sum(axis=-1)).sum(axis=1)[:, None] + 1e-20
-    z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
-    z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))
-    effect = totals["d"] / images
-    return WordScores(z, z_within, effect, name_groups(by_word.T, group, groups))
+        yield part, read, own, mass, grouped, difference
 
 
 def map_attributions(token: np.ndarray, strength: np.ndarray, tokens: int) -> np.ndarray:

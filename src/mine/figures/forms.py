@@ -107,12 +107,18 @@ def _draw_costs(
 def _draw_curves(
     axes: Axes, table: pd.DataFrame, forms: list[str], counts: list[str], score: str
 ) -> None:
-    rows = [_mean(table[table["images"] == count], score, ALL) for count in counts]
+    parts = [table[table["images"] == count] for count in counts]
+    used = [_mean(part, "training_images", "") for part in parts]
+    reached = [_mean(part, score, ALL) for part in parts]
     for form in forms:
         _, colour = name_model(form)
-        axes.plot(range(len(counts)), [row[form] for row in rows], color=colour, marker="o", ms=3)
+        x, y = ([row[form] for row in rows] for rows in (used, reached))
+        axes.plot(x, y, color=colour, marker="o", ms=3)
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.set_xticks(range(len(counts)), counts)
+    ticks = sorted({round(row[form]) for row in used for form in forms})
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, ticks)
+    axes.minorticks_off()
     axes.set(
         xlabel="Training images",
         ylabel=_label(score),

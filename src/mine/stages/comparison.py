@@ -349,7 +349,8 @@ def tabulate_forms(
     Returns rows form, images, subject, roi, measure, value, low, high, n. Measures of a region:
     ``r2`` (mean over its voxels), ``r2_normalised`` (ΣR² / Σ noise ceiling), ``r`` (mean over its
     voxels), and ``r2_normalised_minus_mine``, ``r_minus_mine``, paired over images; n is the number
-    of voxels. Of a form, with an empty roi: ``parameters``, ``seconds``, ``megabytes``. Subject
+    of voxels. Of a form, with an empty roi: ``parameters``, ``training_images``, ``seconds``,
+    ``megabytes``. Subject
     ``all`` is the mean over subjects, without an interval; n is their number.
     """
     rows: list[dict[str, Any]] = []
@@ -371,8 +372,9 @@ def tabulate_forms(
                     rows.append(common | _read_interval(pair, name, measure, voxels))
         for form in forms:
             common = {"form": form, "images": size, "subject": subject, "roi": ""}
-            value = float(own["parameters"].sel(model=form))
-            rows.append(common | {"measure": "parameters", "value": value})
+            for measure in ("parameters", "training_images"):
+                value = float(own[measure].sel(model=form))
+                rows.append(common | {"measure": measure, "value": value})
     for cost in costs:
         for row in cost.to_dict("records"):
             common = {name: str(row[name]) for name in ("form", "images", "subject")}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -44,6 +46,8 @@ FITS = {
     "second_half_random": ("second_half", "random"),
 }
 
+HALVES = ("first_half", "second_half")
+
 # A ceiling below this is mostly estimation error: dividing by it would show noise as prediction.
 LEAST_CEILING = 0.1
 
@@ -62,10 +66,29 @@ def split_halves(training_images: np.ndarray, *, seed: int) -> tuple[np.ndarray,
     return np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a fit may see of one subject: its training images."""
+
+    tokens: np.ndarray
+    """(image, token, feature), standardised, row-major over rows × columns"""
+    responses: np.ndarray
+    """(image, voxel), z-scored"""
+    images: np.ndarray
+    """(image,), their identities"""
+
+
 def fit_subject(
-    tokens: np.ndarray,
-    responses: np.ndarray,
-    images: np.ndarray,
+    tokens: np.ndarray, responses: np.ndarray, images: np.ndarray, **options: Any
+) -> xr.Dataset:
+    """Fit one encoder of a subject: fit_subjects of one, with its options. tokens, responses,
+    images: see Trained."""
+    (dataset,) = fit_subjects([Trained(tokens, responses, images)], **options)
+    return dataset
+
+
+def fit_subjects(
+    subjects: Sequence[Trained],
     *,
     fit: str,
     rows: int,
@@ -79,20 +102,21 @@ def fit_subject(
     seed: int,
     device: str = "cpu",
     **options: float,
-) -> xr.Dataset:
-    """Fit one encoder of a subject, wholly apart from those of other fits.
+) -> list[xr.Dataset]:
+    """Fit one encoder of each subject, wholly apart from those of other fits.
 
-    tokens: (image, token, feature), standardised, all training images of the subject, row-major
-    over rows × columns. responses: (image, voxel), z-scored. images: (image,) their identities.
+    Several subjects are fitted together, with projections that serve all of them
+    (core.fitting.fit_subjects); each subject's images and split are those that it has by itself.
+
     fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images, so
     the covariance of voxels stays and nothing is left to be learned; those of the other half
     too, or the luck of a fit would count as prediction half of the time. ``_random``: not fitted.
     validation_fraction: share of the fit's images held out of the gradient. permutations: sign
     flips of the tests. members: encoders that are fitted from seeds of their own and averaged
     (core.fitting.fit_ensemble); an untrained one has as many heads as they. options: passed on to
-    fit_encoder.
+    core.fitting.fit_subjects.
 
-    Returns the weights (see core.encoder.weights_to_dataset) and
+    Returns by subject the weights (see core.encoder.weights_to_dataset) and
 
     - image: the images that the fit uses; role (image): "train" or "validation"
     - validation_r2 (voxel), and validation_z, validation_p: the image-level test that the
@@ -101,36 +125,43 @@ def fit_subject(
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
       the *other* half, of which the fit has seen nothing
     - training_loss, validation_score (epoch), unless random: see core.fitting.FitHistory; of the
-      first member
+      first member, and of all subjects that were fitted together
 
     Raises ValueError for an unknown fit, or too few images to validate on.
     """
     if fit not in FITS:
         raise ValueError(f"fit: expected one of {', '.join(FITS)}; found {fit}")
     part, kind = FITS[fit]
-    halves = dict(zip(("first_half", "second_half"), split_halves(images, seed=seed), strict=True))
-    own = np.isin(images, halves[part]) if part in halves else np.ones(len(images), dtype=bool)
-    used = np.flatnonzero(own)
-    validation = draw_validation(len(used), validation_fraction, seed, part)
     phi = position_basis(rows, columns, position_orders)
-    if kind == "shuffled":
-        responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
-    fit_tokens, fit_responses = tokens[used], responses[used]
-    centre = fit_responses[~validation].mean(axis=0)
+    chosen, recordings = [], []
+    for subject in subjects:
+        own = np.ones(len(subject.images), dtype=bool)
+        if part in HALVES:
+            halves = dict(zip(HALVES, split_halves(subject.images, seed=seed), strict=True))
+            own = np.isin(subject.images, halves[part])
+        responses = subject.responses
+        if kind == "shuffled":
+            responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
+        validation = draw_validation(int(own.sum()), validation_fraction, seed, part)
+        chosen.append((own, responses))
+        recordings.append(Recording(subject.tokens[own], responses[own], validation))
 
     history: FitHistory | None = None
     if kind == "random":
-        weights = random_encoder(
-            voxels=responses.shape[1],
-            features=tokens.shape[2],
-            heads=heads * members,
-            head_width=head_width,
-            basis=phi.shape[1],
-            seed=derive_seed(seed, fit),
-        )
+        fitted = [
+            random_encoder(
+                voxels=each.responses.shape[1],
+                features=each.tokens.shape[2],
+                heads=heads * members,
+                head_width=head_width,
+                basis=phi.shape[1],
+                seed=derive_seed(seed, fit),
+            )
+            for each in recordings
+        ]
     else:
-        (weights,), (history, *_) = fit_ensemble(
-            [Recording(fit_tokens, fit_responses, validation)],
+        fitted, (history, *_) = fit_ensemble(
+            recordings,
             phi=phi,
             heads=heads,
             head_width=head_width,
@@ -139,21 +170,28 @@ def fit_subject(
             **options,
         )
 
-    dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(images)[used])
-    dataset["role"] = ("image", np.where(validation, "validation", "train"))
+    datasets = []
     flips = {"permutations": permutations, "seed": seed}
-    tested = {"validation": (fit_tokens[validation], fit_responses[validation])}
-    if part in halves:
-        tested["held_out"] = (tokens[~own], responses[~own])
-    for name, (unseen, measured) in tested.items():
-        predicted = predict(move_weights(weights, device), unseen, phi)
-        dataset.update(_test_prediction(name, measured, predicted, centre, **flips))
-    if history is not None:
-        dataset["training_loss"] = ("epoch", history.training_loss)
-        dataset["validation_score"] = ("epoch", history.validation_r2)
-        dataset.attrs["best_epoch"] = history.best_epoch
-    dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
-    return _annotate(dataset)
+    for subject, (own, responses), recording, weights in zip(
+        subjects, chosen, recordings, fitted, strict=True
+    ):
+        validation = recording.validation
+        dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(subject.images)[own])
+        dataset["role"] = ("image", np.where(validation, "validation", "train"))
+        centre = recording.responses[~validation].mean(axis=0)
+        tested = {"validation": (recording.tokens[validation], recording.responses[validation])}
+        if part in HALVES:
+            tested["held_out"] = (subject.tokens[~own], responses[~own])
+        for name, (unseen, measured) in tested.items():
+            predicted = predict(move_weights(weights, device), unseen, phi)
+            dataset.update(_test_prediction(name, measured, predicted, centre, **flips))
+        if history is not None:
+            dataset["training_loss"] = ("epoch", history.training_loss)
+            dataset["validation_score"] = ("epoch", history.validation_r2)
+            dataset.attrs["best_epoch"] = history.best_epoch
+        dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
+        datasets.append(_annotate(dataset))
+    return datasets
 
 
 def score_predictions(

@@ -1,0 +1,31 @@
+"""Fit the encoders of all subjects together, one of each."""
+
+from mine.core.devices import choose_device
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.stages.encoder import Trained, fit_subjects
+from mine.stores import list_shards, open_images, open_store, write_store
+
+log = start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+subjects = []
+for store in given.responses:
+    responses = open_store(store)
+    responses = responses.isel(image=responses["split"].values != "test").load()
+    images = responses["image"].values
+    embedded = open_images(list_shards(given.images), images)
+    subjects.append(Trained(embedded["tokens"].values, responses["response"].values, images))
+encoders = fit_subjects(
+    subjects,
+    fit=snakemake.wildcards.fit,
+    rows=embedded.attrs["rows"],
+    columns=embedded.attrs["columns"],
+    seed=params.seed,
+    **(params.encoder | {"device": choose_device(params.encoder["device"])}),
+)
+provenance = describe_provenance(seed=params.seed, libraries=["torch"])
+for encoder, store in zip(encoders, snakemake.output.stores, strict=True):
+    log.info("%s: mean validation R² %.3f", store, float(encoder["validation_r2"].mean()))
+    write_store(encoder, store, provenance=provenance)
+write_history(snakemake)
