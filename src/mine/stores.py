@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-CHUNK_BYTES = 4 * 2**20
-"""Size of a chunk before compression: what the smallest read has to decompress."""
+CHUNK_BYTES = 2**20
+"""Size of a chunk before compression: what the smallest read has to decompress. A few images of
+tokens, since a subject has seen some of every shard's images and no others are to be read."""
 
 SHARD_BYTES = 512 * 2**20
 """Size of a shard before compression: one file, held in memory while it is written."""
@@ -308,6 +309,8 @@ def _with_strings(dataset: xr.Dataset, convert: Callable[[np.ndarray], np.ndarra
 
 def _layout(variable: xr.Variable) -> dict[str, Any]:
     """Choose chunks and shards, in C order: a shard is a run of chunks along the first axes."""
+    from zarr.codecs import BloscCodec
+
     encoding: dict[str, Any] = {}
     if _type_name(variable.dtype) != "string":
         # Without it every float array would get a value that stands for missing numbers.
@@ -320,6 +323,9 @@ def _layout(variable: xr.Variable) -> dict[str, Any]:
             for chunk, bound in zip(chunks, _shrink(variable.shape, limit), strict=True)
         )
         encoding |= {"chunks": chunks, "shards": shards}
+        if _type_name(variable.dtype) != "string":
+            # Read three times as fast as by Zarr's own choice, for a tenth more of disk.
+            encoding["compressors"] = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
     return encoding
 
 
