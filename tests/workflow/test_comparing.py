@@ -1,24 +1,69 @@
-"""What a comparison of forms of encoders asks for."""
+"""What comparisons of encoders and of explainers ask for."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
+from mine.demo.recovery_explainers import COLUMNS
+from mine.explainers.rivals import RIVALS
 from mine.sections import FORMS
+from mine.stores import open_store
 from tests.workflow.test_demo import make_smaller, run
+
+
+def count_jobs(folder: Path, target: str) -> dict[str, int]:
+    said = run(folder, "-n", target)
+    table = re.search(r"^Job stats:\n.*?\n-.*?\n(.*?)^total", said, re.M | re.S)[1]
+    return {name: int(count) for name, count in re.findall(r"(\w+) +(\d+)", table)}
 
 
 def test_a_comparison_asks_for_each_form_and_for_no_fit_of_the_analysis(
     tmp_path: Path, repository: Path
 ) -> None:
     folder = make_smaller(tmp_path / "run", repository, encoders={"images": [100, 150]})
-    said = run(folder, "-n", "compare_encoders")
-    table = re.search(r"^Job stats:\n.*?\n-.*?\n(.*?)^total", said, re.M | re.S)[1]
-    jobs = {name: int(count) for name, count in re.findall(r"(\w+) +(\d+)", table)}
+    jobs = count_jobs(folder, "compare_encoders")
     assert jobs.pop("fit_form") == 2 * len(FORMS) * 3
     assert jobs.pop("score_forms") == 2 * 3
     once = {"tabulate_forms", "figure_forms", "compare_encoders", "render_demo", "stimuli"}
     once |= {"vocabulary", "captions"}
     assert {name for name, count in jobs.items() if count == 1} >= once
     assert jobs.keys() - once == {"responses", "rois", "embed", "low_level", "gather"}
+
+
+def test_explainers_are_compared_by_themselves_and_wait_for_no_picture(
+    tmp_path: Path, repository: Path
+) -> None:
+    folder = make_smaller(tmp_path / "run", repository)
+    jobs = count_jobs(folder, "compare_explainers")
+    assert jobs["explain"] == 2 * 3 and jobs["recovery_explainers"] == 2
+    assert jobs["embed_dense"] == jobs["embed"]
+    once = {"tabulate_explainers", "figure_explainers", "compare_explainers"}
+    assert {name for name, count in jobs.items() if count == 1} >= once
+    assert not {"fit_evaluator", "features", "paint", "recovery"} & jobs.keys()
+    assert not {"explain", "embed_dense", *once} & count_jobs(folder, "all").keys()
+
+
+@pytest.mark.slow
+def test_explainers_are_scored_on_the_voxels_of_a_finished_demo(finished: Path) -> None:
+    run(finished, "compare_explainers")
+    results = finished / "results/small"
+    table = pd.read_csv(results / "explainers.tsv", sep="\t")
+    assert table.columns.tolist() == COLUMNS
+    assert set(table["explainer"]) == {"mine", *RIVALS}
+    assert {"FFA-1", "PPA", "all", "noise"} <= set(table["roi"])
+    own = table[(table["explainer"] == "mine") & (table["measure"] == "described")]
+    recovery = pd.read_csv(results / "recovery.tsv", sep="\t")
+    known = recovery[recovery["measure"] == "described"]
+    both = own.merge(known, on=["subject", "roi"], suffixes=("", "_known"))
+    assert len(both) == len(own) == len(known)
+    assert (both["value"] - both["value_known"]).abs().max() < 1e-5
+    explained = open_store(results / "subj01/FFA-1/explainers.zarr")
+    profiles = open_store(results / "subj01/FFA-1/profiles.zarr")
+    own = explained["word"].sel(explainer="mine").values
+    assert (own == profiles["word"].sel(sign="positive").values).all()
+    assert (results / "figures/explainers.pdf").stat().st_size > 1000
+    assert "Nothing to be done" in run(finished, "compare_explainers")
