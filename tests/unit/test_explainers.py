@@ -108,6 +108,7 @@ def test_projection_equals_its_equation(material):
 
 def test_relevance_equals_its_equation(material, monkeypatch):
     monkeypatch.setattr(dense_relevance, "VOXEL_BLOCK", 3)
+    monkeypatch.setattr(dense_relevance, "IMAGE_BLOCK", 7)
     monkeypatch.setattr(dense_relevance, "TOP_SHARE", 0.02)
     dense = material.dense.astype(np.float64)
     kept = round(0.02 * dense.shape[0] * dense.shape[1])
@@ -123,9 +124,11 @@ def test_relevance_equals_its_equation(material, monkeypatch):
 
 def test_maps_are_the_relevance_above_zero(material, monkeypatch):
     monkeypatch.setattr(dense_relevance, "VOXEL_BLOCK", 3)
+    monkeypatch.setattr(dense_relevance, "IMAGE_BLOCK", 7)
     dense = material.dense[:20].astype(np.float64)
-    token, strength = map_relevance(material.weight, dense, dense.mean(axis=(0, 1)), kept=4)
-    maps = average_maps(material.weight, dense)
+    centre = dense.mean(axis=(0, 1))
+    token, strength = map_relevance(material.weight, dense, centre, kept=4)
+    maps = average_maps(material.weight, dense, centre)
     for voxel, weight in enumerate(material.weight):
         whole = np.zeros(dense.shape[:2])
         for relevance, n, t in literal_explainers.rank_tokens(weight, dense):

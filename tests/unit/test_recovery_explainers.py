@@ -113,6 +113,7 @@ def test_words_are_scored_as_those_of_profiles():
     second = rows.xs(1, level="voxel")
     assert second["top_word"].to_dict() == {"mine": 0, "rival": 1, "silent": 1}
     assert second["found_features"].to_dict() == {"mine": 1, "rival": 1, "silent": 1}
+    assert second["true_words"].to_dict() == {"mine": 0.5, "rival": 1, "silent": 0.25}
     assert second["second_feature"].isna().all()
     assert rows["compared"].unstack("explainer").nunique(axis=1).eq(1).all()
     assert rows.xs(2, level="voxel")["top_word"].isna().all()

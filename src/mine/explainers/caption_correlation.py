@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtr
 
+from mine.core.synonyms import name_groups
 from mine.explainers.interface import Explanation, Material
 from mine.statistics import benjamini_hochberg, correlate_rows
 
@@ -26,12 +27,10 @@ def explain(material: Material) -> Explanation:
     r = np.clip(correlation, -1 + 1e-15, 1 - 1e-15)
     p = stdtr(degrees, -r * np.sqrt(degrees / (1 - r**2)))
     q = benjamini_hochberg(p, axis=1)
-    said = presence.sum(axis=0)
-    name = [np.flatnonzero(group == number) for number in range(groups)]
-    commonest = np.array([words[np.argmax(said[words])] for words in name])
+    commonest = name_groups(presence.sum(axis=0)[None], group, groups)
     return Explanation(
         np.nan_to_num(correlation, nan=-2.0),
         np.broadcast_to(commonest, correlation.shape),
-        sure=(q <= material.level) & (correlation > 0),
+        sure=q <= material.level,
         named=np.isfinite(correlation),
     )

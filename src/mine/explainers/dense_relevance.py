@@ -33,8 +33,11 @@ MOVES = 51
 REACH = 0.15
 """How far an image is moved at most, as a share of its side."""
 
-VOXEL_BLOCK = 64
+VOXEL_BLOCK = 16
 """Voxels whose relevances of all tokens are in memory at once."""
+
+IMAGE_BLOCK = 256
+"""Images whose tokens are in memory at once in single precision."""
 
 WHITE = 255
 """What is seen where an image was moved away."""
@@ -46,33 +49,34 @@ def explain(material: Material) -> Explanation:
     score = material.lens["score"].values.reshape(word.shape).astype(np.float64)
     kept = max(1, round(TOP_SHARE * len(word)))
     mass = np.empty((len(material.weight), len(material.group)))
-    for voxels, relevance in stream_relevance(material.weight, material.dense):
+    centre = average_tokens(material.dense)
+    for voxels, relevance in stream_relevance(material.weight, material.dense, centre):
         flat = relevance.reshape(len(relevance), -1)
         for voxel, row in zip(range(len(mass))[voxels], flat, strict=True):
             best = np.argpartition(-row, kept - 1)[:kept]
             total = np.bincount(word[best].ravel(), score[best].ravel(), len(material.group))
             mass[voxel] = total / kept
-    groups = int(material.group.max()) + 1
-    joined = np.zeros((groups, len(material.group)))
-    joined[material.group, np.arange(len(material.group))] = 1
-    excess = (mass - material.base_rate) @ joined.T
-    return Explanation(excess, name_groups(mass, material.group, groups))
+    excess = [np.bincount(material.group, row) for row in mass - material.base_rate]
+    names = name_groups(mass, material.group, int(material.group.max()) + 1)
+    return Explanation(np.array(excess), names)
 
 
 def stream_relevance(
-    weight: np.ndarray, dense: np.ndarray, centre: np.ndarray | None = None
+    weight: np.ndarray, dense: np.ndarray, centre: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Relevance of every token, a block of voxels at a time: yields the voxels and float32 (voxel,
     image, token).
 
-    weight: (voxel, feature). dense: (image, token, feature). centre: (feature,), ū; by default the
-    mean of these tokens.
+    weight: (voxel, feature). dense: (image, token, feature). centre: (feature,), ū.
     """
-    tokens = dense.astype(np.float32)
-    tokens -= tokens.mean(axis=(0, 1)) if centre is None else centre.astype(np.float32)
     for start in range(0, len(weight), VOXEL_BLOCK):
         part = slice(start, start + VOXEL_BLOCK)
-        yield part, np.einsum("vf,ntf->vnt", weight[part].astype(np.float32), tokens, optimize=True)
+        own = weight[part].astype(np.float32)
+        relevance = np.empty((len(own), *dense.shape[:2]), np.float32)
+        for first in range(0, len(dense), IMAGE_BLOCK):
+            images = slice(first, first + IMAGE_BLOCK)
+            relevance[:, images] = (dense[images].astype(np.float32) @ own.T).transpose(2, 0, 1)
+        yield part, relevance - (weight[part] @ centre)[:, None, None].astype(np.float32)
 
 
 def map_relevance(
@@ -93,10 +97,18 @@ def map_relevance(
     return token, strength
 
 
-def average_maps(weight: np.ndarray, dense: np.ndarray) -> np.ndarray:
-    """Mean over images of the relevance above zero at each place: (voxel, token)."""
-    parts = [np.maximum(part, 0).mean(axis=1) for _, part in stream_relevance(weight, dense)]
-    return np.concatenate(parts)
+def average_maps(weight: np.ndarray, dense: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Mean over images of the relevance above zero at each place: (voxel, token).
+
+    Arguments as of :func:`stream_relevance`.
+    """
+    parts = stream_relevance(weight, dense, centre)
+    return np.concatenate([np.maximum(part, 0).mean(axis=1) for _, part in parts])
+
+
+def average_tokens(dense: np.ndarray) -> np.ndarray:
+    """The mean token ū, float64 (feature,), of dense tokens (image, token, feature)."""
+    return dense.mean(axis=(0, 1), dtype=np.float64)
 
 
 # --- denoising ---

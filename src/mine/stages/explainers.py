@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mine.explainers.dense_relevance import average_maps, map_relevance
+from mine.explainers.dense_relevance import average_maps, average_tokens, map_relevance
 from mine.explainers.interface import Explanation, Material
 from mine.explainers.rivals import RIVALS
 
@@ -46,10 +46,10 @@ def explain_region(
         sure = explanation.sure
         described[name] = (found[name][0][:, 0] >= 0) if sure is None else sure.any(axis=1)
     own = attributions.sel(sign="positive")
-    centre = material.dense.mean(axis=(0, 1), dtype=np.float64)
+    centre = average_tokens(material.dense)
     token, relevance = map_relevance(material.weight, dense, centre, kept=own.sizes["rank"])
     rows, columns = positive.sizes["row"], positive.sizes["column"]
-    place = average_maps(material.weight, material.dense)
+    place = average_maps(material.weight, material.dense, centre)
     place = place / np.maximum(place.sum(axis=1, keepdims=True), 1e-12)
     word, score, listed = (np.stack(each) for each in zip(*found.values(), strict=True))
     ranked, mapped = ("explainer", "voxel", "rank"), ("mapped", "voxel", "image", "place")
