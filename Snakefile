@@ -20,6 +20,7 @@ include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/alignments.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/encoders.smk"
+include: "workflow/rules/explainers.smk"
 include: "workflow/rules/evaluator.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/descriptions.smk"
@@ -121,3 +122,14 @@ rule compare_alignments:
 rule compare_seeds:
     input:
         "<results>/seeds.tsv",
+
+
+# The words of rival explainers beside MINE's, likewise; in the demo scored against what was planted.
+rule compare_explainers:
+    input:
+        regions("{results}/{subject}/{roi}/explainers.json"),
+        (
+            []
+            if settings.demo is None
+            else ["<results>/explainers.tsv", "<results>/figures/explainers.png"]
+        ),

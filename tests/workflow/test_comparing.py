@@ -1,4 +1,4 @@
-"""What a comparison of forms of encoders asks for."""
+"""What comparisons of encoders and of explainers ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
+from mine.demo.recovery_explainers import COLUMNS
+from mine.explainers.rivals import RIVALS
 from mine.sections import ACROSS, FORMS
+from mine.stores import open_store
 from tests.workflow.test_demo import make_smaller, run
 
 
@@ -60,3 +66,38 @@ def test_subjects_are_fitted_together_where_that_is_asked_for(
     target = [f"results/small/{subject}/scores.json" for subject in ("subj01", "subj02")]
     jobs = plan(folder, *target)
     assert jobs["fit_together"] == 1 and "fit_encoder" not in jobs
+
+
+def test_explainers_are_compared_by_themselves_and_wait_for_no_picture(
+    tmp_path: Path, repository: Path
+) -> None:
+    folder = make_smaller(tmp_path / "run", repository)
+    jobs = plan(folder, "compare_explainers")
+    assert jobs["explain"] == 2 * 3 and jobs["recovery_explainers"] == 2
+    assert jobs["embed_dense"] == jobs["embed"]
+    once = {"tabulate_explainers", "figure_explainers", "compare_explainers"}
+    assert {name for name, count in jobs.items() if count == 1} >= once
+    assert not {"fit_evaluator", "features", "paint", "recovery"} & jobs.keys()
+    assert not {"explain", "embed_dense", *once} & plan(folder, "all").keys()
+
+
+@pytest.mark.slow
+def test_explainers_are_scored_on_the_voxels_of_a_finished_demo(finished: Path) -> None:
+    run(finished, "compare_explainers")
+    results = finished / "results/small"
+    table = pd.read_csv(results / "explainers.tsv", sep="\t")
+    assert table.columns.tolist() == COLUMNS
+    assert set(table["explainer"]) == {"mine", *RIVALS}
+    assert {"FFA-1", "PPA", "all", "noise"} <= set(table["roi"])
+    own = table[(table["explainer"] == "mine") & (table["measure"] == "described")]
+    recovery = pd.read_csv(results / "recovery.tsv", sep="\t")
+    known = recovery[recovery["measure"] == "described"]
+    both = own.merge(known, on=["subject", "roi"], suffixes=("", "_known"))
+    assert len(both) == len(own) == len(known)
+    assert (both["value"] - both["value_known"]).abs().max() < 1e-5
+    explained = open_store(results / "subj01/FFA-1/explainers.zarr")
+    profiles = open_store(results / "subj01/FFA-1/profiles.zarr")
+    own = explained["word"].sel(explainer="mine").values
+    assert (own == profiles["word"].sel(sign="positive").values).all()
+    assert (results / "figures/explainers.pdf").stat().st_size > 1000
+    assert "Nothing to be done" in run(finished, "compare_explainers")

@@ -68,6 +68,7 @@ wildcard_constraints:
         [
             f"embeddings/{settings.backbone.name}/images",
             f"embeddings/{settings.backbone.name}/lens",
+            f"embeddings/{settings.backbone.name}/dense",
             f"embeddings/{settings.evaluator.name}/images",
             "low_level",
         ]

@@ -164,3 +164,71 @@ rule recovery:
         "Summarising the recovery of what was planted"
     script:
         "../scripts/recovery.py"
+
+
+# Rival explainers on the same terms, for `snakemake compare_explainers` alone.
+rule recovery_explainers:
+    input:
+        **reads(
+            truth=lambda wildcards: f"{settings.demo.truth}/{wildcards.subject}.zarr",
+            truth_images=lambda wildcards: f"{settings.demo.truth}/images.zarr",
+            responses="<results>/{subject}/responses.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+            explained=of_rois("<results>/{subject}/{roi}/explainers.zarr"),
+        ),
+    output:
+        "<results>/{subject}/recovery_explainers.tsv",
+    log:
+        "<logs>/recovery_explainers/{subject}.log",
+    benchmark:
+        "<benchmarks>/recovery_explainers/{subject}.tsv"
+    params:
+        code=code("recovery_explainers"),
+        rois=settings.rois,
+    message:
+        "Scoring explainers of {wildcards.subject} against what was planted"
+    script:
+        "../scripts/recovery_explainers.py"
+
+
+rule tabulate_explainers:
+    input:
+        voxels=expand("<results>/{subject}/recovery_explainers.tsv", subject=settings.subjects),
+    output:
+        "<results>/explainers.tsv",
+    log:
+        "<logs>/tabulate_explainers.log",
+    benchmark:
+        "<benchmarks>/tabulate_explainers.tsv"
+    params:
+        code=code("tabulate_explainers"),
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Putting explainers into one table"
+    script:
+        "../scripts/tabulate_explainers.py"
+
+
+rule figure_explainers:
+    input:
+        "<results>/explainers.tsv",
+    output:
+        png=report(
+            "<results>/figures/explainers.png",
+            caption="../report/figure_explainers.rst",
+            category="Recovery",
+            labels={"subject": "all", "region": "all", "figure": "explainers"},
+        ),
+        pdf="<results>/figures/explainers.pdf",
+        table="<results>/figures/explainers.tsv",
+    log:
+        "<logs>/figure_explainers.log",
+    benchmark:
+        "<benchmarks>/figure_explainers.tsv"
+    params:
+        code=code("figure_explainers"),
+    message:
+        "Drawing what explainers found"
+    script:
+        "../scripts/figure_explainers.py"

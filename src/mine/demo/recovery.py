@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
+from mine.explainers.interface import unit
+from mine.explainers.weight_projection import average_images
 from mine.statistics import bootstrap_mean, share_interval
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
@@ -89,32 +91,42 @@ def score_voxels(
                 "suppressed_words": ", ".join(words["negative"][:TOP_WORDS]),
             }
             if main in SYNONYMS:
-                row |= _score_words(planted, main, words, listed)
+                row |= score_words(planted, words["positive"], listed)
+                if suppressed := str(planted["suppressed"].values):
+                    found = SYNONYMS[suppressed] & set(words["negative"][:TOP_WORDS])
+                    row["suppressed_word"] = bool(found)
                 row["top_word_ridge"] = str(vocabulary[ridge_words[voxel]]) in SYNONYMS[main]
-                row |= _score_pointing(
-                    attribution.isel(voxel=place), main, labels, backgrounds, grid
+                ranked = attribution.isel(voxel=place).sel(sign="positive")
+                row |= score_pointing(
+                    ranked["token"].values,
+                    ranked["attribution"].values,
+                    main,
+                    labels,
+                    backgrounds,
+                    grid,
                 )
                 if str(planted["second_kind"].values) == "place":
-                    peak = find_peak(maps[place] / np.maximum(mean_map, 1e-9))
-                    distance = np.hypot(*(peak - planted["second_place"].values))
-                    row["position_recovered"] = bool(distance <= PLACE_DISTANCE)
+                    row["position_recovered"] = score_place(
+                        maps[place], mean_map, planted["second_place"].values
+                    )
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _score_words(
-    planted: xr.Dataset, main: str, words: dict[str, np.ndarray], listed: np.ndarray
-) -> dict[str, object]:
-    scores: dict[str, object] = {"top_word": str(words["positive"][0]) in SYNONYMS[main]}
+def score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> dict[str, object]:
+    """What is right about the words of one voxel: by measure, those that apply.
+
+    planted: the voxel's ``main``, ``region`` and ``second_word``. words: best first. listed: those
+    that are sure.
+    """
+    main, second = str(planted["main"].values), str(planted["second_word"].values)
+    scores: dict[str, object] = {"top_word": str(words[0]) in SYNONYMS[main]}
     if len(listed):
         true = planted_words(main, str(planted["region"].values))
         scores["listed_true"] = float(np.isin(listed, list(true)).mean())
-    second, suppressed = str(planted["second_word"].values), str(planted["suppressed"].values)
     if second:
-        scores["second_feature"] = bool(SYNONYMS[second] & set(words["positive"][:TOP_WORDS]))
+        scores["second_feature"] = bool(SYNONYMS[second] & set(words[:TOP_WORDS]))
         scores["second_feature_listed"] = bool(SYNONYMS[second] & set(listed))
-    if suppressed:
-        scores["suppressed_word"] = bool(SYNONYMS[suppressed] & set(words["negative"][:TOP_WORDS]))
     return scores
 
 
@@ -129,22 +141,32 @@ def planted_words(main: str, region: str) -> set[str]:
     return hypernyms.union(*(SYNONYMS[concept] for concept in concepts))
 
 
-def _score_pointing(
-    attribution: xr.Dataset,
+def score_place(surface: np.ndarray, mean_map: np.ndarray, place: np.ndarray) -> bool:
+    """Whether a voxel's map of places, over its region's mean map, peaks near a planted place."""
+    peak = find_peak(surface / np.maximum(mean_map, 1e-9))
+    return bool(np.hypot(*(peak - place)) <= PLACE_DISTANCE)
+
+
+def score_pointing(
+    token: np.ndarray,
+    strength: np.ndarray,
     main: str,
     labels: np.ndarray,
     backgrounds: list[str],
     grid: tuple[int, int],
 ) -> dict[str, object]:
-    """Mean over the test images that show the main feature: does the top token lie on it?"""
+    """Mean over the test images that show the main feature: does the top token lie on it?
+
+    token, strength: (image, rank), strongest first, -1 for none. labels: (image, row, column).
+    """
     if main in BACKGROUNDS:
         masks, shown = labels == 0, np.array([name == main for name in backgrounds])
     else:
         masks = labels == 1 + list(CATEGORIES).index(main)
         shown = masks.any(axis=(1, 2))
     share = patch_shares(masks[shown], grid)
-    token = attribution["token"].sel(sign="positive").values[shown].astype(np.int64)
-    weight = np.where(token >= 0, attribution["attribution"].sel(sign="positive").values[shown], 0)
+    token = token[shown].astype(np.int64)
+    weight = np.where(token >= 0, strength[shown], 0)
     on_mask = np.take_along_axis(share, np.maximum(token, 0), axis=1)
     hit = (on_mask[:, 0] >= POINT_SHARE) & (token[:, 0] >= 0)
     mass = (weight * on_mask).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-12)
@@ -279,9 +301,7 @@ def predict_bounds(
     }
 
 
-def read_ridge_words(
-    weights: np.ndarray, pooled: np.ndarray, vocabulary: xr.Dataset, *, temperature: float = 1 / 150
-) -> np.ndarray:
+def read_ridge_words(weights: np.ndarray, pooled: np.ndarray, vocabulary: xr.Dataset) -> np.ndarray:
     """Read ridge weights out in words as BrainSCUBA reads voxel weights (arXiv 2310.04420).
 
     The unit weight vector is projected onto the training images' unit embeddings e_i by a softmax,
@@ -289,11 +309,8 @@ def read_ridge_words(
     is that of largest cosine with the result, both centred as for the lens. weights: (voxel,
     feature). Returns the index of each voxel's word: (voxel,).
     """
-    unit = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-    direction = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-12)
-    logits = direction @ unit.T / temperature
-    share = np.exp(logits - logits.max(axis=1, keepdims=True))
-    projected = (share / share.sum(axis=1, keepdims=True)) @ unit - unit.mean(axis=0)
+    images = unit(pooled)
+    projected = average_images(weights, images) - images.mean(axis=0)
     return np.argmax(projected @ vocabulary["text"].values.T, axis=1)
 
 

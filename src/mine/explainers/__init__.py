@@ -1,0 +1,1 @@
+"""Rival explainers on equal terms: explain(material) -> words with scores for every voxel."""

@@ -1,0 +1,39 @@
+"""BrainSCUBA's readout of a voxel's weights (Luo et al. 2024, arXiv 2310.04420).
+
+A weight vector lies where no image does, so it is brought among images first: to the mean of the
+unit embeddings e_n of natural images, weighted by how near they are,
+
+    s_n = softmax over n of ⟨w, e_n⟩ / τ          w* = Σ_n s_n e_n        both at unit length
+
+with w at unit length and τ = 1/150. Published, w* goes through a captioner that was trained on
+such embeddings and has a length from the images' lengths, which a direction has no use for; the
+images are millions that no subject has seen. Here they are the training images, and w* is read out
+by the lens: the cosine of w* − mean e with each word.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+
+from mine.explainers.interface import Explanation, Material, best_of_groups, unit
+
+TEMPERATURE = 1 / 150
+
+
+def explain(material: Material) -> Explanation:
+    """Name what a voxel's weights are nearest to, once they are among images."""
+    images = unit(material.features)
+    projected = unit(average_images(material.weight, images))
+    direction = unit(projected - images.mean(axis=0))
+    return Explanation(*best_of_groups(direction @ material.text.T, material.group))
+
+
+def average_images(
+    weight: np.ndarray, images: np.ndarray, *, temperature: float = TEMPERATURE
+) -> np.ndarray:
+    """The mean of images that are near to weights, (voxel, feature): Σ_n s_n e_n.
+
+    weight: (voxel, feature). images: (image, feature), of unit length.
+    """
+    return softmax(unit(weight) @ images.T / temperature, axis=1) @ images

@@ -1,0 +1,34 @@
+"""Average the tokens of one shard of images over views of each image."""
+
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.datasets.reader import open_dataset
+from mine.explainers.dense_relevance import draw_moves
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.provenance import describe_provenance
+from mine.randomness import generator
+from mine.stages.dense import embed_dense
+from mine.stores import check_models, open_store, shard_of, write_store
+
+log = start_logging(snakemake)
+params = snakemake.params
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+models = {"backbone": backbone.digest}
+libraries = [LIBRARIES[params.backbone["kind"]]]
+check_models(snakemake.input.vocabulary, models, libraries=libraries)
+moves = draw_moves(backbone.rows, backbone.columns, generator=generator(params.seed, "dense"))
+log.info("%d views of each image", len(moves))
+dense = embed_dense(
+    backbone,
+    shard_of(
+        open_store(snakemake.input.stimuli)["image"].values,
+        int(snakemake.wildcards.shard),
+        size=params.backbone["shard_size"],
+    ),
+    open_dataset(params.images).open_stimuli().read,
+    moves=moves,
+    batch_size=params.backbone["batch_size"],
+)
+provenance = describe_provenance(seed=params.seed, models=models, libraries=libraries)
+write_store(dense, snakemake.output.store, provenance=provenance)
+write_history(snakemake)
