@@ -352,7 +352,7 @@ class Lens:
     reference_images: int = setting(
         "Training images whose mean token is removed, to close the gap between images and text.",
         1000,
-        minimum=1,
+        minimum=2,
     )
 
 
@@ -544,6 +544,13 @@ class Description:
     )
     words: int = setting("Words kept for each image and voxel.", 10, minimum=1)
     phrase_words: int = setting("Words of the phrase, the first of these.", 4, minimum=1)
+    false_words: float = setting(
+        "Largest rate at which tokens that show nothing are given any word; words that are read no "
+        "more clearly are not said, and 1 says all.",
+        0.05,
+        minimum=1e-4,
+        maximum=1,
+    )
     merge_cosine: float = setting(
         "Cosine of text embeddings from which two words count as one.",
         0.9,
