@@ -111,6 +111,12 @@ rule compare_alignments:
         "<results>/figures/alignments.png",
 
 
+# Whether the words that the lens says are right, likewise.
+rule calibrate_lens:
+    input:
+        "<results>/words.tsv",
+
+
 # Whether profiles agree between random starts, likewise.
 rule compare_seeds:
     input:

@@ -9,6 +9,8 @@ from scipy import stats
 
 from mine.core.calibration import chance_of, find_said, measure_null, shuffle_tokens
 from mine.core.lens import apply_lens
+from mine.stages import calibration as stage
+from mine.stages.calibration import find_mentioned
 
 FEATURES = 24
 
@@ -124,3 +126,108 @@ def test_only_clear_words_of_positive_weight_are_said():
         attrs={"false_words": 0.05},
     )
     assert find_said(described).tolist() == [[True, False, True, False]]
+
+
+# --- words against captions and objects ---
+
+VOCABULARY = ["dog", "puppy", "dogs", "sea", "traffic light", "sky", "mouse"]
+GROUP = np.array([0, 0, 0, 1, 2, 3, 4])
+
+
+def make_rates() -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "base_rate": ("word", np.array([0.1, 0.2, 0.01, 0.3, 0.1, 0.1, 0.0], np.float32)),
+            "group": ("word", GROUP.astype(np.int32)),
+            "null_mean": ("word", np.zeros(7, np.float32)),
+            "null_deviation": ("word", np.ones(7, np.float32)),
+            "null_largest": ("shuffled", np.full(99, 0.5, np.float32)),
+        },
+        coords={"word": VOCABULARY},
+    )
+
+
+def make_lens(readings: list[list[list[tuple[int, float]]]]) -> xr.Dataset:
+    """The lens of images, each a list of tokens, each of two words with their probabilities."""
+    values = np.array(readings, dtype=float)
+    return xr.Dataset(
+        {
+            "word": (("image", "token", "rank"), values[..., 0].astype(np.int32)),
+            "score": (("image", "token", "rank"), values[..., 1].astype(np.float16)),
+        }
+    )
+
+
+LENS = make_lens(
+    [
+        # Neither form of dog is clear by itself; the group is.
+        [[(0, 0.4), (1, 0.3)], [(3, 0.3), (5, 0.2)]],
+        [[(3, 0.9), (5, 0.1)], [(3, 0.8), (0, 0.1)]],
+        [[(4, 0.6), (3, 0.3)], [(5, 0.4), (6, 0.4)]],
+    ]
+)
+CAPTIONS = [["Two Dogs play."], ["A dog by the sea", "The sky."], ["Mice at the traffic light"]]
+
+
+def test_captions_mention_words_their_group_and_their_inflections():
+    found = find_mentioned(CAPTIONS, np.array(VOCABULARY), GROUP)
+    assert found.tolist() == [
+        [True, False, False, False, False],
+        [True, True, False, True, False],
+        [False, False, True, False, True],
+    ]
+
+
+@pytest.mark.parametrize("block", [1, 2, 250])
+def test_words_are_right_where_captions_mention_them(monkeypatch, block):
+    monkeypatch.setattr(stage, "BLOCK", block)
+    table = stage.judge_words(
+        LENS,
+        make_rates(),
+        CAPTIONS,
+        level=0.05,
+        resamples=50,
+        generator=np.random.default_rng(0),
+    ).set_index(["measure", "word"])
+    assert list(table) == ["value", "low", "high", "n"]
+
+    def row(measure: str, word: str) -> tuple[float, int]:
+        return table.loc[(measure, word), "value"], table.loc[(measure, word), "n"]
+
+    # Said: dog, the sea, a traffic light. Read besides: sea, sky; sky, dog; sea, sky, mouse.
+    assert row("says_nothing", "") == (pytest.approx(2 / 6), 6)
+    assert row("right", "") == (1.0, 3)
+    assert row("right_unclear", "") == (pytest.approx(3 / 7), 7)
+    # A group goes by its word of largest base rate.
+    assert row("right", "puppy") == (1.0, 1) and row("found", "puppy") == (0.5, 2)
+    assert row("mentioned", "puppy") == (pytest.approx(2 / 3), 3)
+    assert row("right", "sea") == (1.0, 1) and row("found", "sky") == (0.0, 1)
+    assert np.isnan(row("right", "mouse")[0]) and row("right", "mouse")[1] == 0
+    known = table["n"] > 0
+    assert (table["low"][known] <= table["value"][known]).all()
+    assert (table["value"][known] <= table["high"][known]).all()
+
+
+def test_names_of_objects_are_right_on_the_objects():
+    shares = np.zeros((3, 2, 3), np.float32)
+    shares[0, 0, 0], shares[1, 0, 1], shares[2, 0, 1] = 0.1, 1, 1
+    table = stage.judge_places(
+        LENS,
+        make_rates(),
+        shares,
+        ["dog", "sea", "lamp"],
+        level=0.05,
+        resamples=50,
+        generator=np.random.default_rng(0),
+    ).set_index("word")
+    # The sea is said by two tokens of the second image, and lies on one of them.
+    assert table.loc["sea", "value"] == 0.5 and table.loc["sea", "n"] == 2
+    assert table.loc["dog", "value"] == 1 and table.loc["dog", "n"] == 1
+    assert table.loc["", "value"] == pytest.approx(2 / 3) and set(table.index) == {"", "dog", "sea"}
+
+
+def test_silence_is_judged_by_any_word_of_a_token():
+    word, score = LENS["word"].values.reshape(-1, 2), LENS["score"].values.reshape(-1, 2)
+    table = stage.judge_silence(word, score, make_rates(), level=0.05)
+    assert table.loc[0, ["measure", "value", "n"]].tolist() == ["false_words", 4 / 6, 6]
+    assert stage.judge_silence(word, score, make_rates(), level=0.001).loc[0, "value"] == 0

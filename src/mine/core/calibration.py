@@ -17,17 +17,21 @@ the first one lacks, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mine.core.lens import apply_lens
+
 if TYPE_CHECKING:  # scipy is imported where it is used
+    import torch
     import xarray as xr
     from scipy import sparse
 
 
-EACH = 16
-"""Tokens of every image that shuffled ones are made of."""
+SHUFFLED, EACH = 20_000, 16
+"""Shuffled tokens, and the tokens of every image that they are made of."""
 
 
 def shuffle_tokens(tokens: np.ndarray, *, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -43,6 +47,22 @@ def shuffle_tokens(tokens: np.ndarray, *, count: int, generator: np.random.Gener
         drawn = generator.integers(len(rows), size=(size, rows.shape[1]))
         parts.append(np.take_along_axis(rows, drawn, axis=0))
     return np.concatenate(parts)
+
+
+def read_shuffled(
+    tokens: np.ndarray,
+    lens: Mapping[str, Any],
+    *,
+    words_per_token: int,
+    device: torch.device | str,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the lens reads in SHUFFLED tokens that are made of others, (image, token,
+    feature): ``word`` and ``score`` of :func:`mine.core.lens.apply_lens`, (token, rank). lens: of
+    :func:`mine.core.lens.read_lens`."""
+    shuffled = shuffle_tokens(tokens, count=SHUFFLED, generator=generator)
+    word, score = apply_lens(shuffled[None], **lens, words_per_token=words_per_token, device=device)
+    return word[0], score[0]
 
 
 def measure_null(
@@ -67,6 +87,22 @@ def measure_null(
     z = (second.data - mean[second.indices]) / deviation[second.indices]
     largest = np.sort(np.maximum.reduceat(z, second.indptr[:-1]))
     return tuple(array.astype(np.float32) for array in (mean[group], deviation[group], largest))
+
+
+def read_groups(
+    word: np.ndarray, score: np.ndarray, base_rates: xr.Dataset
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List what is read in tokens: token, group and chance, each (reading,).
+
+    word, score: the lens's, (token, rank). base_rates: see
+    :func:`mine.stages.embeddings.measure_base_rates`. The probabilities of a group's words count
+    together.
+    """
+    group = base_rates["group"].values
+    read = _sum_groups(word, score, group).tocoo()
+    token, found = read.coords
+    members = np.unique(group, return_index=True)[1]
+    return token, found, chance_of(read.data, members[found], base_rates)
 
 
 def find_said(described: xr.Dataset) -> np.ndarray:

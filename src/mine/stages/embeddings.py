@@ -8,14 +8,11 @@ import numpy as np
 import xarray as xr
 
 from mine.core.backbone import Backbone, Reader, sample_tokens, standardise
-from mine.core.calibration import EACH, measure_null, shuffle_tokens
+from mine.core.calibration import EACH, measure_null, read_shuffled
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
 from mine.core.synonyms import group_synonyms, merge_inflections
 from mine.errors import InputError
 from mine.logging import split_work
-
-SHUFFLED = 20_000
-"""Tokens that show nothing, by which readings are held."""
 
 
 def build_vocabulary(
@@ -90,17 +87,17 @@ def build_vocabulary(
     if backbone.reads_logits:
         what = "length of the text embedding before, by which a word's logit counts"
         vocabulary["length"] = ("word", length, {"long_name": what})
-    shuffled = shuffle_tokens(drawn, count=SHUFFLED, generator=generator)
-    word, score = apply_lens(
-        shuffled[None],
-        **read_lens(vocabulary),
+    word, score = read_shuffled(
+        drawn,
+        read_lens(vocabulary),
         words_per_token=words_per_token,
         device=backbone.device,
+        generator=generator,
     )
     where = ("shuffled", "rank")
     what = "index into the vocabulary of what is read in tokens that show nothing"
-    vocabulary["shuffled_word"] = (where, word[0], {"long_name": what})
-    vocabulary["shuffled_score"] = (where, score[0], {"long_name": "its softmax probability"})
+    vocabulary["shuffled_word"] = (where, word, {"long_name": what})
+    vocabulary["shuffled_score"] = (where, score, {"long_name": "its softmax probability"})
     return vocabulary
 
 
