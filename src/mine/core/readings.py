@@ -76,13 +76,20 @@ def read_feature(
     return np.where(np.isin(group[word], wanted), score.astype(np.float32), 0).sum(axis=-1)
 
 
-def split_presence(presence: np.ndarray) -> np.ndarray:
+def split_presence(presence: np.ndarray, *, memory_bytes: int = 2**26) -> np.ndarray:
     """Threshold above which a group counts as present: float (group,).
 
     presence: (image, group) of :func:`read_presence` on training images. The threshold between two
     neighbouring values that leaves the least variance within the two sides (Otsu 1979, here without
-    a histogram); infinity for a group that reads the same in every image.
+    a histogram); infinity for a group that reads the same in every image. Groups are taken in
+    blocks, of which an array in double precision has at most ``memory_bytes``.
     """
+    block = max(1, memory_bytes // (8 * len(presence)))
+    starts = range(0, presence.shape[1], block)
+    return np.concatenate([_split_block(presence[:, start : start + block]) for start in starts])
+
+
+def _split_block(presence: np.ndarray) -> np.ndarray:
     values = np.sort(presence.astype(np.float64), axis=0)
     count = np.arange(1, len(values))[:, None]
     total, below = values.sum(axis=0), values.cumsum(axis=0)[:-1]

@@ -103,11 +103,12 @@ def group_synonyms(
         if leaders:
             similarity = text[block] @ text[leaders].T
             nearest, reached = similarity.argmax(axis=1), similarity.max(axis=1)
-        within, first, added = text[block] @ text[block].T, len(leaders), []
+        within, first = text[block] @ text[block].T, len(leaders)
+        added = np.empty_like(within)
         for row, word in enumerate(block.tolist()):
             near, value = nearest[row], reached[row]
-            if added:
-                among = within[row, added]
+            among = added[row, : len(leaders) - first]
+            if len(among):
                 best = int(np.argmax(among))
                 if among[best] > value:
                     near, value = first + best, among[best]
@@ -115,8 +116,8 @@ def group_synonyms(
                 group[word] = near
                 continue
             group[word] = len(leaders)
+            added[:, len(leaders) - first] = within[:, row]
             leaders.append(word)
-            added.append(row)
     return group[root]
 
 
