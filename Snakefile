@@ -117,6 +117,12 @@ rule calibrate_lens:
         "<results>/words.tsv",
 
 
+# Sentences of the words of profiles, likewise.
+rule phrase_profiles:
+    input:
+        regions("{results}/{subject}/{roi}/phrases.tsv"),
+
+
 # Whether profiles agree between random starts, likewise.
 rule compare_seeds:
     input:

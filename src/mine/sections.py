@@ -48,6 +48,7 @@ MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
     "timm": ("config.json", "model.safetensors"),
     "vlm": ("config.json", "*.safetensors"),
+    "language": ("config.json", "*.safetensors"),
 }
 """What a local folder of each kind of model has to hold: its description and its weights, which of
 a large model are several files."""
@@ -566,6 +567,32 @@ class Profile:
     )
     words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
     exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrasing:
+    model: str | None = setting(
+        "`local-dir:` and the folder of a causal language model of transformers, by which "
+        "`snakemake phrase_profiles` makes sentences; null for none.",
+        None,
+        pattern=r"local-dir:.+",
+    )
+    prompt: str = setting(
+        "What the model is asked, with {} for the words.",
+        "Say in one short sentence what this describes, in these words and no others: {}.",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    tokens: int = setting("Most tokens that it answers with.", 40, minimum=1)
+    dtype: str = setting(
+        "Precision of the weights; a CPU wants float32.",
+        "float32",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
