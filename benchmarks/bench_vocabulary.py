@@ -13,7 +13,7 @@ from open_clip.tokenizer import SimpleTokenizer
 
 from mine.core.calibration import measure_null
 from mine.core.lens import tokenizer_words
-from mine.core.readings import find_thresholds
+from mine.core.readings import find_thresholds, gather_together
 from mine.core.synonyms import find_bases, group_synonyms, merge_inflections
 
 
@@ -46,11 +46,13 @@ def group_one_by_one(text: np.ndarray, rate: np.ndarray, cosine: float) -> np.nd
 
 
 def make_lens(images: int, tokens: int, words: int, random: np.random.Generator) -> xr.Dataset:
+    """Readings of images, each of which is read as some 300 of the words."""
     shape = images, tokens, 10
+    own, which = random.integers(0, words, (images, 300), np.int32), random.integers(0, 300, shape)
     score = np.sort(random.dirichlet(np.ones(10), shape[:2]).astype(np.float16), axis=-1)
     return xr.Dataset(
         {
-            "word": (("image", "token", "rank"), random.integers(0, words, shape, np.int32)),
+            "word": (("image", "token", "rank"), own[np.arange(images)[:, None, None], which]),
             "score": (("image", "token", "rank"), score[..., ::-1]),
         }
     )
@@ -91,8 +93,10 @@ def main() -> None:
     word, score = lens["word"].values[:, 0], lens["score"].values[:, 0]
     note("vocabulary_null", time_call(lambda: measure_null(word, score, group))[0])
     lens = make_lens(options.images, options.tokens, len(words), random)
-    seconds, _ = time_call(lambda: find_thresholds(lens, group))
     sizes = {"words": len(words), "images": options.images, "tokens": options.tokens}
+    seconds, _ = time_call(lambda: gather_together(lens, group, np.arange(20)))
+    note("vocabulary_together", seconds, sizes=sizes)
+    seconds, _ = time_call(lambda: find_thresholds(lens, group))
     note("vocabulary_thresholds", seconds, sizes=sizes)
     write_records(
         "vocabulary", records, libraries=("numpy", "open_clip_torch"), directory=options.results
