@@ -112,15 +112,6 @@ def find_said(described: xr.Dataset) -> np.ndarray:
     return clear & (described["weight"].values > 0)
 
 
-def _sum_groups(word: np.ndarray, score: np.ndarray, group: np.ndarray) -> sparse.csr_array:
-    """Sum the probabilities of groups: sparse (token, group); what is not stored has none."""
-    from scipy import sparse
-
-    rows = np.repeat(np.arange(len(word)), word.shape[1])
-    entries = score.ravel().astype(np.float64), (rows, group[word].ravel())
-    return sparse.csr_array(entries, shape=(len(word), int(group.max()) + 1))
-
-
 def chance_of(mass: np.ndarray, word: np.ndarray, base_rates: xr.Dataset) -> np.ndarray:
     """Return how often a token that shows nothing has any word as clear as these: float32, as mass.
 
@@ -131,3 +122,12 @@ def chance_of(mass: np.ndarray, word: np.ndarray, base_rates: xr.Dataset) -> np.
     mean, deviation = (base_rates[name].values[word] for name in ("null_mean", "null_deviation"))
     reached = len(largest) - np.searchsorted(largest, (mass - mean) / deviation)
     return ((1 + reached) / (1 + len(largest))).astype(np.float32)
+
+
+def _sum_groups(word: np.ndarray, score: np.ndarray, group: np.ndarray) -> sparse.csr_array:
+    """Sum the probabilities of groups: sparse (token, group); what is not stored has none."""
+    from scipy import sparse
+
+    rows = np.repeat(np.arange(len(word)), word.shape[1])
+    entries = score.ravel().astype(np.float64), (rows, group[word].ravel())
+    return sparse.csr_array(entries, shape=(len(word), int(group.max()) + 1))
