@@ -13,6 +13,8 @@ on images of their own: to a further shuffled token the second half is exchangea
 the first one lacks, and
 
     P(any word has chance ≤ α | the token shows nothing) ≤ α
+
+over draws of the images that either are made of.
 """
 
 from __future__ import annotations

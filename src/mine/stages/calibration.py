@@ -30,8 +30,9 @@ def judge_silence(
     """Measure how often tokens that show nothing say something.
 
     word, score: the lens's, (token, rank), of shuffled tokens that had no part in base_rates, see
-    :func:`mine.stages.embeddings.measure_base_rates`. Returns the row ``false_words``: it has the
-    columns of :func:`judge_words`, and is to be no more than ``level``.
+    :func:`mine.stages.embeddings.measure_base_rates`. Returns the row ``false_words`` with the
+    columns of :func:`judge_words`. Over draws of images ``level`` is expected; the interval is
+    Wilson's, over tokens alone.
     """
     token, _, chance = read_groups(word, score, base_rates)
     said = len(np.unique(token[chance <= level]))
