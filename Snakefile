@@ -118,6 +118,18 @@ rule compare_alignments:
         "<results>/figures/alignments.png",
 
 
+# Whether the words that the lens says are right, likewise.
+rule calibrate_lens:
+    input:
+        "<results>/words.tsv",
+
+
+# Sentences of the words of profiles, likewise.
+rule phrase_profiles:
+    input:
+        regions("{results}/{subject}/{roi}/phrases.tsv"),
+
+
 # Whether profiles agree between random starts, likewise.
 rule compare_seeds:
     input:

@@ -57,6 +57,9 @@ def make_region(options) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, np.ndarray
         {
             "base_rate": (("word",), random.dirichlet(np.ones(options.vocabulary))),
             "group": (("word",), np.arange(options.vocabulary, dtype=np.int32)),
+            "null_mean": (("word",), np.zeros(options.vocabulary, np.float32)),
+            "null_deviation": (("word",), np.ones(options.vocabulary, np.float32)),
+            "null_largest": (("shuffled",), np.ones(10_000, np.float32)),
         },
         coords={"word": [f"word {index}" for index in range(options.vocabulary)]},
     )
@@ -116,6 +119,7 @@ def main() -> None:
             token_fraction=options.kept / options.tokens,
             words=10,
             phrase_words=5,
+            false_words=0.05,
             generator=np.random.default_rng(1),
         )
     )

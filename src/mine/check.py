@@ -23,7 +23,12 @@ from mine.stages import editing, generation
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
-ENTRIES = {"open_clip": "model_cfg", "timm": "architecture", "vlm": "model_type"}
+ENTRIES = {
+    "open_clip": "model_cfg",
+    "timm": "architecture",
+    "vlm": "model_type",
+    "language": "model_type",
+}
 """What the description of a model in a folder has to say, by the kind of model."""
 
 
@@ -76,6 +81,7 @@ def check_config(
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
+        *_check_phrasing(config.phrasing.model),
         *_check_vocabulary(config.lens.vocabulary),
         *(_check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
@@ -205,6 +211,13 @@ def _check_generator(generator: Generator) -> list[str]:
                 f"generator.{key}: expected weights as safetensors in {model}, found none"
             )
     return problems
+
+
+def _check_phrasing(model: str | None) -> list[str]:
+    if model is None:
+        return []
+    folder = Path(model.removeprefix("local-dir:"))
+    return _check_model_folder(folder, kind="language", key="phrasing.model")
 
 
 def _check_vocabulary(vocabulary: str) -> list[str]:

@@ -37,6 +37,7 @@ from mine.sections import (
     Figures,
     Generator,
     Lens,
+    Phrasing,
     Profile,
     Structure,
     Sufficiency,
@@ -94,6 +95,9 @@ class Config:
     faithfulness: Faithfulness = section(Faithfulness, "Patching of tokens.")
     description: Description = section(Description, "Words for one voxel and one image.")
     profile: Profile = section(Profile, "Words for one voxel over its images.")
+    phrasing: Phrasing = section(
+        Phrasing, "Sentences of the listed words of profiles, by a local language model."
+    )
     categories: dict[str, Category] = sections(
         Category,
         "Categories whose preference is measured in every voxel and region, by name: how each is "

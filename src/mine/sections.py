@@ -53,6 +53,7 @@ MODEL_FILES = {
     "open_clip": ("open_clip_config.json", "open_clip_model.safetensors"),
     "timm": ("config.json", "model.safetensors"),
     "vlm": ("config.json", "*.safetensors"),
+    "language": ("config.json", "*.safetensors"),
 }
 """What a local folder of each kind of model has to hold: its description and its weights, which of
 a large model are several files."""
@@ -357,7 +358,7 @@ class Lens:
     reference_images: int = setting(
         "Training images whose mean token is removed, to close the gap between images and text.",
         1000,
-        minimum=1,
+        minimum=2,
     )
 
 
@@ -563,6 +564,13 @@ class Description:
     )
     words: int = setting("Words kept for each image and voxel.", 10, minimum=1)
     phrase_words: int = setting("Words of the phrase, the first of these.", 4, minimum=1)
+    false_words: float = setting(
+        "Largest rate at which tokens that show nothing are given any word; words that are read no "
+        "more clearly are not said, and 1 says all.",
+        0.05,
+        minimum=1e-4,
+        maximum=1,
+    )
     merge_cosine: float = setting(
         "Cosine of text embeddings from which two words count as one.",
         0.9,
@@ -578,6 +586,32 @@ class Profile:
     )
     words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
     exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrasing:
+    model: str | None = setting(
+        "`local-dir:` and the folder of a causal language model of transformers, by which "
+        "`snakemake phrase_profiles` makes sentences; null for none.",
+        None,
+        pattern=r"local-dir:.+",
+    )
+    prompt: str = setting(
+        "What the model is asked, with {} for the words.",
+        "Say in one short sentence what this describes, in these words and no others: {}.",
+        pattern=r"[^{}]*\{\}[^{}]*",
+    )
+    tokens: int = setting("Most tokens that it answers with.", 40, minimum=1)
+    dtype: str = setting(
+        "Precision of the weights; a CPU wants float32.",
+        "float32",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    device: str = setting(
+        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "auto",
+        pattern=r"auto|cpu|mps|cuda(:\d+)?",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

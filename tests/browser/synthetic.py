@@ -82,12 +82,14 @@ def make_stores(
             "word": (("condition", "voxel", "image", "rank"), random.integers(0, len(words), told)),
             "weight": (("condition", "voxel", "image", "rank"), random.normal(0.2, 0.2, told)),
             "patch": (("condition", "voxel", "image", "rank"), random.integers(0, tokens, told)),
+            "chance": (("condition", "voxel", "image", "rank"), 0.06 * random.random(told)),
         },
         coords={
             "condition": ["attribution", "random", "lowest"],
             "voxel": voxels,
             "image": shown,
         },
+        attrs={"false_words": 0.05},
     )
     described = voxels[reason == "described"]
     structure = xr.Dataset(

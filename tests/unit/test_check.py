@@ -191,14 +191,18 @@ def test_known_models_pass(analysis: dict) -> None:
         assert check_config(load_config({**analysis, "evaluator": evaluator})) == []
 
 
-def test_folder_of_a_language_model(analysis: dict) -> None:
-    chosen = {"kind": "vlm", "model": "local-dir:language", "pretrained": None}
-    config, folder = load_config({**analysis, "backbone": chosen}), Path("language")
-    assert check_config(config) == ["backbone.model: expected a folder language, found none"]
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("backbone", {"kind": "vlm", "pretrained": None}), ("phrasing", {})],
+)
+def test_folder_of_a_language_model(analysis: dict, name: str, more: dict) -> None:
+    chosen = {"model": "local-dir:language", **more}
+    config, folder = load_config({**analysis, name: chosen}), Path("language")
+    assert check_config(config) == [f"{name}.model: expected a folder language, found none"]
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llava"}')
     assert check_config(config) == [
-        "backbone.model: expected the weights language/*.safetensors, found no such file"
+        f"{name}.model: expected the weights language/*.safetensors, found no such file"
     ]
     # Weights in several files, as those of large models are.
     (folder / "model-00001-of-00002.safetensors").touch()

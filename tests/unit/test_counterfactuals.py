@@ -104,6 +104,13 @@ def test_presence_is_split_where_two_kinds_of_images_part():
     assert 0.2 <= threshold[0] <= 0.6 and threshold[1] == np.inf
 
 
+def test_blocks_of_groups_change_no_threshold():
+    presence = np.random.default_rng(2).gamma(1.0, size=(30, 7)).astype(np.float32)
+    whole = split_presence(presence)
+    for memory_bytes in (1, 2 * 8 * 30):
+        np.testing.assert_array_equal(split_presence(presence, memory_bytes=memory_bytes), whole)
+
+
 def test_the_split_leaves_the_least_variance():
     values = np.random.default_rng(1).gamma(1.0, size=50)
     threshold = split_presence(values[:, None])[0]

@@ -17,20 +17,27 @@ FRACTION, KEPT = 0.1, 6
 def make_vocabulary(world=WORLD, *, group=None, seed=0) -> xr.Dataset:
     rate = np.random.default_rng(seed).dirichlet(np.ones(world.words)).astype(np.float32)
     group = np.arange(world.words) if group is None else group
+    null = np.random.default_rng(seed + 1).random((2, group.max() + 1)).astype(np.float32)[:, group]
     return xr.Dataset(
-        {"base_rate": (("word",), rate), "group": (("word",), group.astype(np.int32))},
+        {
+            "base_rate": (("word",), rate),
+            "group": (("word",), group.astype(np.int32)),
+            "null_mean": (("word",), 0.1 * null[0]),
+            "null_deviation": (("word",), 0.05 + 0.1 * null[1]),
+            "null_largest": (("shuffled",), np.linspace(0, 8, 99, dtype=np.float32)),
+        },
         coords={"word": [f"word{index}" for index in range(world.words)]},
     )
 
 
 def describe(attributions, vocabulary=None, *, world=WORLD, seed=0, **options) -> xr.Dataset:
-    settings = {"token_fraction": FRACTION, "words": 5, "phrase_words": 3} | options
+    settings = {"token_fraction": FRACTION, "words": 5, "phrase_words": 3, "false_words": 1.0}
     return describe_images(
         attributions,
         world.lens,
         make_vocabulary(world) if vocabulary is None else vocabulary,
         generator=np.random.default_rng(seed),
-        **settings,
+        **(settings | options),
     )
 
 
@@ -172,6 +179,35 @@ def test_phrase_joins_the_words_above_their_base_rate():
     for index in np.ndindex(described["phrase"].shape):
         word, weight = described["word"].values[index][:3], described["weight"].values[index][:3]
         assert described["phrase"].values[index] == ", ".join(names[word[weight > 0]])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_only_words_that_are_clear_where_they_are_read_best_are_said(grouped):
+    group = np.random.default_rng(3).permutation(np.arange(WORLD.words) % 11) if grouped else None
+    vocabulary = make_vocabulary(group=group)
+    described = describe(
+        make_attributions(signed_maps(), kept=13, lowest=13), vocabulary, false_words=0.3
+    )
+    names, group = vocabulary["word"].values, vocabulary["group"].values
+    spoken = []
+    for condition, voxel, image in np.ndindex(described["phrase"].shape):
+        here = described.isel(condition=condition, voxel=voxel, image=image)
+        lens = WORLD.lens.isel(image=image)
+        probability = word_mass(lens["word"].values, lens["score"].values, words=len(group))
+        said = []
+        for word, weight, chance, patch in zip(
+            *(here[name].values for name in ("word", "weight", "chance", "patch")), strict=True
+        ):
+            own = probability[patch][group == group[word]].sum()
+            null = vocabulary.isel(word=int(word))
+            z = (own - float(null["null_mean"])) / float(null["null_deviation"])
+            reached = (1 + sum(value >= z for value in null["null_largest"].values)) / 100
+            assert chance == pytest.approx(reached, abs=0.011)
+            if weight > 0 and chance <= 0.3:
+                said.append(names[word])
+        assert here["phrase"] == ", ".join(said[:3])
+        spoken.append(len(said))
+    assert min(spoken) <= 1 < max(spoken)
 
 
 def test_words_come_best_first_and_each_group_once():

@@ -31,13 +31,17 @@ def gather(**changes) -> xr.Dataset:
         {
             "base_rate": ("word", np.full(WORLD.words, 0.03, np.float32)),
             "group": ("word", np.arange(WORLD.words)),
+            "null_mean": ("word", np.zeros(WORLD.words, np.float32)),
+            "null_deviation": ("word", np.ones(WORLD.words, np.float32)),
+            "null_largest": ("shuffled", np.ones(9, np.float32)),
         },
         coords={"word": [f"word{number}" for number in range(WORLD.words)]},
     )
     random = np.random.default_rng(0)
-    options = {"token_fraction": 0.1, "words": 5, "phrase_words": 3, "generator": random}
+    options = {"token_fraction": 0.1, "words": 5, "phrase_words": 3, "false_words": 0.05}
     descriptions = [
-        describe_images(attributions, WORLD.lens, base_rates, **options) for _ in range(2)
+        describe_images(attributions, WORLD.lens, base_rates, generator=random, **options)
+        for _ in range(2)
     ]
     settings = {"text": np.eye(WORLD.words), "distinct_cosine": 0.9}
     return gather_features(

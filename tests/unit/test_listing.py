@@ -10,7 +10,7 @@ import xarray as xr
 from mine.core.evidence import read_images
 from mine.core.lens import word_mass
 from mine.core.listing import list_words
-from mine.core.readings import read_presence, read_together
+from mine.core.readings import gather_together, read_presence
 from tests.reference.readings import blob_maps, make_attributions, make_world
 
 LEVEL = 0.05
@@ -92,11 +92,11 @@ def test_readings_together_and_anywhere_equal_a_literal_maximum():
     largest, mean = read_presence(world.lens, group)
     np.testing.assert_allclose(largest, readings.max(axis=1), rtol=1e-6)
     np.testing.assert_allclose(mean, readings.mean(axis=1), rtol=1e-5)
-    together = read_together(world.lens, group, np.array([0, 3]))
+    together = gather_together(world.lens, group, np.array([0, 3]))
     assert sorted(together) == [0, 3]
     for first, found in together.items():
         expected = (readings * readings[..., [first]]).max(axis=1)
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6)
 
 
 def test_mass_read_in_images_equals_a_literal_sum():

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mine.core.synonyms import drop_repeats, group_mass, group_synonyms, name_groups
+from mine.core import synonyms
+from mine.core.synonyms import (
+    drop_repeats,
+    find_bases,
+    group_mass,
+    group_synonyms,
+    merge_inflections,
+    name_groups,
+)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -114,3 +122,98 @@ def test_a_word_is_not_dropped_for_one_that_was_dropped_itself():
     angle = np.radians([0, 30, 60])
     text = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     assert drop_repeats(np.array([0, 1, 2]), text, cosine=0.8).tolist() == [0, 2, -1]
+
+
+def group_by_a_literal_loop(text, rate, cosine):
+    group, leaders = np.empty(len(text), int), []
+    for word in np.argsort(-rate, kind="stable"):
+        cosines = [float(text[word] @ text[leader]) for leader in leaders]
+        if cosines and max(cosines) >= cosine:
+            group[word] = int(np.argmax(cosines))
+        else:
+            group[word] = len(leaders)
+            leaders.append(word)
+    return group
+
+
+@pytest.mark.parametrize("block", [1, 7, 512])
+def test_blocks_of_words_change_no_group(monkeypatch, block):
+    random = np.random.default_rng(4)
+    text, rate = unit(random.normal(size=(90, 3))), random.random(90)
+    expected = group_by_a_literal_loop(text, rate, 0.9)
+    monkeypatch.setattr(synonyms, "BLOCK", block)
+    np.testing.assert_array_equal(group_synonyms(text, rate, cosine=0.9), expected)
+    assert 5 < expected.max() < 80
+
+
+@pytest.mark.parametrize(
+    ("form", "base"),
+    [
+        ("cars", "car"),
+        ("boxes", "box"),
+        ("churches", "church"),
+        ("horses", "horse"),
+        ("babies", "baby"),
+        ("women", "woman"),
+        ("knives", "knife"),
+        ("children", "child"),
+        ("makes", "make"),
+        ("baked", "bake"),
+        ("walked", "walk"),
+        ("riding", "ride"),
+        ("running", "run"),
+        ("stopped", "stop"),
+    ],
+)
+def test_inflections_are_found(form, base):
+    assert find_bases([base, form, "sky"]) == {1: {0}}
+
+
+def test_words_that_only_look_like_inflections_are_none():
+    assert find_bases(["wing", "w", "gas", "ga", "red", "r", "bus", "glass", "kiss"]) == {2: {3}}
+    # Of two bases both may be; their embeddings decide.
+    assert find_bases(["leaf", "leave", "leaves"]) == {2: {0, 1}}
+
+
+def test_a_form_is_merged_with_its_base_where_nothing_is_nearer():
+    random = np.random.default_rng(5)
+    concept = {name: unit(random.normal(size=32)) for name in ("car", "new", "paper", "leaf", "go")}
+
+    def near(name, noise, seed):
+        return unit(concept[name] + noise * unit(np.random.default_rng(seed).normal(size=32)))
+
+    words = {
+        "car": concept["car"],
+        "cars": near("car", 0.9, 1),
+        "new": concept["new"],
+        "news": near("paper", 0.3, 2),
+        "paper": concept["paper"],
+        "leaf": concept["leaf"],
+        "leave": concept["go"],
+        "leaves": near("leaf", 0.5, 3),
+        "leaved": near("leaf", 0.5, 4),
+    }
+    names, text = list(words), np.array(list(words.values()))
+    root = merge_inflections(names, text)
+    merged = {name: names[root[place]] for place, name in enumerate(names) if root[place] != place}
+    assert merged == {"cars": "car", "leaves": "leaf"}
+    rate = random.random(len(names))
+    group = group_synonyms(text, rate, cosine=0.99, root=root)
+    same = group[:, None] == group[None, :]
+    np.testing.assert_array_equal(same, root[:, None] == root[None, :])
+
+
+def test_a_form_counts_for_its_base():
+    angle = np.radians([0, 40, 10, -10])
+    text = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    # Both others are near the base, so that it founds their group only where it comes first.
+    rate, cosine = np.array([0.2, 0.2, 0.3, 0.1]), np.cos(np.radians(12))
+    together = group_synonyms(text, rate, cosine=cosine, root=np.array([0, 0, 2, 3]))
+    assert together.tolist() == [0, 0, 0, 0]
+    assert len(set(group_synonyms(text, rate, cosine=cosine)[[0, 2, 3]])) == 2
+
+
+def test_forms_of_forms_end_at_the_first_base():
+    text = unit(np.array([[1.0, 0.0, 0.1], [1.0, 0.1, 0.0], [1.0, 0.12, 0.0], [0.0, 1.0, 0.0]]))
+    root = merge_inflections(["paint", "painting", "paintings", "sky"], text)
+    assert root.tolist() == [0, 0, 0, 3]

@@ -89,7 +89,9 @@ def test_the_lens_is_the_model_s_own_prediction_at_the_last_layer(folders, famil
         temperature=None,
         reference_images=np.arange(2),
         read_images=lambda rows: images[rows],
+        words_per_token=3,
         batch_size=2,
+        generator=np.random.default_rng(0),
     )
     assert vocabulary["word"].values.tolist() == NAMES
     tokens, _ = backbone.encode_images(images)

@@ -16,6 +16,11 @@ from tests.data.random_nsd import BETAS
 from tests.data.test_nsd_synthetic import OWN, SHARED, Synthetic
 
 TARGET = "results/small/subj01/synthetic.json"
+BACKBONES = {
+    "clip": {"pretrained": None, "alignment": "output"},
+    "vlm": {"kind": "vlm", "pretrained": None},
+}
+"""Of the demo's models, by the folder of each."""
 
 
 @pytest.fixture
@@ -24,8 +29,10 @@ def synthetic(tmp_path: Path) -> Synthetic:
     return Synthetic(tmp_path / "nsd", format="fsaverage")
 
 
-@pytest.fixture
-def folder(repository: Path, synthetic: Synthetic, tmp_path: Path) -> Path:
+@pytest.fixture(params=["clip", pytest.param("vlm", marks=pytest.mark.slow)])
+def folder(
+    repository: Path, synthetic: Synthetic, tmp_path: Path, request: pytest.FixtureRequest
+) -> Path:
     """A folder with the workflow beside that miniature."""
     for name in ("workflow", "profiles"):
         shutil.copytree(repository / name, tmp_path / name)
@@ -44,9 +51,8 @@ def folder(repository: Path, synthetic: Synthetic, tmp_path: Path) -> Path:
             "synthetic": True,
         },
         "backbone": {
-            "model": f"local-dir:{models / 'clip'}",
-            "pretrained": None,
-            "alignment": "output",
+            "model": f"local-dir:{models / request.param}",
+            **BACKBONES[request.param],
         },
         "encoder": {"heads": 2, "head_width": 16, "epochs": 1},
         "bootstrap": {"resamples": 20},

@@ -131,7 +131,7 @@ function makeImages({ subject, index }, part, card) {
   const step = (place) => {
     rank = Math.max(0, Math.min(total - 1, place));
     const [image, prediction, measured, peak, packed, words] = card.images[rank];
-    frame.replaceChildren(makePicture(subject, image, `Image ${image}: ${words.map(([word]) => part.words[word]).join(", ") || "nothing above base rate"}`), heat, mark);
+    frame.replaceChildren(makePicture(subject, image, `Image ${image}: ${words.map(([word]) => part.words[word]).join(", ") || "nothing"}`), heat, mark);
     drawShares(heat, packed, index.grid);
     frame.classList.toggle("pale", overlay.checked);
     heat.hidden = !overlay.checked;

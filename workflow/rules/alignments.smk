@@ -56,3 +56,39 @@ rule figure_alignments:
         "Drawing how well tokens name what they show"
     script:
         "../scripts/figure_alignments.py"
+
+
+# Whether what the lens says is right: likewise, `snakemake calibrate_lens`.
+rule calibration:
+    input:
+        **reads(
+            stimuli="<results>/stimuli.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+            lens="<embeddings>/lens/shards.json",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+        models=ancient(model_files("backbone")),
+        dataset=dataset_files("stimuli"),
+    output:
+        "<results>/words.tsv",
+    log:
+        "<logs>/calibration.log",
+    benchmark:
+        "<benchmarks>/calibration.tsv"
+    resources:
+        gpu=gpus("backbone"),
+    params:
+        code=code("calibration"),
+        models=model_digest("backbone"),
+        images=IMAGES,
+        content=dataset_digest("stimuli"),
+        instances=settings.dataset.instances,
+        backbone=section("backbone"),
+        lens=section("lens"),
+        level=settings.description.false_words,
+        resamples=settings.bootstrap.resamples,
+        seed=settings.seed,
+    message:
+        "Comparing what the lens says with captions and objects"
+    script:
+        "../scripts/calibration.py"

@@ -45,3 +45,29 @@ rule profile:
         "Profiling {wildcards.roi} of {wildcards.subject}"
     script:
         "../scripts/profile.py"
+
+
+# Sentences of the words that profiles list. Part of no analysis: `snakemake phrase_profiles`.
+rule phrases:
+    input:
+        **reads(
+            profiles="<results>/{subject}/{roi}/profiles.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+        ),
+        models=ancient(local_model_files("phrasing")),
+    output:
+        "<results>/{subject}/{roi}/phrases.tsv",
+    log:
+        "<logs>/phrases/{subject}/{roi}.log",
+    benchmark:
+        "<benchmarks>/phrases/{subject}/{roi}.tsv"
+    resources:
+        gpu=gpus("phrasing"),
+    params:
+        code=code("phrases"),
+        models=model_digest("phrasing"),
+        phrasing=section("phrasing"),
+    message:
+        "Phrasing the profiles of {wildcards.roi} of {wildcards.subject}"
+    script:
+        "../scripts/phrases.py"

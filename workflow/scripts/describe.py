@@ -19,6 +19,7 @@ descriptions = describe_images(
     token_fraction=description["token_fraction"],
     words=description["words"],
     phrase_words=description["phrase_words"],
+    false_words=description["false_words"],
     generator=generator(seed, "describe", *snakemake.wildcards),
 )
 write_store(descriptions, snakemake.output.store, provenance=describe_provenance(seed=seed))

@@ -38,7 +38,7 @@ shown = attribute(
 ).assign_coords(voxel=voxels, image=seen[is_test])
 lens = open_images(list_shards(given.lens), seen[is_test])
 random = generator(params.seed, "describe_half", *names)
-options = {key: params.description[key] for key in ("token_fraction", "words", "phrase_words")}
+options = {key: value for key, value in params.description.items() if key != "merge_cosine"}
 descriptions = [
     describe_images(shown, lens, base_rates, generator=random, **options)
     for _ in range(params.draws)

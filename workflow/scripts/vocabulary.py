@@ -30,7 +30,9 @@ vocabulary = build_vocabulary(
     temperature=lens["temperature"],
     reference_images=sorted(drawn),
     read_images=open_dataset(params.images).open_stimuli().read,
+    words_per_token=lens["words_per_token"],
     batch_size=params.backbone["batch_size"],
+    generator=generator(params.seed, "shuffled_tokens"),
 )
 used = vocabulary.attrs["reference_images"]
 log.info("%d of %d words, %d reference images", vocabulary.sizes["word"], len(words), used)

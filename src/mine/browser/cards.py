@@ -9,6 +9,7 @@ import xarray as xr
 
 from mine.browser.index import WordTable
 from mine.browser.scripts import pack_bytes, round_number, round_numbers, scale_to_bytes
+from mine.core.calibration import find_said
 
 
 def make_cards(
@@ -43,10 +44,11 @@ def make_cards(
     }
     tokens, shares = take_shares(attributions.sel(sign="positive"), places)
     told = descriptions.sel(condition="attribution")
-    own = {
-        name: np.take_along_axis(told[name].values, places[:, :, None], axis=1)
-        for name in ("word", "weight", "patch")
-    }
+    said = find_said(told)
+    own = [
+        np.take_along_axis(values, places[:, :, None], axis=1)
+        for values in (told["word"].values, told["weight"].values, told["patch"].values, said)
+    ]
     cards = {}
     for row, voxel in enumerate(profiles["voxel"].values.tolist()):
         pictures = [
@@ -56,7 +58,7 @@ def make_cards(
                 round_number(shown["measured"][row, rank], 3),
                 round_number(shares[row, rank].max(initial=0.0), 3),
                 pack_shares(tokens[row, rank], shares[row, rank]),
-                _list_description(*(values[row, rank] for values in own.values()), local),
+                _list_description(*(values[row, rank] for values in own), local),
             ]
             for rank in range(places.shape[1])
         ]
@@ -112,10 +114,10 @@ def _list_profile(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
 
 
 def _list_description(
-    word: np.ndarray, weight: np.ndarray, patch: np.ndarray, local: WordTable
+    word: np.ndarray, weight: np.ndarray, patch: np.ndarray, said: np.ndarray, local: WordTable
 ) -> Sequence[list[object]]:
-    """Words of positive weight, best first."""
+    """Words that are said, best first."""
     return [
         [local.place(word[rank]), round_number(weight[rank], 2), int(patch[rank])]
-        for rank in np.flatnonzero(weight > 0)
+        for rank in np.flatnonzero(said)
     ]

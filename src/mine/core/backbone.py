@@ -8,7 +8,7 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -117,11 +117,37 @@ def average_tokens(
 ) -> np.ndarray:
     """Return the mean raw token over images, float32 (feature,)."""
     total, count = 0.0, 0
-    for start in range(0, len(images), batch_size):
-        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
+    for tokens in _encode_batches(backbone, images, read_images, batch_size=batch_size):
         total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
         count += tokens.shape[0] * tokens.shape[1]
     return (total / count).astype(np.float32)
+
+
+def sample_tokens(
+    backbone: Backbone,
+    images: np.ndarray,
+    read_images: Reader,
+    *,
+    each: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean raw token over images, and at most ``each`` tokens of every image, drawn at
+    random: float32 (feature,) and (image, token, feature)."""
+    total, count, parts = 0.0, 0, []
+    for tokens in _encode_batches(backbone, images, read_images, batch_size=batch_size):
+        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
+        count += tokens.shape[0] * tokens.shape[1]
+        order = generator.random(tokens.shape[:2]).argsort(axis=1)[:, :each]
+        parts.append(np.take_along_axis(tokens, order[..., None], axis=1))
+    return (total / count).astype(np.float32), np.concatenate(parts)
+
+
+def _encode_batches(
+    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
+) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), batch_size):
+        yield backbone.encode_images(read_images(images[start : start + batch_size]))[0]
 
 
 def standardise(tokens: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy import sparse
 
 from mine.core.evidence import SIGNS, WordScores, read_images, score_words
-from mine.core.readings import read_presence, read_together
+from mine.core.readings import gather_presence, gather_together, measure_spread
 from mine.statistics import Selection, benjamini_hochberg, forward_selection, sign_flip_bound
 
 
@@ -111,33 +112,38 @@ def list_words(
         for sign in SIGNS
     }
     first = _choose_first(attributions, lens, sure["positive"], group)
-    largest, mean = read_presence(measured_lens, group)
-    together = read_together(measured_lens, group, np.unique(first[first >= 0]))
+    largest, mean = gather_presence(measured_lens, group)
+    offers = {
+        main: sparse.hstack([largest, together], format="csc")
+        for main, together in gather_together(
+            measured_lens, group, np.unique(first[first >= 0])
+        ).items()
+    }
+    spreads = {main: measure_spread(candidates) for main, candidates in offers.items()}
     for voxel, response in enumerate(measured.T.astype(np.float64)):
         known = np.empty((len(response), 0))
         positive, negative = (result[sign] for sign in SIGNS)
         taken: list[int] = []
         if (main := int(first[voxel])) >= 0:
-            own = largest[:, [main]]
+            own = largest[:, [main]].toarray()
             taken = [main]
             _note(positive, voxel, 0, forward_selection(response, known, own, count=1), 0, level)
-            known = np.column_stack([own, mean[:, main]])
-            candidates = np.concatenate([largest, together[main]], axis=1)
-            near = _correlate_most(response, known, candidates)
-            tests = candidates.shape[1]
-            selection = forward_selection(
-                response, known, candidates[:, near], count=ranks, tests=tests
-            )
+            known = np.column_stack([own, mean[:, [main]].toarray()])
+            candidates = offers[main]
+            near = _correlate_most(response, known, candidates, spreads[main])
+            offered, tests = candidates[:, near].toarray(), candidates.shape[1]
+            selection = forward_selection(response, known, offered, count=ranks, tests=tests)
             for step, column in enumerate(near[selection.order]):
                 if (word := int(column % largest.shape[1])) in taken or len(taken) == ranks:
                     continue
                 _note(positive, voxel, len(taken), selection, step, level)
                 if positive.listed[voxel, len(taken)]:
-                    known = np.column_stack([known, candidates[:, column]])
+                    known = np.column_stack([known, offered[:, selection.order[step]]])
                 taken.append(word)
         positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
         suppressive = np.flatnonzero(sure["negative"][voxel])
-        selection = forward_selection(-response, known, largest[:, suppressive], count=ranks)
+        offered = largest[:, suppressive].toarray()
+        selection = forward_selection(-response, known, offered, count=ranks)
         for step in range(len(selection.order)):
             _note(negative, voxel, step, selection, step, level)
         taken = suppressive[selection.order].tolist()
@@ -182,10 +188,12 @@ def _choose_first(
     return first
 
 
-def _correlate_most(response: np.ndarray, known: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The candidates that correlate most with what is known of the response no more, ascending."""
+def _correlate_most(
+    response: np.ndarray, known: np.ndarray, candidates: sparse.csc_array, spread: np.ndarray
+) -> np.ndarray:
+    """The candidates that correlate most with what is known of the response no more, ascending.
+    spread: their standard deviations."""
     design = np.column_stack([np.ones(len(response)), known])
     left = response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
-    spread = candidates.std(axis=0)
     score = np.where(spread > 0, left @ candidates / np.where(spread > 0, spread, 1), -np.inf)
     return np.sort(np.argsort(-score, kind="stable")[:MOST_CANDIDATES])

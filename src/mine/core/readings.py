@@ -9,61 +9,89 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from mine.core.masks import NEIGHBOURS
 from mine.core.prompts import join_words
 
 
-def spread_readings(
-    lens: xr.Dataset, group: np.ndarray, *, memory_bytes: int = 2**26
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Probabilities of every group of synonyms, a block of images at a time.
+def gather_presence(
+    lens: xr.Dataset, group: np.ndarray
+) -> tuple[sparse.csc_array, sparse.csc_array]:
+    """How clearly each group is read anywhere in an image, and how much of the image it fills.
 
-    lens: ``word`` and ``score`` (image, token, rank). group: int (word,). Yields the images and
-    float32 (image, token, group), of at most ``memory_bytes``.
+    lens: ``word`` and ``score`` (image, token, rank). group: int (word,). Returns the largest
+    probability over tokens and its mean, both sparse float32 (image, group): of tens of thousands
+    of words an image is read as some hundreds.
     """
-    groups = int(group.max()) + 1
-    word, score = lens["word"].values, lens["score"].values.astype(np.float32)
-    block = max(1, memory_bytes // (4 * lens.sizes["token"] * groups))
-    for start in range(0, lens.sizes["image"], block):
-        part = slice(start, start + block)
-        readings = np.zeros((*word[part].shape[:2], groups), np.float32)
-        image, token = np.ogrid[: readings.shape[0], : readings.shape[1]]
-        # A rank names each (image, token) once, so that nothing is lost in adding.
-        for rank in range(word.shape[2]):
-            readings[image, token, group[word[part, :, rank]]] += score[part, :, rank]
-        yield part, readings
+    largest, mean = [], []
+    for readings in _spread_readings(lens, group):
+        largest.append(_over_tokens(readings, np.maximum, tokens=lens.sizes["token"]))
+        mean.append(_over_tokens(readings, np.add, tokens=lens.sizes["token"]))
+    return _stack(largest), _stack(mean) / np.float32(lens.sizes["token"])
+
+
+def gather_together(
+    lens: xr.Dataset, group: np.ndarray, firsts: np.ndarray
+) -> dict[int, sparse.csc_array]:
+    """How clearly each group is read in one place with another.
+
+    firsts: groups. Returns for each of them max_t L_nt(first) L_nt(w), sparse float32 (image,
+    group).
+    """
+    parts: dict[int, list[sparse.csr_array]] = {int(first): [] for first in firsts}
+    for readings in _spread_readings(lens, group):
+        columns = readings.tocsc()
+        for first, found in parts.items():
+            product = readings.multiply(columns[:, [first]]).tocsr()
+            found.append(_over_tokens(product, np.maximum, tokens=lens.sizes["token"]))
+    return {first: _stack(found) for first, found in parts.items()}
+
+
+def measure_spread(readings: sparse.csc_array) -> np.ndarray:
+    """Return the standard deviation of each group over images, float64 (group,); 0 for one that is
+    constant but for rounding."""
+    exact = readings.astype(np.float64)
+    square, mean = (exact**2).mean(axis=0), exact.mean(axis=0)
+    variance = square - mean**2
+    return np.sqrt(np.where(variance > 1e-6 * square, variance, 0))
 
 
 def read_presence(lens: xr.Dataset, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How clearly each group is read anywhere in an image, and how much of the image it fills.
-
-    Returns the largest probability over tokens and its mean, both float32 (image, group).
-    """
-    shape = lens.sizes["image"], int(group.max()) + 1
-    largest, mean = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    for part, readings in spread_readings(lens, group):
-        largest[part], mean[part] = readings.max(axis=1), readings.mean(axis=1)
-    return largest, mean
+    """Return the numbers of :func:`gather_presence` as arrays, float32 (image, group)."""
+    largest, mean = gather_presence(lens, group)
+    return largest.toarray(), mean.toarray()
 
 
-def read_together(lens: xr.Dataset, group: np.ndarray, firsts: np.ndarray) -> dict[int, np.ndarray]:
-    """How clearly each group is read in one place with another.
+def _spread_readings(
+    lens: xr.Dataset, group: np.ndarray, *, memory_bytes: int = 2**26
+) -> Iterator[sparse.csr_array]:
+    """Probabilities of the groups that are read, a block of images at a time: sparse float32 (image
+    and token, group)."""
+    tokens, ranks = lens.sizes["token"], lens.sizes["rank"]
+    # A reading takes a row, a column and a number, before and after equal groups are added up.
+    block = max(1, memory_bytes // (32 * tokens * ranks))
+    for start in range(0, lens.sizes["image"], block):
+        here = lens[["word", "score"]].isel(image=slice(start, start + block))
+        word, score = here["word"].values, here["score"].values.astype(np.float32)
+        rows = np.repeat(np.arange(word.shape[0] * tokens), ranks)
+        entries = score.ravel(), (rows, group[word].ravel())
+        yield sparse.csr_array(entries, shape=(word.shape[0] * tokens, int(group.max()) + 1))
 
-    firsts: groups. Returns for each of them max_t L_nt(first) L_nt(w), float32 (image, group).
-    """
-    shape = lens.sizes["image"], int(group.max()) + 1
-    together = {int(first): np.zeros(shape, np.float32) for first in firsts}
-    for part, readings in spread_readings(lens, group):
-        for first, result in together.items():
-            reading = readings[..., first]
-            image, token = np.nonzero(reading)
-            product = readings[image, token] * reading[image, token, None]
-            seen, start = np.unique(image, return_index=True)
-            if len(seen):
-                result[part][seen] = np.maximum.reduceat(product, start)
-    return together
+
+def _over_tokens(readings: sparse.csr_array, join: np.ufunc, *, tokens: int) -> sparse.csr_array:
+    """Join the readings of an image's tokens: sparse (image and token, group) → (image, group)."""
+    images, groups = readings.shape[0] // tokens, readings.shape[1]
+    listed = readings.tocoo()
+    place = (listed.coords[0] // tokens).astype(np.int64) * groups + listed.coords[1]
+    order = np.argsort(place, kind="stable")
+    place, start = np.unique(place[order], return_index=True)
+    values = join.reduceat(listed.data[order], start) if len(start) else listed.data
+    return sparse.csr_array((values, np.divmod(place, groups)), shape=(images, groups))
+
+
+def _stack(parts: list[sparse.csr_array]) -> sparse.csc_array:
+    return sparse.vstack(parts).tocsc()
 
 
 def read_feature(
@@ -76,14 +104,24 @@ def read_feature(
     return np.where(np.isin(group[word], wanted), score.astype(np.float32), 0).sum(axis=-1)
 
 
-def split_presence(presence: np.ndarray) -> np.ndarray:
+def split_presence(
+    presence: np.ndarray | sparse.csc_array, *, memory_bytes: int = 2**26
+) -> np.ndarray:
     """Threshold above which a group counts as present: float (group,).
 
-    presence: (image, group) of :func:`read_presence` on training images. The threshold between two
-    neighbouring values that leaves the least variance within the two sides (Otsu 1979, here without
-    a histogram); infinity for a group that reads the same in every image.
+    presence: (image, group) of :func:`gather_presence` on training images. The threshold between
+    two neighbouring values that leaves the least variance within the two sides (Otsu 1979, here
+    without a histogram); infinity for a group that reads the same in every image. Groups are taken
+    in blocks, of which an array in double precision has at most ``memory_bytes``.
     """
-    values = np.sort(presence.astype(np.float64), axis=0)
+    block = max(1, memory_bytes // (8 * presence.shape[0]))
+    starts = range(0, presence.shape[1], block)
+    return np.concatenate([_split_block(presence[:, start : start + block]) for start in starts])
+
+
+def _split_block(presence: np.ndarray | sparse.csc_array) -> np.ndarray:
+    dense = presence.toarray() if sparse.issparse(presence) else presence
+    values = np.sort(dense.astype(np.float64), axis=0)
     count = np.arange(1, len(values))[:, None]
     total, below = values.sum(axis=0), values.cumsum(axis=0)[:-1]
     above = total - below
@@ -98,7 +136,7 @@ def split_presence(presence: np.ndarray) -> np.ndarray:
 
 def find_thresholds(lens: xr.Dataset, group: np.ndarray) -> np.ndarray:
     """Threshold of each group's presence in the images of a lens: :func:`split_presence`."""
-    return split_presence(read_presence(lens, group)[0])
+    return split_presence(gather_presence(lens, group)[0])
 
 
 @dataclass(frozen=True)

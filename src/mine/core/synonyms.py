@@ -1,30 +1,124 @@
-"""Words that a text encoder hardly tells apart: groups of near-synonyms, lists without repeats."""
+"""Words that a text encoder hardly tells apart: groups of near-synonyms and inflections, lists
+without repeats."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+ENDINGS = tuple(
+    pair.split(":")
+    for pair in "s: ses:s xes:x zes:z ches:ch shes:sh men:man ies:y ves:f ves:fe es:e es: ed:e ed: "
+    "ing:e ing:".split(" ")
+)
+"""Endings of English inflections, and those of the base form: those of WordNet's Morphy (Miller et
+al. 1990) for nouns and verbs, and of wolves and knives. Of -er and -est more words are others."""
 
-def group_synonyms(text: np.ndarray, base_rate: np.ndarray, *, cosine: float) -> np.ndarray:
+IRREGULAR = {
+    "children": "child",
+    "people": "person",
+    "feet": "foot",
+    "teeth": "tooth",
+    "geese": "goose",
+    "mice": "mouse",
+}
+
+BLOCK = 512
+"""Words that are compared with all others at a time."""
+
+
+def find_bases(words: Sequence[str]) -> dict[int, set[int]]:
+    """Find words that may be inflections of others of the list: place of each to those of its base
+    forms.
+
+    A form may have several bases, as *leaves* has, and a base that is none of its, as *news* has;
+    :func:`merge_inflections` decides.
+    """
+    place = {word: number for number, word in enumerate(words)}
+    bases = {}
+    for word, number in place.items():
+        stems = [
+            (word.removesuffix(ending), new) for ending, new in ENDINGS if word.endswith(ending)
+        ]
+        # stopping, of stop
+        stems += [(stem[:-1], "") for stem, new in stems if not new and stem[-1:] == stem[-2:-1]]
+        found = {stem + new for stem, new in stems if len(stem) > 1} | {IRREGULAR.get(word, word)}
+        known = {place[base] for base in found if base in place} - {number}
+        if known:
+            bases[number] = known
+    return bases
+
+
+def merge_inflections(words: Sequence[str], text: np.ndarray) -> np.ndarray:
+    """Return the place of each word's base form, its own where it has none: int (word,).
+
+    text: (word, feature) of unit length. A word counts as a form of the nearest of its bases
+    (:func:`find_bases`) if no word is nearer to it, other forms of these bases apart: *cars* of
+    *car*, but not *news* of *new*.
+    """
+    bases, root = find_bases(words), np.arange(len(words))
+    forms: dict[int, set[int]] = {}
+    for form, own in bases.items():
+        for base in own:
+            forms.setdefault(base, {base}).add(form)
+    inflected = np.fromiter(bases, dtype=np.int64, count=len(bases))
+    for start in range(0, len(inflected), BLOCK):
+        part = inflected[start : start + BLOCK]
+        for form, similarity in zip(part.tolist(), text[part] @ text.T, strict=True):
+            own = sorted(bases[form])
+            nearest = own[int(np.argmax(similarity[own]))]
+            reached = similarity[nearest]
+            # Forms of its own are no others: paintings, of painting.
+            related = set().union(forms.get(form, {form}), *(forms[base] for base in own))
+            similarity[list(related)] = -np.inf
+            if reached >= similarity.max():
+                root[form] = nearest
+    # A base may be a form itself. Bases are shorter or irregular, so that this ends.
+    while (root[root] != root).any():
+        root = root[root]
+    return root
+
+
+def group_synonyms(
+    text: np.ndarray, base_rate: np.ndarray, *, cosine: float, root: np.ndarray | None = None
+) -> np.ndarray:
     """Group near-synonyms: int32 (word,), the index of each word's group.
 
-    text: (word, feature) of unit length. Words are taken by falling base rate; each joins the group
+    text: (word, feature) of unit length. root: of :func:`merge_inflections`; None for none. Forms
+    go with their root and count for it. Words are taken by falling base rate; each joins the group
     whose first word is nearest to it, if their cosine reaches ``cosine``, and else founds a group.
     """
+    root = np.arange(len(text)) if root is None else root
+    rate = np.bincount(root, weights=base_rate, minlength=len(text))
+    order = np.argsort(-rate, kind="stable")
+    order = order[root[order] == order]
     group = np.empty(len(text), dtype=np.int32)
     leaders: list[int] = []
-    for word in np.argsort(-base_rate, kind="stable"):
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        # Those of earlier blocks are compared with at once, those that this one adds one by one.
+        nearest, reached = np.zeros(len(block), dtype=np.int64), np.full(len(block), -np.inf)
         if leaders:
-            similarity = text[leaders] @ text[word]
-            nearest = int(np.argmax(similarity))
-            if similarity[nearest] >= cosine:
-                group[word] = nearest
+            similarity = text[block] @ text[leaders].T
+            nearest, reached = similarity.argmax(axis=1), similarity.max(axis=1)
+        within, first = text[block] @ text[block].T, len(leaders)
+        added = np.empty_like(within)
+        for row, word in enumerate(block.tolist()):
+            near, value = nearest[row], reached[row]
+            among = added[row, : len(leaders) - first]
+            if len(among):
+                best = int(np.argmax(among))
+                if among[best] > value:
+                    near, value = first + best, among[best]
+            if value >= cosine:
+                group[word] = near
                 continue
-        group[word] = len(leaders)
-        leaders.append(int(word))
-    return group
+            group[word] = len(leaders)
+            added[:, len(leaders) - first] = within[:, row]
+            leaders.append(word)
+    return group[root]
 
 
 def group_mass(word: np.ndarray, score: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mine.core.readings import read_presence, read_together
+from mine.core.readings import gather_presence, gather_together, measure_spread
 
 READINGS = ("anywhere", "together")
 
@@ -57,15 +57,15 @@ def read_words(lens: xr.Dataset, group: np.ndarray, *, shared: int, most: int) -
     if shared < 0:
         images = lens.sizes["image"]
         return WordReadings(np.zeros((images, 2)), np.zeros((2, images, 0)), np.zeros(0, int))
-    largest, mean = read_presence(lens, group)
-    together = read_together(lens, group, np.array([shared]))[shared]
-    spread = largest.std(axis=0)
+    largest, mean = gather_presence(lens, group)
+    together = gather_together(lens, group, np.array([shared]))[shared]
+    spread = measure_spread(largest)
     spread[shared] = 0
     kept = np.argsort(-spread, kind="stable")[:most]
     kept = np.sort(kept[spread[kept] > 0])
     return WordReadings(
-        np.stack([largest[:, shared], mean[:, shared]], axis=1).astype(np.float64),
-        np.stack([largest[:, kept], together[:, kept]]).astype(np.float64),
+        np.hstack([part[:, [shared]].toarray() for part in (largest, mean)]).astype(np.float64),
+        np.stack([part[:, kept].toarray() for part in (largest, together)]).astype(np.float64),
         kept,
     )
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from mine.core.calibration import find_said
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -196,8 +197,8 @@ def draw_overlay(axes: Axes, picture: np.ndarray, share: np.ndarray, scale: Norm
 def draw_words(
     axes: Axes, chosen: xr.Dataset, words: np.ndarray, grid: tuple[int, int], side: float
 ) -> None:
-    """Write the best words of positive weight near the patches they came from. side: mm."""
-    best = np.flatnonzero(chosen["weight"].values > 0)[:WORDS_ON_IMAGE]
+    """Write the best words that are said near the patches they came from. side: mm."""
+    best = np.flatnonzero(find_said(chosen))[:WORDS_ON_IMAGE]
     texts = [str(words[word]) for word in chosen["word"].values[best]]
     row, column = np.divmod(chosen["patch"].values[best].astype(int), grid[1])
     centres = np.stack([(column + 0.5) / grid[1], (row + 0.5) / grid[0]], axis=1)
@@ -236,7 +237,7 @@ def _write_phrases(
     figure: Figure, chosen: xr.Dataset, left: float, top: float, width: float
 ) -> None:
     for line, (condition, (name, colour)) in enumerate(CONDITIONS.items()):
-        phrase = str(chosen["phrase"].sel(condition=condition).values) or "nothing above base rate"
+        phrase = str(chosen["phrase"].sel(condition=condition).values) or "nothing"
         place = top + 2 * line * LINE
         bold = {"weight": "bold", "color": colour if condition == "attribution" else "#555555"}
         indent = 11.5

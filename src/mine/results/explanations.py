@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.calibration import find_said
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def explain_image(region: Region, image: Image, voxels: Sequence[int]) -> dict[i
         token_fraction=description["token_fraction"],
         words=description["words"],
         phrase_words=description["phrase_words"],
+        false_words=description["false_words"],
         generator=generator(config.seed, "explain"),
     )
     return {
@@ -183,13 +185,13 @@ def explain_image(region: Region, image: Image, voxels: Sequence[int]) -> dict[i
 
 
 def tabulate_description(description: xr.Dataset, words: np.ndarray, columns: int) -> pd.DataFrame:
-    """Return the words that are read more than elsewhere, for one voxel and image, best first:
+    """Return the words that are said, for one voxel and image, best first:
     `word`, `weight`, and `row` and `column` of their patch.
 
     description: of a store of descriptions. words: the vocabulary. columns: of the grid of patches.
     """
     said = description.sel(condition="attribution")
-    said = said.isel(rank=np.flatnonzero(said["weight"].values > 0))
+    said = said.isel(rank=np.flatnonzero(find_said(said)))
     row, column = np.divmod(said["patch"].values.astype(int), columns)
     return pd.DataFrame(
         {

@@ -201,8 +201,8 @@ class Voxel:
         """The images of largest prediction, largest first.
 
         Columns: `image`, identity; `prediction` and measured `response`, in standard deviations of
-        the response; `phrase`, the words that describe what drove the voxel, empty where the image
-        is no test image and so has no description.
+        the response; `phrase`, the words that describe what drove the voxel, empty where the lens
+        says nothing clearly there, or the image is no test image and so has no description.
         """
         region = self.region
         image = region.profiles["exemplar"].sel(voxel=self.number).values

@@ -8,6 +8,10 @@ probabilities,
 summed over groups of near-synonyms. A group is named by its word of largest mass. Control
 descriptions are made the same way from random tokens and from the tokens of lowest |attribution| of
 the same image, none of them among the top k.
+
+The lens gives any token some words. How often one that shows nothing would have a word as clear as
+this one is in the token that gave most of it is the word's ``chance`` (mine.core.calibration). Only
+clear words are said, and a description without any says nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mine.core.calibration import chance_of
 from mine.core.lens import word_mass
 from mine.core.synonyms import choose_groups, group_mass, name_groups
 
@@ -64,15 +69,18 @@ def describe_images(
     token_fraction: float,
     words: int,
     phrase_words: int,
+    false_words: float,
     generator: np.random.Generator,
 ) -> xr.Dataset:
     """Describe every (voxel, image) of an attributions store.
 
-    lens: ``word`` and ``score`` (image, token, rank) of the same images. vocabulary: ``base_rate``
-    and ``group`` (word,). token_fraction: k over the number of tokens. Returns ``word`` int32 and
-    ``weight`` float32 (condition, voxel, image, rank), the best ``words`` groups by weight,
-    ``patch`` int16, the token that gave most of the word, ``phrase`` (condition, voxel, image), and
-    ``token`` int16 (condition, voxel, image, place), those described, -1 where there are fewer.
+    lens: ``word`` and ``score`` (image, token, rank) of the same images. vocabulary: of
+    :func:`mine.stages.embeddings.measure_base_rates`. token_fraction: k over the number of tokens.
+    false_words: largest chance of a word that is said. Returns ``word`` int32, ``weight`` and
+    ``chance`` float32 (condition, voxel, image, rank), the best ``words`` groups by weight,
+    ``patch`` int16, the token that gave most of the word, ``phrase`` (condition, voxel, image),
+    empty where nothing is said, and ``token`` int16 (condition, voxel, image, place), those
+    described, -1 where there are fewer.
     """
     tokens = lens.sizes["token"]
     kept = max(1, round(token_fraction * tokens))
@@ -84,7 +92,7 @@ def describe_images(
     shape = (len(CONDITIONS), attributions.sizes["voxel"], attributions.sizes["image"])
     count = min(words, groups)
     word = np.empty((*shape, count), dtype=np.int32)
-    weight = np.empty((*shape, count), dtype=np.float32)
+    weight, clearest = (np.empty((*shape, count), dtype=np.float32) for _ in range(2))
     patch = np.empty((*shape, count), dtype=np.int16)
     rarest = np.argsort(rates, kind="stable")[:count]
     for image in range(shape[2]):
@@ -103,9 +111,12 @@ def describe_images(
             contribution = share[..., None] * grouped[token[..., None], best[:, None]]
             by_token = contribution.argmax(axis=1)
             patch[index, :, image] = np.take_along_axis(token, by_token, axis=1)
+            clearest[index, :, image] = grouped[patch[index, :, image], best]
             named = name_groups(spread @ mass, read.group, len(read.groups))
             word[index, :, image] = read.words[np.take_along_axis(named, best, axis=1)]
-    phrase = _join_words(names, word[..., :phrase_words], weight[..., :phrase_words])
+    chance = chance_of(clearest, word, vocabulary)
+    said = (weight > 0) & (chance <= false_words)
+    phrase = _join_words(names, word, said, phrase_words)
     dimensions = ("condition", "voxel", "image", "rank")
     return xr.Dataset(
         {
@@ -114,6 +125,11 @@ def describe_images(
                 dimensions,
                 weight,
                 {"long_name": "probability of the word above its base rate"},
+            ),
+            "chance": (
+                dimensions,
+                chance,
+                {"long_name": "how often a token that shows nothing has any word as clear"},
             ),
             "patch": (dimensions, patch, {"long_name": "token that gave most of the word"}),
             "phrase": (dimensions[:-1], phrase),
@@ -130,7 +146,7 @@ def describe_images(
             "voxel": attributions["voxel"],
             "image": attributions["image"],
         },
-        attrs={"tokens": kept},
+        attrs={"tokens": kept, "false_words": false_words},
     )
 
 
@@ -148,8 +164,8 @@ def _best_columns(values: np.ndarray, count: int) -> np.ndarray:
     return np.take_along_axis(best, order, axis=1)
 
 
-def _join_words(names: np.ndarray, word: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Join the words of positive weight with commas: (…, rank) → text (…)."""
-    flat_word, flat_weight = word.reshape(-1, word.shape[-1]), weight.reshape(-1, word.shape[-1])
-    phrases = [", ".join(names[w[x > 0]]) for w, x in zip(flat_word, flat_weight, strict=True)]
+def _join_words(names: np.ndarray, word: np.ndarray, said: np.ndarray, most: int) -> np.ndarray:
+    """Join the first words that are said with commas: (…, rank) → text (…)."""
+    flat_word, flat_said = word.reshape(-1, word.shape[-1]), said.reshape(-1, word.shape[-1])
+    phrases = [", ".join(names[w[x][:most]]) for w, x in zip(flat_word, flat_said, strict=True)]
     return np.array(phrases, dtype=str).reshape(word.shape[:-1])

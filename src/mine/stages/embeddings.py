@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import Backbone, Reader, average_tokens, standardise
+from mine.core.backbone import Backbone, Reader, sample_tokens, standardise
+from mine.core.calibration import EACH, measure_null, read_shuffled
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
-from mine.core.synonyms import group_synonyms
+from mine.core.synonyms import group_synonyms, merge_inflections
 from mine.errors import InputError
 from mine.logging import split_work
 
@@ -22,15 +23,21 @@ def build_vocabulary(
     temperature: float | None,
     reference_images: np.ndarray,
     read_images: Reader,
+    words_per_token: int,
     batch_size: int,
+    generator: np.random.Generator,
 ) -> xr.Dataset:
-    """Embed the vocabulary and measure the mean raw token over reference images.
+    """Embed the vocabulary, measure the mean raw token over reference images, and read tokens that
+    show nothing.
 
     Words that the model cannot be read in are left out. Returns ``text`` float32 (word, feature),
     centred and of unit length, the ``text_mean`` that was taken away, and ``token_mean``, both
     (feature,). Where tokens are read by the model's logits there is each word's ``length`` (word,)
-    besides, and nothing is taken away from tokens. ``temperature`` of the lens is kept in the
-    attributes; None takes the model's own. Raises InputError if fewer than two words are left.
+    besides, and nothing is taken away from tokens. ``shuffled_word`` and ``shuffled_score``
+    (shuffled, rank) are what the lens reads in shuffled tokens (:mod:`mine.core.calibration`),
+    either half of them of other images. ``temperature`` of the lens is kept in the attributes; None
+    takes the model's own. Raises InputError if fewer than two words are left, or than two images
+    given.
     """
     known = backbone.choose_words(words)
     if len(known) < 2:
@@ -38,10 +45,21 @@ def build_vocabulary(
             f"lens.vocabulary: expected at least two words that are tokens of the model, found "
             f"{len(known)} of {len(words)}"
         )
+    if len(reference_images) < 2:
+        raise InputError(
+            f"lens.reference_images: expected at least two, found {len(reference_images)}"
+        )
     text, length, text_mean = embed_vocabulary(backbone.embed_words(known, prompts))
-    token_mean = np.zeros_like(text_mean)
-    if not backbone.reads_logits:
-        token_mean = average_tokens(backbone, reference_images, read_images, batch_size=batch_size)
+    token_mean, drawn = sample_tokens(
+        backbone,
+        reference_images,
+        read_images,
+        each=EACH,
+        batch_size=batch_size,
+        generator=generator,
+    )
+    if backbone.reads_logits:
+        token_mean = np.zeros_like(text_mean)
     vocabulary = xr.Dataset(
         {
             "text": (
@@ -63,12 +81,23 @@ def build_vocabulary(
         coords={"word": known},
         attrs={
             "temperature": backbone.temperature if temperature is None else temperature,
-            "reference_images": 0 if backbone.reads_logits else len(reference_images),
+            "reference_images": len(reference_images),
         },
     )
     if backbone.reads_logits:
         what = "length of the text embedding before, by which a word's logit counts"
         vocabulary["length"] = ("word", length, {"long_name": what})
+    word, score = read_shuffled(
+        drawn,
+        read_lens(vocabulary),
+        words_per_token=words_per_token,
+        device=backbone.device,
+        generator=generator,
+    )
+    where = ("shuffled", "rank")
+    what = "index into the vocabulary of what is read in tokens that show nothing"
+    vocabulary["shuffled_word"] = (where, word, {"long_name": what})
+    vocabulary["shuffled_score"] = (where, score, {"long_name": "its softmax probability"})
     return vocabulary
 
 
@@ -178,10 +207,14 @@ def measure_base_rates(
     vocabulary: xr.Dataset,
     merge_cosine: float,
 ) -> xr.Dataset:
-    """Measure how often each word is read, and group near-synonyms.
+    """Measure how often each word is read, in images and in tokens that show nothing, and group
+    near-synonyms and inflections.
 
     Returns ``base_rate`` float32 (word,), the mean lens probability over all tokens of the training
-    images, and ``group`` int32 (word,), see :func:`mine.core.synonyms.group_synonyms`.
+    images, ``group`` int32 (word,), see :func:`mine.core.synonyms.merge_inflections` and
+    :func:`mine.core.synonyms.group_synonyms`, and
+    ``null_mean``, ``null_deviation`` (word,) and ``null_largest`` (shuffled,) of
+    :func:`mine.core.calibration.measure_null`.
     """
     total, images, tokens = np.zeros(vocabulary.sizes["word"]), 0, 0
     for lens in lenses:
@@ -191,11 +224,31 @@ def measure_base_rates(
         images += chosen.sizes["image"]
         tokens += score[..., 0].size
     base_rate = (total / tokens).astype(np.float32)
-    group = group_synonyms(vocabulary["text"].values, base_rate, cosine=merge_cosine)
+    text = vocabulary["text"].values
+    root = merge_inflections(vocabulary["word"].values, text)
+    group = group_synonyms(text, base_rate, cosine=merge_cosine, root=root)
+    mean, deviation, largest = measure_null(
+        vocabulary["shuffled_word"].values, vocabulary["shuffled_score"].values, group
+    )
     return xr.Dataset(
         {
             "base_rate": (("word",), base_rate, {"long_name": "mean lens probability"}),
-            "group": (("word",), group, {"long_name": "group of near-synonyms"}),
+            "group": (
+                ("word",),
+                group,
+                {"long_name": "group of near-synonyms and inflections"},
+            ),
+            "null_mean": (
+                ("word",),
+                mean,
+                {"long_name": "mean probability of its group in tokens that show nothing"},
+            ),
+            "null_deviation": (("word",), deviation, {"long_name": "its standard deviation there"}),
+            "null_largest": (
+                ("shuffled",),
+                largest,
+                {"long_name": "largest excess of any word in these, in its standard deviations"},
+            ),
         },
         coords={"word": vocabulary["word"]},
         attrs={"images": images, "tokens": tokens},

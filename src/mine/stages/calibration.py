@@ -1,0 +1,212 @@
+"""How often the words that the lens says are right, and how often it says any where nothing is.
+
+Right is a word of which captions or objects say so. Captions do not mention all that is there, so
+what they call wrong may be right: of one word beside another, or of clear readings beside unclear
+ones, they tell the better.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mine.core.calibration import read_groups
+from mine.core.synonyms import find_bases
+from mine.statistics import bootstrap_over_images, bootstrap_weights, share_interval
+
+IMAGES = 5_000
+"""Images with captions that words are judged by, at most."""
+BLOCK = 250
+"""Images whose readings are held at a time."""
+
+
+def judge_silence(
+    word: np.ndarray, score: np.ndarray, base_rates: xr.Dataset, *, level: float
+) -> pd.DataFrame:
+    """Measure how often tokens that show nothing say something.
+
+    word, score: the lens's, (token, rank), of shuffled tokens that had no part in base_rates, see
+    :func:`mine.stages.embeddings.measure_base_rates`. Returns the row ``false_words`` with the
+    columns of :func:`judge_words`. Over draws of images ``level`` is expected; the interval is
+    Wilson's, over tokens alone.
+    """
+    token, _, chance = read_groups(word, score, base_rates)
+    said = len(np.unique(token[chance <= level]))
+    return pd.DataFrame([_describe_share("false_words", "", said, len(word))])
+
+
+def judge_words(
+    lens: xr.Dataset,
+    base_rates: xr.Dataset,
+    captions: Sequence[Sequence[str]],
+    *,
+    level: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """Compare the words that the lens says in images with their captions.
+
+    lens: ``word`` and ``score`` (image, token, rank). captions: of each image. level: largest
+    chance of a word that is said. An image says a word that any of its tokens says. A caption
+    mentions a word if it, one of its group or an inflection of these is in it, in any case.
+
+    Returns rows of ``measure``, ``word`` (that of largest base rate in its group; empty for all),
+    ``value``, ``low``, ``high`` and ``n``. Of single words intervals are Wilson's, over images; of
+    all together they are from images resampled.
+
+    * ``says_nothing``: of tokens, the share that says no word
+    * ``right``: of the words that images say, the share that the captions mention
+    * ``right_unclear``: the same of the words that are read in images without being said
+    * ``mentioned``: of the images, the share whose captions mention the word: what ``right`` would
+      be by chance
+    * ``found``: of the images whose captions mention the word, the share that says it
+    """
+    words, group = base_rates["word"].values, base_rates["group"].values
+    said, read, silent = _find_words(lens, base_rates, level=level)
+    mentioned = find_mentioned(captions, words, group)
+    weights = bootstrap_weights(len(said), resamples=resamples, generator=generator)
+    tokens = np.full(len(said), lens.sizes["token"])
+    rows = [
+        _describe_ratio("says_nothing", "", silent, tokens, weights),
+        _describe_ratio("right", "", (said & mentioned).sum(axis=1), said.sum(axis=1), weights),
+        _describe_ratio(
+            "right_unclear",
+            "",
+            (read & ~said & mentioned).sum(axis=1),
+            (read & ~said).sum(axis=1),
+            weights,
+        ),
+    ]
+    names = _name_groups(base_rates)
+    counts = (array.sum(axis=0) for array in (said, mentioned, said & mentioned))
+    for name, spoken, there, right in zip(names, *counts, strict=True):
+        if spoken or there:
+            rows += [
+                _describe_share("right", name, right, spoken),
+                _describe_share("mentioned", name, there, len(said)),
+                _describe_share("found", name, right, there),
+            ]
+    return pd.DataFrame(rows)
+
+
+def judge_places(
+    lens: xr.Dataset,
+    base_rates: xr.Dataset,
+    shares: np.ndarray,
+    categories: Sequence[str],
+    *,
+    level: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """Compare the tokens that say a category's name with the places of its objects.
+
+    lens: ``word`` and ``score`` (image, token, rank). shares: of each token inside objects of each
+    category, (image, token, category). A category that is no word of the vocabulary is left out.
+    Returns rows ``on_object`` with the columns of :func:`judge_words`: of the tokens that say the
+    name, the share that touches an object; empty for all. Intervals are from images resampled.
+    """
+    group_of = dict(zip(base_rates["word"].values, base_rates["group"].values, strict=True))
+    known = [place for place, name in enumerate(categories) if name in group_of]
+    wanted = np.array([group_of[categories[place]] for place in known])
+    hit, total = (np.zeros((lens.sizes["image"], len(known))) for _ in range(2))
+    for images, token, group, chance in _read_blocks(lens, base_rates):
+        image, place = np.divmod(token, lens.sizes["token"])
+        for column, number in enumerate(wanted):
+            here = (group == number) & (chance <= level)
+            touched = shares[images][image[here], place[here], known[column]] > 0
+            np.add.at(total[images, column], image[here], 1)
+            np.add.at(hit[images, column], image[here][touched], 1)
+    weights = bootstrap_weights(len(hit), resamples=resamples, generator=generator)
+    rows = [_describe_ratio("on_object", "", hit.sum(axis=1), total.sum(axis=1), weights)]
+    rows += [
+        _describe_ratio("on_object", categories[place], hit[:, column], total[:, column], weights)
+        for column, place in enumerate(known)
+    ]
+    return pd.DataFrame(rows)
+
+
+def find_mentioned(
+    captions: Sequence[Sequence[str]], words: np.ndarray, group: np.ndarray
+) -> np.ndarray:
+    """Return which groups of words captions mention: bool (image, group)."""
+    owner = dict(zip(words.tolist(), group.tolist(), strict=True))
+    longest = max(len(word.split()) for word in owner)
+    texts = [set(_list_phrases(own, longest)) for own in captions]
+    # Forms that the vocabulary lacks, by the bases that it has.
+    new = sorted(set().union(*texts) - owner.keys())
+    bases = find_bases([*words.tolist(), *new])
+    for place, text in enumerate(new, start=len(words)):
+        owner[text] = [group[base] for base in bases.get(place, ()) if base < len(words)]
+    mentioned = np.zeros((len(captions), int(group.max()) + 1), dtype=bool)
+    for image, own in enumerate(texts):
+        for text in own:
+            mentioned[image, owner[text]] = True
+    return mentioned
+
+
+def _list_phrases(captions: Sequence[str], longest: int) -> Iterator[str]:
+    for caption in captions:
+        said = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", caption.lower())
+        for size in range(1, longest + 1):
+            for start in range(len(said) - size + 1):
+                yield " ".join(said[start : start + size])
+
+
+def _find_words(
+    lens: xr.Dataset, base_rates: xr.Dataset, *, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which groups images say, which they are read as, both bool (image, group), and how
+    many tokens of each say nothing (image,)."""
+    shape = lens.sizes["image"], int(base_rates["group"].values.max()) + 1
+    said, read = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    silent = np.full(shape[0], lens.sizes["token"])
+    for images, token, group, chance in _read_blocks(lens, base_rates):
+        image, clear = token // lens.sizes["token"], chance <= level
+        read[images][image, group] = True
+        said[images][image[clear], group[clear]] = True
+        speaking = np.unique(token[clear]) // lens.sizes["token"]
+        silent[images] -= np.bincount(speaking, minlength=len(silent[images]))
+    return said, read, silent
+
+
+def _read_blocks(
+    lens: xr.Dataset, base_rates: xr.Dataset
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    for start in range(0, lens.sizes["image"], BLOCK):
+        images = slice(start, start + BLOCK)
+        here = lens[["word", "score"]].isel(image=images).load()
+        word, score = (here[name].values for name in ("word", "score"))
+        rank = word.shape[-1]
+        yield images, *read_groups(word.reshape(-1, rank), score.reshape(-1, rank), base_rates)
+
+
+def _name_groups(base_rates: xr.Dataset) -> list[str]:
+    """Name each group by its word of largest base rate."""
+    group, rate = base_rates["group"].values, base_rates["base_rate"].values
+    order = np.lexsort((-rate, group))
+    first = order[np.unique(group[order], return_index=True)[1]]
+    return base_rates["word"].values[first].tolist()
+
+
+def _describe_share(measure: str, word: str, count: int, total: int) -> dict[str, object]:
+    low, high = share_interval(count, total)
+    value = count / total if total else float("nan")
+    return {"measure": measure, "word": word, "value": value, "low": low, "high": high, "n": total}
+
+
+def _describe_ratio(
+    measure: str, word: str, count: np.ndarray, total: np.ndarray, weights: np.ndarray
+) -> dict[str, object]:
+    """A ratio of sums over images. count, total: (image,)."""
+    with np.errstate(invalid="ignore"):
+        value = count.sum() / total.sum()
+        draws = bootstrap_over_images([count, total], np.divide, weights)
+    known = draws[np.isfinite(draws)]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    n = int(total.sum())
+    return {"measure": measure, "word": word, "value": value, "low": low, "high": high, "n": n}

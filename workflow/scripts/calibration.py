@@ -1,0 +1,73 @@
+"""Measure how often the words that the lens says are right, and how often it should say none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mine.core.backbone import LIBRARIES, LOADED, load_backbone, sample_tokens
+from mine.core.calibration import EACH, read_shuffled
+from mine.core.lens import read_lens
+from mine.datasets.coco import read_masks
+from mine.datasets.reader import open_dataset
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.randomness import generator
+from mine.stages.alignments import POINTS, choose_images, share_tokens
+from mine.stages.calibration import IMAGES, judge_places, judge_silence, judge_words
+from mine.stores import check_models, list_shards, open_images, open_store, write_table
+
+log = start_logging(snakemake)
+given, params = snakemake.input, snakemake.params
+backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+check_models(
+    given.vocabulary, {"backbone": backbone.digest}, libraries=[LIBRARIES[params.backbone["kind"]]]
+)
+stimuli, base_rates = open_store(given.stimuli), open_store(given.base_rates).load()
+random = generator(params.seed, "calibration")
+count, held_out = params.lens["reference_images"], stimuli["held_out"].values
+options = {"level": params.level, "resamples": params.resamples, "generator": random}
+
+# The null is of images that are not held out, so these have had no part in it.
+fresh = stimuli["image"].values[held_out]
+_, tokens = sample_tokens(
+    backbone,
+    np.sort(random.choice(fresh, size=min(count, len(fresh)), replace=False)),
+    open_dataset(params.images).open_stimuli().read,
+    each=EACH,
+    batch_size=params.backbone["batch_size"],
+    generator=random,
+)
+word, score = read_shuffled(
+    tokens,
+    read_lens(open_store(given.vocabulary).load()),
+    words_per_token=params.lens["words_per_token"],
+    device=backbone.device,
+    generator=random,
+)
+tables = [judge_silence(word, score, base_rates, level=params.level)]
+
+captions = [json.loads(text) for text in stimuli["captions"].values]
+able = np.flatnonzero(~held_out & np.array([bool(own) for own in captions]))
+if len(able):
+    drawn = np.sort(random.choice(able, size=min(IMAGES, len(able)), replace=False))
+    lens = open_images(list_shards(given.lens), stimuli["image"].values[drawn])
+    texts = [captions[place] for place in drawn]
+    tables.append(judge_words(lens, base_rates, texts, **options))
+if "annotated" in stimuli and "crop" in stimuli:
+    chosen = choose_images(stimuli, count=count, generator=random)
+    categories, objects = read_masks(
+        map(Path, params.instances),
+        coco_ids=chosen["coco_id"].values,
+        crops=chosen["crop"].values,
+        rows=POINTS * backbone.rows,
+        columns=POINTS * backbone.columns,
+    )
+    shares = share_tokens(objects, categories, rows=backbone.rows, columns=backbone.columns)
+    lens = open_images(list_shards(given.lens), chosen["image"].values)
+    tables.append(judge_places(lens, base_rates, shares, categories, **options))
+table = pd.concat(tables, ignore_index=True)
+log.info("%s", table[table["word"] == ""].to_string(index=False))
+write_table(table, snakemake.output[0])
+write_history(snakemake)
