@@ -24,9 +24,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy.sparse import csr_array
 
-from mine.core.lens import word_mass
-from mine.core.synonyms import Words, choose_groups, group_mass, name_groups
+from mine.core.synonyms import name_groups
 
 SIGNS = ("positive", "negative")
 
@@ -48,27 +48,31 @@ def score_words(
     group: np.ndarray,
     *,
     sign: str = "positive",
-    memory_bytes: int = 2**26,
+    memory_bytes: int = 2**28,
 ) -> WordScores:
     """Score all words for all voxels of an attributions store (see the module's docstring).
 
     attributions: ``token`` and ``attribution`` (sign, voxel, image, rank). lens: ``word`` and
     ``score`` (image, token, rank) of the same images. group: int (word,). ``effect`` is the mean of
     d_n over images, in units of the response. Voxels without any attribution of the sign score 0.
-    memory_bytes: of the work arrays (image, voxel, group); images are taken in blocks.
+    memory_bytes: of the work arrays, for which images are taken in blocks.
     """
     voxels, images = attributions.sizes["voxel"], attributions.sizes["image"]
     groups = int(group.max()) + 1
     totals = {name: np.zeros((groups, voxels)) for name in ("d", "dd", "within", "within2")}
     by_word = np.zeros((len(group), voxels), dtype=np.float32)
-    blocks = _read_blocks(attributions, lens, group, sign, memory_bytes // max(voxels, 1))
-    for _, read, own, mass, grouped, difference in blocks:
-        by_word[read.words] += np.tensordot(own.transpose(1, 0, 2), mass, axes=2).T
-        totals["d"][read.groups] += difference.sum(axis=0).T
-        totals["dd"][read.groups] += np.square(difference).sum(axis=0).T
-        within = (own - own.mean(axis=2, keepdims=True)) @ grouped
-        totals["within"][read.groups] += within.sum(axis=0).T
-        totals["within2"][read.groups] += np.square(within).sum(axis=0).T
+    for block in _read_blocks(attributions, lens, group, sign, memory_bytes):
+        said, words = np.unique(lens["word"].values[block.images], return_inverse=True)
+        by_word[said] += _gather(words.reshape(block.score.shape), block.score) @ block.maps
+        pairs = block.reads.shape[0]
+        named, place = np.unique(block.group, return_inverse=True)
+        add = csr_array((np.ones(pairs, np.float32), (place, np.arange(pairs))))
+        d = block.reads @ (block.maps - block.others)
+        within = block.reads @ _centre(block.maps, lens.sizes["token"])
+        for name, values in (("d", d), ("within", within)):
+            totals[name][named] += add @ values
+        for name, values in (("dd", d), ("within2", within)):
+            totals[name][named] += add @ np.square(values)
     totals = {name: total.T for name, total in totals.items()}
     rounding = _bound_rounding(attributions, sign).sum(axis=1)[:, None]
     z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
@@ -84,7 +88,7 @@ def resample_words(
     weights: np.ndarray,
     *,
     sign: str = "positive",
-    memory_bytes: int = 2**26,
+    memory_bytes: int = 2**28,
 ) -> np.ndarray:
     """The evidence z of score_words with images drawn again: (resample, voxel, group).
 
@@ -92,14 +96,17 @@ def resample_words(
     of all other images, so that d_n does not depend on the draw.
     """
     voxels, images = attributions.sizes["voxel"], attributions.sizes["image"]
-    drawn = weights * images
-    total, power = np.zeros((2, len(weights), voxels, int(group.max()) + 1))
-    blocks = _read_blocks(attributions, lens, group, sign, memory_bytes // max(voxels, 1))
-    for part, read, *_, difference in blocks:
-        total[:, :, read.groups] += np.tensordot(drawn[:, part], difference, axes=1)
-        power[:, :, read.groups] += np.tensordot(drawn[:, part], np.square(difference), axes=1)
+    groups, drawn = int(group.max()) + 1, weights * images
+    total, power = np.zeros((2, len(weights), groups, voxels))
+    for block in _read_blocks(attributions, lens, group, sign, memory_bytes):
+        named, place = np.unique(block.group, return_inverse=True)
+        d = block.reads @ (block.maps - block.others)
+        for row, weight in enumerate(drawn[:, block.images]):
+            add = csr_array((weight[block.image], (place, np.arange(len(d)))))
+            total[row, named] += add @ d
+            power[row, named] += add @ np.square(d)
     rounding = drawn @ _bound_rounding(attributions, sign).T
-    return total / np.sqrt(np.maximum(power, rounding[:, :, None]))
+    return (total / np.sqrt(np.maximum(power, rounding[:, None]))).transpose(0, 2, 1)
 
 
 def _bound_rounding(attributions: xr.Dataset, sign: str) -> np.ndarray:
@@ -110,32 +117,72 @@ def _bound_rounding(attributions: xr.Dataset, sign: str) -> np.ndarray:
     return np.square(1e-6 * strength.sum(axis=-1)) + 1e-20 / images
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Some images. Of thousands of groups a few hundred are read in an image: each of these is a
+    pair (image, group), and products are with them alone."""
+
+    images: slice
+    score: np.ndarray
+    """the lens's (image, token, rank)"""
+    maps: np.ndarray
+    """attributions (image · token, voxel)"""
+    others: np.ndarray
+    """the same, mean over each voxel's other images"""
+    reads: csr_array
+    """the lens's mass (pair, image · token)"""
+    image: np.ndarray
+    """(pair,), place in the block"""
+    group: np.ndarray
+    """(pair,)"""
+
+
 def _read_blocks(
     attributions: xr.Dataset, lens: xr.Dataset, group: np.ndarray, sign: str, memory_bytes: int
-) -> Iterator[tuple[slice, Words, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of images that fit into ``memory_bytes`` a voxel: which images, the groups that are
-    read in them, maps (image, voxel, token), lens by word (image, token, word) and by group
-    (image, token, group), and d_n (image, voxel, group)."""
+) -> Iterator[_Block]:
+    """Blocks of images whose work arrays fit into ``memory_bytes``."""
     token = attributions["token"].sel(sign=sign).values
     strength = np.abs(attributions["attribution"].sel(sign=sign).values)
-    images = token.shape[1]
-    tokens, groups = lens.sizes["token"], int(group.max()) + 1
-    block = max(1, memory_bytes // (16 * max(groups, tokens)))
-    blocks = [slice(start, start + block) for start in range(0, images, block)]
+    voxels, images, _ = token.shape
+    tokens, ranks = lens.sizes["token"], lens.sizes["rank"]
+    groups = int(group.max()) + 1
+    largest = max(tokens, min(groups, tokens * ranks))
+    size = max(1, memory_bytes // (16 * max(voxels, 1) * largest))
+    blocks = [slice(start, start + size) for start in range(0, images, size)]
     everywhere = sum(
         map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks
-    )
+    ).T
     for part in blocks:
-        word, score = lens["word"].values[part], lens["score"].values[part]
-        read = choose_groups(group[word], group)
-        word = read.place(word)
-        mass = word_mass(word, score, words=len(read.words))
-        grouped = group_mass(word, score, read.group, len(read.groups))
+        score = lens["score"].values[part].astype(np.float32)
+        read = group[lens["word"].values[part]]
+        pair, place = np.unique(
+            np.arange(len(read))[:, None, None] * groups + read, return_inverse=True
+        )
+        image, own_group = np.divmod(pair, groups)
         own = map_attributions(token[:, part], strength[:, part], tokens)
-        # One block of memory an image, as products over images want it.
-        own = np.ascontiguousarray(own.transpose(1, 0, 2))
-        difference = (own - (everywhere - own) / max(images - 1, 1)) @ grouped
-        yield part, read, own, mass, grouped, difference
+        maps = np.ascontiguousarray(own.transpose(1, 2, 0))
+        others = (everywhere - maps) / max(images - 1, 1)
+        yield _Block(
+            images=part,
+            score=score,
+            maps=maps.reshape(-1, voxels),
+            others=others.reshape(-1, voxels),
+            reads=_gather(place.reshape(read.shape), score),
+            image=image,
+            group=own_group,
+        )
+
+
+def _gather(place: np.ndarray, score: np.ndarray) -> csr_array:
+    """Sum the scores of tokens by place: (place, image · token) of both (image, token, rank)."""
+    tokens = np.repeat(np.arange(place.size // place.shape[-1]), place.shape[-1])
+    return csr_array((score.ravel(), (place.ravel(), tokens)))
+
+
+def _centre(maps: np.ndarray, tokens: int) -> np.ndarray:
+    """Maps (image · token, voxel) less the mean over the tokens of each image."""
+    split = maps.reshape(-1, tokens, maps.shape[1])
+    return (split - split.mean(axis=1, keepdims=True)).reshape(maps.shape)
 
 
 def map_attributions(token: np.ndarray, strength: np.ndarray, tokens: int) -> np.ndarray:
