@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
-from common import peak_memory, read_options, time_call, write_record
+from common import peak_memory, read_options, time_call, write_records
 
 from mine.core.encoder import EncoderWeights, position_basis, select_voxels, token_scalars
 from mine.core.integrated_gradients import predict_from_scalars, stream_attributions
@@ -54,7 +54,7 @@ def attribute_closed_form(weights, tokens, baseline, phi, options) -> torch.Tens
         nodes=options.nodes,
         tolerance=1.0,
         maximum_nodes=options.nodes,
-        voxel_batch=options.voxels,
+        voxel_batch=min(options.voxels, 256),
         image_batch=8,
     )
     return torch.cat([batch.attribution for batch in batches])
@@ -101,34 +101,24 @@ def folded_encoder_of_one_voxel(weights, phi, voxel):
     return forward
 
 
-def main() -> None:
-    options = read_options(
-        __doc__.splitlines()[0],
-        voxels=256,
-        images=8,
-        tokens=256,
-        features=768,
-        heads=4,
-        width=128,
-        nodes=32,
-        captum_batch=16,
-        captum_voxels=4,
-        folded_voxels=32,
-    )
-    torch.set_num_threads(options.threads)
+def compare(options) -> list[dict[str, object]]:
+    """The records of one number of voxels and tokens."""
     weights, tokens, baseline, phi = make_encoder(options)
     # Once to warm up, so that libraries' first-call costs are nobody's.
     attribute_closed_form(select_voxels(weights, np.arange(4)), tokens, baseline, phi, options)
     seconds, fast = time_call(
         lambda: attribute_closed_form(weights, tokens, baseline, phi, options), repeats=3
     )
-    peak = peak_memory()
-    compared = {}
-    for name, make, measured in (
-        ("captum", encoder_of_one_voxel, options.captum_voxels),
-        ("captum_folded", folded_encoder_of_one_voxel, options.folded_voxels),
+    peak, records = peak_memory(), []
+    for name, rival, make, measured in (
+        ("integrated_gradients", "captum", encoder_of_one_voxel, options.captum_voxels),
+        (
+            "integrated_gradients_folded",
+            "captum, projections folded by hand",
+            folded_encoder_of_one_voxel,
+            options.folded_voxels,
+        ),
     ):
-        measured = min(measured, options.voxels)
         duration, slow = time_call(
             lambda make=make, measured=measured: torch.stack(
                 [
@@ -140,28 +130,49 @@ def main() -> None:
         )
         estimated = duration * options.voxels / measured
         difference = (fast[:, :measured] - slow).abs().max() / slow.abs().max()
-        compared[name] = {
-            "voxels_measured": measured,
-            "seconds_measured": round(duration, 3),
-            "seconds": round(estimated, 1),
-            "ratio": round(estimated / seconds, 1),
-            "relative_difference": float(difference),
-        }
-    sizes = {name: getattr(options, name) for name in _SIZES}
-    write_record(
+        records.append(
+            {
+                "name": name,
+                "seconds": round(seconds, 3),
+                "rival": rival,
+                "rival_seconds": round(estimated, 1),
+                "rival_voxels_measured": measured,
+                "ratio": round(estimated / seconds, 1),
+                "relative_difference": float(difference),
+                "peak_mb": peak,
+                "threads": options.threads,
+                "sizes": {each: getattr(options, each) for each in _SIZES},
+            }
+        )
+    return records
+
+
+def main() -> None:
+    options = read_options(
+        __doc__.splitlines()[0],
+        images=8,
+        features=768,
+        heads=4,
+        width=128,
+        nodes=32,
+        captum_batch=16,
+        captum_voxels=2,
+        folded_voxels=8,
+    )
+    torch.set_num_threads(options.threads)
+    records = []
+    for options.voxels, options.tokens in SIZES:
+        records += compare(options)
+    write_records(
         "integrated_gradients",
+        records,
         directory=options.results,
         libraries=("torch", "captum", "numpy"),
-        seconds=round(seconds, 3),
-        # Against the better of the two.
-        ratio=min(each["ratio"] for each in compared.values()),
-        relative_difference=max(each["relative_difference"] for each in compared.values()),
-        peak_mb=peak,
-        sizes=sizes,
-        threads=options.threads,
-        compared=compared,
     )
 
+
+SIZES = ((32, 256), (256, 64), (256, 256), (256, 1024), (2048, 256))
+"""Numbers of voxels and of tokens that are compared."""
 
 _SIZES = ("voxels", "images", "tokens", "features", "heads", "width", "nodes")
 
