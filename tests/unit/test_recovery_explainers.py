@@ -238,3 +238,11 @@ def test_figure_has_a_point_for_each_number():
             assert np.isclose(drawn, expected[name, measure]).any()
     assert [label.get_text() for label in first.get_xticklabels()] == ["FFA-1", "PPA"]
     assert len(second.containers) == 2
+
+
+def test_where_mine_describes_nothing_there_is_nothing_to_compare():
+    rows = make_rows(effect=0.1).replace({"rival": "dense_relevance"})
+    table = summarise(rows.assign(compared=False))
+    assert set(table["measure"].str.removesuffix("_minus_mine")) == {"described", "top_word_all"}
+    drawn = [line for axes in draw_explainers(table).axes for line, *_ in axes.containers]
+    assert len(drawn) == 3 * 2 and not any(len(line.get_ydata()) for line in drawn)

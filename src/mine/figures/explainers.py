@@ -88,4 +88,4 @@ def _draw(axes: Axes, rows: pd.DataFrame, names: list[str], places: list[str]) -
         )
     for edge in np.arange(len(places) - 1) + 0.5:
         axes.axvline(edge, color=LIGHT, linewidth=0.5)
-    axes.set(xlim=(-0.5, len(places) - 0.5), ylim=(-0.03, 1.03), ylabel="Share")
+    axes.set(xlim=(-0.5, max(len(places), 1) - 0.5), ylim=(-0.03, 1.03), ylabel="Share")
