@@ -460,7 +460,12 @@ class Encoders:
     weight_decays: list[float] = setting(
         "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
     )
-    members: int = setting("Fits that the form mine_mean averages.", 3, minimum=2)
+    members: int = setting(
+        "Fits that the form mine_mean averages, and the encoder of other subjects that "
+        "mine_transfer takes.",
+        3,
+        minimum=2,
+    )
     few_images: int = setting(
         "Training images of a new subject that mine_transfer has in compare_subjects.",
         100,

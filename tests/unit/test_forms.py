@@ -312,9 +312,7 @@ def test_forms_across_subjects_see_no_test_response():
     found = []
     for each in (subjects, changed):
         shared = fit_shared(each, encoder=ENCODER, **options)
-        known = fit_others(
-            each[1:], rows=ROWS, columns=COLUMNS, encoder=ENCODER, seed=0, device="cpu"
-        )
+        known = fit_others(each[1:], rows=ROWS, columns=COLUMNS, encoder=ENCODER, members=2, seed=0)
         found.append([*shared, fit_transfer(known, each[0], position_orders=1, **options)])
     for (one, cost), (other, _) in zip(*found, strict=True):
         np.testing.assert_array_equal(one["prediction"], other["prediction"])
@@ -324,6 +322,7 @@ def test_forms_across_subjects_see_no_test_response():
     np.testing.assert_array_equal(first["key"], second["key"])
     assert [one.sizes["image"] for one, _ in found[0]] == [18, 12, 18]
     assert transferred.attrs["parameters"] == 41 * VOXELS
+    assert transferred.sizes["head"] == 2 * first.sizes["head"]
     assert "validation_r2" in json.loads(first.attrs["choices"])
 
 

@@ -103,6 +103,7 @@ rule fit_others:
         code=code("fit_others"),
         subjects=settings.subjects,
         encoder=ENCODER,
+        members=settings.encoders.members,
         seed=settings.seed,
     message:
         "Fitting MINE's encoder to all subjects but {wildcards.subject}"

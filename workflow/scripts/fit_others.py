@@ -21,6 +21,7 @@ known = fit_others(
     rows=embedded.attrs["rows"],
     columns=embedded.attrs["columns"],
     encoder=params.encoder,
+    members=params.members,
     seed=params.seed,
     device=choose_device(params.encoder["device"]),
 )

@@ -160,15 +160,17 @@ def fit_others(
     rows: int,
     columns: int,
     encoder: Mapping[str, Any],
+    members: int,
     seed: int,
     device: str = "cpu",
 ) -> EncoderWeights:
     """Fit the subjects that another is to be a mixture of, together, on all their training images.
 
+    members: fits from different random starts, whose mean is taken; encoder's own does not count.
     Returns one encoder of all their voxels, in the order of the subjects.
     """
     used = [_draw_images(each.training, ALL, seed) for each in others]
-    fits = _fit_together(others, used, rows, columns, encoder, seed, device)
+    fits = _fit_together(others, used, rows, columns, {**encoder, "members": members}, seed, device)
     return gather_voxels([fitted.weights for fitted in fits])
 
 
