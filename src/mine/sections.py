@@ -356,7 +356,8 @@ class Lens:
         minimum=1e-4,
     )
     reference_images: int = setting(
-        "Training images whose mean token is removed, to close the gap between images and text.",
+        "Training images whose mean token is removed, to close the gap between images and text, "
+        "and whose tokens are shuffled into ones that show nothing.",
         1000,
         minimum=2,
     )
