@@ -23,7 +23,9 @@ from mine.provenance import dump_json
 INDEX = "archive.json"
 FORMAT_VERSION = 1
 
-CODECS = frozenset({"bytes", "crc32c", "sharding_indexed", "transpose", "vlen-utf8", "zstd"})
+CODECS = frozenset(
+    {"blosc", "bytes", "crc32c", "sharding_indexed", "transpose", "vlen-utf8", "zstd"}
+)
 """How the numbers of stores are written. Others are refused: Zarr knows some that run code."""
 
 PACKED = {".gii", ".gz", ".npy", ".pdf", ".png", ""}

@@ -300,6 +300,8 @@ READERS_OF_TRUTH = {
     "recovery_causality.py",
     "recovery_preference.py",
     "recovery_structure.py",
+    "recovery_explainers.py",
+    "tabulate_explainers.py",
     "recovery.py",
 }
 

@@ -100,12 +100,15 @@ def literal_scores(maps, world, group):
     return d, within, mass
 
 
-@pytest.mark.parametrize("sign", ["positive", "negative"])
-def test_scores_equal_a_literal_loop(sign):
+@pytest.mark.parametrize(
+    ("sign", "memory_bytes"), [("positive", 2**28), ("negative", 2**28), ("positive", 1)]
+)
+def test_scores_equal_a_literal_loop(sign, memory_bytes):
     world = make_world(7, objects=4, backgrounds=2, distractors=3)
     group = np.array([0, 1, 2, 0, 3, 4, 2, 5, 5])
     maps = blob_maps(3, 7) - blob_maps(3, 7, seed=1)
-    scores = score_words(make_attributions(maps), world.lens, group, sign=sign)
+    options = {"sign": sign, "memory_bytes": memory_bytes}
+    scores = score_words(make_attributions(maps), world.lens, group, **options)
     part = np.maximum(maps if sign == "positive" else -maps, 0)
     d, within, mass = literal_scores(part, world, group)
     for found, terms in ((scores.z, d), (scores.z_within, within)):
@@ -114,7 +117,7 @@ def test_scores_equal_a_literal_loop(sign):
     np.testing.assert_allclose(scores.effect, d.mean(axis=1), rtol=1e-3, atol=1e-4)
     drawn = np.random.default_rng(0).integers(7, size=(4, 7))
     weights = np.stack([np.bincount(images, minlength=7) / 7 for images in drawn])
-    again = resample_words(make_attributions(maps), world.lens, group, weights, sign=sign)
+    again = resample_words(make_attributions(maps), world.lens, group, weights, **options)
     for found, images in zip(again, drawn, strict=True):
         terms = d[:, images]
         z = terms.sum(axis=1) / np.sqrt(np.square(terms).sum(axis=1))
@@ -160,6 +163,13 @@ def test_voxel_without_attribution_scores_nothing():
         assert not scores.z[1].any() and not scores.effect[1].any()
         assert np.isfinite(scores.z).all()
         assert (sign_flip_bound(scores.z[1]) == 1).all()
+
+
+def test_without_voxels_there_is_nothing_to_score():
+    world = make_world(10)
+    nothing = make_attributions(blob_maps(1, 10)).isel(voxel=slice(0))
+    scores = score_words(nothing, world.lens, np.arange(world.words))
+    assert scores.z.shape == scores.effect.shape == scores.name.shape == (0, world.words)
 
 
 def q_values(scores):

@@ -165,8 +165,8 @@ def _read_blocks(
         yield _Block(
             images=part,
             score=score,
-            maps=maps.reshape(-1, voxels),
-            others=others.reshape(-1, voxels),
+            maps=maps.reshape(len(read) * tokens, voxels),
+            others=others.reshape(len(read) * tokens, voxels),
             reads=_gather(place.reshape(read.shape), score),
             image=image,
             group=own_group,
@@ -181,7 +181,7 @@ def _gather(place: np.ndarray, score: np.ndarray) -> csr_array:
 
 def _centre(maps: np.ndarray, tokens: int) -> np.ndarray:
     """Maps (image · token, voxel) less the mean over the tokens of each image."""
-    split = maps.reshape(-1, tokens, maps.shape[1])
+    split = maps.reshape(len(maps) // tokens, tokens, maps.shape[1])
     return (split - split.mean(axis=1, keepdims=True)).reshape(maps.shape)
 
 

@@ -46,8 +46,8 @@ ALL = "all"
 
 @styled
 def draw_explainers(table: pd.DataFrame) -> Figure:
-    """Draw explainers.tsv (mine.demo.recovery_explainers.summarise_explainers): all measures over
-    all regions, and below two of them by region."""
+    """Draw explainers.tsv (docs/explainers.md): all measures over all regions, and below two of
+    them by region."""
     whole = table[table["subject"] == ALL]
     names = [name for name in EXPLAINERS if name in set(table["explainer"])]
     figure = new_figure(130)
