@@ -149,9 +149,12 @@ def _read_blocks(
     largest = max(tokens, min(groups, tokens * ranks))
     size = max(1, memory_bytes // (16 * max(voxels, 1) * largest))
     blocks = [slice(start, start + size) for start in range(0, images, size)]
-    everywhere = sum(
-        map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1) for part in blocks
-    ).T
+    everywhere = np.transpose(
+        sum(
+            map_attributions(token[:, part], strength[:, part], tokens).sum(axis=1)
+            for part in blocks
+        )
+    )
     for part in blocks:
         score = lens["score"].values[part].astype(np.float32)
         read = group[lens["word"].values[part]]

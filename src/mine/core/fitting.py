@@ -1,9 +1,9 @@
 """Fits an encoder (encoder.py) to all voxels of a subject at once, or of several subjects.
 
 While it is fitted, what belongs to a voxel is a product of its embedding and of maps that all
-voxels share; what is returned are the products. The gradient is taken by hand, in the same pass
-as the error, for some voxels at a time: here too, no array has a voxel, a token and a feature
-dimension at once.
+voxels share; what is returned are the products. Since
+Σ_t a_t ⟨r, v_t⟩ = ⟨r, Σ_t a_t v_t⟩, a fit needs no scalars, only fused attention, and its gradient
+is taken for some voxels at a time: no array has a voxel and a token dimension at once.
 """
 
 from __future__ import annotations
