@@ -111,7 +111,8 @@ def fit_subjects(
     arrays of voxel_batch × image_batch × head × width floats. It changes the result by
     rounding alone.
 
-    Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights.
+    Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights,
+    on a GPU but for rounding.
     """
     splits = []
     for recording in recordings:
