@@ -395,7 +395,7 @@ class Encoder:
     )
     image_batch: int = setting("Images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 512, minimum=1
+        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
     )
     learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
     weight_decay: float = setting(

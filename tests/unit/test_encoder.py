@@ -8,7 +8,6 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mine.core.encoder import (
     EncoderWeights,
@@ -24,8 +23,8 @@ from mine.core.encoder import (
 )
 from mine.core.fitting import (
     Recording,
+    SquaredError,
     _share_out,
-    differentiate_error,
     fit_encoder,
     fit_ensemble,
 )
@@ -159,7 +158,7 @@ def test_scalars_are_linear_in_the_tokens():
 
 
 @pytest.mark.parametrize("voxel_batch", [2, 5])
-def test_error_and_its_gradient_equal_those_of_the_literal_equation(voxel_batch):
+def test_gradient_in_one_pass_equals_autograd_and_finite_differences(voxel_batch):
     heads, voxels, images, tokens, width = 2, 5, 3, 4, 3
     stream = torch.Generator().manual_seed(0)
 
@@ -167,42 +166,29 @@ def test_error_and_its_gradient_equal_those_of_the_literal_equation(voxel_batch)
         return torch.randn(shape, generator=stream, dtype=torch.float64, requires_grad=True)
 
     inputs = (
-        *(draw(heads, voxels, width) for _ in range(2)),
+        draw(heads, voxels, width + 1),
+        draw(heads, voxels, width),
         draw(voxels),
-        *(draw(images, heads, tokens, width) for _ in range(2)),
+        draw(heads, images * tokens, width + 1),
+        draw(heads, images * tokens, width),
     )
-    target = torch.randn(images, voxels, generator=stream, dtype=torch.float64)
-    query, readout, bias, keys, values = inputs
-    attention = torch.einsum("hvw,ihtw->ihvt", query, keys).softmax(dim=-1)
-    read = torch.einsum("hvw,ihtw->ihvt", readout, values)
-    error = (bias + (attention * read).sum(dim=(1, 3)) - target).square().sum()
+    target = torch.randn(voxels, images, generator=stream, dtype=torch.float64)
 
-    found, gradients = differentiate_error(*inputs, target, voxel_batch=voxel_batch)
-    assert found == pytest.approx(error.item())
-    expected = torch.autograd.grad(error, inputs)
-    for gradient, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(gradient, wanted)
+    def literal(query, readout, bias, keys, values):
+        shape = (heads, voxels, images, tokens)
+        attention = (query @ keys.transpose(1, 2)).view(shape).softmax(dim=-1)
+        read = (readout @ values.transpose(1, 2)).view(shape)
+        predicted = bias[:, None] + (attention * read).sum(dim=(0, 3))
+        return (predicted - target).square().sum()
 
+    def fused(*tensors):
+        return SquaredError.apply(*tensors, target, tokens, voxel_batch)
 
-def test_a_fit_never_holds_attention_to_tokens():
-    """The largest array of a step has no voxel and token dimension at once."""
-    largest = 0
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            nonlocal largest
-            made = function(*args, **(kwargs or {}))
-            for each in made if isinstance(made, tuple) else (made,):
-                if isinstance(each, torch.Tensor):
-                    largest = max(largest, each.numel())
-            return made
-
-    heads, voxels, images, tokens, width = 2, 300, 4, 200, 8
-    given = [torch.randn(heads, voxels, width), torch.randn(heads, voxels, width)]
-    given += [torch.randn(voxels), *torch.randn(2, images, heads, tokens, width)]
-    with Watch():
-        differentiate_error(*given, torch.randn(images, voxels), voxel_batch=100)
-    assert largest <= images * heads * tokens * width < images * heads * 100 * tokens
+    torch.testing.assert_close(fused(*inputs), literal(*inputs))
+    expected = torch.autograd.grad(literal(*inputs), inputs)
+    for found, wanted in zip(torch.autograd.grad(fused(*inputs), inputs), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert torch.autograd.gradcheck(fused, inputs)
 
 
 def test_planted_directions_are_predicted_and_attended_to(planted_fit):

@@ -1,9 +1,9 @@
 """Fits an encoder (encoder.py) to all voxels of a subject at once, or of several subjects.
 
 While it is fitted, what belongs to a voxel is a product of its embedding and of maps that all
-voxels share; what is returned are the products. Since
-Σ_t a_t ⟨r, v_t⟩ = ⟨r, Σ_t a_t v_t⟩, a fit needs no scalars, only fused attention, and its gradient
-is taken for some voxels at a time: no array has a voxel and a token dimension at once.
+voxels share; what is returned are the products. The gradient is taken by hand, in the same pass
+as the error, for some voxels at a time: here too, no array has a voxel, a token and a feature
+dimension at once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ import torch
 from mine.config import generator
 from mine.core.encoder import (
     EncoderWeights,
-    answer,
-    ask,
     join_encoders,
     predict,
-    read_out,
+    project_tokens,
     select_voxels,
     to_tensor,
 )
@@ -81,7 +79,7 @@ def fit_subjects(
     epochs: int = 20,
     patience: int = 4,
     image_batch: int = 32,
-    voxel_batch: int = 512,
+    voxel_batch: int = 64,
     learning_rate: float = 6e-3,
     weight_decay: float = 0.3,
     projection_decay: float = 3.0,
@@ -107,12 +105,10 @@ def fit_subjects(
     in proportion, so that an epoch shows each image once; a voxel's error counts on images of its
     own subject alone.
 
-    phi: (token, basis). voxel_batch: voxels of which a gradient is taken at once, which takes a few
-    arrays of voxel_batch × image_batch × head × width floats. It changes the result by
-    rounding alone.
+    phi: (token, basis). voxel_batch: voxels whose scalars are in memory at once: four work arrays
+    of voxel_batch × image_batch × head × token floats. It changes the result by rounding alone.
 
-    Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights,
-    on a GPU but for rounding.
+    Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights.
     """
     splits = []
     for recording in recordings:
@@ -253,53 +249,92 @@ def _take_step(
     batches: tokens (image, token, feature) and responses (image, voxel) of each subject. owned:
     the voxels of each.
     """
-    query, readout = ask(*_multiply_factors(parameters, shapes))
-    total, sources, slopes = 0.0, [], []
+    query, readout, position = _multiply_factors(parameters, shapes)
+    asked = torch.cat([query, position], dim=2).transpose(0, 1)
+    readout = readout.transpose(0, 1)
+    summed, loss = 0.0, phi.new_zeros(())
     for (tokens, responses), own in zip(batches, owned, strict=True):
         if not len(tokens):
             continue
-        keys, values = answer(parameters["key"], parameters["value"], tokens, phi)
-        given = query[:, own], readout[:, own], parameters["bias"][own], keys, values
-        error, gradients = differentiate_error(*given, responses, voxel_batch=voxel_batch)
-        total += error
-        sources += given
+        keys, values = (
+            project_tokens(parameters[name], tokens).transpose(0, 1).flatten(1, 2)
+            for name in ("key", "value")
+        )
+        place = phi.repeat(len(tokens), 1).expand(len(keys), -1, -1)
+        total = SquaredError.apply(
+            asked[:, own].contiguous(),
+            readout[:, own].contiguous(),
+            parameters["bias"][own],
+            torch.cat([keys, place], dim=2),
+            values,
+            responses.T,
+            tokens.shape[1],
+            voxel_batch,
+        )
         # By image, not by voxel: a voxel's own gradient should not depend on how many are fitted.
-        slopes += [gradient / len(tokens) for gradient in gradients]
+        loss = loss + total / len(tokens)
+        summed += float(total.detach())
     optimiser.zero_grad()
-    # Once through projections and maps, whatever the number of voxels.
-    torch.autograd.backward(sources, slopes)
+    loss.backward()
     optimiser.step()
-    return total
+    return summed
 
 
-def differentiate_error(
-    query: torch.Tensor,
-    readout: torch.Tensor,
-    bias: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    target: torch.Tensor,
-    *,
-    voxel_batch: int,
-) -> tuple[float, list[torch.Tensor]]:
-    """Return Σ over images and voxels of (ŷ − y)², and its gradients by the first five arguments.
+class SquaredError(torch.autograd.Function):
+    """Σ over images and voxels of (ŷ − y)², with its gradient taken in the same pass.
 
-    Those of ``voxel_batch`` voxels are taken before the next are predicted, and attention is fused,
-    so that no array ever has all voxels, or a voxel and a token dimension.
+    With the residual e = ŷ − y and z_h = Σ_t a_ht u_ht,
 
-    query, readout, keys, values: as of :func:`mine.core.encoder.read_out`. bias: (voxel,). target:
-    (image, voxel).
+        ∂/∂s_ht = 2 e a_ht (u_ht − z_h)        ∂/∂u_ht = 2 e a_ht
+
+    so that everything a voxel's gradient needs is at hand while its logits are in the cache: the
+    scalars of voxel_batch voxels are made, used in both directions and overwritten by the next.
+    Autograd would write the scalars of all voxels to memory several times over.
+
+    Call: apply(query, readout, bias, keys, values, target, tokens, voxel_batch), the query
+    divided by √width, and joined with the place as the keys are with φ: query (head, voxel,
+    width + basis), readout (head, voxel, width), bias (voxel,), keys (head, image × token,
+    width + basis), values (head, image × token, width), target (voxel, image).
     """
-    leaves = [each.detach().requires_grad_() for each in (query, readout, bias, keys, values)]
-    query, readout, bias, keys, values = leaves
-    total = 0.0
-    for first in range(0, len(bias), voxel_batch):
-        part = slice(first, first + voxel_batch)
-        predicted = bias[part] + read_out(query[:, part], readout[:, part], keys, values)
-        error = (predicted - target[:, part]).square().sum()
-        error.backward()
-        total += float(error.detach())
-    return total, [leaf.grad for leaf in leaves]
+
+    @staticmethod
+    def forward(ctx, query, readout, bias, keys, values, target, tokens, voxel_batch):
+        heads, voxels, _ = query.shape
+        images = target.shape[1]
+        keys_t, values_t = keys.transpose(1, 2), values.transpose(1, 2)
+        d_query, d_readout, d_bias = map(torch.empty_like, (query, readout, bias))
+        d_keys, d_values = torch.zeros_like(keys), torch.zeros_like(values)
+        work = query.new_empty(4, heads * min(voxel_batch, voxels) * images * tokens)
+        total = query.new_zeros(())
+        for first in range(0, voxels, voxel_batch):
+            part = slice(first, min(first + voxel_batch, voxels))
+            count = part.stop - part.start
+            shape = (heads, count, images * tokens)
+            flat = [array[: math.prod(shape)].view(shape) for array in work]
+            split = [array.view(heads, count, images, tokens) for array in flat]
+            torch.bmm(query[:, part], keys_t, out=flat[0])
+            torch.softmax(split[0], dim=-1, out=split[1])
+            torch.bmm(readout[:, part], values_t, out=flat[2])
+            torch.mul(split[1], split[2], out=split[3])
+            attended = split[3].sum(dim=-1)
+            residual = attended.sum(dim=0) + bias[part, None] - target[part]
+            total += residual.square().sum()
+            slope = 2 * residual
+            d_bias[part] = slope.sum(dim=1)
+            d_values_part = split[1].mul_(slope[None, :, :, None])
+            d_logits = split[3].mul_(slope[None, :, :, None])
+            d_logits.addcmul_(d_values_part, attended[..., None], value=-1)
+            d_query[:, part] = torch.bmm(flat[3], keys)
+            d_readout[:, part] = torch.bmm(flat[1], values)
+            d_keys.baddbmm_(flat[3].transpose(1, 2), query[:, part])
+            d_values.baddbmm_(flat[1].transpose(1, 2), readout[:, part])
+        ctx.save_for_backward(d_query, d_readout, d_bias, d_keys, d_values)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_total):
+        return (*(d_total * gradient for gradient in ctx.saved_tensors), None, None, None)
 
 
 def _initialise_factors(
