@@ -190,17 +190,6 @@ def test_every_figure_is_drawn_from_an_archive_alone(finished: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_the_number_of_cores_changes_no_number(
-    finished: Path, tmp_path: Path, repository: Path
-) -> None:
-    alone = make_smaller(tmp_path / "alone", repository)
-    run(alone, cores=1)
-    first, second = manifests(finished), manifests(alone)
-    assert len(first) > 50 and first.keys() == second.keys()
-    assert [name for name in first if first[name] != second[name]] == []
-
-
-@pytest.mark.slow
 def test_another_seed_gives_other_numbers(finished: Path, tmp_path: Path, repository: Path) -> None:
     other = make_smaller(tmp_path / "other", repository, seed=1)
     run(other, "results/small/subj01/responses.json")
