@@ -215,7 +215,8 @@ def load_store(path: Path | str, *, lazy: str) -> xr.Dataset:
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
     """Write a table as tab-separated text, numbers with six digits."""
-    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    # Put together with an empty table, numbers are objects, which are written without a format.
+    table.infer_objects().to_csv(path, sep="\t", index=False, float_format="%.6g")
 
 
 def shard_of(images: np.ndarray, shard: int, *, size: int) -> np.ndarray:

@@ -324,3 +324,10 @@ def test_attribute_that_is_no_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     assert not (tmp_path / "a.json").exists()
+
+
+def test_numbers_of_a_table_have_six_digits_whatever_its_columns_are(tmp_path: Path) -> None:
+    empty = pd.DataFrame([], columns=["roi", "value"])
+    joined = pd.concat([pd.DataFrame({"roi": ["EBA"], "value": [1 / 3]}), empty.astype(object)])
+    write_table(joined.astype(object), tmp_path / "a.tsv")
+    assert (tmp_path / "a.tsv").read_text() == "roi\tvalue\nEBA\t0.333333\n"
