@@ -1,16 +1,12 @@
-"""Results follow from the configuration: not from cores, the order of jobs or sizes of batches."""
+"""Results follow from the configuration: not from cores or the order of jobs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import xarray as xr
 
-from mine.stores import open_store
-from tests.workflow.test_demo import SMALLER, make_smaller, manifests, run
+from tests.workflow.test_demo import make_smaller, manifests, run
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +16,6 @@ TARGETS = [
     "results/small/subj02/baselines.json",
     "results/small/subj01/control/profiles.json",
 ]
-
-# Sizes that bound memory, none a divisor of what it divides.
-OTHER_SIZES = {
-    "backbone": {"batch_size": 23, "shard_size": 77},
-    "evaluator": {"batch_size": 19},
-    "attribution": {"image_batch": 7, "voxel_batch": 5},
-    "encoder": {"voxel_batch": 5},
-    "generator": {"batch_size": 3},
-}
 
 
 def test_neither_cores_nor_the_order_of_jobs_change_a_store(
@@ -41,40 +28,3 @@ def test_neither_cores_nor_the_order_of_jobs_change_a_store(
     first, second = manifests(finished), manifests(other)
     assert len(first) > 50 and first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
-
-
-def test_sizes_of_batches_and_shards_change_no_result(
-    finished: Path, tmp_path: Path, repository: Path
-) -> None:
-    sizes = {key: SMALLER.get(key, {}) | value for key, value in OTHER_SIZES.items()}
-    other = make_smaller(tmp_path / "run", repository, **sizes, memory_gb=3)
-    run(other)
-    stores = [
-        path
-        for path in sorted((finished / "results/small").rglob("*.zarr"))
-        if "embeddings/" not in str(path) and "low_level/" not in str(path)
-    ]
-    assert len(stores) > 100
-    for path in stores:
-        assert_alike(open_store(path), open_store(other / path.relative_to(finished)), str(path))
-    tables = [root / "results/small/recovery.tsv" for root in (finished, other)]
-    pd.testing.assert_frame_equal(*(pd.read_csv(table, sep="\t") for table in tables), rtol=1e-5)
-
-
-def assert_alike(one: xr.Dataset, other: xr.Dataset, name: str) -> None:
-    """Numbers are equal to 1e-6 of the largest, or to the last bit in which they are stored."""
-    assert set(one.variables) == set(other.variables), name
-    for key, values in one.variables.items():
-        first, second = values.values, other[key].values
-        if first.dtype.kind != "f":
-            np.testing.assert_array_equal(first, second, err_msg=f"{name}: {key}")
-            continue
-        largest = np.nanmax(np.abs(first.astype(np.float64)), initial=0)
-        bits = 2 * np.finfo(first.dtype).eps
-        np.testing.assert_allclose(
-            first.astype(np.float64),
-            second.astype(np.float64),
-            rtol=bits,
-            atol=1e-6 * largest,
-            err_msg=f"{name}: {key}",
-        )
