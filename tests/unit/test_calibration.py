@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,7 +12,7 @@ from scipy import stats
 from mine.core.calibration import chance_of, find_said, measure_null, shuffle_tokens
 from mine.core.lens import apply_lens
 from mine.stages import calibration as stage
-from mine.stages.calibration import find_mentioned
+from mine.stages.calibration import choose_captioned, find_mentioned
 
 FEATURES = 24
 
@@ -231,3 +233,22 @@ def test_silence_is_judged_by_any_word_of_a_token():
     table = stage.judge_silence(word, score, make_rates(), level=0.05)
     assert table.loc[0, ["measure", "value", "n"]].tolist() == ["false_words", 4 / 6, 6]
     assert stage.judge_silence(word, score, make_rates(), level=0.001).loc[0, "value"] == 0
+
+
+def test_images_that_words_are_judged_by_have_captions_and_are_not_held_out(monkeypatch):
+    stimuli = xr.Dataset(
+        {
+            "captions": ("image", ["[]", '["a dog"]', '["a cat"]', '["a car"]', '["a cup"]']),
+            "held_out": ("image", [False, True, False, False, False]),
+        },
+        coords={"image": [10, 11, 12, 13, 14]},
+    )
+    images, captions = choose_captioned(stimuli, generator=np.random.default_rng(0))
+    assert images.tolist() == [12, 13, 14] and captions == [["a cat"], ["a car"], ["a cup"]]
+    monkeypatch.setattr(stage, "IMAGES", 2)
+    images, captions = choose_captioned(stimuli, generator=np.random.default_rng(0))
+    assert len(images) == 2 and (np.diff(images) > 0).all()
+    known = dict(zip(stimuli["image"].values.tolist(), stimuli["captions"].values, strict=True))
+    assert [json.loads(known[image]) for image in images.tolist()] == captions
+    images, captions = choose_captioned(stimuli.isel(image=[0, 1]), generator=None)
+    assert len(images) == 0 and captions == []

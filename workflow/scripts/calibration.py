@@ -1,6 +1,5 @@
 """Measure how often the words that the lens says are right, and how often it should say none."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.alignments import POINTS, choose_images, share_tokens
-from mine.stages.calibration import IMAGES, judge_places, judge_silence, judge_words
+from mine.stages.calibration import choose_captioned, judge_places, judge_silence, judge_words
 from mine.stores import check_models, list_shards, open_images, open_store, write_table
 
 log = start_logging(snakemake)
@@ -26,11 +25,11 @@ check_models(
 )
 stimuli, base_rates = open_store(given.stimuli), open_store(given.base_rates).load()
 random = generator(params.seed, "calibration")
-count, held_out = params.lens["reference_images"], stimuli["held_out"].values
+count = params.lens["reference_images"]
 options = {"level": params.level, "resamples": params.resamples, "generator": random}
 
 # The null is of images that are not held out, so these have had no part in it.
-fresh = stimuli["image"].values[held_out]
+fresh = stimuli["image"].values[stimuli["held_out"].values]
 _, tokens = sample_tokens(
     backbone,
     np.sort(random.choice(fresh, size=min(count, len(fresh)), replace=False)),
@@ -48,13 +47,10 @@ word, score = read_shuffled(
 )
 tables = [judge_silence(word, score, base_rates, level=params.level)]
 
-captions = [json.loads(text) for text in stimuli["captions"].values]
-able = np.flatnonzero(~held_out & np.array([bool(own) for own in captions]))
-if len(able):
-    drawn = np.sort(random.choice(able, size=min(IMAGES, len(able)), replace=False))
-    lens = open_images(list_shards(given.lens), stimuli["image"].values[drawn])
-    texts = [captions[place] for place in drawn]
-    tables.append(judge_words(lens, base_rates, texts, **options))
+images, captions = choose_captioned(stimuli, generator=random)
+if len(images):
+    lens = open_images(list_shards(given.lens), images)
+    tables.append(judge_words(lens, base_rates, captions, **options))
 if "annotated" in stimuli and "crop" in stimuli:
     chosen = choose_images(stimuli, count=count, generator=random)
     categories, objects = read_masks(

@@ -7,6 +7,7 @@ ones, they tell the better.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -22,6 +23,22 @@ IMAGES = 5_000
 """Images with captions that words are judged by, at most."""
 BLOCK = 250
 """Images whose readings are held at a time."""
+
+
+def choose_captioned(
+    stimuli: xr.Dataset, *, generator: np.random.Generator
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Choose images that words are judged by: IMAGES at most, none held out, each with a caption.
+
+    stimuli: of mine.stages.stimuli. Returns their identities, ascending, and captions; of none
+    where no image has captions, and then nothing is drawn.
+    """
+    captions = [json.loads(text) for text in stimuli["captions"].values]
+    able = np.flatnonzero(~stimuli["held_out"].values & np.array([bool(own) for own in captions]))
+    if not len(able):
+        return stimuli["image"].values[able], []
+    drawn = np.sort(generator.choice(able, size=min(IMAGES, len(able)), replace=False))
+    return stimuli["image"].values[drawn], [captions[place] for place in drawn]
 
 
 def judge_silence(
