@@ -73,8 +73,8 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
         "all the region's voxels to test images that carry the category against those that lack "
         "it. d: of all the region's voxels. –: not known. e: described voxels of all regions; n, "
         "how many; band: Wilson's 95% interval; dashed: profiles exchanged among them. f: boxes: "
-        "quartiles, whiskers: 5 to 95% of the test images; images: that carry the category : that lack it; "
-        "intervals from images resampled.",
+        "quartiles, whiskers: 5 to 95% of the test images; images: that carry the category : that "
+        "lack it; intervals from images resampled.",
     )
     return figure
 

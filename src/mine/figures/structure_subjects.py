@@ -94,11 +94,11 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     write_note(
         figure,
         TOP + height + 11,
-        f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where p ≤ "
-        f"{SIGNIFICANT}; bars their mean, with a 95% interval over subjects (jackknife) where there "
-        f"are {LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels exchanged among "
-        "them, 95% of the draws of each pair. Other regions: the region with all others of the "
-        "other subject. A region is compared where both subjects have clusters.",
+        f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where "
+        f"p ≤ {SIGNIFICANT}; bars their mean, with a 95% interval over subjects (jackknife) where "
+        f"there are {LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels "
+        "exchanged among them, 95% of the draws of each pair. Other regions: the region with all "
+        "others of the other subject. A region is compared where both subjects have clusters.",
     )
     return figure
 

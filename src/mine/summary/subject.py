@@ -116,8 +116,8 @@ def _say_found(table: pd.DataFrame) -> list[str]:
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
-        f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall into clusters in "
-        f"{join(clustered)}.",
+        f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall "
+        f"into clusters in {join(clustered)}.",
         "Pictures made from a description drive the evaluator more nearly as the original did than "
         f"pictures from random tokens' words {name_above(table, 'pictures')}.",
         "Putting the described feature into an image raises the response more than another feature "
