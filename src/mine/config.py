@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from mine.errors import InputError
-from mine.randomness import generator
 from mine.sections import (
     CATEGORIES,
     NAME,
@@ -44,7 +43,7 @@ from mine.sections import (
 )
 from mine.settings import parse_settings, section, sections, setting
 
-__all__ = ["Config", "InputError", "find_problems", "generator", "load_config", "read_yaml"]
+__all__ = ["Config", "InputError", "find_problems", "load_config", "read_yaml"]
 
 
 @dataclass(frozen=True, kw_only=True)

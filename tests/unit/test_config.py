@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from mine.cli import config_schema, main
-from mine.config import Config, InputError, find_problems, generator, load_config
+from mine.config import Config, InputError, find_problems, load_config
+from mine.randomness import generator
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
 SMALLEST = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nsd"}}

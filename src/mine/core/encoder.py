@@ -24,7 +24,7 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from mine.config import generator
+from mine.randomness import generator
 
 DIMENSIONS = {
     "query": ("voxel", "head", "width"),

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mine.config import generator
 from mine.core.encoder import (
     EncoderWeights,
     join_encoders,
@@ -27,6 +26,7 @@ from mine.core.encoder import (
     to_tensor,
 )
 from mine.logging import Progress
+from mine.randomness import generator
 
 # Standard deviations of a fit's initial query and readout. Attention starts almost uniform, that
 # is as average pooling, and the first steps learn what to read before they learn where to look.
