@@ -1,12 +1,16 @@
-"""Results follow from the configuration: not from cores or the order of jobs."""
+"""Results follow from the configuration: not from cores, the order of jobs or sizes of batches."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
-from tests.workflow.test_demo import make_smaller, manifests, run
+from mine.stores import open_store
+from tests.workflow.test_demo import SMALLER, make_smaller, manifests, run
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +20,15 @@ TARGETS = [
     "results/small/subj02/baselines.json",
     "results/small/subj01/control/profiles.json",
 ]
+
+# Sizes that bound memory, none a divisor of what it divides.
+OTHER_SIZES = {
+    "backbone": {"batch_size": 23, "shard_size": 77},
+    "evaluator": {"batch_size": 19},
+    "attribution": {"image_batch": 7, "voxel_batch": 5},
+    "encoder": {"voxel_batch": 5},
+    "generator": {"batch_size": 3},
+}
 
 
 def test_neither_cores_nor_the_order_of_jobs_change_a_store(
@@ -28,3 +41,38 @@ def test_neither_cores_nor_the_order_of_jobs_change_a_store(
     first, second = manifests(finished), manifests(other)
     assert len(first) > 50 and first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_sizes_of_batches_and_shards_change_no_result_beyond_rounding(
+    finished: Path, tmp_path: Path, repository: Path
+) -> None:
+    sizes = {key: SMALLER.get(key, {}) | value for key, value in OTHER_SIZES.items()}
+    other = make_smaller(tmp_path / "run", repository, **sizes, memory_gb=3)
+    run(other)
+    stores = [
+        path
+        for path in sorted((finished / "results/small").rglob("*.zarr"))
+        if "embeddings/" not in str(path) and "low_level/" not in str(path)
+    ]
+    assert len(stores) > 100
+    for path in stores:
+        assert_alike(open_store(path), open_store(other / path.relative_to(finished)), str(path))
+    tables = [root / "results/small/recovery.tsv" for root in (finished, other)]
+    pd.testing.assert_frame_equal(*(pd.read_csv(table, sep="\t") for table in tables), rtol=1e-3)
+
+
+def assert_alike(one: xr.Dataset, other: xr.Dataset, name: str) -> None:
+    """Numbers are equal to 1e-4 of the largest, and of whole numbers and words, which may change
+    places where they are as good as equal, 99 of 100."""
+    assert set(one.variables) == set(other.variables), name
+    for key, values in one.variables.items():
+        first, second = values.values, other[key].values
+        if first.dtype.kind != "f":
+            assert first.shape == second.shape, f"{name}: {key}"
+            assert np.mean(first != second) <= 0.01, f"{name}: {key}"
+            continue
+        first, second = first.astype(np.float64), second.astype(np.float64)
+        largest = np.nanmax(np.abs(first), initial=0)
+        np.testing.assert_allclose(
+            first, second, rtol=0, atol=1e-4 * largest, err_msg=f"{name}: {key}"
+        )
