@@ -13,11 +13,12 @@ from pathlib import Path
 from mine.config import Config
 from mine.demo.planting import REGIONS, Region
 from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
-from mine.figures.catalogue import FIGURES
+from mine.figures.catalogue import FIGURES, Numbered
 from mine.settings_documents import reference_markdown
 
 DOCS = Path(__file__).resolve().parent
 MODELS = DOCS.parent / "resources/demo"
+WORKFLOW = DOCS.parent / "workflow"
 
 # What a score of the demo's models means, and what was asked of it.
 MEASURES = {
@@ -56,12 +57,10 @@ ASKED = {"vlm": {"dense_category": 0.80}}
 
 def render_pages() -> dict[Path, str]:
     """Return every page that holds generated parts, as the code wants it."""
-    configuration, demo, readme = (
-        DOCS / "configuration.md",
-        DOCS / "demo.md",
+    configuration, demo, figures, readme = (
+        *(DOCS / f"{name}.md" for name in ("configuration", "demo", "figures")),
         DOCS.parent / "README.md",
     )
-    head = configuration.read_text().split("\n## ")[0].rstrip()
     text = demo.read_text()
     for heading, table in {
         "Regions": tabulate_regions(REGIONS),
@@ -74,8 +73,17 @@ def render_pages() -> dict[Path, str]:
         text = replace_table(text, heading, table)
     # A bare <name> in a table would be read as HTML.
     reference = re.sub(r"(\S*<\w+>\S*)", r"`\1`", reference_markdown(Config)).replace(".`", "`.")
-    figures = replace_table(readme.read_text(), "Figures", tabulate_figures())
-    return {configuration: f"{head}\n\n{reference}", demo: text, readme: figures}
+    return {
+        configuration: f"{read_head(configuration)}\n\n{reference}",
+        demo: text,
+        figures: f"{read_head(figures)}\n\n{explain_figures()}",
+        readme: replace_table(readme.read_text(), "Figures", tabulate_figures()),
+    }
+
+
+def read_head(page: Path) -> str:
+    """What stands above a page's first section."""
+    return page.read_text().split("\n## ")[0].rstrip()
 
 
 def replace_table(page: str, heading: str, table: str) -> str:
@@ -124,10 +132,62 @@ def tabulate_figures() -> str:
     """How each figure is made anew, and where it is."""
     rows = []
     for number, figure in enumerate(FIGURES, 1):
-        files = figure.files.replace("{", "<").replace("}", ">")
-        shows = f"{figure.shows} (demo)" if figure.demo else figure.shows
-        rows.append((str(number), shows, f"`snakemake --cores all figure_{number}`", f"`{files}`"))
+        heading = title_figure(number, figure)
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        rows.append(
+            (
+                f"[{number}](docs/figures.md#{anchor})",
+                heading.partition(": ")[2],
+                f"`snakemake --cores all figure_{number}`",
+                f"`{name_wildcards(figure.files)}`",
+            )
+        )
     return markdown_table(("figure", "what it shows", "regenerate it", "file"), rows)
+
+
+def explain_figures() -> str:
+    """How to read each figure: its caption in the report, with its files and what makes it."""
+    captions = read_captions()
+    sections = []
+    for number, figure in enumerate(FIGURES, 1):
+        title, target = title_figure(number, figure), f"figure_{number}"
+        sections.append(explain_figure(title, figure.files, target, *captions.pop(figure.files)))
+    for name, caption in sorted(captions.items()):
+        sections.append(explain_figure(f"Comparison of {name}", name, f"compare_{name}", *caption))
+    return "\n".join(sections)
+
+
+def explain_figure(title: str, files: str, target: str, rule: str, caption: str) -> str:
+    """The section of one figure."""
+    files = name_wildcards(files)
+    made = f"`{files}`, by the rule [{rule}](pipeline.md#{rule}): `snakemake --cores all {target}`"
+    return f"## {title}\n\n{made}.\n\n{caption}\n"
+
+
+def title_figure(number: int, figure: Numbered) -> str:
+    """The number of a figure and what it shows."""
+    return f"Figure {number}: {figure.shows}{' (demo)' if figure.demo else ''}"
+
+
+def name_wildcards(path: str) -> str:
+    """A path of the workflow as the documentation writes it."""
+    return path.replace("{", "<").replace("}", ">")
+
+
+def read_captions() -> dict[str, tuple[str, str]]:
+    """Rule and caption of every figure of the report, by its file below `figures`, unsuffixed."""
+    found = {}
+    for path in sorted((WORKFLOW / "rules").glob("*.smk")):
+        for block in re.split(r"^ *rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            for files, name in re.findall(
+                r'"<results>/figures/([^"]+)\.png",\s+caption="\.\./report/(\w+)\.rst"', block
+            ):
+                text = (WORKFLOW / f"report/{name}.rst").read_text().strip()
+                text = re.sub(r"\{\{ snakemake\.wildcards\.(\w+) \}\}", r"`<\1>`", text)
+                # A line of the caption is a paragraph here; two backquotes mean code there.
+                caption = text.replace("``", "`").replace("\n", "\n\n")
+                found[files] = block.partition(":")[0], caption
+    return found
 
 
 def tabulate_scores(model: str) -> str:
