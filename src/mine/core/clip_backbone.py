@@ -54,16 +54,18 @@ class ClipBackbone:
         batch = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
         visual = self.model.visual
         first = visual._embeds(batch.to(self.device, visual.proj.dtype))
+        *blocks, last = visual.transformer.resblocks
         before = first
-        for block in visual.transformer.resblocks[:-1]:
+        for block in blocks:
             before = block(before)
-        after = visual.transformer.resblocks[-1](before)
+        reads_all = self.alignment == "output" or visual.pool_type != "tok"
+        after = last(before) if reads_all else pass_class_token(last, before)
         pooled = visual._pool(after)[0] @ visual.proj
         if self.alignment == "contribution":
             tokens = attribute_pooled(visual, first)
             tokens = tokens * tokens.shape[1]
         else:
-            tokens = align_tokens(before, after, visual.transformer.resblocks[-1], self.alignment)
+            tokens = align_tokens(before, after, last, self.alignment)
             tokens = visual.ln_post(tokens[:, 1:]) @ visual.proj
         return tokens.float().cpu().numpy(), pooled.float().cpu().numpy()
 
@@ -103,7 +105,8 @@ def align_tokens(
     """Return the last block's output under one of the first three alignments (see the module's
     docstring).
 
-    before, after: (image, position, width), the block's input and its own output.
+    before, after: (image, position, width), the block's input and its own output, of which only
+    ``output`` makes use.
     """
     if alignment == "output":
         return after
@@ -115,6 +118,15 @@ def align_tokens(
     query, value = _split_heads(query, attention), _split_heads(value, attention)
     mixed = functional.scaled_dot_product_attention(query, query, value)
     return block.ls_1(attention.out_proj(mixed.transpose(1, 2).flatten(-2)))
+
+
+def pass_class_token(block: torch.nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """Return a block's output at the class token alone: (image, 1, width). Of its last block a
+    model that is pooled by this token reads nothing else.
+    """
+    normed = block.ln_1(hidden)
+    token = hidden[:, :1] + block.ls_1(block.attention(normed[:, :1], normed, normed))
+    return token + block.ls_2(block.mlp(block.ln_2(token)))
 
 
 def attribute_pooled(visual: torch.nn.Module, hidden: torch.Tensor) -> torch.Tensor:
