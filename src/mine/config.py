@@ -65,7 +65,11 @@ class Config:
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
     )
     seed: int = setting("Seed of everything that is drawn at random.", 0, minimum=0)
-    memory_gb: float = setting("Memory that one job may take, in gigabytes.", 16.0, minimum=1)
+    memory_gb: float = setting(
+        "Memory that one job is expected to have, in gigabytes; what needs more is refused.",
+        16.0,
+        minimum=1,
+    )
     dataset: Dataset = section(Dataset, "The recorded responses and what was shown.")
     download: Download = section(
         Download, "Whether and how the dataset is downloaded; see [data.md](data.md#getting-it)."
