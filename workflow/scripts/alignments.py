@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -13,11 +13,11 @@ from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
 params = snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 check_models(
     snakemake.input.vocabulary,
     {"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 stimuli = choose_images(
     open_store(snakemake.input.stimuli),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone, sample_tokens
+from mine.core.backbone import open_backbone, sample_tokens
 from mine.core.calibration import EACH, read_shuffled
 from mine.core.lens import read_lens
 from mine.datasets.coco import read_masks
@@ -19,10 +19,8 @@ from mine.stores import check_models, list_shards, open_images, open_store, writ
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
-check_models(
-    given.vocabulary, {"backbone": backbone.digest}, libraries=[LIBRARIES[params.backbone["kind"]]]
-)
+backbone = open_backbone(params.backbone)
+check_models(given.vocabulary, {"backbone": backbone.digest}, libraries=[backbone.library])
 stimuli, base_rates = open_store(given.stimuli), open_store(given.base_rates).load()
 random = generator(params.seed, "calibration")
 count = params.lens["reference_images"]

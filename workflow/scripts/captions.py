@@ -2,7 +2,7 @@
 
 import json
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -11,14 +11,14 @@ from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 stimuli = open_store(snakemake.input.stimuli)
 texts = [json.loads(text) for text in stimuli["captions"].values]
 captions = embed_captions(backbone, texts, stimuli["image"].values)
 provenance = describe_provenance(
     seed=params.seed,
     models={"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 write_store(captions, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

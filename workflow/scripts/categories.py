@@ -1,6 +1,6 @@
 """Embed the categories in the text space of the vocabulary."""
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -9,11 +9,11 @@ from mine.stores import check_models, open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 check_models(
     snakemake.input.vocabulary,
     {"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 categories = embed_categories(
     backbone,
@@ -24,7 +24,7 @@ categories = embed_categories(
 provenance = describe_provenance(
     seed=params.seed,
     models={"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 write_store(categories, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

@@ -1,6 +1,6 @@
 """Embed one shard of images and read its tokens out in words."""
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
@@ -10,11 +10,11 @@ from mine.stores import check_models, open_store, shard_of, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 check_models(
     snakemake.input.vocabulary,
     {"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 images, lens = embed_images(
     backbone,
@@ -31,7 +31,7 @@ images, lens = embed_images(
 provenance = describe_provenance(
     seed=params.seed,
     models={"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 write_store(images, snakemake.output.images, provenance=provenance)
 write_store(lens, snakemake.output.lens, provenance=provenance)

@@ -1,6 +1,6 @@
 """Average the tokens of one shard of images over views of each image."""
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.datasets.reader import open_dataset
 from mine.explainers.dense_relevance import draw_moves
 from mine.history import write_history
@@ -12,9 +12,9 @@ from mine.stores import check_models, open_store, shard_of, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 models = {"backbone": backbone.digest}
-libraries = [LIBRARIES[params.backbone["kind"]]]
+libraries = [backbone.library]
 check_models(snakemake.input.vocabulary, models, libraries=libraries)
 moves = draw_moves(backbone.rows, backbone.columns, generator=generator(params.seed, "dense"))
 log.info("%d views of each image", len(moves))

@@ -1,6 +1,6 @@
 """Embed one shard of images by the evaluator's model."""
 
-from mine.core.evaluator import LOADED, load_features
+from mine.core.evaluator import open_features
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
@@ -10,7 +10,7 @@ from mine.stores import open_store, shard_of, write_store
 
 start_logging(snakemake)
 params = snakemake.params
-model = load_features(**{key: params.evaluator[key] for key in LOADED})
+model = open_features(params.evaluator)
 images = shard_of(
     open_store(snakemake.input.stimuli)["image"].values,
     int(snakemake.wildcards.shard),

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
@@ -20,11 +20,11 @@ given, params = snakemake.input, snakemake.params
 voxels = voxels_of(open_store(given.responses))
 recording, stimuli = open_dataset(params.dataset).read_unseen(snakemake.wildcards.subject, voxels)
 unseen = build_unseen(recording)
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 check_models(
     list_shards(given.images)[0],
     {"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 prediction = predict_images(
     backbone,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mine.core.backbone import LIBRARIES, LOADED, load_backbone
+from mine.core.backbone import open_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -14,7 +14,7 @@ from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 params, lens = snakemake.params, snakemake.params.lens
-backbone = load_backbone(**{key: params.backbone[key] for key in LOADED})
+backbone = open_backbone(params.backbone)
 if lens["vocabulary"] == "tokenizer":
     words = tokenizer_words(backbone.tokenizer)
 else:
@@ -39,7 +39,7 @@ log.info("%d of %d words, %d reference images", vocabulary.sizes["word"], len(wo
 provenance = describe_provenance(
     seed=params.seed,
     models={"backbone": backbone.digest},
-    libraries=[LIBRARIES[params.backbone["kind"]]],
+    libraries=[backbone.library],
 )
 write_store(vocabulary, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

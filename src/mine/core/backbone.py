@@ -32,15 +32,13 @@ Reader = Callable[[np.ndarray], np.ndarray]
 """Reads images by identity: uint8 (image, row, column, 3)."""
 
 
-LIBRARIES = {"open_clip": "open_clip_torch", "vlm": "transformers"}
-"""Distribution that loads each kind of model, prepares its images and runs it."""
-
-
 class Backbone(Protocol):
     """A loaded model. Use :func:`load_backbone`."""
 
     device: torch.device
     digest: str
+    library: str
+    """Distribution that loads such models, prepares their images and runs them"""
     rows: int
     columns: int
     reads_logits: bool
@@ -72,6 +70,11 @@ class Backbone(Protocol):
 
     def variants(self) -> Mapping[str, Backbone]:
         """Return the other ways to read the model's tokens, itself among them, by name."""
+
+
+def open_backbone(section: Mapping[str, Any], **changes: Any) -> Backbone:
+    """Load the model that the configuration's section ``backbone`` names, with changes to it."""
+    return load_backbone(**{key: section[key] for key in LOADED} | changes)
 
 
 def load_backbone(

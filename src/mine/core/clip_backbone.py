@@ -40,6 +40,7 @@ class ClipBackbone:
     digest: str
     rows: int
     columns: int
+    library: str = "open_clip_torch"
     reads_logits: bool = False
 
     @torch.inference_mode()

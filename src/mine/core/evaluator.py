@@ -15,7 +15,7 @@ crowd out the pooled features, on which most voxels depend.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -72,6 +72,11 @@ class FeatureModel:
 
         batch = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
         return self.read(batch.to(self.device))
+
+
+def open_features(section: Mapping[str, Any], **changes: Any) -> FeatureModel:
+    """Load the model that the configuration's section ``evaluator`` names, with changes to it."""
+    return load_features(**{key: section[key] for key in LOADED} | changes)
 
 
 def load_features(

@@ -50,13 +50,13 @@ def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
     if models and name == "backbone" and section["kind"] == "vlm":
         _fetch_repository(models[0])
     elif models and name == "backbone":
-        from mine.core.backbone import LOADED, load_backbone
+        from mine.core.backbone import open_backbone
 
-        load_backbone(**{key: section[key] for key in LOADED} | {"device": "cpu"})
+        open_backbone(section, device="cpu")
     elif models and name == "evaluator":
-        from mine.core.evaluator import LOADED, load_features
+        from mine.core.evaluator import open_features
 
-        load_features(**{key: section[key] for key in LOADED} | {"device": "cpu"})
+        open_features(section, device="cpu")
     elif models:
         _fetch_pipelines(models, variant=section["variant"])
     return models

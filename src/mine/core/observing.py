@@ -8,11 +8,10 @@ import numpy as np
 import torch
 import xarray as xr
 
-from mine.core.backbone import LOADED, Backbone, load_backbone, standardise
+from mine.core.backbone import Backbone, open_backbone, standardise
 from mine.core.encoder import EncoderWeights, position_basis, predict
 from mine.core.encoder import weights_from_dataset as encoder_weights
-from mine.core.evaluator import LOADED as EVALUATOR
-from mine.core.evaluator import FeatureModel, load_features
+from mine.core.evaluator import FeatureModel, open_features
 from mine.core.evaluator import weights_from_dataset as evaluator_weights
 from mine.core.lens import apply_lens, read_lens
 from mine.core.ridge import Ridge
@@ -84,7 +83,7 @@ def load_observer(
     backbone, evaluator: the sections of the configuration. encoder, weights: stores of the
     explained encoder and of the evaluator.
     """
-    model = load_backbone(**{key: backbone[key] for key in LOADED})
+    model = open_backbone(backbone)
     device = str(model.device)
     return Observer(
         backbone=model,
@@ -92,7 +91,7 @@ def load_observer(
         words_per_token=words_per_token,
         encoder=encoder_weights(encoder, device=device),
         phi=position_basis(model.rows, model.columns, position_orders),
-        features=load_features(**{key: evaluator[key] for key in EVALUATOR}),
+        features=open_features(evaluator),
         evaluator=evaluator_weights(weights),
         batch_size=int(backbone["batch_size"]),
     )

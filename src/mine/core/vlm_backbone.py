@@ -56,6 +56,7 @@ class LanguageBackbone:
     digest: str
     rows: int = 0
     columns: int = 0
+    library: str = "transformers"
     reads_logits: bool = True
     temperature: float = 1.0
 

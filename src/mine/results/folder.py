@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,14 +105,14 @@ class Results:
 
         Raises InputError if it cannot be had, or is another than the one that made the results.
         """
-        from mine.core.backbone import KEY, LOADED, load_backbone
+        from mine.core.backbone import KEY, open_backbone
 
         chosen = self.config.backbone
         model = chosen.model
         if model.startswith("local-dir:"):
             model = f"local-dir:{self._locate(model.removeprefix('local-dir:'))}"
         made = read_manifest(self.embeddings / "vocabulary.zarr")["models"]["backbone"]
-        loaded = load_backbone(**{key: getattr(chosen, key) for key in LOADED} | {"model": model})
+        loaded = open_backbone(asdict(chosen), model=model)
         if loaded.digest != made:
             raise InputError(
                 f"{KEY}: expected the model that made {self.path}, of digest {made}, found {model} "
