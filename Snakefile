@@ -46,6 +46,7 @@ if settings.download.accept_terms:
 
 onstart:
     check_start()
+    lift_rate_limit()
 
 
 onsuccess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -58,3 +59,9 @@ def test_no_form_of_encoder_is_fitted_but_to_be_compared(
     plans: list[dict[str, list[str]]],
 ) -> None:
     assert "fit_encoder" in plans[0] and not {"fit_form", "compare_encoders"} & plans[0].keys()
+
+
+def test_the_limit_of_jobs_per_time_that_a_start_lifts_is_where_snakemake_keeps_it() -> None:
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    assert "self.job_rate_limiter is None" in inspect.getsource(JobScheduler)

@@ -86,6 +86,16 @@ def check_start():
         raise WorkflowError("\n".join(problems))
 
 
+def lift_rate_limit():
+    """Let cores, or the number of jobs in a queue, be the only limit to jobs that are started.
+
+    For its limit of jobs per time Snakemake sets a clock whenever it has looked for jobs to start,
+    and looks again when that rings. A clock goes on for each job that has ended: in the demo they
+    took a tenth of the processor's time. No option says that there is no limit.
+    """
+    workflow.scheduler.job_rate_limiter = None
+
+
 def tell_outcome():
     """Say what was made, and where to look first."""
     # Imported late, as above.
