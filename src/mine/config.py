@@ -135,7 +135,7 @@ class Config:
             "betas": self.dataset.betas,
             "format": self.download.format,
             "sessions": self.dataset.sessions,
-            "voxels": self.dataset.voxels,
+            "voxels": self.dataset.voxel_references(),
             "references": sorted(set(self.roi_references().values())),
             "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
             "skip_missing": self.dataset.skip_missing_sessions,
@@ -236,10 +236,11 @@ def _contradictions(config: Config) -> list[str]:
             "counterfactual.method: expected inpainting, or generator.editing to name a model that "
             "edits by instruction, found instruction and null"
         )
-    for roi in sorted(set(config.dataset.roi_references) - set(config.rois)):
+    named = list(dict.fromkeys([*config.rois, *config.dataset.voxels]))
+    for roi in sorted(set(config.dataset.roi_references) - set(named)):
         problems.append(
-            f"dataset.roi_references.{roi}: expected one of rois, {', '.join(config.rois)}, found "
-            "none of that name"
+            f"dataset.roi_references.{roi}: expected one of rois and dataset.voxels, "
+            f"{', '.join(named)}, found none of that name"
         )
     if demo is not None and config.download.accept_terms:
         problems.append(

@@ -166,7 +166,8 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         (
             {"dataset": {"root": "nsd", "roi_references": {"food": "food.nii.gz"}}},
-            "dataset.roi_references.food: expected one of rois, EBA, found none of that name",
+            "dataset.roi_references.food: expected one of rois and dataset.voxels, EBA, "
+            "nsdgeneral, found none of that name",
         ),
         (
             {"dataset": {"root": "data", "kind": "folder"}, "download": {"accept_terms": True}},
