@@ -231,6 +231,7 @@ def _contradictions(config: Config) -> list[str]:
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
+    problems += _flat_curves(config.faithfulness)
     if config.counterfactual.method == "instruction" and config.generator.editing is None:
         problems.append(
             "counterfactual.method: expected inpainting, or generator.editing to name a model that "
@@ -307,6 +308,22 @@ def _shared_models(backbone: Backbone, evaluator: Evaluator) -> list[str]:
         problems.append(
             "evaluator.grid: expected 1 with open_clip, whose embeddings have no place, found "
             f"{evaluator.grid}"
+        )
+    return problems
+
+
+def _flat_curves(faithfulness: Faithfulness) -> list[str]:
+    """Return what curves of patching lack to have an area and something to be compared with."""
+    problems, fractions = [], faithfulness.fractions
+    if len(fractions) < 2 or sorted(set(fractions)) != fractions:
+        problems.append(
+            "faithfulness.fractions: expected two or more, each above the one before, found "
+            f"{', '.join(f'{fraction:g}' for fraction in fractions)}"
+        )
+    if "integrated_gradients" not in faithfulness.rankings:
+        problems.append(
+            "faithfulness.rankings: expected integrated_gradients among them, which the others are "
+            f"compared with, found {', '.join(faithfulness.rankings)}"
         )
     return problems
 

@@ -199,6 +199,20 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "categories.faces.captions",
         ),
         (
+            {"faithfulness": {"fractions": [0.5]}},
+            "faithfulness.fractions: expected two or more, each above the one before, found 0.5",
+        ),
+        (
+            {"faithfulness": {"fractions": [0.1, 0.5, 0.3]}},
+            "faithfulness.fractions: expected two or more, each above the one before, found 0.1, "
+            "0.5, 0.3",
+        ),
+        (
+            {"faithfulness": {"rankings": ["attention", "random"]}},
+            "faithfulness.rankings: expected integrated_gradients among them, which the others are "
+            "compared with, found attention, random",
+        ),
+        (
             {"description": {"token_fraction": 0.5}},
             "description.token_fraction: expected at most attribution.token_fraction, 0.2, since "
             "only these are stored, found 0.5",
