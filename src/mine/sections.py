@@ -31,6 +31,18 @@ RANKINGS = (
 SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
 """Kinds of second features of the demo's simulated voxels."""
 
+FITS = (
+    "all",
+    "first_half",
+    "second_half",
+    "first_half_shuffled",
+    "second_half_shuffled",
+    "all_random",
+    "first_half_random",
+    "second_half_random",
+)
+"""The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+
 FORMS = (
     "mine",
     "mine_mean",

@@ -29,8 +29,8 @@ from mine.core.fitting import (
     fit_ensemble,
 )
 from mine.core.fitting import fit_subjects as fit_recordings
+from mine.sections import FITS
 from mine.stages.encoder import (
-    FITS,
     Trained,
     fit_subject,
     fit_subjects,
