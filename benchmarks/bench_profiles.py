@@ -3,7 +3,7 @@
 The rival makes no use of how few words a token is read as: it multiplies maps of attributions with
 masses over the whole vocabulary, image by image, for the mean evidence alone. It is measured on
 some images and multiplied up; profiles' time includes evidence of both signs, false discovery
-rates and the regressions that list words.
+rates, the regressions that list words and the profiles' place in text space.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mine.core.evidence import map_attributions, score_words
 from mine.core.lens import word_mass
 from mine.core.listing import read_profiles
 from mine.stages.descriptions import describe_images
+from mine.stages.profiles import embed_profiles
 
 
 def make_region(options) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, np.ndarray]:
@@ -89,6 +90,7 @@ def main() -> None:
         kept=50,
         words=10,
         vocabulary=10000,
+        features=768,
         rival_images=20,
     )
     attributions, lens, vocabulary, measured = make_region(options)
@@ -100,17 +102,14 @@ def main() -> None:
     found = score_words(attributions.isel(few), lens.isel(few), group).effect
     rival = slow * options.images / options.rival_images
     scoring, _ = time_call(lambda: score_words(attributions, lens, group))
-    profiles, _ = time_call(
-        lambda: read_profiles(
-            attributions,
-            lens,
-            group,
-            measured=measured,
-            measured_lens=lens,
-            count=10,
-            level=0.05,
-        )
-    )
+    text = np.random.default_rng(1).standard_normal((options.vocabulary, options.features))
+
+    def profile() -> None:
+        options = {"measured": measured, "measured_lens": lens, "count": 10, "level": 0.05}
+        read = read_profiles(attributions, lens, group, **options)
+        embed_profiles(read.scores["positive"], text)
+
+    profiles, _ = time_call(profile)
     describing, _ = time_call(
         lambda: describe_images(
             attributions,
@@ -136,7 +135,7 @@ def main() -> None:
         {"name": "profiles", "seconds": round(profiles, 1)},
         {"name": "descriptions", "seconds": round(describing, 1)},
     ]
-    names = ("voxels", "images", "tokens", "kept", "words", "vocabulary")
+    names = ("voxels", "images", "tokens", "kept", "words", "vocabulary", "features")
     common = {
         "sizes": {name: getattr(options, name) for name in names},
         "peak_mb": peak_memory(),

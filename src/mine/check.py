@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mine.config import Config, InputError, find_problems, read_yaml
+from mine.core import conditions
 from mine.core.preference import find_unknown
 from mine.datasets import download, listing
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.sections import MODEL_FILES, Generator
-from mine.stages import editing, generation
 
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
@@ -50,8 +50,8 @@ def estimate_work(config: Config) -> str:
     made, edited = config.sufficiency, config.counterfactual
     voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
     # Captions and empty prompts are shared between the voxels that have an image in common.
-    pictures = len(generation.CONDITIONS) * made.images * made.samples
-    edits = len(editing.DIRECTIONS) * len(editing.CONDITIONS) * edited.images
+    pictures = len(conditions.PICTURES) * made.images * made.samples
+    edits = len(conditions.DIRECTIONS) * len(conditions.EDITS) * edited.images
     left = ""
     if config.download.accept_terms and _dataset_is_to_come(config):
         left = "; the dataset is looked at once it has been downloaded"

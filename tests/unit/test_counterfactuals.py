@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mine.core.conditions import DIRECTIONS, EDITS
 from mine.core.readings import read_feature, split_presence
 from mine.stages.counterfactuals import measure_counterfactuals
-from mine.stages.editing import CONDITIONS, DIRECTIONS
 
 SHIFT = {
     "description": 1.0,
@@ -23,10 +23,10 @@ SHIFT = {
 def make_edits(*, voxels: int = 3, images: int = 8, noise: float = 0.1) -> xr.Dataset:
     """Edits that insert what raises the response by SHIFT and remove what lowers it as much."""
     random = np.random.default_rng(0)
-    shape = len(DIRECTIONS), len(CONDITIONS), voxels, images
+    shape = len(DIRECTIONS), len(EDITS), voxels, images
     count = int(np.prod(shape))
     index = np.arange(count).reshape(shape)
-    sign, shift = np.array([1.0, -1.0]), np.array([SHIFT[name] for name in CONDITIONS])
+    sign, shift = np.array([1.0, -1.0]), np.array([SHIFT[name] for name in EDITS])
     expected = np.broadcast_to(sign[:, None, None, None] * shift[:, None, None], shape).ravel()
     change = np.full((2, count, voxels), 50.0)
     for edit, voxel in enumerate(np.unravel_index(np.arange(count), shape)[2]):
@@ -45,7 +45,7 @@ def make_edits(*, voxels: int = 3, images: int = 8, noise: float = 0.1) -> xr.Da
         },
         coords={
             "direction": list(DIRECTIONS),
-            "condition": list(CONDITIONS),
+            "condition": list(EDITS),
             "voxel": np.arange(voxels),
             "model": ["evaluator", "encoder"],
         },

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mine.core.conditions import DESCRIPTIONS
 from mine.core.lens import word_mass
-from mine.stages.descriptions import CONDITIONS, describe_images, select_tokens
+from mine.stages.descriptions import describe_images, select_tokens
 from tests.reference.readings import TOKENS, blob_maps, make_attributions, make_world
 
 WORLD = make_world(6)
@@ -97,7 +98,7 @@ def test_control_without_a_token_left_weighs_nothing():
 
 def test_random_control_draws_every_other_token_alike():
     maps = np.tile(blob_maps(1, 1), (600, 1, 1))
-    top, drawn = (select(make_attributions(maps, lowest=13))[n][0] for n in CONDITIONS[:2])
+    top, drawn = (select(make_attributions(maps, lowest=13))[n][0] for n in DESCRIPTIONS[:2])
     counts = np.bincount(drawn.ravel(), minlength=TOKENS)
     others = np.setdiff1d(np.arange(TOKENS), top)
     expected = 600 * KEPT / len(others)
@@ -123,7 +124,7 @@ def test_weights_equal_a_literal_loop(grouped):
     described = describe(attributions, vocabulary)
     selected = select(attributions)
     group, rate = vocabulary["group"].values, vocabulary["base_rate"].values
-    for index, condition in enumerate(CONDITIONS):
+    for index, condition in enumerate(DESCRIPTIONS):
         token, share = selected[condition]
         for voxel in range(4):
             for image in range(6):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine.stages.editing import CONDITIONS, plan_edits
+from mine.core.conditions import EDITS
+from mine.stages.editing import plan_edits
 from mine.stages.edits import record_edits
 from tests.reference.causal import GRID, VOCABULARY, make_features, make_readings, quadrant
 
@@ -62,7 +63,7 @@ def test_insertion_repaints_the_voxels_window_alike_in_all_conditions_but_elsewh
     edits = plan(words)
     window = np.zeros(16, dtype=bool)
     window[quadrant(0)] = True
-    for condition in CONDITIONS:
+    for condition in EDITS:
         masks = of(edits, "insertion", condition)["mask"].values
         if condition == "elsewhere":
             assert (masks.sum(axis=(1, 2)) == 4).all() and not (masks & window.reshape(GRID)).any()
@@ -119,8 +120,8 @@ def test_the_unspecific_control_says_nothing_in_the_same_place(words):
 def test_all_edits_of_an_image_in_a_direction_start_from_one_noise(words):
     edits = plan(words)
     for direction in ("insertion", "removal"):
-        seeds = [of(edits, direction, condition)["seed"].values for condition in CONDITIONS]
-        images = [of(edits, direction, condition)["image"].values for condition in CONDITIONS]
+        seeds = [of(edits, direction, condition)["seed"].values for condition in EDITS]
+        images = [of(edits, direction, condition)["image"].values for condition in EDITS]
         pairs = {pair for row in zip(images, seeds, strict=True) for pair in zip(*row, strict=True)}
         assert len(pairs) == len({image for image, _ in pairs})
 

@@ -30,12 +30,15 @@ from mine.core.fitting import (
 )
 from mine.core.fitting import fit_subjects as fit_recordings
 from mine.sections import FITS
+from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
+    HALVES,
     Trained,
     fit_subject,
     fit_subjects,
     score_predictions,
     score_roi,
+    shuffle_halves,
     split_halves,
 )
 from mine.statistics import r_squared
@@ -392,6 +395,37 @@ def test_halves_are_disjoint_complete_and_independent_of_order():
     np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.sort(images))
     np.testing.assert_array_equal(split_halves(images[::-1], seed=0)[0], first)
     assert not np.array_equal(split_halves(images, seed=1)[0], first)
+
+
+def test_shuffling_exchanges_whole_rows_within_each_half():
+    images = np.random.default_rng(0).permutation(np.arange(1000, 1101))
+    responses = np.column_stack([images, 2 * images])
+    shuffled = shuffle_halves(responses, images, seed=0)
+    np.testing.assert_array_equal(shuffled[:, 1], 2 * shuffled[:, 0])
+    for half in split_halves(images, seed=0):
+        assert set(shuffled[np.isin(images, half), 0]) == set(half)
+    assert (shuffled[:, 0] == images).mean() < 0.1
+
+
+def test_what_one_half_learns_from_shuffled_responses_the_other_is_judged_by(monkeypatch):
+    tokens, responses, _ = plant(60, noise=0.3)
+    given = {}
+    judge = encoder_stage._test_prediction
+
+    def remember(name, measured, *rest, **options):
+        given[name] = measured
+        return judge(name, measured, *rest, **options)
+
+    monkeypatch.setattr(encoder_stage, "_test_prediction", remember)
+    fitted = []
+    for half in HALVES:
+        fit = fit_subject(
+            tokens, responses, np.arange(60), fit=f"{half}_shuffled", rows=ROWS, columns=COLUMNS,
+            position_orders=1, validation_fraction=0.2, permutations=20, seed=0, epochs=1, **SMALL,
+        )  # fmt: skip
+        fitted.append((fit["role"].values == "validation", dict(given)))
+    for (own, validated), (_, judged) in (fitted, fitted[::-1]):
+        np.testing.assert_array_equal(validated["validation"], judged["held_out"][own])
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 
 from mine.core.choosing import choose_responsive, choose_voxels
+from mine.core.conditions import PICTURES
 from mine.core.prompts import join_words
-from mine.stages.generation import CONDITIONS, plan_pictures, planned_images, record_pictures
+from mine.stages.generation import plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency, measured_originals
 from tests.reference.causal import VOCABULARY, make_features
 
@@ -76,7 +77,7 @@ def test_voxels_with_equal_words_share_their_pictures():
 
 def test_conditions_of_an_image_start_from_the_same_noise():
     pictures = plan()
-    seeds = pictures["seed"].values[pictures["picture"].sel(condition=list(CONDITIONS)).values]
+    seeds = pictures["seed"].values[pictures["picture"].sel(condition=list(PICTURES)).values]
     shown = pictures["picture"].values >= 0
     for voxel, column, sample in np.ndindex(seeds.shape[1:]):
         known = seeds[:, voxel, column, sample][shown[:, voxel, column, sample]]

@@ -88,8 +88,9 @@ def list_words(
 
     The first word comes from the attributions: of the groups that are ``sure`` the one whose mass
     correlates most with the predicted response over images. It is checked against the measured
-    responses to training images, and those after it are sought there: each is the group that adds
-    most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
+    responses to training images, its p corrected for the groups that it was chosen from, and those
+    after it are sought there: each is the group that adds most to a regression on the words before
+    it (:func:`mine.statistics.forward_selection`), by how
     clearly it is read anywhere in the image or in one place with the first. The first stands in it
     with how clearly it is read and how much of the image it fills. Suppressive words are those of
     the groups that are ``sure`` in the negative attributions, in the order in which they lower what
@@ -127,7 +128,10 @@ def list_words(
         if (main := int(first[voxel])) >= 0:
             own = largest[:, [main]].toarray()
             taken = [main]
-            _note(positive, voxel, 0, forward_selection(response, known, own, count=1), 0, level)
+            # It was chosen by an encoder that was fitted to these responses.
+            tests = int(sure["positive"][voxel].sum())
+            confirmed = forward_selection(response, known, own, count=1, tests=tests)
+            _note(positive, voxel, 0, confirmed, 0, level)
             known = np.column_stack([own, mean[:, [main]].toarray()])
             candidates = offers[main]
             near = _correlate_most(response, known, candidates, spreads[main])

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mine.core.conditions import CONTROLS, GUIDES
 from mine.figures import edits, generated
 from mine.figures.strips import (
     EDGE,
@@ -31,7 +32,8 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.stages.causality import ALL, CONTROLS
+from mine.stages.causality import ALL
+from mine.statistics import SIGNIFICANT
 
 # mm
 LABEL = 24.0
@@ -145,7 +147,7 @@ def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: 
             said = _say_contrast(_pick(data, condition=control, roi=roi).set_index("measure"))
             for column, text in zip((127, 152.5, 165.5), said, strict=True):
                 add_text(figure, column, where, text, color=colours[control], gid="number")
-    for column, text in ((127, "d [95%]"), (152.5, "voxels"), (165.5, "q ≤ 0.05")):
+    for column, text in ((127, "d [95%]"), (152.5, "voxels"), (165.5, f"q ≤ {SIGNIFICANT}")):
         add_text(figure, column, top - LINE - 0.5, text, color=INK)
     left.set_xlim(left=0)
     left.set_xlabel("|picture − original| (sd); points: voxels")
@@ -175,7 +177,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
         axes = _line_axes(figure, left, **size)
         axes.axvline(0, color=BLACK, linewidth=0.6)
         for number, (control, colour) in enumerate(colours.items()):
-            for side, guide in enumerate(edits.GUIDES):
+            for side, guide in enumerate(GUIDES):
                 rows = _pick(here, measure="effect", condition=control, guide=guide)
                 rows = rows[rows["roi"].isin(regions)]
                 offset = (2 * number + side + 0.9) / (2 * len(colours) + 0.8)
@@ -185,7 +187,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
         beside = left + 46 + 1.5
         add_text(figure, beside, top - LINE - 0.5, "voxels above (%)", color=INK)
         for place, roi in enumerate(regions):
-            for line, (guide, sign) in enumerate(zip(edits.GUIDES, "●○", strict=True)):
+            for line, (guide, sign) in enumerate(zip(GUIDES, "●○", strict=True)):
                 where = top + place * EFFECT + 1.4 + line * (LINE + 0.4)
                 rows = _pick(here, measure="share", guide=guide, roi=roi).set_index("condition")
                 if not rows["n"].any():

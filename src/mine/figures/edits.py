@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from mine.core.conditions import GUIDES
 from mine.figures.strips import (
     CELL,
     EDGE,
@@ -56,7 +57,6 @@ CONDITIONS = {
     "elsewhere": ("same words,\nmask moved off", PURPLE),
 }
 DRAWN = ("description", "profile", "random", "unspecific", "elsewhere")
-GUIDES = ("description", "profile")
 DIRECTIONS = {"insertion": (BLUE, "o"), "removal": (VERMILLION, "s")}
 MOST_IMAGES = 2
 

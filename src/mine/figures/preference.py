@@ -23,6 +23,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.stages.preference_subjects import LEAST_VOXELS
+from mine.statistics import SIGNIFICANT
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
 # marked, and the smallest value at which colour is strongest.
@@ -33,7 +34,6 @@ MAPS = (
     ("t", "Localiser: mean t", "{:.1f}", 0.0, "prefers_localiser", 2.0),
 )
 COLOURS = "PuOr_r"  # orange above, purple below; told apart with any colour vision
-SIGNIFICANT = 0.05
 
 # mm
 LABEL = 27.0
@@ -69,9 +69,9 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
         f"{subject}. Frames: preferred category. a: cosine of the mean profile of the described "
         "voxels with the category, above its mean over random profiles, in their standard "
         "deviations. b: described voxels that prefer the category; bold: more than among as many "
-        "voxels drawn from all described ones (p ≤ 0.05). c: mean measured response of all the "
-        "region's voxels to test images that carry the category against those that lack it. d: of "
-        "all the region's voxels. –: not known. e: described voxels of all regions; n, how many; "
+        f"voxels drawn from all described ones (p ≤ {SIGNIFICANT}). c: mean measured response of "
+        "all the region's voxels to test images that carry the category against those that lack "
+        "it. d: of all the region's voxels. –: not known. e: described voxels of all regions; n, how many; "
         "band: Wilson's 95% interval; dashed: profiles exchanged among them. f: boxes: quartiles, "
         "whiskers: 5 to 95% of the test images; images: that carry the category : that lack it; "
         "intervals from images resampled.",

@@ -20,9 +20,9 @@ from mine.figures.style import (
     styled,
 )
 from mine.stages.structure_subjects import ALL
+from mine.statistics import SIGNIFICANT
 
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
-SIGNIFICANT = 0.05
 MATCHES = 3  # pairs of words written for a region
 
 # mm
@@ -69,7 +69,7 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     add_text(figure, EDGE + 4, 2.2, "Do clusters of one region match?", fontsize=HEADING)
     add_text(figure, WORDS, 2, "b", fontsize=HEADING + 1, weight="bold")
     add_text(figure, WORDS + 4, 2.2, "First words of matched clusters", fontsize=HEADING)
-    add_text(figure, NUMBERS, TOP - 5, "mean (chance), p ≤ 0.05", color=INK)
+    add_text(figure, NUMBERS, TOP - 5, f"mean (chance), p ≤ {SIGNIFICANT}", color=INK)
     add_text(figure, WORDS + 4, TOP - 5, "correlation, pairs of subjects", color=INK)
     legend = (("matched", BLUE, 0), ("other regions", VERMILLION, 16), ("chance", INK, 37))
     for text, colour, right in legend:
@@ -95,8 +95,8 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
         figure,
         TOP + height + 11,
         f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where p ≤ "
-        "0.05; bars their mean, with a 95% interval over subjects (jackknife) where there are "
-        f"{LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels exchanged among "
+        f"{SIGNIFICANT}; bars their mean, with a 95% interval over subjects (jackknife) where there "
+        f"are {LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels exchanged among "
         "them, 95% of the draws of each pair. Other regions: the region with all others of the "
         "other subject. A region is compared where both subjects have clusters.",
     )

@@ -13,14 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.statistics import bootstrap_weights, clustered_effect
+from mine.core.conditions import CONTROLS, DIRECTIONS, EDITS, GUIDES, PICTURES
+from mine.statistics import SIGNIFICANT, bootstrap_weights, clustered_effect
 
-LEVEL = 0.05  # of the false discovery rate over the voxels of a region
-GENERATED = ("attribution", "random", "lowest", "caption", "empty")
-DIRECTIONS = ("insertion", "removal")
-GUIDES = ("description", "profile")
-CONTROLS = ("random", "lowest", "unspecific", "elsewhere")
-CONDITIONS = (*GUIDES, *CONTROLS)
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
 COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
 ALL = "all regions"
@@ -71,7 +66,7 @@ def _tabulate_taken(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     if not by_roi:
         return rows
     for name in ("presence_before", "presence_after", "outside_similarity", "off_target"):
-        for direction, condition in product(DIRECTIONS, CONDITIONS):
+        for direction, condition in product(DIRECTIONS, EDITS):
             place = {"direction": direction, "condition": condition}
             row = {"panel": "edit", "measure": name} | place
             found = {
@@ -88,7 +83,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -
     rows: list[dict] = []
     judged = {roi: data.sel(model="evaluator") for roi, data in by_roi.items()}
     image = {roi: data["image"].values for roi, data in judged.items()}
-    for condition in GENERATED:
+    for condition in PICTURES:
         errors = {
             roi: data["error"].sel(condition=condition).values for roi, data in judged.items()
         }
@@ -100,7 +95,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -
         for roi, (values, clusters) in _with_all(errors, image).items():
             found = clustered_effect(values.ravel(), clusters.ravel(), **options)[0]
             rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
-    for control in GENERATED[1:]:
+    for control in PICTURES[1:]:
         advantages = {
             roi: (data["error"].sel(condition=control) - data["error"].sel(condition="attribution"))
             for roi, data in judged.items()
@@ -144,7 +139,7 @@ def _tabulate_contrast(
 ) -> list[dict]:
     """Rows of a paired difference: of each region from its store, of all from their pairs."""
     rows: list[dict] = []
-    significant = {roi: data[f"{prefix}q"].values <= LEVEL for roi, data in own.items()}
+    significant = {roi: data[f"{prefix}q"].values <= SIGNIFICANT for roi, data in own.items()}
     values = {roi: pair.values for roi, pair in pairs.items()}
     for roi, (difference, clusters) in _with_all(values, image).items():
         count = _count(difference, clusters)

@@ -16,11 +16,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mine.core.conditions import CONTROLS, DIRECTIONS, GUIDES
 from mine.core.contrasts import contrast
 
-GUIDES = ("description", "profile")
-CONTROLS = ("random", "lowest", "unspecific", "elsewhere")
-EXPECTED = xr.DataArray([1.0, -1.0], {"direction": ["insertion", "removal"]}, ("direction",))
+EXPECTED = xr.DataArray(list(DIRECTIONS.values()), {"direction": list(DIRECTIONS)}, ("direction",))
 
 
 def measure_counterfactuals(

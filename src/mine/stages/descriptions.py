@@ -20,10 +20,9 @@ import numpy as np
 import xarray as xr
 
 from mine.core.calibration import chance_of
+from mine.core.conditions import DESCRIPTIONS
 from mine.core.lens import word_mass
 from mine.core.synonyms import choose_groups, group_mass, name_groups
-
-CONDITIONS = ("attribution", "random", "lowest")
 
 
 def select_tokens(
@@ -89,7 +88,7 @@ def describe_images(
     base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values
     groups = int(group.max()) + 1
     rates = np.bincount(group, weights=base_rate, minlength=groups).astype(np.float32)
-    shape = (len(CONDITIONS), attributions.sizes["voxel"], attributions.sizes["image"])
+    shape = (len(DESCRIPTIONS), attributions.sizes["voxel"], attributions.sizes["image"])
     count = min(words, groups)
     word = np.empty((*shape, count), dtype=np.int32)
     weight, clearest = (np.empty((*shape, count), dtype=np.float32) for _ in range(2))
@@ -102,7 +101,7 @@ def describe_images(
         said = read.place(said)
         mass = word_mass(said, score, words=len(read.words))
         grouped = group_mass(said, score, read.group, len(read.groups))
-        for index, condition in enumerate(CONDITIONS):
+        for index, condition in enumerate(DESCRIPTIONS):
             token, share = (array[:, image] for array in selected[condition])
             spread = _spread_shares(token, share, tokens)
             excess = spread @ grouped - rates[read.groups]
@@ -142,7 +141,7 @@ def describe_images(
             ),
         },
         coords={
-            "condition": list(CONDITIONS),
+            "condition": list(DESCRIPTIONS),
             "voxel": attributions["voxel"],
             "image": attributions["image"],
         },

@@ -27,14 +27,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from mine.core.conditions import DIRECTIONS, EDITS
 from mine.core.masks import carry_feature, move_mask, overlap, place_window
 from mine.core.prompts import join_words
 from mine.core.readings import Readings, read_presence
 from mine.randomness import generator
 
-DIRECTIONS = ("insertion", "removal")
 NOTHING = np.empty(0, dtype=np.int64)
-CONDITIONS = ("description", "profile", "random", "lowest", "unspecific", "elsewhere")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def plan_edits(
     largest, _ = read_presence(readings.lens, readings.group)
     known: dict[Edit, int] = {}
     shape = features.sizes["voxel"], images
-    edit = np.full((len(DIRECTIONS), len(CONDITIONS), *shape), -1, np.int32)
+    edit = np.full((len(DIRECTIONS), len(EDITS), *shape), -1, np.int32)
     start = np.full((len(DIRECTIONS), *shape), -1, np.int64)
     for voxel in range(features.sizes["voxel"]):
         own = features.isel(voxel=voxel)
@@ -127,7 +126,7 @@ def plan_edits(
                         words=tuple(map(int, said)),
                         instruction=join_words(readings.vocabulary, said, template) or "",
                     )
-                    place = row, CONDITIONS.index(condition), voxel, column
+                    place = row, EDITS.index(condition), voxel, column
                     edit[place] = known.setdefault(item, len(known))
                 column += 1
     return _to_dataset(features, list(known), edit, start, readings)
@@ -312,7 +311,7 @@ def _to_dataset(
         },
         coords={
             "direction": list(DIRECTIONS),
-            "condition": list(CONDITIONS),
+            "condition": list(EDITS),
             "voxel": features["voxel"],
         },
     )

@@ -55,6 +55,19 @@ def split_halves(training_images: np.ndarray, *, seed: int) -> tuple[np.ndarray,
     return np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
 
 
+def shuffle_halves(responses: np.ndarray, training_images: np.ndarray, *, seed: int) -> np.ndarray:
+    """Exchange whole rows of responses between the images of either half: (image, voxel).
+
+    Fits of both halves are given the same exchange. Each is judged by the responses that the other
+    was fitted to, so their scores go together, and do so under the null too.
+    """
+    shuffled, draws = np.empty_like(responses), generator(seed, "shuffle")
+    for half in split_halves(training_images, seed=seed):
+        own = np.isin(training_images, half)
+        shuffled[own] = draws.permutation(responses[own], axis=0)
+    return shuffled
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a fit may see of one subject: its training images."""
@@ -97,9 +110,10 @@ def fit_subjects(
     Several subjects are fitted together, with projections that serve all of them
     (core.fitting.fit_subjects); each subject's images and split are those that it has by itself.
 
-    fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images, so
-    the covariance of voxels stays and nothing is left to be learned; those of the other half
-    too, or the luck of a fit would count as prediction half of the time. ``_random``: not fitted.
+    fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images
+    (:func:`shuffle_halves`), so the covariance of voxels stays and nothing is left to be learned;
+    those of the other half too, or the luck of a fit would count as prediction half of the time.
+    ``_random``: not fitted.
     validation_fraction: share of the fit's images held out of the gradient. permutations: sign
     flips of the tests. members: encoders that are fitted from seeds of their own and averaged
     (core.fitting.fit_ensemble); an untrained one has as many heads as they. options: passed on to
@@ -130,7 +144,7 @@ def fit_subjects(
             own = np.isin(subject.images, halves[part])
         responses = subject.responses
         if fit.endswith("_shuffled"):
-            responses = _shuffle_images(responses, own, generator(seed, "shuffle", part))
+            responses = shuffle_halves(responses, subject.images, seed=seed)
         validation = draw_validation(int(own.sum()), validation_fraction, seed, part)
         chosen.append((own, responses))
         recordings.append(Recording(subject.tokens[own], responses[own], validation))
@@ -291,16 +305,6 @@ def score_roi(
     dataset["difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
     dataset["voxels"] = ("roi", members.sum(axis=1))
     return _annotate(dataset)
-
-
-def _shuffle_images(
-    responses: np.ndarray, own: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """Exchange rows among a fit's own images, and among the others."""
-    shuffled = np.empty_like(responses)
-    for part in (own, ~own):
-        shuffled[part] = generator.permutation(responses[part], axis=0)
-    return shuffled
 
 
 def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:

@@ -16,14 +16,12 @@ import numpy as np
 import xarray as xr
 
 from mine.core.choosing import choose_responsive
+from mine.core.conditions import DESCRIPTIONS, PICTURES
 from mine.core.prompts import join_words
 
 if TYPE_CHECKING:  # both bring torch, which planning does without
     from mine.core.generation import Generator
     from mine.core.observing import Observer
-
-
-CONDITIONS = ("attribution", "random", "lowest", "caption", "empty")
 
 
 def plan_pictures(
@@ -56,9 +54,9 @@ def plan_pictures(
     )
     samples = features.sizes["draw"]
     seeds = generator.integers(2**31, size=(len(identities), samples))
-    picture = np.full((len(CONDITIONS), *chosen.shape, samples), -1, np.int32)
+    picture = np.full((len(PICTURES), *chosen.shape, samples), -1, np.int32)
     known: dict[tuple[str, int], int] = {}
-    said = {name: features["description"].sel(condition=name).values for name in CONDITIONS[:3]}
+    said = {name: features["description"].sel(condition=name).values for name in DESCRIPTIONS}
     for voxel, column in np.argwhere(chosen >= 0):
         image = chosen[voxel, column]
         whole = {"caption": next(iter(captions[image]), None), "empty": ""}
@@ -67,7 +65,7 @@ def plan_pictures(
                 name: join_words(vocabulary, description[sample, voxel, image, :words], template)
                 for name, description in said.items()
             }
-            for row, condition in enumerate(CONDITIONS):
+            for row, condition in enumerate(PICTURES):
                 if prompts[condition] is not None:
                     key = prompts[condition], int(seeds[image, sample])
                     picture[row, voxel, column, sample] = known.setdefault(key, len(known))
@@ -91,7 +89,7 @@ def plan_pictures(
                 {"long_name": "original, by identity; -1: none"},
             ),
         },
-        coords={"condition": list(CONDITIONS), "voxel": features["voxel"]},
+        coords={"condition": list(PICTURES), "voxel": features["voxel"]},
     )
 
 
@@ -109,8 +107,12 @@ def make_pictures(
     pictures, one after the other. Returns what :func:`record_pictures` does.
     """
     prompts, seeds = plan["prompt"].values.tolist(), plan["seed"].values
-    made = [painter.generate(prompts[part], seeds=seeds[part]) for part in parts]
-    pixels = np.concatenate(made) if made else np.zeros((0, 1, 1, 3), np.uint8)
+    pixels = np.zeros((0, 1, 1, 3), np.uint8)
+    for part in parts:
+        made = painter.generate(prompts[part], seeds=seeds[part])
+        if part.start == 0:
+            pixels = np.empty((len(prompts), *made.shape[1:]), np.uint8)
+        pixels[part] = made
     originals = read(planned_images(plan["image"]))
     return record_pictures(
         plan, pixels, observer.observe(pixels)[0], observer.observe(originals)[0]

@@ -40,7 +40,7 @@ from mine.statistics.effects import (
     group_effect,
     paired_effect,
 )
-from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
 from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
 from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection
@@ -64,6 +64,7 @@ from mine.statistics.subjects import (
 )
 
 __all__ = [
+    "SIGNIFICANT",
     "GroupEffect",
     "PairMean",
     "PairedEffect",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+SIGNIFICANT = 0.05
+"""Largest p or q of a finding that figures and tables call significant. What decides which words
+and voxels go on is the configuration's profile.false_discovery_rate."""
+
 
 def benjamini_hochberg(p: np.ndarray, axis: int = -1) -> np.ndarray:
     """Adjusted p values: rejecting q <= level keeps the false discovery rate at the level.

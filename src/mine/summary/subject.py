@@ -11,6 +11,7 @@ import xarray as xr
 
 from mine.figures.strips import format_count
 from mine.figures.style import name_model
+from mine.statistics import SIGNIFICANT
 from mine.summary.page import Page
 from mine.summary.texts import (
     NONE,
@@ -29,8 +30,6 @@ EXPLAINED = {
     "no significant word": "measured responses confirm no word of the attributions",
 }
 """Why a voxel is not described, in the order in which it is asked."""
-
-LEVEL = 0.05
 
 
 def summarise_subject(
@@ -108,7 +107,7 @@ def _say_found(table: pd.DataFrame) -> list[str]:
         lambda row: bool(row["profile"] and row["measured"]) and row["profile"] != row["measured"],
     )
     silent = name_where(table, lambda row: not row["profile"])
-    apart = name_where(table, lambda row: row["identification_p"] <= LEVEL)
+    apart = name_where(table, lambda row: row["identification_p"] <= SIGNIFICANT)
     clustered = name_where(table, lambda row: row["clusters"] > 1)
     measured = int((table["clusters"] > 0).sum())
     return [
@@ -116,8 +115,8 @@ def _say_found(table: pd.DataFrame) -> list[str]:
         "are described in words that attributions yield and measured responses confirm.",
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
-        f"Voxels are told apart beyond one tuning that all share (p ≤ {LEVEL}) in {len(apart)} of "
-        f"{measured} regions where this could be asked ({join(apart)}); they fall into clusters in "
+        f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
+        f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall into clusters in "
         f"{join(clustered)}.",
         "Pictures made from a description drive the evaluator more nearly as the original did than "
         f"pictures from random tokens' words {name_above(table, 'pictures')}.",

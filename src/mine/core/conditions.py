@@ -1,0 +1,21 @@
+"""What the causal tests compare: pictures and edits, named by the words that they are made with."""
+
+from __future__ import annotations
+
+DESCRIPTIONS = ("attribution", "random", "lowest")
+"""An image in words: of the tokens that drive the voxel, of random ones, of those of lowest
+|attribution|."""
+
+PICTURES = (*DESCRIPTIONS, "caption", "empty")
+"""Made from a description, from the image's whole caption, and from nothing."""
+
+DIRECTIONS = {"insertion": 1.0, "removal": -1.0}
+"""Where a feature is put in or taken out, and the sign of the shift that is expected."""
+
+GUIDES = ("description", "profile")
+"""Edits by the words of one image, and by those of the voxel over images."""
+
+CONTROLS = ("random", "lowest", "unspecific", "elsewhere")
+"""Edits by other words, by none, and by the same words somewhere else."""
+
+EDITS = (*GUIDES, *CONTROLS)
