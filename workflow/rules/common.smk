@@ -14,12 +14,11 @@ from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
 from mine.sections import ACROSS, FITS
 from mine.sections import FORMS as EVERY_FORM
-from mine.sources import code_digest
+from mine.sources import code_digest, remember_sources
 
 # What was read of input files and of source files before, so that a look at them takes no time.
-DIGESTS, SOURCES = (
-    Memory(Path(".snakemake") / "mine" / name) for name in ("digests.json", "sources.json")
-)
+REMEMBERED = Path(".snakemake") / "mine"
+DIGESTS, SOURCES = Memory(REMEMBERED / "digests.json"), remember_sources(REMEMBERED)
 
 # Each job reads this in a process of its own, wherever it runs, and hands it on to its script.
 os.environ.update(OFFLINE)
