@@ -329,8 +329,13 @@ def _flat_curves(faithfulness: Faithfulness) -> list[str]:
 
 
 def _idle_generator(generator: Generator) -> list[str]:
-    """Return which settings of a generator leave it nothing to do."""
+    """Return which settings of a generator leave it nothing to do, or no way to do it."""
     problems = []
+    if generator.device == "cpu" and generator.dtype == "float16":
+        problems.append(
+            "generator.dtype: expected float32 or bfloat16 with generator.device: cpu, found "
+            "float16"
+        )
     if int(generator.steps * generator.strength) < 1:
         problems.append(
             f"generator.strength: expected at least {1 / generator.steps:.3g}, so that one of "

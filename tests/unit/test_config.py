@@ -155,6 +155,11 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "generator.strength: expected at least 0.5, so that one of 2 steps is left, found 0.4",
         ),
         (
+            {"generator": {"device": "cpu"}},
+            "generator.dtype: expected float32 or bfloat16 with generator.device: cpu, found "
+            "float16",
+        ),
+        (
             {"counterfactual": {"method": "instruction"}},
             "counterfactual.method: expected inpainting, or generator.editing to name a model that "
             "edits by instruction, found instruction and null",
