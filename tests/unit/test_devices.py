@@ -1,4 +1,4 @@
-"""A device that is not there is refused by the key that names it, before PyTorch is asked for it."""
+"""A device that is not there is refused by the key that names it, and not by PyTorch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def test_a_gpu_that_is_not_there_is_refused_by_its_key(gpus: int) -> None:
         with pytest.raises(InputError) as caught:
             choose_device(name, key="encoder.device")
         assert str(caught.value) == (
-            f"encoder.device: expected auto or a device that PyTorch has here, {known}, found {name}"
+            f"encoder.device: expected auto or a device that PyTorch has here, {known}, found "
+            f"{name}"
         )
     for number in range(gpus):
         assert choose_device(f"cuda:{number}", key="encoder.device").index == number
