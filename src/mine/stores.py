@@ -33,6 +33,9 @@ tokens, since a subject has seen some of every shard's images and no others are 
 SHARD_BYTES = 512 * 2**20
 """Size of a shard before compression: one file, held in memory while it is written."""
 
+READ_BYTES = 16 * 2**20
+"""Most that is read of a shard at a time, where some of its images are wanted."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -269,25 +272,30 @@ def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
         variables[name] = variable.load()
     for shard in shards:
         rows = shard.indexes["image"].get_indexer(images)
-        for run in _runs(np.unique(rows[rows >= 0])):
-            places = np.flatnonzero((rows >= run.start) & (rows < run.stop))
-            for name, variable in variables.items():
-                if "image" in variable.dims:
-                    part = shard.variables[name].isel(image=run).load()
-                    variable[{"image": places}] = part.isel(image=rows[places] - run.start)
+        held = np.unique(rows[rows >= 0])
+        for name, variable in variables.items():
+            if "image" not in variable.dims:
+                continue
+            stored = shard.variables[name]
+            for run in _runs(held, row_bytes=stored[{"image": slice(1)}].nbytes):
+                places = np.flatnonzero((rows >= run.start) & (rows < run.stop))
+                part = stored.isel(image=run).load()
+                variable[{"image": places}] = part.isel(image=rows[places] - run.start)
     return xr.Dataset(variables, attrs=shards[0].attrs).set_coords(list(shards[0].coords))
 
 
-def _runs(rows: np.ndarray, *, most: int = 64) -> list[slice]:
-    """Return ascending rows as slices, one for each run of successive ones, of at most `most`.
+def _runs(rows: np.ndarray, *, row_bytes: int) -> list[slice]:
+    """Return slices that hold ascending rows, of at most READ_BYTES each. Rows that are less than a
+    chunk apart are read together, with those between them.
 
     Where it is given a list of rows, Zarr holds all coordinates of every number in them, forty
     times what it reads; of a slice, four times.
     """
-    cuts = np.flatnonzero(np.diff(rows) > 1) + 1
+    near, most = (max(1, limit // max(1, row_bytes)) for limit in (CHUNK_BYTES, READ_BYTES))
+    parts = np.split(rows, np.flatnonzero(np.diff(rows) > near) + 1)
     return [
         slice(int(start), int(min(start + most, part[-1] + 1)))
-        for part in np.split(rows, cuts)
+        for part in parts
         if len(part)
         for start in range(part[0], part[-1] + 1, most)
     ]
