@@ -247,8 +247,8 @@ def list_shards(path: Path | str) -> list[Path]:
 def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
     """Read some images out of the shards that hold them, in the order asked for.
 
-    paths: stores with an ``image`` coordinate of identities. images: (image,) identities. Only the
-    chunks that hold them are read. Raises InputError if an image is in none of the shards.
+    paths: stores with an ``image`` coordinate of identities. images: (image,) identities. Hardly
+    more than the chunks that hold them is read. Raises InputError if one is in none of the shards.
     """
     import xarray as xr
 
