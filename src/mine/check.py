@@ -14,6 +14,8 @@ from typing import Any
 
 from mine.config import Config, InputError, find_problems, read_yaml
 from mine.core import conditions
+from mine.core.devices import sees_gpu
+from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.preference import find_unknown
 from mine.datasets import download, listing
 from mine.datasets.nsd_required import Selection
@@ -35,14 +37,16 @@ ENTRIES = {
 def check_file(path: Path | str) -> list[str]:
     """List what is wrong with a configuration file, or with what it names.
 
-    While a key is wrong, nothing that the keys name is looked at.
+    While a key is wrong, nothing that the keys name is looked at. Where jobs can be handed to a
+    cluster, this machine is taken to be the one that hands them on, and not where they run.
     """
     try:
         data = read_yaml(path)
     except InputError as error:
         return [str(error)]
     config, problems = find_problems(data, name=str(path))
-    return problems if config is None else check_config(config)
+    here = shutil.which("sbatch") is None
+    return problems if config is None else check_config(config, here=here)
 
 
 def estimate_work(config: Config) -> str:
@@ -70,7 +74,7 @@ def check_config(
     Args:
         config: a configuration whose keys are right.
         results: the folder that the analysis will fill.
-        here: whether the jobs run on this machine, so that its memory is theirs.
+        here: whether the jobs run on this machine, so that its GPUs and its memory are theirs.
 
     Returns:
         One sentence for each problem, in the order in which to mend them; none if all is well.
@@ -83,7 +87,7 @@ def check_config(
         *_check_generator(config.generator),
         *_check_phrasing(config.phrasing.model),
         *_check_vocabulary(config.lens.vocabulary),
-        *(_check_memory(config) if here else []),
+        *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
     ]
 
@@ -191,24 +195,30 @@ def _read_description(folder: Path, *, kind: str, key: str) -> Any:
 
 
 def _check_generator(generator: Generator) -> list[str]:
-    """List what is wrong with the folders of the generator's models."""
+    """List what is wrong with the generator's models, in folders or in the hub's cache."""
     problems = []
     for key in ("model", "inpainting", "editing"):
         model = getattr(generator, key)
-        # Of the hub's, organisation/name, only its cache or the network could tell.
-        if model is None or (model.count("/") == 1 and not Path(model).is_dir()):
+        on_hub = model and HUB_ID.fullmatch(model) and not Path(model).is_dir()
+        if model is None or (on_hub and generator.allow_download):
+            # A local rule fetches it before anything else runs.
             continue
-        index = Path(model) / "model_index.json"
-        if not Path(model).is_dir():
-            problems.append(f"generator.{key}: expected a folder {model}, found none")
-        elif not index.is_file():
+        folder = find_pipeline(model) if on_hub else model
+        if folder is None:
+            problems.append(
+                f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face "
+                f"hub, found neither of {model}, which generator.allow_download: true would fetch"
+            )
+        elif not Path(folder).is_dir():
+            problems.append(f"generator.{key}: expected a folder {folder}, found none")
+        elif not (index := Path(folder) / "model_index.json").is_file():
             problems.append(
                 f"generator.{key}: expected the folder of a pipeline of diffusers, with {index}, "
                 "found no such file"
             )
-        elif not any(Path(model).glob("*/*.safetensors")):
+        elif not any(Path(folder).glob("*/*.safetensors")):
             problems.append(
-                f"generator.{key}: expected weights as safetensors in {model}, found none"
+                f"generator.{key}: expected weights as safetensors in {folder}, found none"
             )
     return problems
 
@@ -238,6 +248,26 @@ def _check_vocabulary(vocabulary: str) -> list[str]:
     if twice:
         return [f"{path}: expected each word once, found {', '.join(twice[:5])} more than once"]
     return []
+
+
+def _check_devices(config: Config) -> list[str]:
+    """List what asks for a GPU where none is seen."""
+    if sees_gpu():
+        return []
+    sections = [config.backbone, config.encoder, config.evaluator, config.generator]
+    sections += [] if config.phrasing.model is None else [config.phrasing]
+    problems = [
+        f"{type(one).__name__.lower()}.device: expected auto or cpu, since no GPU is seen on this "
+        f"machine, found {one.device}"
+        for one in sections
+        if one.device.startswith("cuda")
+    ]
+    if config.generator.device == "auto" and config.generator.dtype == "float16":
+        problems.append(
+            "generator.dtype: expected float32 or bfloat16, since no GPU is seen on this machine, "
+            "found float16"
+        )
+    return problems
 
 
 def _check_memory(config: Config) -> list[str]:

@@ -138,7 +138,7 @@ class Config:
             "betas": self.dataset.betas,
             "format": self.download.format,
             "sessions": self.dataset.sessions,
-            "voxels": self.dataset.voxels,
+            "voxels": self.dataset.voxel_references(),
             "references": sorted(set(self.roi_references().values())),
             "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
             "skip_missing": self.dataset.skip_missing_sessions,
@@ -234,15 +234,17 @@ def _contradictions(config: Config) -> list[str]:
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
+    problems += _flat_curves(config.faithfulness)
     if config.counterfactual.method == "instruction" and config.generator.editing is None:
         problems.append(
             "counterfactual.method: expected inpainting, or generator.editing to name a model that "
             "edits by instruction, found instruction and null"
         )
-    for roi in sorted(set(config.dataset.roi_references) - set(config.rois)):
+    named = list(dict.fromkeys([*config.rois, *config.dataset.voxels]))
+    for roi in sorted(set(config.dataset.roi_references) - set(named)):
         problems.append(
-            f"dataset.roi_references.{roi}: expected one of rois, {', '.join(config.rois)}, found "
-            "none of that name"
+            f"dataset.roi_references.{roi}: expected one of rois and dataset.voxels, "
+            f"{', '.join(named)}, found none of that name"
         )
     if demo is not None and config.download.accept_terms:
         problems.append(
@@ -313,9 +315,30 @@ def _shared_models(backbone: Backbone, evaluator: Evaluator) -> list[str]:
     return problems
 
 
+def _flat_curves(faithfulness: Faithfulness) -> list[str]:
+    """Return what curves of patching lack to have an area and something to be compared with."""
+    problems, fractions = [], faithfulness.fractions
+    if len(fractions) < 2 or sorted(set(fractions)) != fractions:
+        problems.append(
+            "faithfulness.fractions: expected two or more, each above the one before, found "
+            f"{', '.join(f'{fraction:g}' for fraction in fractions)}"
+        )
+    if "integrated_gradients" not in faithfulness.rankings:
+        problems.append(
+            "faithfulness.rankings: expected integrated_gradients among them, which the others are "
+            f"compared with, found {', '.join(faithfulness.rankings)}"
+        )
+    return problems
+
+
 def _idle_generator(generator: Generator) -> list[str]:
-    """Return which settings of a generator leave it nothing to do."""
+    """Return which settings of a generator leave it nothing to do, or no way to do it."""
     problems = []
+    if generator.device == "cpu" and generator.dtype == "float16":
+        problems.append(
+            "generator.dtype: expected float32 or bfloat16 with generator.device: cpu, found "
+            "float16"
+        )
     if int(generator.steps * generator.strength) < 1:
         problems.append(
             f"generator.strength: expected at least {1 / generator.steps:.3g}, so that one of "

@@ -36,13 +36,15 @@ def draft_config(kind: str, root: Path) -> Draft:
     What is not found keeps the value that the ready one has. Raises InputError if there is no such
     folder.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"--root: expected the dataset's folder, found none at {root}")
-    found = FINDERS[kind](root)
-    path = TEMPLATES / f"{kind}.yaml"
+    root, path = Path(root), TEMPLATES / f"{kind}.yaml"
     if not path.is_file():
         raise InputError(f"{path}: expected the ready configuration, found no file")
+    if not root.is_dir():
+        raise InputError(
+            f"--root: expected the dataset's folder, found none at {root}; to begin before it is "
+            f"there, copy {path} and set dataset.root in it"
+        )
+    found = FINDERS[kind](root)
     template = path.read_text(encoding="utf-8")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
     most = yaml.safe_load(template)["memory_gb"]

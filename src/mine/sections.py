@@ -31,6 +31,18 @@ RANKINGS = (
 SECOND_KINDS = ("colour", "expression", "object", "conjunction", "place")
 """Kinds of second features of the demo's simulated voxels."""
 
+FITS = (
+    "all",
+    "first_half",
+    "second_half",
+    "first_half_shuffled",
+    "second_half_shuffled",
+    "all_random",
+    "first_half_random",
+    "second_half_random",
+)
+"""The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+
 FORMS = (
     "mine",
     "mine_mean",
@@ -222,6 +234,10 @@ class Dataset:
         "Where the files of an experiment of one's own are (kind folder); paths are in "
         "dataset.root or absolute.",
     )
+
+    def voxel_references(self) -> list[str]:
+        """Return what the names in `voxels` stand for in the dataset."""
+        return [self.roi_references.get(name, name) for name in self.voxels]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,17 @@ DESCRIPTION_ONLY = frozenset({"mine.config", "mine.sections", "mine.settings"})
 IN_PROCESS = Memory()
 """What this process has read of source files."""
 
+FORM = 1
+"""Number of the form in which `_read_source` gives what it reads; another form has another one."""
+
+
+def remember_sources(folder: Path | str) -> Memory:
+    """Return what earlier processes have read of source files, in this form and in no other.
+
+    folder: where it is kept.
+    """
+    return Memory(Path(folder) / f"sources-{FORM}.json")
+
 
 def code_digest(script: Path | str, *, memory: Memory = IN_PROCESS) -> str:
     """Digest the code that a rule runs: its script and every `mine` module that it reaches.

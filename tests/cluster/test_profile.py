@@ -32,12 +32,25 @@ def test_job_arrays_are_off_and_status_is_by_squeue(profiles: dict) -> None:
     assert profiles["slurm"]["slurm-status-command"] == "squeue"
 
 
-def test_profile_names_rules_that_there_are(profiles: dict, repository: Path) -> None:
+@pytest.fixture(scope="module")
+def rules(repository: Path) -> dict[str, str]:
+    """Text of every rule, by its name."""
     text = "".join(path.read_text() for path in (repository / "workflow/rules").glob("*.smk"))
-    rules = set(re.findall(r"^ *(?:rule|checkpoint) (\w+):", text, flags=re.MULTILINE))
+    parts = re.split(r"^ *(?:rule|checkpoint) (\w+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_what_asks_for_a_gpu_has_room_for_a_model(profiles: dict, rules: dict[str, str]) -> None:
+    asking = {name for name, text in rules.items() if re.search(r"^ *gpu=", text, re.MULTILINE)}
+    entries = profiles["slurm"]["set-resources"]
+    given = {entry.split(":")[0] for entry in entries if ":mem_mb=" in entry}
+    assert {"embed", "phrases", "paint"} <= asking <= given
+
+
+def test_profile_names_rules_that_there_are(profiles: dict, rules: dict[str, str]) -> None:
     named = {re.split("[:=]", entry)[0] for entry in profiles["slurm"]["set-resources"]}
     named |= {entry.split("=")[0] for entry in profiles["slurm"]["set-threads"]}
-    assert named and not named - rules
+    assert named and not named - rules.keys()
     for entry in [*profiles["slurm"]["set-resources"], *profiles["slurm"]["default-resources"]]:
         assert entry.endswith(" * attempt"), entry
 

@@ -60,7 +60,11 @@ def folder(address: str, repository: Path, tmp_path: Path) -> Path:
         "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
         "evaluator": {"model": f"local-dir:{models / 'evaluator'}", "pretrained": None},
         "lens": {"vocabulary": str(models / "vocabulary.txt")},
-        "generator": {"model": str(models / "generator"), "inpainting": None},
+        "generator": {
+            "model": str(models / "generator"),
+            "inpainting": None,
+            "dtype": "float32",
+        },
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     return tmp_path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,10 @@ def write_nsd(root: Path) -> None:
     for path in root.glob("nsddata/ppdata/*/*/floc_facestval.nii.gz"):
         for contrast in ("bodies", "places", "word"):
             shutil.copy(path, path.with_name(f"floc_{contrast}tval.nii.gz"))
+    (root / "annotations").mkdir()
+    for kind in ("captions", "instances"):
+        content = {"images": [], "annotations": [], "categories": []}
+        (root / f"annotations/{kind}_val2017.json").write_text(json.dumps(content))
 
 
 def write_algonauts(root: Path) -> None:
@@ -42,6 +48,9 @@ def write_folder(root: Path) -> None:
     RandomFolder(root, format="nifti", seed=2, regular=True)
 
 
+# What this machine has, and its cache of models, is not what an analysis wants.
+GENERATOR = {"allow_download": True, "dtype": "float32"}
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "nsd": write_nsd,
     "algonauts": write_algonauts,
@@ -49,13 +58,15 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def plan(repository: Path, folder: Path, *options: str) -> str:
+def plan(repository: Path, folder: Path, config: str, *options: str, succeeds: bool = True) -> str:
     """Run Snakemake in a folder of its own and return what it says."""
+    (folder / "machine.yaml").write_text(yaml.safe_dump({"generator": GENERATOR}))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", "2", *options]
+    command += ["--directory", str(folder), "--cores", "2"]
+    command += ["--configfile", config, "machine.yaml", *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    assert (done.returncode == 0) == succeeds, said
     return said
 
 
@@ -71,12 +82,15 @@ def test_what_init_writes_is_right_and_plans(
     WRITERS[kind](tmp_path / "data")
     assert main(["init", kind, "--root", "data"]) == 0
     assert f"wrote {kind}.yaml; next: mine check {kind}.yaml" in capsys.readouterr().out
-    assert main(["check", f"{kind}.yaml"]) == 0, capsys.readouterr().out
     text = Path(f"{kind}.yaml").read_text()
+    content = yaml.safe_load(text)
+    content["generator"] |= GENERATOR
+    Path("analysis.yaml").write_text(yaml.safe_dump(content))
+    assert main(["check", "analysis.yaml"]) == 0, capsys.readouterr().out
     template = (repository / f"configs/{kind}.yaml").read_text()
     comments = [line.strip() for line in template.splitlines() if line.strip().startswith("#")]
     assert comments == [line.strip() for line in text.splitlines() if line.strip().startswith("#")]
-    said = plan(repository, tmp_path, "--dry-run", "--configfile", f"{kind}.yaml")
+    said = plan(repository, tmp_path, f"{kind}.yaml", "--dry-run")
     for rule in ("stimuli", "responses", "rois"):
         assert f"\n{rule} " in said
 
@@ -88,7 +102,10 @@ def test_init_finds_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert main(["init", kind, "--root", kind]) == 0
     nsd, algonauts, folder = (load_config(f"{kind}.yaml") for kind in WRITERS)
     assert nsd.subjects == ["subj01", "subj02"] and "FFA-1" in nsd.rois
-    assert nsd.dataset.space == "func1pt8mm" and nsd.dataset.captions == []
+    assert nsd.dataset.space == "func1pt8mm"
+    assert nsd.dataset.localiser_threshold == {"faces": 2, "bodies": 2, "places": 2, "word": 2}
+    assert nsd.dataset.captions == ["nsd/annotations/captions_val2017.json"]
+    assert nsd.dataset.instances == ["nsd/annotations/instances_val2017.json"]
     assert algonauts.subjects == ["subj01", "subj02"]
     assert algonauts.rois == ["FFA-1", "V1v"]
     assert algonauts.dataset.algonauts.information == "algonauts/nsd_stim_info_merged.csv"
@@ -135,16 +152,33 @@ def test_nothing_is_written_over(
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_empty_folder_gives_the_ready_configuration(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: str,
+    tmp_path: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     assert main(["init", kind, "--root", "empty"]) == 0
     said = capsys.readouterr().out
-    assert "subjects: expected" in said and "it is left as it stands" in said
+    assert "subjects: expected" in said
     assert load_config(f"{kind}.yaml").dataset.root == "empty"
+    # What is said to be left as it stands has the value of the ready configuration.
+    ready = repository / f"configs/{kind}.yaml"
+    left = re.findall(r"^([\w.]+): .* it is left as it stands$", said, flags=re.MULTILINE)
+    assert left and {"nsd": "dataset.localiser_threshold"}.get(kind, "subjects") in left
+    for key in left:
+        parts = key.split(".")
+        written, given = (
+            functools.reduce(getattr, parts, load_config(path)) for path in (f"{kind}.yaml", ready)
+        )
+        assert written == given, key
     assert main(["init", kind, "--root", "absent", "--output", "other.yaml"]) == 1
-    assert "--root: expected the dataset's folder, found none at absent" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "--root: expected the dataset's folder, found none at absent; to begin before it is there, "
+        f"copy {ready} and set dataset.root in it\n"
+    )
     assert not Path("other.yaml").exists()
 
 
@@ -173,7 +207,7 @@ def run_rules(repository: Path, folder: Path, config: str) -> dict:
     settings = load_config(folder / config)
     subject, name = settings.subjects[0], settings.name
     paths = [f"results/{name}/{store.format(subject=subject)}.zarr" for store in STORES]
-    plan(repository, folder, "--configfile", config, "--", *paths)
+    plan(repository, folder, config, "--", *paths)
     return {path.rpartition("/")[2]: open_store(folder / path) for path in paths}
 
 
@@ -222,12 +256,8 @@ def test_nothing_half_written_is_left(
     # what is read last: chunks that are no longer what their filter made, or are not there
     path.write_bytes(content)
     write_table(tmp_path / "data/images.tsv", {"image": world.names, "split": ["train"] * 16})
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
-    command += ["--directory", str(tmp_path), "--cores", "1", "--configfile", "folder.yaml"]
-    done = subprocess.run(
-        [*command, "--", "results/data/sub-01/responses.zarr"], capture_output=True, text=True
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode != 0 and "expected test images among the 16 that sub-01 saw" in said
+    store = "results/data/sub-01/responses.zarr"
+    said = plan(repository, tmp_path, "folder.yaml", "--", store, succeeds=False)
+    assert "expected test images among the 16 that sub-01 saw" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("results/data/**/*.zarr*"))

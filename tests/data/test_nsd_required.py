@@ -185,7 +185,8 @@ def test_configuration_says_what_is_selected() -> None:
             "dataset": {
                 "root": "nsd",
                 "sessions": 3,
-                "roi_references": {"V1v": "Kastner2015:V1v"},
+                "voxels": ["nsdgeneral", "early"],
+                "roi_references": {"V1v": "Kastner2015:V1v", "early": "prf-visualrois"},
                 "localiser_threshold": {"bodies": 2},
             },
             "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
@@ -194,6 +195,7 @@ def test_configuration_says_what_is_selected() -> None:
     )
     selection = Selection(**config.selection())
     assert selection.references == ["FFA-1", "Kastner2015:V1v"]
+    assert selection.voxels == ["nsdgeneral", "prf-visualrois"]
     assert selection.contrasts == ["bodies", "faces"]
     assert (selection.format, selection.sessions) == ("nii.gz", 3)
     assert selection.groups == ["experiment", "regions", "subj01", "stimuli"]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
+from mine.datasets.listing import list_read
 from mine.datasets.reader import Reader, open_dataset
 from mine.errors import InputError
 from mine.sections import Dataset
+from mine.settings import restore_section
+from tests.data.random_algonauts import RandomAlgonauts
+from tests.data.random_folder import RandomFolder
+from tests.data.random_nsd import RandomNsd
 
 KINDS = next(
     field.metadata["choices"] for field in dataclasses.fields(Dataset) if field.name == "kind"
@@ -36,3 +42,36 @@ def test_a_dataset_that_is_not_there_is_told_in_one_sentence(tmp_path: Path, kin
     for read in (reader.open_stimuli, lambda: reader.read_subject("subj01")):
         with pytest.raises(InputError, match="expected"):
             read()
+
+
+def make_world(kind: str, root: Path) -> tuple[dict, str, str, str | None]:
+    """Write a miniature: its section `dataset`, a subject, what a region of it is called there, and
+    the file that the region is in where that is one of the user's own."""
+    if kind == "algonauts":
+        return RandomAlgonauts(root, seed=0, regular=True).key, "subj01", "streams:ventral", None
+    if kind == "folder":
+        key = RandomFolder(root, format="nifti", seed=0, regular=True).key
+        return key, "sub-01", "{subject}/rois/FFA.nii.gz", "sub-01/rois/FFA.nii.gz"
+    world = RandomNsd(root, format="hdf5", seed=0, regular=True)
+    rois = root / "nsddata/ppdata/subj01" / world.space / "roi"
+    (root / "masks").mkdir()
+    shutil.copy(rois / "nsdgeneral.nii.gz", root / "masks/subj01.nii.gz")
+    key = {"root": str(root), **world.key}
+    return key, "subj01", "masks/{subject}.nii.gz", "masks/subj01.nii.gz"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_voxel_set_of_another_name_is_what_that_stands_for(tmp_path: Path, kind: str) -> None:
+    key, subject, reference, file = make_world(kind, tmp_path)
+    plain = key | {"voxels": [reference]}
+    named = key | {"voxels": ["mine"], "roi_references": {"mine": reference}}
+    sets = [open_dataset(one).read_subject(subject).voxels.index for one in (plain, named)]
+    assert len(sets[0]) and sets[0].tolist() == sets[1].tolist()
+    problems = [open_dataset(one).check(subjects=[subject], rois={}) for one in (plain, named)]
+    assert problems == [[], []]
+    read = [
+        list_read(restore_section(Dataset, one), "responses", subject=subject)
+        for one in (plain, named)
+    ]
+    assert read[0] == read[1]
+    assert file is None or str(tmp_path / file) in read[1]

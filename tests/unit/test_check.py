@@ -10,6 +10,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import yaml
 
@@ -17,6 +18,7 @@ from mine import check
 from mine.check import check_config, check_file
 from mine.cli import main
 from mine.config import load_config
+from mine.core import devices
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -43,7 +45,17 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         "backbone": {"model": "local-dir:clip", "pretrained": None},
         "evaluator": {"model": "local-dir:net", "pretrained": None},
         "lens": {"vocabulary": "words.txt"},
+        "generator": {"allow_download": True, "dtype": "float32"},
     }
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A machine without GPU and cluster; programs that are put into it are found there."""
+    programs: dict[str, str] = {}
+    monkeypatch.setattr(shutil, "which", programs.get)
+    monkeypatch.setattr(devices, "DRIVERS", ())
+    return programs
 
 
 def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +68,7 @@ def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_command_prints_all_problems_in_order(
-    analysis: dict, capsys: pytest.CaptureFixture[str]
+    analysis: dict, machine: dict, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del analysis["demo"]
     analysis["lens"]["vocabulary"] = "absent.txt"
@@ -211,7 +223,8 @@ def test_folder_of_a_language_model(analysis: dict, name: str, more: dict) -> No
 
 @pytest.mark.parametrize("key", ["model", "inpainting", "editing"])
 def test_generator_in_a_folder(analysis: dict, key: str) -> None:
-    config = load_config({**analysis, "generator": {key: "./models/generator"}})
+    generator = analysis["generator"] | {key: "./models/generator"}
+    config = load_config({**analysis, "generator": generator})
     assert check_config(config) == [
         f"generator.{key}: expected a folder ./models/generator, found none"
     ]
@@ -227,6 +240,85 @@ def test_generator_in_a_folder(analysis: dict, key: str) -> None:
     ]
     (folder / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"")
     assert check_config(config) == []
+
+
+@pytest.mark.parametrize("key", ["model", "inpainting", "editing"])
+def test_generator_of_a_hub_is_looked_for_in_its_cache(
+    analysis: dict, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Path("cache").absolute()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    repository = cache / "models--some--one"
+    folder = repository / "snapshots/abc"
+    (folder / "unet").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("abc")
+    whole = Path("whole")
+    (whole / "unet").mkdir(parents=True)
+    for place in (folder, whole):
+        (place / "unet/diffusion_pytorch_model.safetensors").touch()
+    (whole / "model_index.json").write_text("{}")
+    others = {"model": "whole", "inpainting": None, "allow_download": False, "dtype": "float32"}
+
+    def problems_of(model: str, **more: object) -> list[str]:
+        generator = others | {key: model} | more
+        return check_config(load_config({**analysis, "generator": generator}))
+
+    for absent in ("some/one", "some/--other"):
+        assert problems_of(absent) == [
+            f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face hub, "
+            f"found neither of {absent}, which generator.allow_download: true would fetch"
+        ]
+        assert problems_of(absent, allow_download=True) == []
+    (folder / "model_index.json").write_text("{}")
+    assert problems_of("some/one") == []
+    (folder / "unet/diffusion_pytorch_model.safetensors").unlink()
+    assert problems_of("some/one") == [
+        f"generator.{key}: expected weights as safetensors in {folder}, found none"
+    ]
+
+
+@pytest.mark.parametrize("name", ["backbone", "encoder", "evaluator", "generator", "phrasing"])
+def test_a_gpu_is_not_asked_for_where_none_is_seen(
+    analysis: dict, machine: dict, name: str
+) -> None:
+    Path("language").mkdir()
+    Path("language/config.json").write_text('{"model_type": "gpt2"}')
+    Path("language/model.safetensors").touch()
+    analysis["phrasing"] = {"model": "local-dir:language"}
+    config = load_config({**analysis, name: analysis.get(name, {}) | {"device": "cuda:1"}})
+    assert check_config(config) == [
+        f"{name}.device: expected auto or cpu, since no GPU is seen on this machine, found cuda:1"
+    ]
+    # What the nodes of a cluster have, the machine that hands jobs to them cannot tell.
+    assert check_config(config, here=False) == []
+    machine["nvidia-smi"] = "/usr/bin/nvidia-smi"
+    assert check_config(config) == []
+
+
+def test_half_precision_is_not_left_to_a_cpu(analysis: dict, machine: dict) -> None:
+    analysis["generator"] |= {"dtype": "float16"}
+    config = load_config(analysis)
+    assert check_config(config) == [
+        "generator.dtype: expected float32 or bfloat16, since no GPU is seen on this machine, "
+        "found float16"
+    ]
+    assert check_config(config, here=False) == []
+    machine["nvidia-smi"] = "/usr/bin/nvidia-smi"
+    assert check_config(config) == []
+
+
+def test_a_machine_that_hands_jobs_to_a_cluster_is_not_asked_for_what_they_take(
+    analysis: dict, machine: dict
+) -> None:
+    analysis |= {"memory_gb": 1e6, "generator": analysis["generator"] | {"dtype": "float16"}}
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert [problem.split(":")[0] for problem in check_file("config.yaml")] == [
+        "generator.dtype",
+        "memory_gb",
+    ]
+    machine["sbatch"] = "/usr/bin/sbatch"
+    assert check_file("config.yaml") == []
 
 
 def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:

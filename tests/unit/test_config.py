@@ -156,6 +156,11 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "generator.strength: expected at least 0.5, so that one of 2 steps is left, found 0.4",
         ),
         (
+            {"generator": {"device": "cpu"}},
+            "generator.dtype: expected float32 or bfloat16 with generator.device: cpu, found "
+            "float16",
+        ),
+        (
             {"counterfactual": {"method": "instruction"}},
             "counterfactual.method: expected inpainting, or generator.editing to name a model that "
             "edits by instruction, found instruction and null",
@@ -167,7 +172,8 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         (
             {"dataset": {"root": "nsd", "roi_references": {"food": "food.nii.gz"}}},
-            "dataset.roi_references.food: expected one of rois, EBA, found none of that name",
+            "dataset.roi_references.food: expected one of rois and dataset.voxels, EBA, "
+            "nsdgeneral, found none of that name",
         ),
         (
             {"dataset": {"root": "data", "kind": "folder"}, "download": {"accept_terms": True}},
@@ -197,6 +203,20 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             {"categories": {"faces": {"prompts": ["face"], "captons": []}}},
             "categories.faces.captons: expected a known key, found this one; the nearest is "
             "categories.faces.captions",
+        ),
+        (
+            {"faithfulness": {"fractions": [0.5]}},
+            "faithfulness.fractions: expected two or more, each above the one before, found 0.5",
+        ),
+        (
+            {"faithfulness": {"fractions": [0.1, 0.5, 0.3]}},
+            "faithfulness.fractions: expected two or more, each above the one before, found 0.1, "
+            "0.5, 0.3",
+        ),
+        (
+            {"faithfulness": {"rankings": ["attention", "random"]}},
+            "faithfulness.rankings: expected integrated_gradients among them, which the others are "
+            "compared with, found attention, random",
         ),
         (
             {"description": {"token_fraction": 0.5}},

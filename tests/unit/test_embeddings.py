@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,6 +11,7 @@ import xarray as xr
 from mine.core.backbone import standardise
 from mine.core.lens import apply_lens, average_prompts, read_lens, word_mass
 from mine.errors import InputError
+from mine.stages.dense import embed_dense
 from mine.stages.embeddings import (
     build_vocabulary,
     embed_captions,
@@ -16,6 +19,7 @@ from mine.stages.embeddings import (
     embed_images,
     measure_base_rates,
 )
+from mine.stores import open_images, open_store, write_store
 
 ROWS, COLUMNS, FEATURES = 2, 3, 8
 WORDS = ["cat", "dog", "hound", "sea", "sky"]
@@ -32,7 +36,8 @@ class FakeBackbone:
 
     def encode_images(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.batches.append(len(images))
-        tokens = (images.reshape(len(images), ROWS * COLUMNS, 3) / 50).astype(np.float32) @ self.map
+        pixels = images[:, :ROWS, :COLUMNS].reshape(len(images), ROWS * COLUMNS, 3)
+        tokens = (pixels / 50).astype(np.float32) @ self.map
         return tokens, tokens.mean(axis=1)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
@@ -135,6 +140,45 @@ def test_embedded_images_hold_what_the_backbone_and_the_lens_give():
         assert dataset["row"].values.tolist() == [0, 0, 0, 1, 1, 1]
         assert dataset["column"].values.tolist() == [0, 1, 2, 0, 1, 2]
         assert (dataset.attrs["rows"], dataset.attrs["columns"]) == (ROWS, COLUMNS)
+
+
+def test_a_shard_without_images_is_stored_as_the_others_are(tmp_path: Path):
+    backbone = FakeBackbone()
+    vocabulary = make_vocabulary(backbone)
+
+    def embed(*images: int) -> list[xr.Dataset]:
+        shown, options = np.array(images, dtype=np.int32), {"batch_size": 2}
+        dense = embed_dense(backbone, shown, read_images, moves=np.zeros((1, 3), int), **options)
+        lenses = {"vocabulary": vocabulary, "words_per_token": 3}
+        return [*embed_images(backbone, shown, read_images, **lenses, **options), dense]
+
+    stores = []
+    for part, (full, empty) in enumerate(zip(embed(4, 9), embed(), strict=True)):
+        assert empty.sizes["image"] == 0
+        assert describe_shape(empty) == describe_shape(full)
+        shards = [tmp_path / f"{part}-{number}.zarr" for number in range(2)]
+        write_store(empty, shards[0], provenance={})
+        write_store(full, shards[1], provenance={})
+        xr.testing.assert_identical(
+            open_images(shards, np.array([9, 4])), full.sel(image=[9, 4]).load()
+        )
+        stores.append(shards)
+    # The shards of a lens are read one after the other, whether they have an image or not.
+    rates = [
+        measure_base_rates(
+            map(open_store, shards), np.array([4, 9]), vocabulary=vocabulary, merge_cosine=1
+        )
+        for shards in (stores[1], stores[1][1:])
+    ]
+    xr.testing.assert_identical(*rates)
+
+
+def describe_shape(dataset: xr.Dataset) -> list[tuple]:
+    """Return what does not depend on the number of images."""
+    return [
+        (name, one.dims, one.dtype, one.attrs, {**one.sizes} | {"image": 0})
+        for name, one in dataset.variables.items()
+    ] + [dataset.attrs]
 
 
 def test_the_batch_changes_no_number():

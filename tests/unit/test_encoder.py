@@ -29,9 +29,9 @@ from mine.core.fitting import (
     fit_ensemble,
 )
 from mine.core.fitting import fit_subjects as fit_recordings
+from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
-    FITS,
     HALVES,
     Trained,
     fit_subject,

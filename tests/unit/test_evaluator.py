@@ -187,6 +187,19 @@ def test_an_image_is_encoded_alike_in_any_batch(names: dict[str, str], kind: str
     np.testing.assert_allclose(model.encode_images(images), apart, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [*ARCHITECTURES, "open_clip"])
+def test_a_shard_without_images_has_the_features_of_the_others(
+    names: dict[str, str], kind: str
+) -> None:
+    library = "open_clip" if kind == "open_clip" else "timm"
+    model, images = load(names[kind], kind=library), random_images(2)
+    full = embed_features(model, np.array([0, 1]), images.__getitem__, batch_size=2)
+    empty = embed_features(model, np.empty(0, dtype=int), images.__getitem__, batch_size=2)
+    assert empty["feature_value"].shape == (0, full.sizes["feature"])
+    assert empty["feature_value"].dtype == full["feature_value"].dtype
+    np.testing.assert_array_equal(empty["share"], full["share"])
+
+
 def test_embedding_of_open_clip_is_its_own(names: dict[str, str]) -> None:
     import open_clip
 

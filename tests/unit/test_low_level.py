@@ -130,7 +130,10 @@ def test_batches_change_nothing_and_names_match_columns():
     np.testing.assert_allclose(features, whole, rtol=1e-5)
     assert features.dtype == np.float32
     assert features.shape == (5, len(names)) and len(set(names)) == len(names)
-    assert low_level_features(images[:0], grid=GRID, frequencies=(4.0,))[0].shape == (0, len(names))
+    # With the size of the others and, as files give none, without one.
+    for none in (images[:0], np.empty((0, 1, 1, 3), np.uint8)):
+        values, same = low_level_features(none, grid=GRID, frequencies=(4.0,))
+        assert values.shape == (0, len(names)) and same == names
 
 
 def test_bad_input_is_refused_in_one_sentence():

@@ -10,7 +10,7 @@ import pytest
 from mine import sources
 from mine.errors import InputError
 from mine.memory import Memory
-from mine.sources import code_digest
+from mine.sources import code_digest, remember_sources
 
 
 @pytest.fixture
@@ -106,3 +106,16 @@ def test_sources_are_parsed_once(package: Path, monkeypatch: pytest.MonkeyPatch)
     (package / "inner/b.py").write_text("from ..config import InputError\nX = 10\n")
     changed = code_digest(script, memory=Memory(kept))
     assert changed != first and changed == code_digest(script, memory=Memory())
+
+
+def test_what_was_kept_in_another_form_is_read_anew(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, kept = package.parent / "script.py", package.parent / "memory"
+    first = code_digest(script, memory=remember_sources(kept))
+    with monkeypatch.context() as patched:
+        patched.delattr("ast.parse")
+        assert code_digest(script, memory=remember_sources(kept)) == first
+        patched.setattr(sources, "FORM", sources.FORM + 1)
+        with pytest.raises(AttributeError, match="parse"):
+            code_digest(script, memory=remember_sources(kept))

@@ -12,26 +12,13 @@ from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS
+from mine.sections import ACROSS, FITS
 from mine.sections import FORMS as EVERY_FORM
-from mine.sources import code_digest
-
-FITS = (
-    "all",
-    "first_half",
-    "second_half",
-    "first_half_shuffled",
-    "second_half_shuffled",
-    "all_random",
-    "first_half_random",
-    "second_half_random",
-)
-"""The encoders of a subject: on all training images, on disjoint halves, and their controls."""
+from mine.sources import code_digest, remember_sources
 
 # What was read of input files and of source files before, so that a look at them takes no time.
-DIGESTS, SOURCES = (
-    Memory(Path(".snakemake") / "mine" / name) for name in ("digests.json", "sources.json")
-)
+REMEMBERED = Path(".snakemake") / "mine"
+DIGESTS, SOURCES = Memory(REMEMBERED / "digests.json"), remember_sources(REMEMBERED)
 
 # Each job reads this in a process of its own, wherever it runs, and hands it on to its script.
 os.environ.update(OFFLINE)

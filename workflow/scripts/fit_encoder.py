@@ -20,7 +20,7 @@ encoder = fit_subject(
     rows=embedded.attrs["rows"],
     columns=embedded.attrs["columns"],
     seed=params.seed,
-    **(params.encoder | {"device": choose_device(params.encoder["device"])}),
+    **(params.encoder | {"device": choose_device(params.encoder["device"], key="encoder.device")}),
 )
 log.info(
     "mean validation R² %.3f, best epoch %s",

@@ -38,7 +38,7 @@ fitted, cost = fit_form(
     weight_decays=params.weight_decays,
     members=params.members,
     seed=params.seed,
-    device=choose_device(params.encoder["device"]),
+    device=choose_device(params.encoder["device"], key="encoder.device"),
 )
 log.info("%s parameters, chosen: %s", fitted.attrs["parameters"], fitted.attrs["choices"])
 provenance = describe_provenance(seed=params.seed, libraries=["torch", "himalaya", "scikit-learn"])

@@ -23,7 +23,7 @@ known = fit_others(
     encoder=params.encoder,
     members=params.members,
     seed=params.seed,
-    device=choose_device(params.encoder["device"]),
+    device=choose_device(params.encoder["device"], key="encoder.device"),
 )
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 write_store(weights_to_dataset(known), snakemake.output.store, provenance=provenance)

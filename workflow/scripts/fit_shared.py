@@ -25,7 +25,7 @@ made = fit_shared(
     columns=embedded.attrs["columns"],
     encoder=params.encoder,
     seed=params.seed,
-    device=choose_device(params.encoder["device"]),
+    device=choose_device(params.encoder["device"], key="encoder.device"),
 )
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 outputs = zip(snakemake.output.stores, snakemake.output.costs, strict=True)

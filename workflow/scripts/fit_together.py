@@ -22,7 +22,7 @@ encoders = fit_subjects(
     rows=embedded.attrs["rows"],
     columns=embedded.attrs["columns"],
     seed=params.seed,
-    **(params.encoder | {"device": choose_device(params.encoder["device"])}),
+    **(params.encoder | {"device": choose_device(params.encoder["device"], key="encoder.device")}),
 )
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 for encoder, store in zip(encoders, snakemake.output.stores, strict=True):

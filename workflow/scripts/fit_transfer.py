@@ -15,7 +15,7 @@ given, params = snakemake.input, snakemake.params
 responses = open_store(given.responses).load()
 embedded = open_images(list_shards(given.images), responses["image"].values)
 training = responses["split"].values != "test"
-device = choose_device(params.encoder["device"])
+device = choose_device(params.encoder["device"], key="encoder.device")
 fitted, cost = fit_transfer(
     weights_from_dataset(open_store(given.others).load(), device=device),
     Subject(embedded["tokens"].values, responses["response"].values, training),

@@ -210,7 +210,7 @@ def load_clip_backbone(
             f"backbone.alignment: expected one of {ALIGNMENTS[:-1]}, since {model!r} is pooled by "
             f"an average, found {alignment!r}"
         )
-    chosen = choose_device(device)
+    chosen = choose_device(device, key="backbone.device")
     rows, columns = visual.grid_size
     network = network.to(chosen, getattr(torch, dtype)).eval().requires_grad_(False)
     return ClipBackbone(network, preprocess, tokenizer, alignment, chosen, digest, rows, columns)

@@ -111,7 +111,7 @@ def load_features(
         network, preprocess, found = _load_timm(model=model, pretrained=pretrained, grid=grid)
         read = partial(_read_timm, grid=grid)
     check_digest(found, digest, key="evaluator.digest")
-    chosen = choose_device(device)
+    chosen = choose_device(device, key="evaluator.device")
     network = network.to(chosen).eval().requires_grad_(False)
     return FeatureModel(partial(read, network), preprocess, chosen, found)
 

@@ -250,7 +250,7 @@ def load_generator(
     Raises:
         InputError: a model is not there, or does not go with the other arguments.
     """
-    chosen = choose_device(device)
+    chosen = choose_device(device, key="generator.device")
     if dtype not in DTYPES:
         raise InputError(f"generator.dtype: expected one of {DTYPES}, found {dtype!r}")
     if dtype == "float16" and chosen.type == "cpu":

@@ -8,11 +8,15 @@ standard library is imported at the top, because the workflow's rules read this.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mine.errors import InputError
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""Organisation and name of a model of the Hugging Face hub."""
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Switches of the hubs' libraries, which read them when they are imported."""
@@ -60,6 +64,22 @@ def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
     elif models:
         _fetch_pipelines(models, variant=section["variant"])
     return models
+
+
+def find_pipeline(name: str) -> Path | None:
+    """Return the folder in the hub's cache of a pipeline of diffusers; None where it is not there.
+
+    name: its id, organisation/name. The network is left alone.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        index = try_to_load_from_cache(name, "model_index.json")
+    except HFValidationError:
+        # No model of the hub can have that name.
+        return None
+    return Path(index).parent if isinstance(index, str) else None
 
 
 def find_repository(model: str, *, fetch: bool) -> str:

@@ -68,7 +68,7 @@ def load_phraser(
             "text-generation",
             model=place,
             dtype=getattr(torch, dtype),
-            device=choose_device(device),
+            device=choose_device(device, key="phrasing.device"),
             model_kwargs={"use_safetensors": True},
         )
 

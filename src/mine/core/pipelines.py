@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from mine.core.hubs import HUB_ID
 from mine.errors import InputError
 from mine.provenance import digest_files
 
 INDEX = "model_index.json"
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)

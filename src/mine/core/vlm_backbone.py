@@ -192,7 +192,7 @@ def load_language_backbone(
         network = AutoModelForImageTextToText.from_pretrained(
             place, dtype=getattr(torch, dtype), use_safetensors=True
         )
-    chosen = choose_device(device)
+    chosen = choose_device(device, key="backbone.device")
     network = network.to(chosen).eval().requires_grad_(False)
     backbone = LanguageBackbone(network, processor, layer or 0, side, chosen, digest)
     layers = len(getattr(backbone.decoder, "layers", ()))

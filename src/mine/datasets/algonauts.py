@@ -179,4 +179,6 @@ class AlgonautsReader:
     def _find_places(self, subject: str) -> np.ndarray:
         atlases = self._read_atlases(subject)
         count = sum(open_vertices(self.root, subject).counts)
-        return algonauts_rois.find_voxels(atlases, self.dataset.voxels, self.root, count)
+        return algonauts_rois.find_voxels(
+            atlases, self.dataset.voxel_references(), self.root, count
+        )

@@ -128,7 +128,12 @@ def _check_subject(
     if atlases is None:
         return {}
     places = attempt(
-        problems, algonauts_rois.find_voxels, atlases, dataset.voxels, root, sum(opened.counts)
+        problems,
+        algonauts_rois.find_voxels,
+        atlases,
+        dataset.voxel_references(),
+        root,
+        sum(opened.counts),
     )
     if places is None:
         # an ROI may be wrong as well

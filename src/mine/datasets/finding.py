@@ -44,10 +44,13 @@ def find_nsd(root: Path) -> FoundKeys:
         for subject in subjects
         for contrast in nsd_rois.list_contrasts(root, subject, space=space)
     }
-    wanted = {"faces": 2, "bodies": 2, "places": 2, "word": 2}
-    found.values["dataset.localiser_threshold"] = {
-        contrast: least for contrast, least in wanted.items() if contrast in contrasts
-    }
+    if contrasts:
+        wanted = {"faces": 2, "bodies": 2, "places": 2, "word": 2}
+        found.values["dataset.localiser_threshold"] = {
+            contrast: least for contrast, least in wanted.items() if contrast in contrasts
+        }
+    else:
+        found.note("dataset.localiser_threshold", "maps of a localiser's t-values (floc_*tval)")
     _add_annotations(found, root)
     return found
 
@@ -72,7 +75,6 @@ def find_algonauts(root: Path) -> FoundKeys:
     information = next((root / table for table in tables if (root / table).is_file()), None)
     if information is None:
         found.note("dataset.algonauts.information", "nsd_stim_info_merged.csv")
-        found.values |= {"dataset.captions": [], "dataset.instances": []}
     else:
         found.values["dataset.algonauts.information"] = str(information)
         _add_annotations(found, root)
@@ -134,6 +136,7 @@ def _list_present(root: Path, subject: str, atlas: str) -> list[str]:
 def _add_annotations(found: FoundKeys, root: Path) -> None:
     for kind in ("captions", "instances"):
         files = find_annotations(root, kind)
-        found.values[f"dataset.{kind}"] = files
-        if not files:
+        if files:
+            found.values[f"dataset.{kind}"] = files
+        else:
             found.note(f"dataset.{kind}", f"COCO's {kind}_*.json in or beside {root}")

@@ -198,7 +198,7 @@ class FolderReader:
             self.root,
             subject,
             self.dataset.folder,
-            references=self.dataset.voxels,
+            references=self.dataset.voxel_references(),
             grid=opened.grid,
             columns=opened.series[0].columns,
         )

@@ -187,7 +187,7 @@ def _check_maps(
         root,
         subject,
         folder,
-        references=dataset.voxels,
+        references=dataset.voxel_references(),
         grid=grid,
         columns=series.columns,
     )

@@ -66,12 +66,13 @@ def list_read(
     if dataset.kind == "folder":
         files = _list_folder(dataset, group, subject, references)
     elif group == "regions":
-        patterns = [pattern for pattern in map(_drop_label, references) if "." in pattern]
-        files = _find_all(root, patterns, subject)
+        files = _list_masks(dataset, references, subject)
     elif dataset.kind == "algonauts" and group == "responses":
         files = _find_all(root, [f"{{subject}}/{ALGONAUTS_RESPONSES}/*_training_fmri.npy"], subject)
     else:
         files = [] if group == "images" else list_files(dataset)
+        if group == "responses":
+            files += _list_masks(dataset, dataset.voxel_references(), subject)
     return sorted(file for file in {*tables, *files} if Path(file).is_file())
 
 
@@ -87,10 +88,15 @@ def _list_folder(
     if group == "regions":
         patterns = [_place_region(folder, reference) for reference in references]
         return _find_all(root, [*patterns, folder.localiser], subject)
-    within = [dataset.roi_references.get(name, name) for name in dataset.voxels]
     patterns = [folder.trials, folder.responses, folder.mask, folder.names, folder.ncsnr]
-    patterns += [_place_region(folder, reference) for reference in within]
+    patterns += [_place_region(folder, reference) for reference in dataset.voxel_references()]
     return [str(root / folder.images), *_find_all(root, patterns, subject)]
+
+
+def _list_masks(dataset: Dataset, references: Iterable[str], subject: str) -> list[str]:
+    """Return the files of the references that are paths."""
+    patterns = [pattern for pattern in map(_drop_label, references) if "." in pattern]
+    return _find_all(Path(dataset.root), patterns, subject)
 
 
 def _list_images(table: Path) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mine.core.backbone import Backbone, Reader
+from mine.datasets.images import read_blank
 from mine.explainers.dense_relevance import denoise_tokens
 from mine.logging import split_work
 
@@ -20,9 +21,14 @@ def embed_dense(
 ) -> xr.Dataset:
     """Average the tokens of one shard of images over views of them.
 
-    images: (image,) identities. moves: mine.explainers.dense_relevance.draw_moves. Returns
-    ``dense`` float16 (image, token, feature), each token of length √D.
+    images: (image,) identities, none where no subject saw an image of the shard. moves:
+    mine.explainers.dense_relevance.draw_moves. Returns ``dense`` float16 (image, token, feature),
+    each token of length √D.
     """
+    if not len(images):
+        one = np.zeros(1, images.dtype)
+        blank = embed_dense(backbone, one, read_blank, moves=moves, batch_size=batch_size)
+        return blank.isel(image=slice(0))
     grid = {"rows": backbone.rows, "columns": backbone.columns}
     parts = [
         denoise_tokens(

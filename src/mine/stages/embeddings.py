@@ -11,6 +11,7 @@ from mine.core.backbone import Backbone, Reader, sample_tokens, standardise
 from mine.core.calibration import EACH, measure_null, read_shuffled
 from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
 from mine.core.synonyms import group_synonyms, merge_inflections
+from mine.datasets.images import read_blank
 from mine.errors import InputError
 from mine.logging import split_work
 
@@ -148,10 +149,20 @@ def embed_images(
     """Embed one shard of images: its tokens for the encoder, and what the lens reads in the raw
     ones.
 
-    images: (image,) nsdIds. Returns the tokens' dataset — ``tokens`` float16 (image, token,
-    feature) standardised, ``norm`` of the raw token, ``pooled`` — and the lens's, ``word`` and
-    ``score``.
+    images: (image,) nsdIds, none where no subject saw an image of the shard. Returns the tokens'
+    dataset — ``tokens`` float16 (image, token, feature) standardised, ``norm`` of the raw token,
+    ``pooled`` — and the lens's, ``word`` and ``score``.
     """
+    if not len(images):
+        embedded, read = embed_images(
+            backbone,
+            np.zeros(1, images.dtype),
+            read_blank,
+            vocabulary=vocabulary,
+            words_per_token=words_per_token,
+            batch_size=batch_size,
+        )
+        return embedded.isel(image=slice(0)), read.isel(image=slice(0))
     parts, lens = [], read_lens(vocabulary)
     for part in split_work(len(images), size=batch_size, what="images"):
         raw, pooled = backbone.encode_images(read_images(images[part]))

@@ -20,6 +20,7 @@ from mine.core.encoder import (
 from mine.core.fitting import FitHistory, Recording, fit_ensemble
 from mine.core.splits import derive_seed, derive_seeds, draw_validation
 from mine.randomness import generator
+from mine.sections import FITS
 from mine.statistics import (
     bootstrap_interval,
     bootstrap_over_images,
@@ -33,18 +34,6 @@ from mine.statistics import (
     r_squared_terms,
     sign_flip_test,
 )
-
-# What each fit is made from, and how.
-FITS = {
-    "all": ("all", "fitted"),
-    "first_half": ("first_half", "fitted"),
-    "second_half": ("second_half", "fitted"),
-    "first_half_shuffled": ("first_half", "shuffled"),
-    "second_half_shuffled": ("second_half", "shuffled"),
-    "all_random": ("all", "random"),
-    "first_half_random": ("first_half", "random"),
-    "second_half_random": ("second_half", "random"),
-}
 
 HALVES = ("first_half", "second_half")
 
@@ -145,7 +134,7 @@ def fit_subjects(
     """
     if fit not in FITS:
         raise ValueError(f"fit: expected one of {', '.join(FITS)}; found {fit}")
-    part, kind = FITS[fit]
+    part = fit.removesuffix("_shuffled").removesuffix("_random")
     phi = position_basis(rows, columns, position_orders)
     chosen, recordings = [], []
     for subject in subjects:
@@ -154,14 +143,14 @@ def fit_subjects(
             halves = dict(zip(HALVES, split_halves(subject.images, seed=seed), strict=True))
             own = np.isin(subject.images, halves[part])
         responses = subject.responses
-        if kind == "shuffled":
+        if fit.endswith("_shuffled"):
             responses = shuffle_halves(responses, subject.images, seed=seed)
         validation = draw_validation(int(own.sum()), validation_fraction, seed, part)
         chosen.append((own, responses))
         recordings.append(Recording(subject.tokens[own], responses[own], validation))
 
     history: FitHistory | None = None
-    if kind == "random":
+    if fit.endswith("_random"):
         fitted = [
             random_encoder(
                 voxels=each.responses.shape[1],

@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold
 
 from mine.core.evaluator import FeatureModel, weights_from_dataset, weights_to_dataset
 from mine.core.ridge import fit_ridge
+from mine.datasets.images import read_blank
 from mine.logging import split_work
 from mine.randomness import generator
 from mine.statistics import pearson, r_squared
@@ -23,9 +24,13 @@ def embed_features(
 ) -> xr.Dataset:
     """Embed one shard of images.
 
-    images: (image,) nsdIds. Returns ``feature_value`` float32 (image, feature) and ``share``
-    float32 (feature,), the share of the image that a feature is taken over.
+    images: (image,) nsdIds, none where no subject saw an image of the shard. Returns
+    ``feature_value`` float32 (image, feature) and ``share`` float32 (feature,), the share of the
+    image that a feature is taken over.
     """
+    if not len(images):
+        blank = embed_features(model, np.zeros(1, images.dtype), read_blank, batch_size=batch_size)
+        return blank.isel(image=slice(0))
     features = [
         model.encode_images(read_images(images[part]))
         for part in split_work(len(images), size=batch_size, what="images")
