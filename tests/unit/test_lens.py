@@ -10,6 +10,7 @@ import pytest
 from mine.core.lens import (
     apply_lens,
     average_prompts,
+    average_said,
     embed_category,
     embed_vocabulary,
     read_vocabulary,
@@ -132,6 +133,20 @@ def test_vocabulary_is_the_centred_mean_over_prompts():
     both = embed_category(vectors[:2], text_mean=mean)
     np.testing.assert_allclose(both, unit(text[0] + text[1]), atol=1e-6)
     assert both.dtype == np.float32
+
+
+def test_words_that_are_said_point_apart_once_their_mean_is_taken_away():
+    random = np.random.default_rng(0)
+    common, own = unit(random.normal(size=64)), np.linalg.qr(random.normal(size=(64, 8)))[0].T
+    said, never = own + 2 * common, random.normal(0, 0.1, (40, 64)) - 2 * common
+    vectors = np.concatenate([said, never]).astype(np.float32)
+    tokens = (5 * common + 10 * own[random.integers(8, size=(20, 9))]).astype(np.float32)
+    mean = average_said(tokens, vectors, temperature=1.0, words_per_token=10)
+    largest = []
+    for centre in (None, mean):
+        text, _, _ = embed_vocabulary(vectors, mean=centre)
+        largest.append((text[:8] @ text[:8].T - 2 * np.eye(8)).max())
+    assert largest[0] > 0.9 and largest[1] < 0.1
 
 
 def test_what_all_words_share_is_removed_from_the_text():

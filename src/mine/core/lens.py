@@ -172,6 +172,36 @@ def apply_lens(
     return words.reshape(images, count, kept), scores.reshape(images, count, kept)
 
 
+def average_said(
+    tokens: np.ndarray,
+    vectors: np.ndarray,
+    *,
+    temperature: float,
+    words_per_token: int,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """Return the mean vector of the words that tokens say by their logits, each word weighted by
+    its probability: (feature,).
+
+    The rows of an unembedding, (word, feature) ``vectors``, share what tells words that are said of
+    images at all from those that never are, and nearly all words that are said point the same way.
+    Taken from every row their mean changes no probability, since a softmax ignores what all logits
+    have in common, and leaves what tells these words from each other. tokens: raw (image, token,
+    feature).
+    """
+    word, score = apply_lens(
+        tokens,
+        token_mean=np.zeros(vectors.shape[1]),
+        text=vectors,
+        temperature=temperature,
+        words_per_token=words_per_token,
+        unit=False,
+        device=device,
+    )
+    weight = np.bincount(word.ravel(), score.ravel().astype(np.float64), minlength=len(vectors))
+    return weight / weight.sum() @ vectors
+
+
 def word_mass(word: np.ndarray, score: np.ndarray, *, words: int) -> np.ndarray:
     """Spread the lens's best words over the vocabulary: (…, token, rank) → float32 (…, token,
     word).

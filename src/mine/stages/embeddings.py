@@ -9,7 +9,13 @@ import xarray as xr
 
 from mine.core.backbone import Backbone, Reader, sample_tokens, standardise
 from mine.core.calibration import EACH, measure_null, read_shuffled
-from mine.core.lens import apply_lens, embed_category, embed_vocabulary, read_lens
+from mine.core.lens import (
+    apply_lens,
+    average_said,
+    embed_category,
+    embed_vocabulary,
+    read_lens,
+)
 from mine.core.synonyms import group_synonyms, merge_inflections
 from mine.datasets.images import read_blank
 from mine.errors import InputError
@@ -34,11 +40,12 @@ def build_vocabulary(
     Words that the model cannot be read in are left out. Returns ``text`` float32 (word, feature),
     centred and of unit length, the ``text_mean`` that was taken away, and ``token_mean``, both
     (feature,). Where tokens are read by the model's logits there is each word's ``length`` (word,)
-    besides, and nothing is taken away from tokens. ``shuffled_word`` and ``shuffled_score``
-    (shuffled, rank) are what the lens reads in shuffled tokens (:mod:`mine.core.calibration`),
-    either half of them of other images. ``temperature`` of the lens is kept in the attributes; None
-    takes the model's own. Raises InputError if fewer than two words are left, or than two images
-    given.
+    besides, the mean is that of the words that the reference images' tokens say
+    (:func:`mine.core.lens.average_said`), and nothing is taken away from tokens.
+    ``shuffled_word`` and ``shuffled_score`` (shuffled, rank) are what the lens reads in shuffled
+    tokens (:mod:`mine.core.calibration`), either half of them of other images. ``temperature`` of
+    the lens is kept in the attributes; None takes the model's own. Raises InputError if fewer than
+    two words are left, or than two images given.
     """
     known = backbone.choose_words(words)
     if len(known) < 2:
@@ -50,7 +57,8 @@ def build_vocabulary(
         raise InputError(
             f"lens.reference_images: expected at least two, found {len(reference_images)}"
         )
-    text, length, text_mean = embed_vocabulary(backbone.embed_words(known, prompts))
+    vectors, mean = backbone.embed_words(known, prompts), None
+    temperature = backbone.temperature if temperature is None else temperature
     token_mean, drawn = sample_tokens(
         backbone,
         reference_images,
@@ -60,7 +68,10 @@ def build_vocabulary(
         generator=generator,
     )
     if backbone.reads_logits:
-        token_mean = np.zeros_like(text_mean)
+        token_mean = np.zeros_like(token_mean)
+        reading = {"temperature": temperature, "device": backbone.device}
+        mean = average_said(drawn, vectors, words_per_token=words_per_token, **reading)
+    text, length, text_mean = embed_vocabulary(vectors, mean=mean)
     vocabulary = xr.Dataset(
         {
             "text": (
@@ -71,7 +82,7 @@ def build_vocabulary(
             "text_mean": (
                 ("feature",),
                 text_mean,
-                {"long_name": "mean text embedding over the vocabulary"},
+                {"long_name": "mean text embedding that they are centred by"},
             ),
             "token_mean": (
                 ("feature",),
@@ -81,7 +92,7 @@ def build_vocabulary(
         },
         coords={"word": known},
         attrs={
-            "temperature": backbone.temperature if temperature is None else temperature,
+            "temperature": temperature,
             "reference_images": len(reference_images),
         },
     )
