@@ -22,7 +22,7 @@ from mine.core.encoder import (
     weights_to_dataset,
 )
 from mine.core.fitting import (
-    Recording,
+    FittingData,
     SquaredError,
     _share_out,
     fit_encoder,
@@ -33,7 +33,7 @@ from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
     HALVES,
-    Trained,
+    TrainingData,
     fit_subject,
     fit_subjects,
     score_predictions,
@@ -229,7 +229,7 @@ def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
 def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     tokens, responses, _ = plant(60, noise=0.3)
     phi = position_basis(ROWS, COLUMNS, 1)
-    recording = Recording(tokens, responses, hold_out(60))
+    recording = FittingData(tokens, responses, hold_out(60))
     options = {"phi": phi, "epochs": 2, **SMALL}
     (joined,), histories = fit_ensemble([recording], seeds=[3, 4, 5], **options)
     members = [
@@ -258,7 +258,7 @@ def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
     options |= {"learning_rate": 1e-2, **SMALL}
     whole, history = fit_encoder(tokens, responses, validation=hold_out(60), **options)
     parts = [
-        Recording(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
+        FittingData(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
     ]
     fits, together = fit_recordings(parts, **options)
     gathered = gather_voxels(fits)
@@ -287,8 +287,8 @@ def test_a_subject_is_fitted_to_its_own_images_alone():
     # The second saw half as many other images; its voxels are the first's in another order.
     order = [3, 0, 4, 1, 2]
     parts = [
-        Recording(tokens[:240], responses[:240], hold_out(240)),
-        Recording(tokens[240:], responses[240:, order], hold_out(120)),
+        FittingData(tokens[:240], responses[:240], hold_out(240)),
+        FittingData(tokens[240:], responses[240:, order], hold_out(120)),
     ]
     fits, _ = fit_recordings(parts, phi=phi, seed=0, **SMALL, **QUICK)
     unseen, measured, _ = plant(150, noise=0.0, seed=7)
@@ -316,8 +316,8 @@ def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
 def test_subjects_together_have_the_images_that_they_have_apart(fit):
     tokens, responses, _ = plant(100, noise=0.3)
     subjects = [
-        Trained(tokens[:60], responses[:60], np.arange(60)),
-        Trained(tokens[60:], responses[60:, :3], np.arange(60, 100)),
+        TrainingData(tokens[:60], responses[:60], np.arange(60)),
+        TrainingData(tokens[60:], responses[60:, :3], np.arange(60, 100)),
     ]
     options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
     options |= {"permutations": 20, "seed": 0, "fit": fit, **SMALL}

@@ -4,7 +4,7 @@ from mine.core.devices import choose_device
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.stages.encoder import Trained, fit_subjects
+from mine.stages.encoder import TrainingData, fit_subjects
 from mine.stores import list_shards, open_images, open_store, write_store
 
 log = start_logging(snakemake)
@@ -15,7 +15,7 @@ for store in given.responses:
     responses = responses.isel(image=responses["split"].values != "test").load()
     images = responses["image"].values
     embedded = open_images(list_shards(given.images), images)
-    subjects.append(Trained(embedded["tokens"].values, responses["response"].values, images))
+    subjects.append(TrainingData(embedded["tokens"].values, responses["response"].values, images))
 encoders = fit_subjects(
     subjects,
     fit=snakemake.wildcards.fit,

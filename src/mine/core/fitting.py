@@ -47,7 +47,7 @@ class FitHistory:
 
 
 @dataclass(frozen=True)
-class Recording:
+class FittingData:
     """What a fit is given of one subject."""
 
     tokens: np.ndarray
@@ -63,14 +63,14 @@ def fit_encoder(
 ) -> tuple[EncoderWeights, FitHistory]:
     """Fit all voxels of a subject at once: fit_subjects of one, with its options.
 
-    tokens, responses, validation: see Recording. Returns the weights, on the CPU, and the history.
+    tokens, responses, validation: see FittingData. Returns the weights, on the CPU, and history.
     """
-    (weights,), history = fit_subjects([Recording(tokens, responses, validation)], **options)
+    (weights,), history = fit_subjects([FittingData(tokens, responses, validation)], **options)
     return weights, history
 
 
 def fit_subjects(
-    recordings: Sequence[Recording],
+    subjects: Sequence[FittingData],
     *,
     phi: torch.Tensor,
     heads: int = 4,
@@ -111,8 +111,8 @@ def fit_subjects(
     Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights.
     """
     splits = []
-    for recording in recordings:
-        held = np.asarray(recording.validation, dtype=bool)
+    for subject in subjects:
+        held = np.asarray(subject.validation, dtype=bool)
         splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
         training, validated = map(len, splits[-1])
         if not training or validated < 2:
@@ -123,11 +123,11 @@ def fit_subjects(
     stream = torch.Generator().manual_seed(int(generator(seed, "encoder").integers(2**62)))
     centres = [
         each.responses[training].mean(axis=0, dtype=np.float64).astype(np.float32)
-        for each, (training, _) in zip(recordings, splits, strict=True)
+        for each, (training, _) in zip(subjects, splits, strict=True)
     ]
     start = _initialise_factors(
         centre=torch.as_tensor(np.concatenate(centres)),
-        features=recordings[0].tokens.shape[2],
+        features=subjects[0].tokens.shape[2],
         heads=heads,
         head_width=head_width,
         basis=phi.shape[1],
@@ -176,7 +176,7 @@ def fit_subjects(
         for step_images in _share_out(orders, image_batch):
             batches = [
                 (to_tensor(each.tokens[images], device), to_tensor(each.responses[images], device))
-                for each, images in zip(recordings, step_images, strict=True)
+                for each, images in zip(subjects, step_images, strict=True)
             ]
             total += _take_step(
                 parameters, shapes, batches, owned, phi, optimiser, voxel_batch=voxel_batch
@@ -190,7 +190,7 @@ def fit_subjects(
             progress.add(sum(map(len, step_images)))
         weights = _to_weights(average, shapes, owned)
         reached = []
-        for each, own, (_, held), mean in zip(recordings, weights, splits, centres, strict=True):
+        for each, own, (_, held), mean in zip(subjects, weights, splits, centres, strict=True):
             predicted = predict(
                 own, each.tokens[held], phi, voxel_batch=voxel_batch, image_batch=image_batch
             )
@@ -208,15 +208,15 @@ def fit_subjects(
 
 
 def fit_ensemble(
-    recordings: Sequence[Recording], *, seeds: Sequence[int], **options: Any
+    subjects: Sequence[FittingData], *, seeds: Sequence[int], **options: Any
 ) -> tuple[list[EncoderWeights], list[FitHistory]]:
     """Fit encoders from each seed on the same images, and return each subject's mean as one.
 
     What differs between fits is what the random start and the order of images made of the noise;
     their mean has less of it, and stays an encoder of the same equation (encoder.join_encoders).
-    recordings, options: as of fit_subjects. Returns weights by subject, and histories by seed.
+    subjects, options: as of fit_subjects. Returns weights by subject, and histories by seed.
     """
-    fits = [fit_subjects(recordings, seed=seed, **options) for seed in seeds]
+    fits = [fit_subjects(subjects, seed=seed, **options) for seed in seeds]
     if len(fits) == 1:
         return fits[0][0], [fits[0][1]]
     members = zip(*(weights for weights, _ in fits), strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mine.core.encoder import EncoderWeights, move_weights, position_basis, predict
-from mine.core.fitting import Recording, fit_ensemble
+from mine.core.fitting import FittingData, fit_ensemble
 from mine.core.splits import derive_seeds
 from mine.core.transfer import mix_voxels
 from mine.encoders.interface import Stimuli, Terms, score_validation
@@ -46,7 +46,7 @@ def fit_mean(stimuli: Stimuli, responses: np.ndarray, terms: Terms) -> VoxelQuer
 
 
 def fit_shared(
-    recordings: Sequence[Recording],
+    subjects: Sequence[FittingData],
     *,
     rows: int,
     columns: int,
@@ -56,8 +56,8 @@ def fit_shared(
 ) -> list[VoxelQuery]:
     """Fit several subjects together, each image seen by its own subject's voxels alone: the
     projections and the maps from embeddings are shared (core/fitting.py)."""
-    return _fit_recordings(
-        recordings,
+    return _fit_subjects(
+        subjects,
         phi=position_basis(rows, columns, encoder["position_orders"]),
         encoder=encoder,
         members=encoder["members"],
@@ -78,8 +78,8 @@ def transfer(
 
 
 def _fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms, *, members: int) -> VoxelQuery:
-    (fitted,) = _fit_recordings(
-        [Recording(stimuli.tokens, responses, terms.validation)],
+    (fitted,) = _fit_subjects(
+        [FittingData(stimuli.tokens, responses, terms.validation)],
         phi=position_basis(stimuli.rows, stimuli.columns, terms.encoder["position_orders"]),
         encoder=terms.encoder,
         members=members,
@@ -89,8 +89,8 @@ def _fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms, *, members: int)
     return fitted
 
 
-def _fit_recordings(
-    recordings: Sequence[Recording],
+def _fit_subjects(
+    subjects: Sequence[FittingData],
     *,
     phi: torch.Tensor,
     encoder: Mapping[str, Any],
@@ -100,19 +100,19 @@ def _fit_recordings(
 ) -> list[VoxelQuery]:
     options = {name: value for name, value in encoder.items() if name not in OUTSIDE}
     fits, histories = fit_ensemble(
-        recordings, phi=phi, seeds=derive_seeds(seed, ALL, members), device=device, **options
+        subjects, phi=phi, seeds=derive_seeds(seed, ALL, members), device=device, **options
     )
     epochs = {f"best_epoch_{place}": each.best_epoch for place, each in enumerate(histories)}
     fitted = []
-    for recording, weights in zip(recordings, fits, strict=True):
+    for subject, weights in zip(subjects, fits, strict=True):
         heads, features, width = weights.key.shape
         rank, voxels = options["rank"], len(weights.bias)
         # Embeddings, the maps from them, projections, biases: what descent moves (core/fitting.py).
         maps = rank * heads * (2 * width + phi.shape[1])
         parameters = members * voxels * (rank + 1) + maps + 2 * heads * features * width
         own = VoxelQuery(move_weights(weights, device), phi, parameters, choices=dict(epochs))
-        validation = recording.validation
-        predicted = predict(own.weights, recording.tokens[validation], phi)
-        own.choices["validation_r2"] = score_validation(predicted, recording.responses, validation)
+        validation = subject.validation
+        predicted = predict(own.weights, subject.tokens[validation], phi)
+        own.choices["validation_r2"] = score_validation(predicted, subject.responses, validation)
         fitted.append(own)
     return fitted

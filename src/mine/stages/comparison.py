@@ -23,7 +23,7 @@ from mine.core.encoder import (
     predict,
     weights_to_dataset,
 )
-from mine.core.fitting import Recording
+from mine.core.fitting import FittingData
 from mine.core.splits import draw_folds, draw_validation
 from mine.encoders import voxel_query
 from mine.encoders.forms import FORMS
@@ -214,8 +214,8 @@ def _fit_together(
 ) -> list[VoxelQuery]:
     """One fit of subjects, of each the images at the positions ``used``, split as it is alone."""
     fraction = encoder["validation_fraction"]
-    recordings = [
-        Recording(
+    data = [
+        FittingData(
             each.tokens[images],
             each.responses[images],
             draw_validation(len(images), fraction, seed, ALL),
@@ -223,7 +223,7 @@ def _fit_together(
         for each, images in zip(subjects, used, strict=True)
     ]
     options = {"rows": rows, "columns": columns, "encoder": encoder}
-    return voxel_query.fit_shared(recordings, seed=seed, device=device, **options)
+    return voxel_query.fit_shared(data, seed=seed, device=device, **options)
 
 
 def _draw_images(training: np.ndarray, size: str, seed: int) -> np.ndarray:

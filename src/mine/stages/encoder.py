@@ -17,7 +17,7 @@ from mine.core.encoder import (
     random_encoder,
     weights_to_dataset,
 )
-from mine.core.fitting import FitHistory, Recording, fit_ensemble
+from mine.core.fitting import FitHistory, FittingData, fit_ensemble
 from mine.core.splits import derive_seed, derive_seeds, draw_validation
 from mine.randomness import generator
 from mine.sections import FITS
@@ -69,7 +69,7 @@ def shuffle_halves(responses: np.ndarray, training_images: np.ndarray, *, seed: 
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingData:
     """What a fit may see of one subject: its training images."""
 
     tokens: np.ndarray
@@ -84,13 +84,13 @@ def fit_subject(
     tokens: np.ndarray, responses: np.ndarray, images: np.ndarray, **options: Any
 ) -> xr.Dataset:
     """Fit one encoder of a subject: fit_subjects of one, with its options. tokens, responses,
-    images: see Trained."""
-    (dataset,) = fit_subjects([Trained(tokens, responses, images)], **options)
+    images: see TrainingData."""
+    (dataset,) = fit_subjects([TrainingData(tokens, responses, images)], **options)
     return dataset
 
 
 def fit_subjects(
-    subjects: Sequence[Trained],
+    subjects: Sequence[TrainingData],
     *,
     fit: str,
     rows: int,
@@ -136,7 +136,7 @@ def fit_subjects(
         raise ValueError(f"fit: expected one of {', '.join(FITS)}; found {fit}")
     part = fit.removesuffix("_shuffled").removesuffix("_random")
     phi = position_basis(rows, columns, position_orders)
-    chosen, recordings = [], []
+    chosen, data = [], []
     for subject in subjects:
         own = np.ones(len(subject.images), dtype=bool)
         if part in HALVES:
@@ -147,7 +147,7 @@ def fit_subjects(
             responses = shuffle_halves(responses, subject.images, seed=seed)
         validation = draw_validation(int(own.sum()), validation_fraction, seed, part)
         chosen.append((own, responses))
-        recordings.append(Recording(subject.tokens[own], responses[own], validation))
+        data.append(FittingData(subject.tokens[own], responses[own], validation))
 
     history: FitHistory | None = None
     if fit.endswith("_random"):
@@ -160,11 +160,11 @@ def fit_subjects(
                 basis=phi.shape[1],
                 seed=derive_seed(seed, fit),
             )
-            for each in recordings
+            for each in data
         ]
     else:
         fitted, (history, *_) = fit_ensemble(
-            recordings,
+            data,
             phi=phi,
             heads=heads,
             head_width=head_width,
@@ -175,14 +175,14 @@ def fit_subjects(
 
     datasets = []
     flips = {"permutations": permutations, "seed": seed}
-    for subject, (own, responses), recording, weights in zip(
-        subjects, chosen, recordings, fitted, strict=True
+    for subject, (own, responses), given, weights in zip(
+        subjects, chosen, data, fitted, strict=True
     ):
-        validation = recording.validation
+        validation = given.validation
         dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(subject.images)[own])
         dataset["role"] = ("image", np.where(validation, "validation", "train"))
-        centre = recording.responses[~validation].mean(axis=0)
-        tested = {"validation": (recording.tokens[validation], recording.responses[validation])}
+        centre = given.responses[~validation].mean(axis=0)
+        tested = {"validation": (given.tokens[validation], given.responses[validation])}
         if part in HALVES:
             tested["held_out"] = (subject.tokens[~own], responses[~own])
         for name, (unseen, measured) in tested.items():
