@@ -20,7 +20,7 @@ from mine.cli import main
 from mine.config import load_config
 from mine.datasets.reader import open_dataset
 from mine.draft import fill_in
-from mine.stores import open_store
+from mine.stores import list_shards, open_images, open_store
 from tests.data.random_algonauts import RandomAlgonauts
 from tests.data.random_folder import FORMATS, RandomFolder, write_table
 from tests.data.random_nsd import RandomNsd
@@ -50,6 +50,7 @@ def write_folder(root: Path) -> None:
 
 # What this machine has, and its cache of models, is not what an analysis wants.
 GENERATOR = {"allow_download": True, "dtype": "float32"}
+SHARD = 16
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "nsd": write_nsd,
@@ -60,7 +61,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 def plan(repository: Path, folder: Path, config: str, *options: str, succeeds: bool = True) -> str:
     """Run Snakemake in a folder of its own and return what it says."""
-    (folder / "machine.yaml").write_text(yaml.safe_dump({"generator": GENERATOR}))
+    machine = {"generator": GENERATOR, "backbone": {"shard_size": SHARD}}
+    (folder / "machine.yaml").write_text(yaml.safe_dump(machine))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
     command += ["--directory", str(folder), "--cores", "2"]
     command += ["--configfile", config, "machine.yaml", *options]
@@ -216,10 +218,22 @@ def test_rules_run_on_a_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     world = RandomFolder(tmp_path / "data", format="nifti", seed=2, regular=True)
+    # A second shard, of images that nobody saw.
+    assert len(world.names) == SHARD
+    shutil.copy(tmp_path / "data" / world.names[0], tmp_path / "data/images/unseen.png")
+    with open(tmp_path / "data/images.tsv", "a") as table:
+        table.write("images/unseen.png\ttrain\t\t\n")
     assert main(["init", "folder", "--root", "data"]) == 0
     stores = run_rules(repository, tmp_path, "folder.yaml")
     responses, rois = stores["responses.zarr"], stores["rois.zarr"]
-    assert stores["stimuli.zarr"].sizes["image"] == len(world.names)
+    shown = stores["stimuli.zarr"]["image"].values
+    assert len(shown) == len(world.names)
+    shards = "results/data/low_level/shards.json"
+    plan(repository, tmp_path, "folder.yaml", "--", shards)
+    low_level = [tmp_path / f"results/data/low_level/{number}.zarr" for number in range(2)]
+    assert [open_store(one).sizes["image"] for one in low_level] == [SHARD, 0]
+    assert list_shards(tmp_path / shards) == low_level
+    assert np.isfinite(open_images(low_level, shown)["feature_value"]).all()
     assert responses.attrs["noise_ceiling_source"] == "repeats of the test images"
     assert np.isfinite(responses["noise_ceiling"]).all() and responses.sizes["voxel"] > 0
     mask = np.asarray(nib.load(tmp_path / "data/sub-01/rois/FFA.nii.gz").dataobj) > 0

@@ -110,6 +110,7 @@ rule paint:
         code=code("paint"),
         models=model_digest("backbone", "evaluator", "generator"),
         images=IMAGES,
+        pixels=PIXELS,
         generator=PAINTER,
         method=settings.counterfactual.method,
         observer=OBSERVER,

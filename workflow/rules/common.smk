@@ -198,10 +198,11 @@ def dataset_digest(group, references=()):
     return find
 
 
-# What the pixels of an image depend on, for the rules that read nothing else of the dataset.
-IMAGES = listing.describe_images(settings.dataset)
+# What the pixels of an image depend on, for the rules that read nothing else of the dataset: keys
+# of its section, and the digest of the files where these are one's own.
+IMAGES, PIXELS = listing.describe_images(settings.dataset), ""
 if settings.demo is None and settings.dataset.kind == "folder":
-    IMAGES["digest"] = digest(listing.list_read(settings.dataset, "images"))
+    PIXELS = digest(listing.list_read(settings.dataset, "images"))
 
 
 def count_identities():

@@ -18,6 +18,7 @@ rule embed_evaluator:
         code=code("embed_evaluator"),
         models=model_digest("evaluator"),
         images=IMAGES,
+        pixels=PIXELS,
         shard_size=settings.backbone.shard_size,
         evaluator=section("evaluator"),
     message:

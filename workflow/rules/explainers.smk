@@ -21,6 +21,7 @@ rule embed_dense:
         code=code("embed_dense"),
         models=model_digest("backbone"),
         images=IMAGES,
+        pixels=PIXELS,
         backbone=section("backbone"),
         seed=settings.seed,
     message:

@@ -214,6 +214,7 @@ rule figure_voxels:
     params:
         code=code("figure_voxels"),
         images=IMAGES,
+        pixels=PIXELS,
         figures=section("figures"),
     message:
         "Drawing voxels of {wildcards.roi} of {wildcards.subject}"
@@ -245,6 +246,7 @@ rule figure_structure:
     params:
         code=code("figure_structure"),
         images=IMAGES,
+        pixels=PIXELS,
         least_voxels=settings.structure.least_voxels,
     message:
         "Drawing the structure within {wildcards.roi} of {wildcards.subject}"
@@ -278,6 +280,7 @@ rule figure_generated:
     params:
         code=code("figure_generated"),
         images=IMAGES,
+        pixels=PIXELS,
         figures=section("figures"),
         prompt=settings.generator.prompt,
     message:
@@ -312,6 +315,7 @@ rule figure_edits:
     params:
         code=code("figure_edits"),
         images=IMAGES,
+        pixels=PIXELS,
         figures=section("figures"),
         prompt=settings.generator.prompt,
         method=settings.counterfactual.method,

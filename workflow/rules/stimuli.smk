@@ -34,6 +34,7 @@ rule low_level:
     params:
         code=code("low_level"),
         images=IMAGES,
+        pixels=PIXELS,
         shard_size=settings.backbone.shard_size,
         seed=settings.seed,
     message:
