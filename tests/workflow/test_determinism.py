@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from mine.stores import open_store
-from tests.workflow.test_demo import SMALLER, make_smaller, manifests, run
+from tests.workflow.running import SMALLER, make_smaller, manifests, run
 
 pytestmark = pytest.mark.slow
 
