@@ -91,7 +91,23 @@ def test_digest_does_not_depend_on_chunks(
     assert content_digest(open_store(tmp_path / "a.zarr")) == content_digest(dataset)
 
 
-def test_digest_sees_every_part(dataset: xr.Dataset) -> None:
+@pytest.mark.parametrize("block", [1, 100, 2**26])
+def test_digest_does_not_depend_on_how_much_is_read_at_a_time(
+    dataset: xr.Dataset, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    whole = content_digest(dataset)
+    monkeypatch.setattr("mine.stores.DIGEST_BYTES", block)
+    assert content_digest(dataset) == whole
+
+
+@pytest.mark.parametrize("block", [1, 100, 2**26])
+def test_digest_sees_every_part(
+    dataset: xr.Dataset, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("mine.stores.DIGEST_BYTES", block)
+    first, middle = dataset.copy(deep=True), dataset.copy(deep=True)
+    first["token"][0, 0, 0] += 1
+    middle["response"][3, 1] += 1
     one = dataset.copy(deep=True)
     one["token"][5, 3, 2] += 1
     renamed_dimension = dataset.rename({"feature": "width"})
@@ -100,6 +116,8 @@ def test_digest_sees_every_part(dataset: xr.Dataset) -> None:
     changed = [
         dataset,
         one,
+        first,
+        middle,
         renamed_dimension,
         attribute,
         dataset.rename({"rank": "order"}),
