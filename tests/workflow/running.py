@@ -39,12 +39,17 @@ SMALLER = {
 }
 
 
-def make_smaller(folder: Path, repository: Path, **changes: object) -> Path:
-    """Copy the workflow and the demo's model, and write a smaller configuration beside them."""
+def copy_workflow(folder: Path, repository: Path) -> None:
+    """Make a folder with the workflow and the demo's models, without a configuration."""
     folder.mkdir()
     for name in ("workflow", "profiles", "resources"):
         shutil.copytree(repository / name, folder / name)
     shutil.copy(repository / "Snakefile", folder)
+
+
+def make_smaller(folder: Path, repository: Path, **changes: object) -> Path:
+    """Copy the workflow and the demo's model, and write a smaller configuration beside them."""
+    copy_workflow(folder, repository)
     config = yaml.safe_load((repository / "config.yaml").read_text())
     for key, value in {**SMALLER, **changes}.items():
         if isinstance(value, dict):
@@ -55,7 +60,7 @@ def make_smaller(folder: Path, repository: Path, **changes: object) -> Path:
     return folder
 
 
-def run(folder: Path, *options: str, cores: int = 2, succeeds: bool = True) -> str:
+def run(folder: Path, *options: str, cores: int | str = 2, succeeds: bool = True) -> str:
     """Run Snakemake in a folder and return all that it says."""
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
