@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine.core.conditions import EDITS
+from mine.core.conditions import DIRECTIONS, EDITS
 from mine.stages.editing import plan_edits
 from mine.stages.edits import record_edits
 from tests.reference.causal import GRID, VOCABULARY, make_features, make_readings, quadrant
@@ -223,3 +223,17 @@ def test_changes_are_those_of_the_edited_image_less_its_own_before(words):
     removed = of(found, "removal", "profile")
     assert removed["presence_before"].values == pytest.approx(0.9, abs=1e-3)
     assert np.isnan(of(found, "removal", "unspecific")["presence_after"].values).all()
+
+
+def test_controls_have_no_more_words_than_guides_and_none_of_the_voxels_own(words):
+    edits = plan(words, make_features(words, [[DOG]]))
+    for direction in DIRECTIONS:
+        for control in ("random", "lowest"):
+            said = of(edits, direction, control)["word"].values
+            assert len(said) and ((said >= 0).sum(axis=1) == 1).all()
+    # A word of the profile for which the edits have no room is its own all the same.
+    third = plan(words, make_features(words, [[DOG, RED, 2]]))
+    for direction in DIRECTIONS:
+        for control in ("random", "lowest"):
+            said = of(third, direction, control)["word"].values
+            assert (said >= 0).any() and not np.isin(said, [DOG, RED, 2]).any()

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from mine.core.choosing import choose_responsive, choose_voxels
-from mine.core.conditions import PICTURES
+from mine.core.conditions import DESCRIPTIONS, PICTURES
 from mine.core.prompts import join_words
 from mine.stages.generation import plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency, measured_originals
@@ -166,3 +166,12 @@ def test_no_voxel_gives_empty_results():
         generator=np.random.default_rng(0),
     )
     assert result.sizes["voxel"] == 0 and np.isnan(result["roi_share"].values).all()
+
+
+def test_controls_have_no_more_words_than_the_description():
+    features = make_features(WORDS, [[0]])
+    features["description"].loc[{"condition": "attribution"}].values[..., 1] = -1
+    pictures = plan(features)
+    for name in DESCRIPTIONS:
+        prompts = pictures["prompt"].values[pictures["picture"].sel(condition=name).values.ravel()]
+        assert len(prompts) and not any("," in prompt for prompt in prompts)

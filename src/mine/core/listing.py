@@ -88,9 +88,8 @@ def list_words(
 
     The first word comes from the attributions: of the groups that are ``sure`` the one whose mass
     correlates most with the predicted response over images. It is checked against the measured
-    responses to training images, its p corrected for the groups that it was chosen from, and those
-    after it are sought there: each is the group that adds most to a regression on the words before
-    it (:func:`mine.statistics.forward_selection`), by how
+    responses to training images, and those after it are sought there: each is the group that adds
+    most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
     clearly it is read anywhere in the image or in one place with the first. The first stands in it
     with how clearly it is read and how much of the image it fills. Suppressive words are those of
     the groups that are ``sure`` in the negative attributions, in the order in which they lower what
@@ -98,10 +97,12 @@ def list_words(
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
     responses to the images of measured_lens. A voxel without any sure word of a sign has its words
-    of that sign by z, none listed. A word is listed if its p, and that of those before it, is at
-    most ``level``.
+    of that sign by z, none listed. Every p is corrected for all groups of the vocabulary, where a
+    word was chosen from the sure ones alone too, since these were found with the same responses. A
+    word is listed if its p, and that of those before it, is at most ``level``.
     """
-    ranks = min(count, next(iter(z.values())).shape[1])
+    groups = next(iter(z.values())).shape[1]
+    ranks = min(count, groups)
     shape = len(measured.T), ranks
     result = {
         sign: ListedWords(
@@ -128,9 +129,8 @@ def list_words(
         if (main := int(first[voxel])) >= 0:
             own = largest[:, [main]].toarray()
             taken = [main]
-            # It was chosen by an encoder that was fitted to these responses.
-            tests = int(sure["positive"][voxel].sum())
-            confirmed = forward_selection(response, known, own, count=1, tests=tests)
+            # It was chosen among all groups, by an encoder that was fitted to these responses.
+            confirmed = forward_selection(response, known, own, count=1, tests=groups)
             _note(positive, voxel, 0, confirmed, 0, level)
             known = np.column_stack([own, mean[:, [main]].toarray()])
             candidates = offers[main]
@@ -147,7 +147,7 @@ def list_words(
         positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
         suppressive = np.flatnonzero(sure["negative"][voxel])
         offered = largest[:, suppressive].toarray()
-        selection = forward_selection(-response, known, offered, count=ranks)
+        selection = forward_selection(-response, known, offered, count=ranks, tests=groups)
         for step in range(len(selection.order)):
             _note(negative, voxel, step, selection, step, level)
         taken = suppressive[selection.order].tolist()

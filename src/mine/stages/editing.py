@@ -10,7 +10,8 @@ would regress to the mean. The conditions are
   that has the main feature; removal: of the image itself)
 - ``profile``: as many words of the voxel's profile
 - ``random``: the words of random tokens (insertion: of another image); ``lowest``: of the tokens of
-  lowest |attribution|. For removal the mask, its size and shape kept, moves to where they are read
+  lowest |attribution|; none of the voxel's own, and no more than the guides have. For removal the
+  mask, its size and shape kept, moves to where they are read
 - ``unspecific``: the description's mask, repainted without any words
 - ``elsewhere``: the description's words, its mask moved off to anywhere
 
@@ -150,8 +151,11 @@ def _plan_insertion(
     mask = place_window(own["position_map"].values.reshape(grid), side=window)
     elsewhere = move_mask(mask, random.random(grid))
     said = _say_features(own, image=lender, words=words)
-    other = _draw_other(own, readings, np.concatenate(list(said.values())), words, random)
-    said |= {"random": other, "lowest": _others(own, readings, "lowest", lender, words, said)}
+    limits = {"mine": _all_words(own, lender), "count": len(said["profile"])}
+    said |= {
+        "random": _draw_other(own, readings, random, **limits),
+        "lowest": _others(own, readings, "lowest", lender, **limits),
+    }
     planned = {
         condition: (mask, readings.say(spoken), "", spoken)
         for condition, spoken in said.items()
@@ -190,8 +194,9 @@ def _plan_removal(
     elsewhere = move_mask(mask, random.random(mask.shape))
     if overlap(elsewhere, mask) > most_overlap:
         return {}
+    limits = {"mine": _all_words(own, image), "count": len(said["profile"])}
     for condition in ("random", "lowest"):
-        said[condition] = _others(own, readings, condition, image, words, said)
+        said[condition] = _others(own, readings, condition, image, **limits)
         masks[condition] = move_mask(mask, readings.find(image, said[condition][:1]))
     voxel_words = np.concatenate([said["description"], said["profile"]])
     planned = {}
@@ -226,32 +231,41 @@ def _others(
     readings: Readings,
     condition: str,
     image: int,
-    words: int,
-    said: dict[str, np.ndarray],
+    *,
+    mine: np.ndarray,
+    count: int,
 ) -> np.ndarray:
-    """The words of a control description that are not the voxel's own."""
-    mine = readings.group[np.concatenate([said["description"], said["profile"]])]
+    """The words of a control description that are not ``mine``, at most ``count``."""
     spoken = _spoken(own["description"].sel(condition=condition).values[image])
     if image < 0:
         return NOTHING
-    return spoken[~np.isin(readings.group[spoken], mine)][: len(said["profile"])]
+    return spoken[~np.isin(readings.group[spoken], readings.group[mine])][:count]
 
 
 def _draw_other(
     own: xr.Dataset,
     readings: Readings,
-    mine: np.ndarray,
-    words: int,
     random: np.random.Generator,
+    *,
+    mine: np.ndarray,
+    count: int,
 ) -> np.ndarray:
-    """The words of random tokens of an image drawn at random, none of them the voxel's own."""
+    """The words of random tokens of an image drawn at random, none ``mine``, at most ``count``."""
     description = own["description"].sel(condition="random").values
     for image in random.permutation(len(description)):
         spoken = _spoken(description[image])
         spoken = spoken[~np.isin(readings.group[spoken], readings.group[mine])]
         if len(spoken):
-            return spoken[:words]
+            return spoken[:count]
     return NOTHING
+
+
+def _all_words(own: xr.Dataset, image: int) -> np.ndarray:
+    """All words of a voxel's profile and of its description of an image, also those for which an
+    edit has no room; image -1 has no description."""
+    described = own["description"].sel(condition="attribution").values[image]
+    described = _spoken(described) if image >= 0 else NOTHING
+    return np.concatenate([_spoken(own["profile"].values), described])
 
 
 def _spoken(words: np.ndarray) -> np.ndarray:

@@ -39,8 +39,9 @@ def plan_pictures(
 
     captions: of each image, of which the first is used; an image without gets no picture in that
     condition. template: with {} for the words. words: of a description, at most. images: for each
-    voxel. quantile: of the predicted response, from which images are drawn. There is a sample of
-    each prompt for each draw of the random tokens, with the words of that draw.
+    voxel. quantile: of the predicted response, from which images are drawn. A control has at most
+    as many words as the description. There is a sample of each prompt for each draw of the random
+    tokens, with the words of that draw.
 
     Returns
 
@@ -61,9 +62,12 @@ def plan_pictures(
         image = chosen[voxel, column]
         whole = {"caption": next(iter(captions[image]), None), "empty": ""}
         for sample in range(samples):
+            listed = {name: each[sample, voxel, image, :words] for name, each in said.items()}
+            # A longer prompt shows more things, and each of them less.
+            count = int((listed["attribution"] >= 0).sum())
             prompts = whole | {
-                name: join_words(vocabulary, description[sample, voxel, image, :words], template)
-                for name, description in said.items()
+                name: join_words(vocabulary, those[:count], template)
+                for name, those in listed.items()
             }
             for row, condition in enumerate(PICTURES):
                 if prompts[condition] is not None:

@@ -147,7 +147,8 @@ def _say_sure(
         "the regions' medians over described voxels).",
         f"Pictures and edits were made for {format_count(tested, 'voxel')} and judged by an "
         "encoder of another model, fitted to the other half of the images, which had no part in "
-        "choosing what is tested. Its R² on test images is "
+        "choosing the words; which voxels are described was asked of both halves. Its R² on test "
+        "images is "
         f"{write_number(float(np.median(evaluator['r2'].values)))}, median over all voxels; where "
         "it is low, a test finds little.",
         "Intervals over images say what other images would give in this subject. They say nothing "
