@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from mine.config import Config, InputError, find_problems, read_yaml
 from mine.core import conditions
 from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
+from mine.core.lens import read_vocabulary
 from mine.core.preference import find_unknown
 from mine.datasets import download, listing
 from mine.datasets.nsd_required import Selection
@@ -233,20 +233,10 @@ def _check_phrasing(model: str | None) -> list[str]:
 def _check_vocabulary(vocabulary: str) -> list[str]:
     if vocabulary == "tokenizer":
         return []
-    path = Path(vocabulary)
     try:
-        words = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return [
-            f"lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
-            f"such file {path}"
-        ]
-    counts = Counter(word.strip() for word in words if word.strip())
-    twice = sorted(word for word, count in counts.items() if count > 1)
-    if not counts:
-        return [f"{path}: expected a word a line, found none"]
-    if twice:
-        return [f"{path}: expected each word once, found {', '.join(twice[:5])} more than once"]
+        read_vocabulary(Path(vocabulary))
+    except InputError as error:
+        return [str(error)]
     return []
 
 

@@ -36,6 +36,10 @@ SHARD_BYTES = 512 * 2**20
 READ_BYTES = 16 * 2**20
 """Most that is read of a shard at a time, where some of its images are wanted."""
 
+DIGEST_BYTES = 64 * 2**20
+"""Most of a variable that is in memory while its content is digested; the digest is the same for
+any."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -378,7 +382,7 @@ def _blocks(variable: xr.Variable) -> Iterator[np.ndarray]:
         yield np.asarray(variable.values)
         return
     row_bytes = variable.size // variable.shape[0] * variable.dtype.itemsize
-    rows = max(1, 64 * 2**20 // max(1, row_bytes))
+    rows = max(1, DIGEST_BYTES // max(1, row_bytes))
     for start in range(0, variable.shape[0], rows):
         yield np.asarray(variable[start : start + rows].values)
 

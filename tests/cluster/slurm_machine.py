@@ -100,24 +100,31 @@ StorageLoc=accounting
 """
 
 
+INSTALL = "MINE_INSTALL_SLURM"
+"""Variable of the environment that lets what is missing be installed, where it is set to 1."""
+
+
 class Unavailable(Exception):
-    """SLURM's packages cannot be installed here; the message says why."""
+    """SLURM's packages are not here; the message says why, and how they come to be."""
 
 
 def install_packages() -> None:
-    """Install what is missing by apt.
+    """Install what is missing by apt, where the environment allows it.
 
-    Raises Unavailable, with the reason, where that cannot be done.
+    Raises Unavailable, with the reason, where that may not or cannot be done.
     """
     missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
     if os.geteuid() != 0:
         raise Unavailable("SLURM's daemons are started by root alone, and this is another user")
     if not missing:
         return
+    install = ["install", "-y", "--no-install-recommends", *missing]
+    if os.environ.get(INSTALL) != "1":
+        raise Unavailable(f"run `apt-get {' '.join(install)}`, or set {INSTALL}=1")
     if shutil.which("apt-get") is None:
         raise Unavailable(f"no apt-get to install {', '.join(missing)} with")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
+    for command in (["update"], install):
         done = subprocess.run(["apt-get", *command], capture_output=True, text=True, env=quiet)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -288,7 +295,7 @@ def run_machine(*, cpus: int = 8, memory: int = 200_000, gpus: int = 2) -> Itera
         gpus: GPUs that it offers, none of which is there.
 
     Raises:
-        Unavailable: its packages are missing and cannot be installed.
+        Unavailable: its packages are missing and may not, or cannot, be installed.
         RuntimeError: a daemon does not come up; the message has the end of its log.
     """
     install_packages()

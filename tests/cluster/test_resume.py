@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from mine.stores import open_store
-from tests.workflow.test_demo import make_smaller
+from tests.workflow.running import make_smaller
 from tests.workflow.test_reruns import CONFIG, RESPONSES, SNAKEFILE, SUMS
 
 TINY = {

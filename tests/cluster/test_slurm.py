@@ -1,12 +1,11 @@
 """The workflow through a real SLURM, and what becomes of jobs that SLURM or the user ends.
 
 SLURM runs on this machine (slurm_machine.py). The tests are skipped, with the reason, only where
-its packages cannot be installed.
+its packages are missing and may not, or cannot, be installed.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -16,14 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-# They install packages, start a cluster and wait for its limits of time: minutes.
-pytestmark = pytest.mark.slow
+from tests.cluster import slurm_machine
+from tests.workflow import running
 
-TESTS = Path(__file__).resolve().parents[1]
+# They start a cluster and wait for its limits of time: minutes.
+pytestmark = pytest.mark.slow
 
 # The profile as it is committed; but that these jobs take seconds, on a disk of this machine.
 PROFILE = ("--workflow-profile", "profiles/slurm", "--latency-wait", "5")
@@ -92,20 +91,6 @@ dataset: {root: nowhere}
 """
 
 
-def load(path: Path) -> ModuleType:
-    """Import a module of the tests, which are no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up there.
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-slurm_machine = load(TESTS / "cluster/slurm_machine.py")
-demo = load(TESTS / "workflow/test_demo.py")
-
-
 @pytest.fixture(scope="module")
 def machine() -> Iterator[slurm_machine.Machine]:
     """SLURM, with a node of more cores and memory than this machine has, and of feigned GPUs."""
@@ -113,8 +98,8 @@ def machine() -> Iterator[slurm_machine.Machine]:
         slurm_machine.install_packages()
     except slurm_machine.Unavailable as reason:
         pytest.skip(str(reason))
-    with slurm_machine.run_machine() as running:
-        yield running
+    with slurm_machine.run_machine() as started:
+        yield started
 
 
 @pytest.fixture
@@ -241,7 +226,7 @@ def test_head_process_that_died_is_followed_by_another(
 def make_demo(folder: Path, repository: Path) -> Path:
     """Write a demo of one subject and one region, with the files that it needs."""
     changes = {"subjects": ["subj01"], "rois": ["EBA", "control"], "lens": {"prompts": ["{}"]}}
-    return demo.make_smaller(folder, repository, **changes)
+    return running.make_smaller(folder, repository, **changes)
 
 
 def test_demo_gives_the_same_stores_as_on_one_machine(
@@ -249,10 +234,10 @@ def test_demo_gives_the_same_stores_as_on_one_machine(
 ) -> None:
     target = "results/small/subj01/encoder/all.json"
     here, there = (make_demo(tmp_path / name, repository) for name in ("here", "there"))
-    demo.run(here, target)
+    running.run(here, target)
     run(there, machine, "--", target)
-    written = demo.manifests(there)
-    assert len(written) >= 8 and written == demo.manifests(here)
+    written = running.manifests(there)
+    assert len(written) >= 8 and written == running.manifests(here)
 
     # Every rule was a job of its own, and those that a GPU is of use to asked for one.
     given = {
@@ -268,9 +253,9 @@ def test_whole_demo_gives_the_same_stores_as_on_one_machine(
     tmp_path: Path, repository: Path, machine: slurm_machine.Machine
 ) -> None:
     here, there = (make_demo(tmp_path / name, repository) for name in ("here", "there"))
-    demo.run(here)
+    running.run(here)
     run(there, machine)
-    assert demo.manifests(there) == demo.manifests(here)
+    assert running.manifests(there) == running.manifests(here)
     assert "Nothing to be done" in run(there, machine)
     # The profile of one machine finds nothing to do in what SLURM has made.
-    assert "Nothing to be done" in demo.run(there)
+    assert "Nothing to be done" in running.run(there)

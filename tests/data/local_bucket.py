@@ -28,29 +28,32 @@ PART = 5 * 2**20
 @contextmanager
 def serve_bucket(log: Path) -> Iterator[str]:
     """Run a server with one empty bucket; gives the bucket's address."""
-    port = find_port()
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    # A port that is chosen while it is bound: one found beforehand may be somebody else's by then.
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with open(log, "wb") as file:
         server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:
-        for _ in range(600):
-            try:
-                requests.put(f"http://127.0.0.1:{port}/{BUCKET}", timeout=10).raise_for_status()
-                break
-            except requests.ConnectionError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/{BUCKET}"
+        address = f"{wait_for_address(server, log)}/{BUCKET}"
+        requests.put(address, timeout=60).raise_for_status()
+        yield address
     finally:
         server.terminate()
         server.wait(30)
 
 
-def find_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def wait_for_address(server: subprocess.Popen, log: Path, *, seconds: float = 60) -> str:
+    """Return the address that a server listens at, as it says in its log.
+
+    Raises RuntimeError, with the log, if it ends or says nothing in that time.
+    """
+    for _ in range(round(seconds / 0.1)):
+        if said := re.search(r"Running on (http://[\d.]+:\d+)", log.read_text()):
+            return said[1]
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended: {log.read_text()}")
+        time.sleep(0.1)
+    raise RuntimeError(f"the server says no address: {log.read_text()}")
 
 
 def upload_folder(address: str, root: Path) -> None:
@@ -100,17 +103,16 @@ class Proxy:
     """
 
     def __init__(self, address: str) -> None:
-        self.port = find_port()
+        self._socket = socket.create_server(("127.0.0.1", 0))
         host, _, path = address.removeprefix("http://").partition("/")
         self.target = (host.split(":")[0], int(host.split(":")[1]))
-        self.address = f"http://127.0.0.1:{self.port}/{path}"
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}/{path}"
         self.heads: list[str] = []
         self.cuts: dict[str, list[int]] = {}
         self.busy = 0
         self.damage: dict[str, int] = {}
         self.careless = False
         self.on_cut: Callable[[], None] = lambda: None
-        self._socket = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

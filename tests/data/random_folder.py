@@ -81,6 +81,7 @@ class RandomFolder:
             "root": str(self.root),
             "voxels": ["all"],
             "test_fraction": 0.4,
+            "test_seed": 5,
             "folder": self.folder,
         }
 

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,31 +30,14 @@ from mine.stages.responses import build_responses
 from tests.data.local_bucket import (
     PART,
     Proxy,
-    find_port,
     hide,
     remove,
-    serve_bucket,
     upload,
-    upload_folder,
 )
-from tests.data.miniature_bucket import FOLDER, STIMULI, select, write_bucket
+from tests.data.miniature_bucket import FOLDER, STIMULI, select
 
 Usage = namedtuple("Usage", "total used free")
 SESSION = f"{FOLDER}/betas_session01.hdf5"
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    write_bucket(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve_bucket(tmp_path_factory.mktemp("server") / "log") as served:
-        upload_folder(served, source)
-        yield served
 
 
 @pytest.fixture
@@ -245,8 +229,11 @@ def test_busy_server_is_asked_again(proxy: Proxy, tmp_path: Path) -> None:
 
 
 def test_connection_that_never_stands(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected an answer in 4 tries, found no connection"):
-        fetch(f"http://127.0.0.1:{find_port()}/bucket", tmp_path)
+    with socket.socket() as one:
+        # Bound and not listened at: nobody answers there, and nobody else can come to.
+        one.bind(("127.0.0.1", 0))
+        with pytest.raises(InputError, match="expected an answer in 4 tries, found no connection"):
+            fetch(f"http://127.0.0.1:{one.getsockname()[1]}/bucket", tmp_path)
 
 
 def test_missing_objects_are_told_in_a_sentence(source: Path, address: str, tmp_path: Path) -> None:

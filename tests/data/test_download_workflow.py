@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +12,8 @@ import yaml
 from mine.check import check_config
 from mine.config import load_config
 from mine.stores import open_store
-from tests.data.local_bucket import serve_bucket, upload_folder
-from tests.data.miniature_bucket import IMAGES, write_bucket
+from tests.data.miniature_bucket import IMAGES
+from tests.workflow.running import run
 
 TARGETS = ("results/small/subj01/rois.json", "results/small/stimuli.json")
 
@@ -27,15 +24,6 @@ STARTS = {
     "stimuli": "Indexing the images",
 }
 """How the messages of the rules begin."""
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    source = tmp_path_factory.mktemp("source")
-    write_bucket(source)
-    with serve_bucket(tmp_path_factory.mktemp("server") / "log") as served:
-        upload_folder(served, source)
-        yield served
 
 
 @pytest.fixture
@@ -68,15 +56,6 @@ def folder(address: str, repository: Path, tmp_path: Path) -> Path:
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     return tmp_path
-
-
-def run(folder: Path, *options: str, succeeds: bool = True) -> str:
-    """Run Snakemake and return all that it says."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert (done.returncode == 0) == succeeds, said
-    return said
 
 
 def jobs(said: str) -> set[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mine.datasets.held_out import draw_test_images
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
 from mine.stages.responses import build_responses
@@ -44,13 +45,15 @@ def read_literally(world: RandomFolder, subject: str):
     return trials[shown], np.array(betas)[shown]
 
 
-def find_split(world: RandomFolder, trials: pd.DataFrame, found) -> list[int]:
+def find_split(world: RandomFolder, trials: pd.DataFrame) -> list[int]:
+    """Images that test, ascending: as the table says, or drawn by their identities."""
     seen = sorted(set(trials["image"]))
     if world.split == "trials":
         return sorted(set(trials["image"][trials["split"] == "test"]))
     if world.split == "images":
         return [image for image in seen if image % 3 == 0]
-    return found["image"].values[found["split"].values == "test"].tolist()
+    drawn = {"fraction": world.key["test_fraction"], "seed": world.key["test_seed"]}
+    return np.array(seen)[draw_test_images(seen, **drawn)].tolist()
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -64,7 +67,7 @@ def test_responses_equal_those_of_a_literal_reader(tmp_path: Path, format: str, 
         recording = reader.read_subject(subject)
         found = build_responses(recording, standardise_on=zscore)
         trials, betas = read_literally(world, subject)
-        test = find_split(world, trials, found)
+        test = find_split(world, trials)
         images, response, ncsnr = folder_readers.average(trials, betas, test, zscore)
         np.testing.assert_array_equal(found["image"], images)
         np.testing.assert_array_equal(found["image"][found["split"] == "test"], test)
@@ -259,8 +262,6 @@ def test_labels_of_an_atlas_and_a_localiser(tmp_path: Path) -> None:
 
 
 def test_whether_an_image_tests_depends_on_nothing_else() -> None:
-    from mine.datasets.held_out import draw_test_images
-
     few, many = np.array([5, 900, 17]), np.arange(1000)
     drawn = draw_test_images(many, fraction=0.1, seed=3)
     assert 60 < drawn.sum() < 140

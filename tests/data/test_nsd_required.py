@@ -10,7 +10,7 @@ from mine.config import load_config
 from mine.datasets import nsd_files, nsd_required, nsd_rois
 from mine.datasets.nsd_required import Selection, choose_files, find_source, list_prefixes
 from mine.errors import InputError
-from tests.data.miniature_bucket import FOLDER, select, write_bucket
+from tests.data.miniature_bucket import FOLDER, select
 
 EXPERIMENT = ["nsddata/experiments/nsd/nsd_expdesign.mat"] + [
     "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
@@ -18,23 +18,16 @@ EXPERIMENT = ["nsddata/experiments/nsd/nsd_expdesign.mat"] + [
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    write_bucket(folder)
-    return folder
+def names(source: Path) -> list[str]:
+    return [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
 
 
 @pytest.fixture(scope="module")
-def names(root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-
-
-@pytest.fixture(scope="module")
-def labels(root: Path) -> dict:
+def labels(source: Path) -> dict:
     return {
         subject: {
             atlas: set(entries.values())
-            for atlas, entries in nsd_rois.list_labels(root, subject, "func1pt8mm").items()
+            for atlas, entries in nsd_rois.list_labels(source, subject, "func1pt8mm").items()
         }
         for subject in ("subj01", "subj02")
     }
@@ -144,10 +137,10 @@ def test_halves_stand_in_for_a_missing_volume(names: list[str], labels: dict) ->
 @pytest.mark.parametrize("reference", ["FFA-1", "OFA", "V1v", "V1d", "IPS0", "nsdgeneral"])
 @pytest.mark.parametrize("subject", ["subj01", "subj02"])
 def test_region_is_found_as_the_reader_finds_it(
-    root: Path, labels: dict, reference: str, subject: str
+    source: Path, labels: dict, reference: str, subject: str
 ) -> None:
-    volumes = nsd_rois.list_volumes(root, subject, "func1pt8mm")
-    region = nsd_rois.find_region(root, subject, reference, space="func1pt8mm")
+    volumes = nsd_rois.list_volumes(source, subject, "func1pt8mm")
+    region = nsd_rois.find_region(source, subject, reference, space="func1pt8mm")
     source = find_source(reference, volumes=volumes, labels=labels[subject])
     assert source == (None if region is None else region.source)
 

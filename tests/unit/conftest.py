@@ -1,7 +1,8 @@
-"""Models that are made once for all tests."""
+"""Models that are made once for all tests, and how torch computes in some."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,14 @@ def generators(pipelines) -> dict:
     from tests.reference.tiny_pipelines import load_models
 
     return load_models(pipelines)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums of floats in one order, whatever the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

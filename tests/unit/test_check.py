@@ -19,6 +19,7 @@ from mine.check import check_config, check_file
 from mine.cli import main
 from mine.config import load_config
 from mine.core import devices
+from mine.datasets.nsd import NsdReader
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -139,7 +140,11 @@ def spoil_config_json() -> None:
         ),
         (
             lambda: Path("words.txt").write_text("\n"),
-            "words.txt: expected a word a line, found none",
+            "words.txt: expected two words or more, one a line, found 0",
+        ),
+        (
+            lambda: Path("words.txt").write_text("cat\n"),
+            "words.txt: expected two words or more, one a line, found 1",
         ),
         (
             lambda: Path("words.txt").write_text("cat\ndog\ncat\n"),
@@ -329,6 +334,15 @@ def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> N
     ]
     # The login node of a cluster may be smaller than those that compute.
     assert check_config(config, here=False) == []
+
+
+def test_memory_for_less_than_two_sessions(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NsdReader, "measure_session", lambda self, subjects: 3e9 * len(subjects))
+    config = load_config(analysis)
+    expected = "memory_gb: expected at least 6.0 GB, what two sessions of nsd take, found 1"
+    assert check_config(config) == check_config(config, here=False) == [expected]
+    monkeypatch.setattr(check, "_physical_memory", lambda: 8e9)
+    assert check_config(load_config({**analysis, "memory_gb": 6})) == []
 
 
 def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
-import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -128,14 +127,31 @@ def test_pages_name_nothing_outside(page: Path) -> None:
     assert "../" not in text.replace("](../", "")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_named_keys_exist(page: Path) -> None:
+def test_named_keys_exist() -> None:
     config = load_config(ROOT / "config.yaml")
-    # A file that is called as a section is, such as `encoder.tsv`, is no key of it.
-    for section, key in re.findall(r"`(\w+)\.(?!tsv`|zarr`)(\w+)(?:: [^`]*)?`", page.read_text()):
-        value = getattr(config, section, None)
-        if dataclasses.is_dataclass(value):
-            assert key in {field.name for field in dataclasses.fields(value)}, f"{section}.{key}"
+    known = {
+        f"{section.name}.{field.name}"
+        for section in dataclasses.fields(config)
+        if dataclasses.is_dataclass(value := getattr(config, section.name))
+        for field in dataclasses.fields(value)
+    }
+    # Lower case, so no class; files have endings, and what is called is code.
+    names = re.compile(r"`([a-z]\w*\.[a-z]\w*)(?:: [^`]*)?`")
+    named = {
+        name
+        for page in PAGES
+        for name in names.findall(page.read_text())
+        if name.partition(".")[0] not in CODE and name.partition(".")[2] not in ENDINGS
+    }
+    assert named - known == OTHERS
+    assert len(named & known) > 60
+
+
+CODE = {"mine", "numpy"}
+ENDINGS = {"csv", "json", "lock", "npy", "pdf", "png", "py", "toml", "tsv", "yaml", "zarr"}
+OTHERS = {"datasets.finding", "rois.describe_rois"}
+OTHERS |= {"results.images", "results.vocabulary", "roi.profiles", "subject.responses"}
+"""Modules, and what an opened analysis has, which are written as keys are."""
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
@@ -153,57 +169,3 @@ def test_the_tour_has_every_cell_as_a_page() -> None:
     assert len(code) > 5
     for cell in code:
         assert not cell.lstrip().startswith("#"), "prose belongs into a cell of its own"
-
-
-@pytest.mark.slow
-def test_stores_hold_what_is_documented() -> None:
-    """After `make demo`: every variable of every store, with its type and its dimensions."""
-    manifests = [
-        path
-        for path in (ROOT / "results/demo").glob("**/*.json")
-        if path.with_suffix(".zarr").is_dir()
-    ]
-    if not manifests:
-        pytest.skip("no results of the demo")
-    documented = document_variables()
-    for path in manifests:
-        name = generalise(path.relative_to(ROOT / "results/demo").with_suffix(".zarr").as_posix())
-        for variable, found in json.loads(path.read_text())["variables"].items():
-            kind = found["type"].replace("string", "text")
-            expected = (kind, ", ".join(found["dimensions"]))
-            assert documented[name].get(variable) == expected, f"{path}: {variable}"
-
-
-def generalise(store: str) -> str:
-    """The name of a store of the demo as the documentation has it."""
-    config = load_config(ROOT / "config.yaml")
-    parts = store.replace("profiles_random", "profiles").split("/")
-    for place, part in enumerate(parts[:-1]):
-        if part in config.subjects:
-            parts[place] = "<subject>"
-        elif part in config.rois:
-            parts[place] = "<roi>"
-        elif part in (config.backbone.name, config.evaluator.name):
-            parts[place] = "<backbone>" if part == config.backbone.name else "<evaluator>"
-    stem = parts[-1].removesuffix(".zarr")
-    if "encoders" in parts:
-        form = parts[-2] if parts[-2] == "scores" else "<form>"
-        return "/".join([*parts[:-2], form, "<size>.zarr"])
-    if stem.isdecimal():
-        parts[-1] = "<shard>.zarr"
-    elif stem in config.subjects:
-        parts[-1] = "<subject>.zarr"
-    elif len(parts) > 1 and parts[-2] in ("encoder", "attributions"):
-        parts[-1] = "<fit>.zarr"
-    return "/".join(parts)
-
-
-def document_variables() -> dict[str, dict[str, tuple[str, str]]]:
-    """Store → variable → type and dimensions, from the tables of docs/stores.md."""
-    found = {}
-    for block in re.split(r"^## ", (ROOT / "docs/stores.md").read_text(), flags=re.MULTILINE):
-        if block.startswith("`"):
-            rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) \|", block, flags=re.MULTILINE)
-            name = block.splitlines()[0].strip("`")
-            found[name] = {variable: (kind, dims) for variable, kind, dims in rows}
-    return found

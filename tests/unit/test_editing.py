@@ -126,6 +126,47 @@ def test_all_edits_of_an_image_in_a_direction_start_from_one_noise(words):
         assert len(pairs) == len({image for image, _ in pairs})
 
 
+def test_another_image_starts_from_another_noise(words):
+    edits = plan(words)
+    for direction in ("insertion", "removal"):
+        own = of(edits, direction, "unspecific")
+        assert len(set(own["image"].values)) == len(set(own["seed"].values)) == 5
+
+
+def test_a_voxels_edits_do_not_depend_on_which_others_are_planned(words):
+    features = make_features(words, [[DOG, RED], [DOG], [CAT, RED], [DOG, CAT]])
+    # The voxels say different things of an image, too.
+    features["description"][dict(voxel=3, condition=0, rank=1)] = CAT
+    together = plan(words, features)
+    for voxel in range(4):
+        alone = plan(words, features.isel(voxel=[voxel]))
+        assert list_edits(together.isel(voxel=voxel)) == list_edits(alone.isel(voxel=0))
+
+
+def list_edits(edits: xr.Dataset) -> list[tuple]:
+    """What is done for one voxel, by direction, condition and image; None where nothing is."""
+    names = ("image", "prompt", "negative", "instruction", "seed")
+    found = []
+    for index in edits["index"].values.ravel():
+        one = edits.isel(edit=index)
+        said = [word for word in one["word"].values.tolist() if word >= 0]
+        values = [one[name].item() for name in names]
+        found.append((*values, said, one["mask"].values.tobytes()) if index >= 0 else None)
+    return [edits["start"].values.tolist(), found]
+
+
+def test_an_insertion_says_what_is_said_of_an_image_that_has_the_feature(words):
+    features = make_features(words, [[DOG, RED]])
+    # What is said of an image beside its first word tells which it is.
+    others = 1 + np.arange(len(words)) % 7
+    features["description"][dict(condition=0, rank=1)] = others
+    edits = of(plan(words, features), "insertion", "description")
+    assert edits.sizes["edit"] == 5
+    pairs = {tuple(said[:2]) for said in edits["word"].values.tolist()}
+    has_dog = words[:, 0] == DOG
+    assert pairs <= {(DOG, int(word)) for word in others[has_dog]} and len(pairs) > 1
+
+
 def test_equal_edits_of_two_voxels_are_made_once(words):
     features = make_features(words, [[DOG, RED], [DOG, RED]])
     index = plan(words, features)["index"].sel(condition=["profile", "unspecific"]).values

@@ -24,7 +24,10 @@ from mine.core.encoder import (
 from mine.core.fitting import (
     FittingData,
     SquaredError,
+    _initialise_factors,
     _share_out,
+    _take_step,
+    _to_weights,
     fit_encoder,
     fit_ensemble,
 )
@@ -43,18 +46,12 @@ from mine.stages.encoder import (
 )
 from mine.statistics import r_squared
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS, COLUMNS, FEATURES = 4, 4, 12
 SMALL = {"heads": 2, "head_width": 4}
 # A few hundred images need smaller batches and larger steps than a subject's thousands.
 QUICK = {"image_batch": 8, "learning_rate": 1e-2, "weight_decay": 1.0, "epochs": 20}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def draw_tokens(images: int, seed: int = 0) -> np.ndarray:
@@ -192,6 +189,33 @@ def test_gradient_in_one_pass_equals_autograd_and_finite_differences(voxel_batch
     for found, wanted in zip(torch.autograd.grad(fused(*inputs), inputs), expected, strict=True):
         torch.testing.assert_close(found, wanted)
     assert torch.autograd.gradcheck(fused, inputs)
+
+
+def test_training_and_prediction_share_one_equation():
+    phi, voxels, images = position_basis(ROWS, COLUMNS, 1), 5, 7
+    heads, width = SMALL["heads"], SMALL["head_width"]
+    start = _initialise_factors(
+        centre=torch.zeros(voxels), features=FEATURES, heads=heads, head_width=width,
+        basis=phi.shape[1], rank=3, stream=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    stream = torch.Generator().manual_seed(1)
+    factors = {
+        name: torch.randn(tensor.shape, generator=stream).requires_grad_()
+        for name, tensor in start.items()
+    }
+    tokens = torch.as_tensor(draw_tokens(2 * images))
+    responses = torch.randn(2 * images, voxels, generator=stream)
+    # Of two subjects, each with voxels and images of its own.
+    owned, seen = [slice(0, 3), slice(3, 5)], [slice(0, images), slice(images, 2 * images)]
+    batches = [(tokens[rows], responses[rows, own]) for rows, own in zip(seen, owned, strict=True)]
+    weights = _to_weights(factors, (heads, width), owned)
+    expected = sum(
+        np.square(predict(own, x.numpy(), phi) - y.numpy()).sum()
+        for own, (x, y) in zip(weights, batches, strict=True)
+    )
+    still = torch.optim.SGD(factors.values(), lr=0.0)
+    found = _take_step(factors, (heads, width), batches, owned, phi, still, voxel_batch=2)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_planted_directions_are_predicted_and_attended_to(planted_fit):
@@ -349,12 +373,35 @@ def test_voxels_share_an_embedding_of_the_given_rank():
 def test_the_fit_stops_early_and_keeps_its_best_epoch():
     tokens, responses, _ = plant(60, noise=1.0)
     phi = position_basis(ROWS, COLUMNS, 1)
-    _, history = fit_encoder(
-        tokens, responses, phi=phi, validation=hold_out(60), epochs=60, patience=3, seed=0,
+    held = hold_out(60)
+    weights, history = fit_encoder(
+        tokens, responses, phi=phi, validation=held, epochs=60, patience=3, seed=0,
         learning_rate=1e-2, weight_decay=0.0, **SMALL,
     )  # fmt: skip
     assert len(history.training_loss) == history.best_epoch + 1 + 3 < 60
     assert history.best_epoch == history.validation_r2.argmax()
+    # R² as of other test images: about the mean of those that trained.
+    error = np.square(responses[held] - predict(weights, tokens[held], phi)).sum(axis=0)
+    about = np.square(responses[held] - responses[~held].mean(axis=0)).sum(axis=0)
+    reached = (1 - error / about).mean()
+    assert reached == pytest.approx(history.validation_r2[history.best_epoch], abs=1e-6)
+    assert np.abs(np.delete(history.validation_r2, history.best_epoch) - reached).min() > 1e-4
+
+
+def test_what_is_kept_is_the_average_of_the_weights_and_changes_no_step():
+    tokens, responses, _ = plant(60, noise=0.3)
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "validation": hold_out(60), "seed": 0}
+    options |= {"epochs": 1, "image_batch": 10, "learning_rate": 1e-2, **SMALL}
+    averaged, last, start = (
+        fit_encoder(tokens, responses, **options | change)
+        for change in ({"averaging": 0.98}, {"averaging": 0.0}, {"learning_rate": 0.0})
+    )
+    np.testing.assert_array_equal(averaged[1].training_loss, last[1].training_loss)
+    for name in ("key", "value", "bias"):
+        (before, found, after) = (getattr(fit[0], name) for fit in (start, averaged, last))
+        assert not torch.allclose(found, after, rtol=0, atol=1e-4)
+        # Five steps with a memory of 1/11 to 5/15 leave it close behind the last.
+        assert 0 < (after - found).norm() < 0.5 * (after - before).norm()
 
 
 def test_validation_images_leave_no_trace_in_the_gradient():

@@ -87,6 +87,17 @@ def test_github_runs_what_continuous_integration_runs(repository: Path) -> None:
 
 
 def test_no_environment_names_an_address(repository: Path) -> None:
-    for path in [*(repository / "envs").iterdir(), repository / ".github/workflows/test.yaml"]:
+    workflows = list((repository / ".github/workflows").glob("*.yaml"))
+    assert len(workflows) >= 4
+    for path in [*(repository / "envs").iterdir(), *workflows]:
         if path.is_file():
             assert "://" not in path.read_text(), path
+
+
+def test_what_takes_long_runs_every_week(repository: Path) -> None:
+    for name, command in {"bench": "make bench", "slow": "make test-slow"}.items():
+        workflow = yaml.safe_load((repository / f".github/workflows/{name}.yaml").read_text())
+        (schedule,) = workflow[True]["schedule"]
+        assert re.fullmatch(r"\d+ \d+ \* \* \d", schedule["cron"])
+        (job,) = workflow["jobs"].values()
+        assert [step["run"] for step in job["steps"] if "run" in step] == [command]

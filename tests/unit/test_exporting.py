@@ -14,25 +14,38 @@ import xarray as xr
 
 from mine import cli
 from mine.archive import write_archive
+from mine.demo import nsd_writer
 from mine.exporting import list_left_out, list_results
 from mine.history import history_path
 from mine.redrawing import Named
 from mine.sources import code_digest
 from mine.stores import open_store, write_store
 
-CONFIG = "name: small\nsubjects: [subj01]\nrois: [EBA]\ndataset: {root: nowhere}\n"
+DATASET = "results/small/dataset"
+CONFIG = f"name: small\nsubjects: [subj01]\nrois: [EBA]\ndataset: {{root: {DATASET}}}\n"
 FIGURE = "results/small/figures/subj01/described"
 PROFILES = "results/small/subj01/EBA/profiles.zarr"
+EDITS = "results/small/subj01/EBA/edits.zarr"
+RESPONSES = "results/small/subj01/responses.zarr"
 
 
 @pytest.fixture
 def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an analysis of two stores and one figure, drawn from one of them."""
+    """A folder with an analysis of four stores and one figure, drawn from three of them. The
+    dataset lies within its results, as the demo's does."""
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(CONFIG)
     write_reasons(["described", "described", "retinotopic"])
     other = xr.Dataset({"response": ("voxel", np.ones(3))})
     write_store(other, "results/small/subj01/apart.zarr", provenance={})
+    pixels = xr.Dataset({"pixels": (("edit", "row"), np.full((2, 3), 9, "uint8"))})
+    write_store(pixels, EDITS, provenance={})
+    measured = {
+        "response": (("image", "voxel"), np.full((2, 3), 0.5)),
+        "ceiling": ("voxel", [1.0] * 3),
+    }
+    write_store(xr.Dataset(measured), RESPONSES, provenance={})
+    nsd_writer.write_stimuli(Path(DATASET), np.zeros((2, 4, 4, 3), "uint8"))
     for name in ("logs/a.log", "browser/data/subj01/images/1.jpg"):
         Path("results/small", name).parent.mkdir(parents=True)
         Path("results/small", name).write_text("of no archive")
@@ -52,7 +65,14 @@ def draw(repository: Path) -> None:
     outputs = {name: f"{FIGURE}.{name}" for name in ("png", "pdf")}
     job = SimpleNamespace(
         rule="figure_described",
-        input=Named({"profiles": [PROFILES], "profiles_manifest": [PROFILES[:-5] + ".json"]}),
+        input=Named(
+            {
+                "profiles": [PROFILES],
+                "profiles_manifest": [PROFILES[:-5] + ".json"],
+                "edits": EDITS,
+                "responses": RESPONSES,
+            }
+        ),
         output=Named({**outputs, "table": f"{FIGURE}.tsv"}),
         params=Named({"code": code_digest(script)}),
         wildcards=Named({"subject": "subj01"}),
@@ -64,7 +84,7 @@ def draw(repository: Path) -> None:
 def test_archive_holds_what_figures_are_drawn_from(analysis: Path, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
     said = capsys.readouterr().out
-    assert "wrote bundle: 1 figures, 1 stores, 0 images" in said and "not part of the" in said
+    assert "wrote bundle: 1 figures, 3 stores, 0 images" in said and "not part of the" in said
     bundle = Path("bundle")
     assert (bundle / "config.yaml").read_text() == CONFIG
     for name in ("requirements.lock", "README.txt", "results/small/summary.tsv", f"{FIGURE}.png"):
@@ -79,6 +99,33 @@ def test_archive_holds_what_figures_are_drawn_from(analysis: Path, capsys) -> No
     assert open_store(bundle / PROFILES).identical(open_store(PROFILES))
     assert cli.main(["export", "config.yaml", "--to", "whole", "--all"]) == 0
     assert open_store("whole/results/small/subj01/apart.zarr").sizes == {"voxel": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "pixels", "responses"),
+    [
+        ([], False, False),
+        (["--images"], True, False),
+        (["--all"], False, True),
+        (["--images", "--all"], True, True),
+    ],
+)
+def test_what_a_licence_or_nobody_asks_for_stays_behind(
+    analysis: Path, options: list[str], pixels: bool, responses: bool
+) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "bundle", *options]) == 0
+    bundle = Path("bundle")
+    files = [path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()]
+    assert list(Path(DATASET).rglob("*.hdf5"))
+    assert not [name for name in files if name.startswith(DATASET) or name.endswith(".hdf5")]
+    # What stays behind reads as nothing, and all else as it is.
+    kept = open_store(bundle / EDITS)["pixels"]
+    assert any(name.startswith(f"{EDITS}/pixels/c") for name in files) == pixels
+    assert (kept.values == (9 if pixels else 0)).all()
+    kept = open_store(bundle / RESPONSES)
+    assert any(name.startswith(f"{RESPONSES}/response/c") for name in files) == responses
+    assert (kept["response"].fillna(0).values == (0.5 if responses else 0)).all()
+    assert (kept["ceiling"].values == 1).all()
 
 
 @pytest.mark.parametrize("name", ["bundle", "bundle.zip"])

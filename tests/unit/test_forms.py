@@ -41,6 +41,8 @@ from mine.stages.encoder import fit_subject, score_predictions, score_roi
 from mine.statistics import pearson, r_squared
 from tests.reference import literal_forms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS, COLUMNS, FEATURES, VOXELS = 4, 3, 8, 5
 ALPHAS = np.array([1.0, 10.0, 100.0])
 ENCODER = {
@@ -68,14 +70,6 @@ SETTINGS = {
     "members": 2,
     "seed": 0,
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def draw_stimuli(images: int = 90) -> Stimuli:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -188,6 +189,31 @@ def test_stale_and_missing_inputs_are_told(results: Path) -> None:
     assert any(
         "expected its input results/subj01/responses.zarr, found none" in one for one in said
     )
+
+
+def test_what_cannot_be_looked_at_is_noted_and_is_no_problem(
+    results: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def read_notes(path: str) -> list[str]:
+        nodes = trace_origin("results/table.tsv")
+        assert list_problems(nodes) == []
+        text = render_tree(nodes)
+        assert all(f"({note})" in text for note in nodes[path].notes)
+        return nodes[path].notes
+
+    scores = "results/subj01/scores.zarr"
+    assert read_notes(scores) == []
+    shutil.rmtree(scores)
+    assert read_notes(scores) == [f"{scores}: only its manifest is here"]
+    history_path(scores).unlink()
+    assert read_notes(scores)[1:] == [f"{scores}: no record says how it was made"]
+    # A record keeps of a path elsewhere its name alone, so that it is the same on any machine.
+    outside = tmp_path_factory.mktemp("other") / "design.mat"
+    outside.write_bytes(b"design")
+    write_numbers(Path(scores), 2.0, models={"backbone": "abc"})
+    inputs, outputs = {"dataset": [str(outside)]}, {"store": scores}
+    write_history(make_job("scores", inputs=inputs, outputs=outputs))
+    assert read_notes(scores) == ["design.mat: named by an absolute path, so not looked at"]
 
 
 def test_a_file_that_something_else_has_written_is_told(results: Path) -> None:

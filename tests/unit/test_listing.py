@@ -3,85 +3,167 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 import xarray as xr
+from scipy import stats
 
-from mine.core.evidence import read_images
+from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
-from mine.core.listing import list_words
+from mine.core.listing import ListedWords, list_words
 from mine.core.readings import gather_together, read_presence
 from tests.reference.readings import blob_maps, make_attributions, make_world
 
 LEVEL = 0.05
 
 
-def test_words_after_the_first_are_those_that_add_to_the_measured_response():
+class Faces(NamedTuple):
+    """What list_words is given of voxels of faces, and as measured what drives them."""
+
+    arguments: tuple
+    lens: xr.Dataset
+    drive: np.ndarray
+    """(image, voxel): noiseless response"""
+
+    def list(self, measured: np.ndarray) -> dict[str, ListedWords]:
+        options = {"measured_lens": self.lens, "count": 4, "level": LEVEL}
+        return list_words(*self.arguments, measured=measured, **options)
+
+
+FACE, RED, DOG, CAR, HAPPY, NOISE = range(6)
+
+
+def make_faces(random: np.random.Generator) -> Faces:
     """Voxels of faces: of red ones, of faces beside a dog, of none; a fourth suppressed by cars."""
-    random = np.random.default_rng(0)
-    face, red, dog, car, happy, noise = range(6)
     images, tokens = 600, 16
     shown = random.random((images, 4)) < (0.4, 0.4, 0.4, 0.4)  # face, its red, dog, car
     is_happy = random.random(images) < 0.5
     readings = np.full((images, tokens, 6), 0.02)
-    readings[:, :, noise] += 0.3 * random.random((images, tokens))
-    readings[shown[:, 0], 0, face] = 0.6
-    readings[shown[:, 0] & shown[:, 1], 0, red] = 0.3
-    readings[~shown[:, 0] & shown[:, 1], 5, red] = 0.9  # of something else
-    readings[shown[:, 0] & is_happy, 0, happy] = 0.3
-    readings[shown[:, 2], 8, dog] = 0.9
-    readings[shown[:, 3], 12, car] = 0.9
-    word = np.broadcast_to(np.arange(6, dtype=np.int32), readings.shape)
-    lens = xr.Dataset(
-        {
-            "word": (("image", "token", "rank"), word),
-            "score": (("image", "token", "rank"), readings.astype(np.float16)),
-        }
-    )
+    readings[:, :, NOISE] += 0.3 * random.random((images, tokens))
+    readings[shown[:, 0], 0, FACE] = 0.6
+    readings[shown[:, 0] & (np.arange(images) % 2 == 0), 1, FACE] = 0.6  # half fill two tokens
+    readings[shown[:, 0] & shown[:, 1], 0, RED] = 0.3
+    readings[~shown[:, 0] & shown[:, 1], 5, RED] = 0.9  # of something else
+    readings[shown[:, 0] & is_happy, 0, HAPPY] = 0.3
+    readings[shown[:, 2], 8, DOG] = 0.9
+    readings[shown[:, 3], 12, CAR] = 0.9
     drive = shown[:, :1] * np.ones((1, 4))
     drive[:, 0] += 0.7 * (shown[:, 0] & shown[:, 1])
     drive[:, 1] += 0.5 * shown[:, 2]
     drive[:, 3] -= 0.6 * shown[:, 3]
-    measured = drive + 0.6 * random.normal(size=drive.shape)
     maps = np.zeros((4, images, tokens))
     maps[:, :, 0] = shown[:, 0]
     maps[3, :, 12] = -1.0 * shown[:, 3]
-    attributions = make_attributions(maps, kept=4).assign(
-        prediction=(("voxel", "image"), drive.T.astype(np.float32))
-    )
+    attributions = make_attributions(maps, kept=4, prediction=drive.T.astype(np.float32))
     z = {"positive": np.tile([9.0, 4, 1, 1, 5, 0], (4, 1)), "negative": np.zeros((4, 6))}
     sure = {"positive": z["positive"] > 3, "negative": np.zeros((4, 6), dtype=bool)}
-    sure["negative"][3, car] = True
+    sure["negative"][3, [CAR, DOG]] = True
+    lens = make_lens(readings)
+    return Faces((attributions, lens, z, sure, np.arange(6)), lens, drive)
+
+
+def make_lens(readings: np.ndarray) -> xr.Dataset:
+    """The lens that reads every word in every token: (image, token, word)."""
+    word = np.broadcast_to(np.arange(readings.shape[-1], dtype=np.int32), readings.shape)
+    ranked = ("image", "token", "rank")
+    return xr.Dataset({"word": (ranked, word), "score": (ranked, readings.astype(np.float16))})
+
+
+def test_words_after_the_first_are_those_that_add_to_the_measured_response():
+    random = np.random.default_rng(0)
+    faces = make_faces(random)
+    measured = faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    found = faces.list(measured)
+    words = found["positive"]
+    listed = [row[sure].tolist() for row, sure in zip(words.group, words.listed, strict=True)]
+    assert listed == [[FACE, RED], [FACE, DOG], [FACE], [FACE]]
+    suppressed = found["negative"]
+    assert suppressed.group[3, 0] == CAR and suppressed.listed[3].tolist() == [True] + 3 * [False]
+    assert not suppressed.listed[:3].any()
+
+
+def test_candidates_that_are_left_out_beforehand_change_no_listed_word(monkeypatch):
+    random = np.random.default_rng(0)
+    faces = make_faces(random)
+    measured = faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    whole = faces.list(measured)["positive"]
+    monkeypatch.setattr("mine.core.listing.MOST_CANDIDATES", 3)
+    few = faces.list(measured)["positive"]
+    np.testing.assert_array_equal(few.listed, whole.listed)
+    assert whole.listed[:2, 1].all()
+    for name in ("group", "added", "added_p"):
+        found, expected = (getattr(words, name)[whole.listed] for words in (few, whole))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_p_is_corrected_for_the_words_that_each_was_the_best_of():
+    random = np.random.default_rng(2)
+    faces = make_faces(random)
+    # So much noise that no p is too small to be told apart.
+    measured = faces.drive + 2 * random.normal(size=faces.drive.shape)
+    found = faces.list(measured)
+    readings = faces.lens["score"].values.astype(np.float64)
+    largest, mean = readings.max(axis=1), readings.mean(axis=1)
+    together = (readings * readings[..., [FACE]]).max(axis=1)
+    offers = np.column_stack([largest, together])
+    for voxel, response in enumerate(measured.T):
+        first = adding(response, [], largest[:, FACE])
+        known = [largest[:, FACE], mean[:, FACE]]
+        others = [column for column in range(12) if column % 6 != FACE]
+        second = max(adding(response, known, offers[:, column]) for column in others)
+        # Of six groups, each of which is offered in two ways after the first.
+        for place, ((r, p), tests) in enumerate([(first, 6), (second, 12)]):
+            assert found["positive"].added[voxel, place] == pytest.approx(r, rel=1e-4)
+            expected = min(1.0, p * tests)
+            assert found["positive"].added_p[voxel, place] == pytest.approx(expected, rel=1e-3)
+    assert (found["positive"].added_p[:, :2] < 1).any(axis=0).all()
+    # What suppresses the fourth, beside the first word and none after it, is sought among all too.
+    assert not found["positive"].listed[3, 1:].any()
+    r, p = max(adding(-measured[:, 3], known, largest[:, word]) for word in (CAR, DOG))
+    assert found["negative"].added_p[3, 0] == pytest.approx(min(1.0, 6 * p), rel=1e-3)
+
+
+def adding(response: np.ndarray, known: list[np.ndarray], column: np.ndarray) -> tuple:
+    """Partial correlation of a column with a response, given others, and its one-sided p."""
+    design = np.column_stack([np.ones(len(response)), *known])
+    left, rest = (
+        values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        for values in (response, column)
+    )
+    r = left @ rest / np.sqrt((left @ left) * (rest @ rest))
+    degrees = len(response) - design.shape[1] - 1
+    return r, stats.t.sf(r * np.sqrt(degrees / (1 - r**2)), degrees)
+
+
+def test_noise_lists_words_for_no_more_voxels_than_the_level_says():
+    """The encoder has learned the noise by heart, and the words that go with it most are sure."""
+    random = np.random.default_rng(3)
+    images, words, voxels = 100, 30, 200
+    readings = random.random((images, 1, words))
+    lens = make_lens(readings)
+    measured = random.normal(size=(images, voxels))
+    attributions = make_attributions(
+        np.ones((voxels, images, 1)), prediction=measured.T.astype(np.float32)
+    )
+    z = stats.zscore(measured).T @ stats.zscore(readings[:, 0])
+    by_sign = {"positive": z, "negative": -z}
+    sure = {sign: each >= np.sort(each)[:, [-5]] for sign, each in by_sign.items()}
     found = list_words(
         attributions,
         lens,
-        z,
+        by_sign,
         sure,
-        np.arange(6),
+        np.arange(words),
         measured=measured,
         measured_lens=lens,
         count=4,
         level=LEVEL,
     )
-    words = found["positive"]
-    listed = [row[sure].tolist() for row, sure in zip(words.group, words.listed, strict=True)]
-    assert listed == [[face, red], [face, dog], [face], [face]]
-    suppressed = found["negative"]
-    assert suppressed.group[3, 0] == car and suppressed.listed[3, 0]
-    assert not suppressed.listed[:3].any()
-    # Nothing is confirmed by responses that have nothing to do with the images.
-    shuffled = list_words(
-        attributions,
-        lens,
-        z,
-        sure,
-        np.arange(6),
-        measured=random.permutation(measured),
-        measured_lens=lens,
-        count=4,
-        level=LEVEL,
-    )
-    assert shuffled["positive"].listed.sum() <= 1 and shuffled["negative"].listed.sum() == 0
+    for sign in SIGNS:
+        listed = found[sign].listed.any(axis=1)
+        assert listed.sum() <= stats.binom.ppf(0.999, voxels, LEVEL), sign
 
 
 def test_readings_together_and_anywhere_equal_a_literal_maximum():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,38 @@ def test_lower_bounds_are_recent(lock: dict, project: dict) -> None:
             for pin, _ in lock[canonicalize_name(requirement.name)]
         ]
         assert bound.operator == ">=" and min(locked) == Version(bound.version).release[:2], text
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("src", []), ("workflow", []), ("tests", ["dev"]), ("benchmarks", ["dev"]), ("envs", ["dev"])],
+)
+def test_what_is_imported_is_declared(
+    repository: Path, project: dict, folder: str, extras: list[str]
+) -> None:
+    declared = [*project["project"]["dependencies"]]
+    for extra in extras:
+        declared += project["project"]["optional-dependencies"][extra]
+    names = {canonicalize_name(Requirement(text).name) for text in declared}
+    distributions = packages_distributions()
+    paths = list((repository / folder).rglob("*.py"))
+    own = {"mine", "tests", *(path.stem for path in (repository / folder).glob("*.py"))}
+    assert paths
+    for path in paths:
+        for module in list_imports(path) - own - sys.stdlib_module_names:
+            found = {canonicalize_name(name) for name in distributions.get(module, [])}
+            assert found & names, f"{path}: {module} of {', '.join(found)} is not in pyproject.toml"
+
+
+def list_imports(path: Path) -> set[str]:
+    """The first names of all modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_no_address_in_what_installs(repository: Path) -> None:

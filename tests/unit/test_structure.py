@@ -100,6 +100,23 @@ def test_voxels_of_planted_clusters_are_identified_by_responses_not_by_noise(len
     assert (p.sel(source="tuning") <= 0.05).all() and (p.sel(source="attributions") > 0.05).all()
 
 
+@pytest.mark.parametrize("is_planted", [True, False])
+def test_p_is_the_share_of_draws_that_reach_what_was_found(lens, planted, is_planted):
+    found = measure(lens, respond(lens, planted if is_planted else None, noise=3.0))
+    null, mean = (
+        found["identification_null"],
+        found["identification_mean"].sel(bound="value", drop=True),
+    )
+    assert null.sizes["draw"] == found["explained_null"].sizes["draw"] == 39
+    # The draws are stored in single precision.
+    reached = (null >= mean.astype(np.float32)).sum("draw")
+    xr.testing.assert_allclose(found["identification_p"], (1 + reached) / 40)
+    reached = (found["explained_null"] >= found["explained"].max().astype(np.float32)).sum()
+    assert found.attrs["clusters_p"] == pytest.approx((1 + int(reached)) / 40)
+    p = np.append(found["identification_p"].values, found.attrs["clusters_p"])
+    assert ((p > 1 / 40) & (p < 1)).any()
+
+
 def test_voxels_without_places_have_no_spatial_null_and_all_else(lens, planted):
     found = measure(lens, respond(lens, planted), place=None)
     assert found["identification_null"].sel(null="spatial").isnull().all()

@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, repository: Path) -> Path:
     """The folder of a run that has completed."""
-    from tests.workflow.test_demo import make_smaller, run
+    from tests.workflow.running import make_smaller, run
 
     folder = make_smaller(tmp_path_factory.mktemp("demo") / "run", repository)
     run(folder)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mine.stores import open_store
-from tests.workflow.test_demo import make_smaller, run
+from tests.workflow.running import make_smaller, run
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.test_demo import make_smaller
+from tests.workflow.running import make_smaller
 
 
 def read_inputs(folder: Path) -> dict[str, list[str]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.workflow.running import run
 
 SNAKEFILE = """
 configfile: "config.yaml"
@@ -94,15 +94,6 @@ def workflow(tmp_path: Path, repository: Path) -> Path:
     (tmp_path / "workflow/scripts/responses.py").write_text(RESPONSES)
     (tmp_path / "workflow/scripts/sums.py").write_text(SUMS)
     return tmp_path
-
-
-def run(folder: Path, *options: str, succeeds: bool = True) -> str:
-    """Run Snakemake and return all that it says."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert (done.returncode == 0) == succeeds, said
-    return said
 
 
 def jobs(folder: Path) -> set[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import yaml
 from mine.stores import open_store
 from tests.data.random_nsd import BETAS
 from tests.data.test_nsd_synthetic import OWN, SHARED, Synthetic
+from tests.workflow.running import run
 
 TARGET = "results/small/subj01/synthetic.json"
 BACKBONES = {
@@ -69,18 +68,10 @@ def folder(
     return tmp_path
 
 
-def run(folder: Path) -> str:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", TARGET]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-6000:]
-    return said
-
-
 def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(
     folder: Path, synthetic: Synthetic
 ) -> None:
-    run(folder)
+    run(folder, TARGET)
     # Read at once: the store is written anew below.
     scores = open_store(folder / TARGET.replace(".json", ".zarr")).load()
     voxels = open_store(folder / "results/small/subj01/responses.zarr").sizes["voxel"]
@@ -94,7 +85,7 @@ def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(
     encoder = (folder / "results/small/subj01/encoder/all.json").read_text()
     synthetic.write_betas(synthetic.betas[::-1])
     (folder / TARGET).unlink()
-    said = run(folder)
+    said = run(folder, TARGET)
     assert "images of another kind" in said and "Fitting" not in said
     assert (folder / "results/small/subj01/encoder/all.json").read_text() == encoder
     again = open_store(folder / TARGET.replace(".json", ".zarr"))

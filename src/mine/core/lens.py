@@ -17,6 +17,7 @@ w − w̄ times a length that is 1 or its own.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,17 +35,23 @@ END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """Read a word list, one a line. Raises InputError if it is absent, empty or repeats a word."""
-    if not path.is_file():
-        raise InputError(f"lens.vocabulary: expected a word list at {path}, found no such file")
-    words = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    seen: set[str] = set()
-    for word in words:
-        if word in seen:
-            raise InputError(f"{path}: expected each word once, found {word!r} twice")
-        seen.add(word)
+    """Read a word list, one a line. Raises InputError if it is absent or no text, has fewer than
+    two words, or repeats one."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(
+            "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
+            f"such file {path}"
+        ) from None
+    words = [line.strip() for line in lines if line.strip()]
+    twice = sorted(word for word, count in Counter(words).items() if count > 1)
+    if twice:
+        raise InputError(
+            f"{path}: expected each word once, found {', '.join(twice[:5])} more than once"
+        )
     if len(words) < 2:
-        raise InputError(f"{path}: expected at least two words, found {len(words)}")
+        raise InputError(f"{path}: expected two words or more, one a line, found {len(words)}")
     return words
 
 

@@ -1,0 +1,75 @@
+"""Every store of a finished demo has the variables that docs/stores.md says, and the other way."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mine.config import Config, load_config
+
+pytestmark = pytest.mark.slow
+
+ELSEWHERE = {"name", "ijk", "position", "vertex", "length"}
+"""What other datasets have (names of images, voxels on surfaces) and other models (lengths)."""
+
+PLANS = {"pictures": "generated", "edits": "edits"}
+"""Store of what is to be made → of what was made, which has the same variables and more."""
+
+Variables = dict[str, tuple[str, str]]
+"""Of a store: variable → type and dimensions."""
+
+
+def test_stores_hold_what_is_documented(finished: Path, repository: Path) -> None:
+    config = load_config(finished / "config.yaml")
+    documented = document_variables((repository / "docs/stores.md").read_text())
+    results = finished / "results" / config.name
+    manifests = [path for path in results.rglob("*.json") if path.with_suffix(".zarr").is_dir()]
+    found: dict[str, set[str]] = {}
+    for path in manifests:
+        store = path.relative_to(results).with_suffix(".zarr").as_posix()
+        name = generalise(store, config)
+        for variable, entry in json.loads(path.read_text())["variables"].items():
+            kind = entry["type"].replace("string", "text")
+            expected = (kind, ", ".join(entry["dimensions"]))
+            assert documented[name].get(variable) == expected, f"{store}: {variable}"
+            found.setdefault(name, set()).add(variable)
+    assert len(found) > 20
+    for name, variables in found.items():
+        if "/plans/" not in name:
+            assert documented[name].keys() - variables <= ELSEWHERE, name
+
+
+def generalise(store: str, config: Config) -> str:
+    """The name of a store as the documentation has it."""
+    parts = store.replace("profiles_random", "profiles").split("/")
+    for place, part in enumerate(parts[:-1]):
+        if part in config.subjects:
+            parts[place] = "<subject>"
+        elif part in config.rois:
+            parts[place] = "<roi>"
+        elif part in (config.backbone.name, config.evaluator.name):
+            parts[place] = "<backbone>" if part == config.backbone.name else "<evaluator>"
+    stem = parts[-1].removesuffix(".zarr")
+    if stem.isdecimal():
+        parts[-1] = "<shard>.zarr"
+    elif stem in config.subjects:
+        parts[-1] = "<subject>.zarr"
+    elif len(parts) > 1 and parts[-2] in ("encoder", "attributions"):
+        parts[-1] = "<fit>.zarr"
+    return "/".join(parts)
+
+
+def document_variables(page: str) -> dict[str, Variables]:
+    """What the tables of docs/stores.md say of each store."""
+    found = {}
+    for block in re.split(r"^## ", page, flags=re.MULTILINE):
+        if block.startswith("`"):
+            rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) \|", block, flags=re.MULTILINE)
+            name = block.splitlines()[0].strip("`")
+            found[name] = {variable: (kind, dims) for variable, kind, dims in rows}
+    for plan, made in PLANS.items():
+        found[f"<subject>/<roi>/plans/{plan}.zarr"] = found[f"<subject>/<roi>/{made}.zarr"]
+    return found
