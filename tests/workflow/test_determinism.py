@@ -64,22 +64,25 @@ def test_sizes_of_batches_and_shards_change_no_result_beyond_rounding(
     for path in stores:
         assert_alike(open_store(path), open_store(other / path.relative_to(finished)), str(path))
     tables = [root / "results/small/recovery.tsv" for root in (finished, other)]
-    pd.testing.assert_frame_equal(*(pd.read_csv(table, sep="\t") for table in tables), rtol=1e-3)
+    pd.testing.assert_frame_equal(*(pd.read_csv(table, sep="\t") for table in tables), rtol=1e-5)
 
 
 def assert_alike(one: xr.Dataset, other: xr.Dataset, name: str) -> None:
-    """Numbers are equal to 1e-4 of the largest, what is ranked in 99 places of 100, and all else,
-    identities and coordinates before all, is the same."""
+    """Numbers are equal to 2e-4 of the largest, what is ranked in 999 places of 1,000, and all
+    else, identities and coordinates before all, is the same."""
     assert set(one.variables) == set(other.variables), name
     for key, values in one.variables.items():
         first, second = values.values, other[key].values
         if first.dtype.kind != "f":
             assert first.shape == second.shape, f"{name}: {key}"
-            ranked = key in RANKED and key not in one.coords
-            assert np.mean(first != second) <= (0.01 if ranked else 0), f"{name}: {key}"
+            ranked = key in RANKED and key not in one.indexes
+            changed = int((first != second).sum())
+            assert changed <= (0.001 * first.size if ranked else 0), f"{name}: {key}"
             continue
         first, second = first.astype(np.float64), second.astype(np.float64)
-        largest = np.nanmax(np.abs(first), initial=0)
+        # A sum of parts less the whole, where the quadrature is exact: nothing but rounding.
+        largest = 1 if key == "completeness_error" else np.nanmax(np.abs(first), initial=0)
+        # One draw of 10,000 sign flips more or less is 1e-4.
         np.testing.assert_allclose(
-            first, second, rtol=0, atol=1e-4 * largest, err_msg=f"{name}: {key}"
+            first, second, rtol=0, atol=2e-4 * largest, err_msg=f"{name}: {key}"
         )
