@@ -189,6 +189,22 @@ def test_encoder_has_a_bar_for_each_model_and_a_row_for_each_voxel(voxels: int) 
     assert (table["panel"] == "rois").sum() == 8
 
 
+def test_intervals_of_scores_are_drawn_to_their_ends_or_have_an_arrow() -> None:
+    scores, rois = make_scores(12)
+    scores["roi_r2_normalised"][:, 1] = -0.2
+    scores["roi_r2_normalised_interval"][:, 1] = [-0.5, 0.1]
+    scores["roi_r2_normalised_interval"][0, 1, 0] = -9.0
+    scores["roi_voxels"][1] = 3
+    axes = draw_encoder(scores, rois).axes[1]
+    ends = [path.vertices[:, 1] for lines in axes.collections for path in lines.get_paths()]
+    lowest = axes.get_ylim()[0]
+    assert min(map(min, ends)) == pytest.approx(lowest) and lowest < -0.5
+    arrows = [line for line in axes.lines if line.get_marker() == "v"]
+    assert [float(line.get_ydata()[0]) for line in arrows] == [pytest.approx(lowest)]
+    # The region of three voxels is pale, the other is not.
+    assert sorted({bar.get_alpha() for bar in axes.patches}) == [0.35, 1]
+
+
 def test_encoder_without_a_ceiling_shows_r2_and_says_so() -> None:
     scores, rois = make_scores(12)
     scores["noise_ceiling"] = scores["noise_ceiling"] * np.nan
