@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mine.figures.strips import format_p
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -168,13 +169,9 @@ def _write_head(
     text = (
         f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], "
         f"{ceiling}; reliability {entry['reliability']:.2f} "
-        f"(p {_format_p(entry['reliability_p'])}); {images:,} images"
+        f"(p {format_p(entry['reliability_p'])}); {images:,} images"
     )
     add_text(figure, 178, top + 1.5, text.replace("-", "−"), ha="right")
-
-
-def _format_p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _write_reason(figure: Figure, top: float, reason: str) -> None:
