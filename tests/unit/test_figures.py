@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from mine.figures.attributions import (
@@ -28,7 +29,14 @@ from mine.figures.faithfulness import (
 )
 from mine.figures.profiles import draw_profiles, tabulate_profiles
 from mine.figures.recovery import draw_recovery, select_drawn
-from mine.figures.style import SIZE, WIDTH, save_figure
+from mine.figures.style import (
+    CYCLE,
+    SIZE,
+    WIDTH,
+    add_text,
+    new_figure,
+    save_figure,
+)
 from mine.figures.voxels import (
     choose_cards,
     choose_described,
@@ -349,6 +357,16 @@ def test_recovery_draws_what_the_table_has(subjects: tuple[str, ...]) -> None:
     assert "described: noise voxels" in texts(figure)
     assert "top word right" not in texts(figure)  # not in the table
     assert any("n = 200" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("colour", CYCLE)
+def test_text_is_dark_enough_in_every_colour(colour: str) -> None:
+    figure = new_figure(10, layout=None)
+    add_text(figure, 1, 1, "text", color=colour)
+    levels = np.array(to_rgb(figure.texts[0].get_color()))
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    # Relative luminance and contrast to white, WCAG 2.1.
+    assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5
 
 
 def test_figures_are_saved_at_journal_width_in_type_that_can_be_read(tmp_path: Path) -> None:
