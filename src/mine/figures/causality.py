@@ -27,8 +27,8 @@ from mine.figures.style import (
     LIGHT,
     WIDTH,
     add_axes,
+    add_key,
     add_text,
-    measure_text,
     new_figure,
     styled,
 )
@@ -110,15 +110,14 @@ def _line_axes(
 def _write_legend(figure: Figure, left: float, top: float, names: Mapping[str, tuple]) -> None:
     """Write names in their colours, one after the other."""
     for name, colour in names.items():
-        add_text(figure, left, top, name, color=colour, weight="bold")
-        left += measure_text(f"{name} ", "bold") + 2.5
+        left = add_key(figure, left, top, name, colour)
 
 
 def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "sufficiency"]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
     write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
-    _write_legend(figure, 76, top + 0.4, colours)
+    _write_legend(figure, 73, top + 0.4, colours)
     top += TITLE
     _label_regions(
         figure,
@@ -179,7 +178,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
     write_panel_title(figure, EDGE, top, "b", "Insertion and removal: feature less control")
-    _write_legend(figure, 82, top + 0.4, colours)
+    _write_legend(figure, 76, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
     size = {"top": top, "height": EFFECT, "regions": regions, "width": 40}

@@ -30,6 +30,7 @@ from mine.figures.style import (
     VERMILLION,
     add_axes,
     add_image,
+    add_key,
     add_text,
     measure_text,
     new_figure,
@@ -370,7 +371,7 @@ def _write_cluster(
         text += "groupings of one shared tuning do."
         add_text(figure, EDGE, top + 1.3 * LINE, text, linespacing=1.25)
         return
-    add_text(figure, EDGE, top, f"cluster {cluster + 1}", weight="bold", color=_colour(cluster))
+    add_key(figure, EDGE, top, f"cluster {cluster + 1}", _colour(cluster))
     add_text(figure, EDGE, top + 1.2 * LINE, voxels)
     if np.isfinite(entry["value"]):
         add_text(figure, EDGE, top + 2.3 * LINE, "stability")

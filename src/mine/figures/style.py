@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -132,6 +133,19 @@ def add_text(figure: Figure, left: float, top: float, text: str, **style: object
         style["color"] = INKS.get(style["color"], style["color"])
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
     figure.text(left / across, 1 - top / down, text, **({"va": "top", "ha": "left"} | style))
+
+
+def add_key(
+    figure: Figure, left: float, top: float, text: str, colour: str, **style: object
+) -> float:
+    """Write text in bold behind a square of its colour, from a place given in mm as in
+    :func:`add_text`. Returns where the next one may begin: mm.
+    """
+    # Colours given as numbers are no ink's: a square looks as what it stands for.
+    add_text(figure, left, top, "■", color=to_rgb(colour))
+    left += measure_text("■ ")
+    add_text(figure, left, top, text, color=colour, weight="bold", **style)
+    return left + measure_text(f"{text} ", "bold") + 2.0
 
 
 @cache
