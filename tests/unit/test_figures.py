@@ -28,7 +28,8 @@ from mine.figures.faithfulness import (
     tabulate_faithfulness,
 )
 from mine.figures.profiles import draw_profiles, tabulate_profiles
-from mine.figures.recovery import draw_recovery, select_drawn
+from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery, select_drawn
+from mine.figures.strips import PAGE
 from mine.figures.style import (
     CYCLE,
     SIZE,
@@ -381,6 +382,24 @@ def test_text_is_dark_enough_in_every_colour(colour: str) -> None:
     linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     # Relative luminance and contrast to white, WCAG 2.1.
     assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5
+
+
+def test_recovery_of_everything_fits_a_page() -> None:
+    rows = [
+        (measure, subject, roi, 0.5, 0.25, 0.75, 2)
+        for measure, roi, _ in (*FOUND, *FALSE, *EFFECTS)
+        for subject in ("subj01", "subj02", "all")
+    ]
+    rows += [
+        (f"r2_normalised_{model}", subject, f"roi{roi}", 0.7, 0.6, 0.8, 50)
+        for model in ("mine", "ridge", "caption", "planted_ridge", "noiseless")
+        for subject in ("subj01", "subj02")
+        for roi in range(6)
+    ]
+    columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
+    figure = draw_recovery(pd.DataFrame(rows, columns=columns))
+    assert figure.get_size_inches()[1] * 25.4 <= PAGE
+    assert texts(figure).count("1 of 2 regions") == len(COUNTED)
 
 
 def test_figures_are_saved_at_journal_width_in_type_that_can_be_read(tmp_path: Path) -> None:
