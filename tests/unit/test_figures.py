@@ -358,9 +358,16 @@ def test_shares_are_of_all_positive_attribution() -> None:
     np.testing.assert_allclose(share, [0, 0.25, 0, 0, 0.5, 0])
 
 
-def test_words_of_one_patch_do_not_overlap() -> None:
-    sizes = np.array([[0.4, 0.1]] * 4)
-    placed = place_words(["a"] * 4, np.full((4, 2), 0.95), sizes=sizes, extent=1.0)
+@pytest.mark.parametrize("centre", [(0.95, 0.95), (0.5, 0.05), (0.05, 0.5)])
+def test_words_cover_neither_each_other_nor_their_patch(centre: tuple[float, float]) -> None:
+    sizes, patch, centres = (
+        np.array([[0.4, 0.1]] * 4),
+        np.array([0.1, 0.1]),
+        np.tile(centre, (4, 1)),
+    )
+    placed = place_words(["a"] * 4, centres, sizes=sizes, extent=1.0, patch=patch)
+    beside = np.abs(placed - centre) >= (sizes + patch) / 2 - 1e-9
+    assert beside.any(axis=1).all()
     apart = np.abs(placed[:, None] - placed[None]) >= sizes[0] - 1e-9
     assert (apart.any(axis=2) | np.eye(4, dtype=bool)).all()
     assert (placed >= sizes / 2 - 1e-9).all() and (placed <= 1 - sizes / 2 + 1e-9).all()
