@@ -249,6 +249,19 @@ def test_described_parts_add_up_to_all_voxels() -> None:
     assert sum(patch.get_height() for patch in figure.axes[0].patches) == pytest.approx(100)
 
 
+def test_every_part_has_its_number_and_no_other_is_in_the_legend() -> None:
+    reasons = {"PPA": np.array(["described"] * 96 + ["retinotopic"] * 3 + ["not predicted"])}
+    figure = draw_described(reasons)
+    parts = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert {"96", "3", "1", "n = 100"} == set(parts)
+    assert parts["1"] - parts["3"] >= 6
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "described",
+        "retinotopic",
+        "not predicted",
+    ]
+
+
 def test_faithfulness_keeps_its_bounds_in_order_when_turned_round() -> None:
     data = make_faithfulness()
     for array in (retained(data), advantages(data)):
