@@ -24,6 +24,7 @@ from mine.figures.style import (
     BLACK,
     GREY,
     HEADING,
+    INKS,
     LIGHT,
     WIDTH,
     add_axes,
@@ -290,7 +291,9 @@ def _write_found(axes: Axes, rows: pd.DataFrame, what: str) -> None:
         lines.append((f"{row['direction']} {found}, n = {row['n']}", colour, "number"))
     for number, (text, colour, name) in enumerate(lines):
         place = {"xy": (0, 0), "xytext": (-22, -33 - 8.5 * number), "textcoords": "offset points"}
-        axes.annotate(text, xycoords="axes fraction", color=colour, gid=name, **place)
+        axes.annotate(
+            text, xycoords="axes fraction", color=INKS.get(colour, colour), gid=name, **place
+        )
 
 
 def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
