@@ -179,7 +179,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
     write_panel_title(figure, EDGE, top, "b", "Insertion and removal: feature less control")
-    _write_legend(figure, 76, top + 0.4, colours)
+    _write_legend(figure, 68, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
     size = {"top": top, "height": EFFECT, "regions": regions, "width": 40}

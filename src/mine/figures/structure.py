@@ -266,7 +266,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
 def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
     write_panel_title(figure, 70, TOP - 12, "b", "How many clusters?")
     add_text(figure, 74, TOP - 7.5, "explained of the other half", color=INK)
-    axes = add_axes(figure, 81, TOP, 22, PANEL)
+    axes = add_axes(figure, 82.5, TOP, 21, PANEL)
     counts, explained = structure["count"].values, structure["explained"].values
     axes.plot(counts, explained, "o-", color=BLUE, markersize=3, gid="explained")
     limit = np.quantile(structure["explained_null"].values, LEVEL)
