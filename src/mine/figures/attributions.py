@@ -163,34 +163,33 @@ def tabulate_attributions(
 def place_words(
     texts: list[str], centres: np.ndarray, *, sizes: np.ndarray, extent: float, patch: np.ndarray
 ) -> np.ndarray:
-    """Place words as near to their patches as they can be without overlap: (word, 2) centres.
+    """Place words beside their patches, near and hardly overlapping: (word, 2) centres.
 
     centres, sizes: (word, 2), of the patches and of the words, across and down, in the unit of
     ``extent``, the side of the square that words stay within where they fit. patch: (2,), of the
-    patches' size, none of which is covered. Earlier words have their way. A word that fits nowhere
-    stays where it is least covered.
+    patches' size; they are not to be covered either. Earlier words have their way.
     """
-    placed, taken = centres[:0], centres
-    extents = np.broadcast_to(patch, centres.shape)
-    for number in range(len(texts)):
-        size = sizes[number]
+    placed = centres[:0]
+    for number, (home, size) in enumerate(zip(centres, sizes, strict=True)):
         half = np.minimum(size / 2, extent / 2)
-        # Above its patch, or below it where there is no room.
-        home = centres[number] - [0, (patch[1] + size[1]) / 2]
-        if home[1] < half[1]:
-            home = centres[number] + [0, (patch[1] + size[1]) / 2]
-        home = np.clip(home, half, extent - half)
         across = np.linspace(half[0], extent - half[0], 5)
         down = np.arange(half[1], extent - half[1] + 1e-9, size[1] / 2)
-        options = np.array([home, *((home[0], y) for y in down)])
-        options = np.concatenate([options, [(x, y) for x in across for y in down]])
-        there = np.concatenate([taken, placed])
-        gap = (
-            np.abs(options[:, None] - there)
-            - (np.concatenate([extents, sizes[:number]]) + size) / 2
+        # Above the patch, below it, on either side; in its column, anywhere.
+        sides = np.array([(0, -1), (0, 1), (1, 0), (-1, 0)])
+        options = np.concatenate(
+            [
+                home + sides * (patch + size) / 2,
+                [(home[0], y) for y in down],
+                [(x, y) for x in across for y in down],
+            ]
         )
+        options = np.clip(options, half, extent - half)
+        taken = np.concatenate([centres, placed])
+        extents = np.concatenate([np.broadcast_to(patch, centres.shape), sizes[:number]])
+        gap = np.abs(options[:, None] - taken) - (extents + size) / 2
         overlap = np.prod(np.maximum(-gap, 0) * (gap < 0).all(axis=2, keepdims=True), axis=2)
-        cost = overlap.sum(axis=1) * 1e3 + np.hypot(*(options - home).T)
+        # A trace of overlap is better than a word far from its patch.
+        cost = overlap.sum(axis=1) / extent * 50 + np.hypot(*(options - home).T)
         placed = np.vstack([placed, options[cost.argmin()]])
     return placed
 
