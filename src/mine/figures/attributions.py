@@ -161,7 +161,7 @@ def tabulate_attributions(
 
 
 def place_words(
-    texts: list[str], centres: np.ndarray, *, sizes: np.ndarray, extent: float, patch: np.ndarray
+    centres: np.ndarray, *, sizes: np.ndarray, extent: float, patch: np.ndarray
 ) -> np.ndarray:
     """Place words beside their patches, near and hardly overlapping: (word, 2) centres.
 
@@ -214,7 +214,7 @@ def draw_words(
     sizes = np.array([_measure(text) for text in texts]).reshape(-1, 2) / side
     patch = np.array([1 / grid[1], 1 / grid[0]])
     for text, place in zip(
-        texts, place_words(texts, centres, sizes=sizes, extent=1.0, patch=patch), strict=True
+        texts, place_words(centres, sizes=sizes, extent=1.0, patch=patch), strict=True
     ):
         axes.text(
             *place,
