@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from mine.figures.attributions import (
@@ -27,8 +28,16 @@ from mine.figures.faithfulness import (
     tabulate_faithfulness,
 )
 from mine.figures.profiles import draw_profiles, tabulate_profiles
-from mine.figures.recovery import draw_recovery, select_drawn
-from mine.figures.style import SIZE, WIDTH, save_figure
+from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery, select_drawn
+from mine.figures.strips import PAGE
+from mine.figures.style import (
+    CYCLE,
+    SIZE,
+    WIDTH,
+    add_text,
+    new_figure,
+    save_figure,
+)
 from mine.figures.voxels import (
     choose_cards,
     choose_described,
@@ -189,6 +198,22 @@ def test_encoder_has_a_bar_for_each_model_and_a_row_for_each_voxel(voxels: int) 
     assert (table["panel"] == "rois").sum() == 8
 
 
+def test_intervals_of_scores_are_drawn_to_their_ends_or_have_an_arrow() -> None:
+    scores, rois = make_scores(12)
+    scores["roi_r2_normalised"][:, 1] = -0.2
+    scores["roi_r2_normalised_interval"][:, 1] = [-0.5, 0.1]
+    scores["roi_r2_normalised_interval"][0, 1, 0] = -9.0
+    scores["roi_voxels"][1] = 3
+    axes = draw_encoder(scores, rois).axes[1]
+    ends = [path.vertices[:, 1] for lines in axes.collections for path in lines.get_paths()]
+    lowest = axes.get_ylim()[0]
+    assert min(map(min, ends)) == pytest.approx(lowest) and lowest < -0.5
+    arrows = [line for line in axes.lines if line.get_marker() == "v"]
+    assert [float(line.get_ydata()[0]) for line in arrows] == [pytest.approx(lowest)]
+    # The region of three voxels is pale, the other is not.
+    assert sorted({bar.get_alpha() for bar in axes.patches}) == [0.35, 1]
+
+
 def test_encoder_without_a_ceiling_shows_r2_and_says_so() -> None:
     scores, rois = make_scores(12)
     scores["noise_ceiling"] = scores["noise_ceiling"] * np.nan
@@ -222,6 +247,19 @@ def test_described_parts_add_up_to_all_voxels() -> None:
     figure = draw_described(reasons)
     assert "n = 4" in texts(figure)
     assert sum(patch.get_height() for patch in figure.axes[0].patches) == pytest.approx(100)
+
+
+def test_every_part_has_its_number_and_no_other_is_in_the_legend() -> None:
+    reasons = {"PPA": np.array(["described"] * 96 + ["retinotopic"] * 3 + ["not predicted"])}
+    figure = draw_described(reasons)
+    parts = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert {"96", "3", "1", "n = 100"} == set(parts)
+    assert parts["1"] - parts["3"] >= 6
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "described",
+        "retinotopic",
+        "not predicted",
+    ]
 
 
 def test_faithfulness_keeps_its_bounds_in_order_when_turned_round() -> None:
@@ -269,6 +307,19 @@ def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: i
     assert (numbers["item"] == "positive").sum() == 3 * described
 
 
+def test_suppressed_words_point_down_on_the_scale_of_the_others() -> None:
+    profiles = make_profiles(["described"])
+    scores, _ = make_scores(1)
+    table = describe_voxels(profiles, scores, WORDS)
+    pictures = gather_pictures(read, profiles["exemplar"].values)
+    figure = draw_profiles(profiles, pictures, words=WORDS, table=table, region="FFA-1")
+    up, down = (axes for axes in figure.axes if axes.containers)
+    assert [bar.get_width() for bar in up.patches] == pytest.approx([0.9, 0.5, 0.3])
+    assert [bar.get_width() for bar in down.patches] == pytest.approx([-0.9, -0.5, -0.3])
+    scales = [np.ptp(axes.get_xlim()) / axes.get_position().width for axes in (up, down)]
+    assert scales[0] == pytest.approx(scales[1])
+
+
 def test_a_card_without_a_listed_word_says_so() -> None:
     profiles = make_profiles(["described"])
     profiles["listed"][:] = False
@@ -276,7 +327,8 @@ def test_a_card_without_a_listed_word_says_so() -> None:
     table = describe_voxels(profiles, scores, WORDS)
     pictures = gather_pictures(read, profiles["exemplar"].values)
     figure = draw_profiles(profiles, pictures, words=WORDS, table=table, region="FFA-1")
-    assert texts(figure).count("none") == 2 and not figure.axes[0].patches
+    assert texts(figure).count("none") == 2
+    assert not any(axes.containers for axes in figure.axes)
 
 
 @pytest.mark.parametrize("voxels", [1, 2])
@@ -319,9 +371,16 @@ def test_shares_are_of_all_positive_attribution() -> None:
     np.testing.assert_allclose(share, [0, 0.25, 0, 0, 0.5, 0])
 
 
-def test_words_of_one_patch_do_not_overlap() -> None:
-    sizes = np.array([[0.4, 0.1]] * 4)
-    placed = place_words(["a"] * 4, np.full((4, 2), 0.95), sizes=sizes, extent=1.0)
+@pytest.mark.parametrize("centre", [(0.95, 0.95), (0.5, 0.05), (0.05, 0.5)])
+def test_words_cover_neither_each_other_nor_their_patch(centre: tuple[float, float]) -> None:
+    sizes, patch, centres = (
+        np.array([[0.4, 0.1]] * 4),
+        np.array([0.1, 0.1]),
+        np.tile(centre, (4, 1)),
+    )
+    placed = place_words(centres, sizes=sizes, extent=1.0, patch=patch)
+    beside = np.abs(placed - centre) >= (sizes + patch) / 2 - 1e-9
+    assert beside.any(axis=1).all()
     apart = np.abs(placed[:, None] - placed[None]) >= sizes[0] - 1e-9
     assert (apart.any(axis=2) | np.eye(4, dtype=bool)).all()
     assert (placed >= sizes / 2 - 1e-9).all() and (placed <= 1 - sizes / 2 + 1e-9).all()
@@ -333,6 +392,34 @@ def test_recovery_draws_what_the_table_has(subjects: tuple[str, ...]) -> None:
     assert "described: noise voxels" in texts(figure)
     assert "top word right" not in texts(figure)  # not in the table
     assert any("n = 200" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("colour", CYCLE)
+def test_text_is_dark_enough_in_every_colour(colour: str) -> None:
+    figure = new_figure(10, layout=None)
+    add_text(figure, 1, 1, "text", color=colour)
+    levels = np.array(to_rgb(figure.texts[0].get_color()))
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    # Relative luminance and contrast to white, WCAG 2.1.
+    assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5
+
+
+def test_recovery_of_everything_fits_a_page() -> None:
+    rows = [
+        (measure, subject, roi, 0.5, 0.25, 0.75, 2)
+        for measure, roi, _ in (*FOUND, *FALSE, *EFFECTS)
+        for subject in ("subj01", "subj02", "all")
+    ]
+    rows += [
+        (f"r2_normalised_{model}", subject, f"roi{roi}", 0.7, 0.6, 0.8, 50)
+        for model in ("mine", "ridge", "caption", "planted_ridge", "noiseless")
+        for subject in ("subj01", "subj02")
+        for roi in range(6)
+    ]
+    columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
+    figure = draw_recovery(pd.DataFrame(rows, columns=columns))
+    assert figure.get_size_inches()[1] * 25.4 <= PAGE
+    assert texts(figure).count("1 of 2 regions") == len(COUNTED)
 
 
 def test_figures_are_saved_at_journal_width_in_type_that_can_be_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from mine.figures.causality import draw_causality
 from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.recovery import EFFECTS, draw_recovery
+from mine.figures.strips import PAGE
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 from mine.stages.causality import ALL
 from mine.statistics import clustered_effect, pearson
@@ -153,6 +154,30 @@ def test_one_region_is_not_drawn_twice():
     by_roi = {"FFA-1": make_subject()["FFA-1"]}
     figure = draw_causality(tabulate(by_roi), ["FFA-1"])
     assert ALL not in said(figure) and said(figure).count("FFA-1") == 2
+
+
+def test_a_test_that_could_not_succeed_is_not_written_as_one_that_failed():
+    by_roi = {"FFA-1": make_subject()["FFA-1"]}
+    table = tabulate(by_roi)
+    voxels = (table["panel"] == "sufficiency") & table["voxel"].notna()
+    images = by_roi["FFA-1"][0].sizes["chosen"]
+    assert table.loc[voxels & (table["condition"] != "caption"), "images"].eq(images).all()
+    # 1/32 is below 0.05 and 1/16 is not.
+    for count, found in ((5, False), (4, True)):
+        given = table.assign(images=table["images"].where(~voxels, count))
+        assert ("too few" in said(draw_causality(given, ["FFA-1"]))) is found
+
+
+def test_an_effect_of_one_voxel_has_no_interval():
+    by_roi = {"FFA-1": tuple(store.isel(voxel=[0]) for store in make_subject()["FFA-1"])}
+    numbers = said(draw_causality(tabulate(by_roi), ["FFA-1"]), "number")
+    assert numbers.count("–") == 2
+
+
+def test_eight_regions_fit_a_page():
+    by_roi = {f"roi{number}": make_subject()["FFA-1"] for number in range(7)}
+    figure = draw_causality(tabulate(by_roi), list(by_roi))
+    assert ALL in said(figure) and figure.get_size_inches()[1] * MM_PER_INCH <= PAGE
 
 
 def test_a_region_in_which_nothing_could_be_removed_is_drawn():

@@ -131,6 +131,21 @@ def test_type_can_be_read_and_no_global_figure_is_made(tmp_path: Path):
     assert {"L", "R"} <= {text.get_text() for text in shown}
 
 
+def test_a_legend_names_everything_and_stays_within_the_figure():
+    labels = np.arange(1, 41)
+    names = [f"a long name of {label}" for label in labels]
+    each = Map("Many", labels, names, ["#0072B2"] * len(labels))
+    figure = draw_counts([each], geometry="list", subject="s1")
+    figure.draw_without_rendering()
+    said = [text.get_text() for text in figure.texts]
+    assert all(f"{name} 1" in said for name in names)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    note = next(box for box, text in zip(boxes, said, strict=True) if text.startswith("s1:"))
+    others = [box.y0 for box in boxes if box is not note]
+    assert 0 <= note.y0 and note.y1 <= min(others)
+
+
 def test_without_maps_it_is_said():
     text = [each.get_text() for each in draw([]).findobj(Text)]
     assert "No voxel prefers a category, and no region has clusters." in text

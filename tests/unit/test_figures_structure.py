@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mine.figures.strips import format_p
 from mine.figures.structure import draw_structure, tabulate_structure
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 
@@ -176,3 +177,9 @@ def test_type_can_be_read_and_nothing_leaves_the_figure(clusters: int, tmp_path:
     box = figure.get_tightbbox()
     assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
     assert isinstance(tabulate_structure(structure, words=WORDS), pd.DataFrame)
+
+
+def test_the_smallest_p_that_draws_allow_is_written_as_a_bound():
+    assert format_p(1 / 201, draws=200) == "≤ 0.005"
+    assert format_p(2 / 201, draws=200) == "= 0.010"
+    assert format_p(1 / 201) == "= 0.005" and format_p(1e-5) == "< 0.001"

@@ -10,7 +10,8 @@ from matplotlib.patches import Rectangle
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mine.figures.preference import draw_preference
+import mine.figures.preference
+from mine.figures.preference import draw_preference, find_best, format_row
 from mine.figures.preference_subjects import draw_preference_subjects, select_drawn
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.preference import EVIDENCE
@@ -39,7 +40,9 @@ def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.
     if not known:
         names[0] = ""
     label = np.tile([1, 0, 0, -1], (3, IMAGES // 4)).astype(np.int8)
-    bounds = random.random((2, 3, 3))
+    bounds, z = random.random((2, 3, 3)), random.random(3)
+    bounds[:, place] += 1
+    z[place] += 1
     share = np.array([[(row == name).mean() for name in CATEGORIES] for row in names])
     best = [main if known else "", main, main, main if main != "food" else ""]
     pair = ("evidence", "other")
@@ -50,7 +53,7 @@ def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.
             "described": ("voxel", np.full(VOXELS, known)),
             "t": (("category", "voxel"), t),
             "preferred": (("evidence", "voxel"), names),
-            "roi_cosine_z": ("category", random.random(3) if known else np.full(3, np.nan)),
+            "roi_cosine_z": ("category", z if known else np.full(3, np.nan)),
             "roi_cosine_p": ("category", random.random(3)),
             "roi_share_p": ("category", [1e-3, 0.5, 0.5]),
             "roi_response": (("response", "image"), random.normal(size=(2, IMAGES))),
@@ -242,7 +245,10 @@ def test_figure_of_subjects_counts_those_that_prefer(subjects, tmp_path):
     save_figure(figure, found, tmp_path / "a.png")
 
 
-def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
+@pytest.mark.parametrize("least", [VOXELS, VOXELS + 1])
+def test_figure_shows_the_numbers_and_frames_the_preferred(least, tmp_path, monkeypatch):
+    # Words of too few voxels are not framed; responses and localiser are of all voxels.
+    monkeypatch.setattr(mine.figures.preference, "LEAST_VOXELS", least)
     regions = make_regions()
     table = tabulate_preference(regions)
     figure = draw_preference(table, list(regions), "subj01")
@@ -256,10 +262,41 @@ def test_figure_shows_the_numbers_and_frames_the_preferred(tmp_path):
         text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], 5:10"
         assert text in numbers
     frames = [part for part in figure.findobj(Rectangle) if part.get_linewidth() == 1.3]
-    assert len(frames) == 2 + 2 + 3 + 3
+    assert len(frames) == (2 + 2) * (least == VOXELS) + 3 + 3
     shown = [text for text in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(text.get_fontsize() for text in shown if text.get_text()) >= SIZE
     save_figure(figure, table, tmp_path / "a.png")
+
+
+def test_close_numbers_get_a_decimal_more_and_ties_are_won_by_none():
+    for values, written, best in (
+        ([1.91, 1.84, -0.04], ["1.9", "1.8", "0.0"], 0),
+        ([1.84, 1.81, -0.3], ["1.84", "1.81", "−0.30"], 0),
+        ([1.841, 1.844, np.nan], ["1.84", "1.84", "–"], -1),
+        ([np.nan, np.nan, np.nan], ["–", "–", "–"], -1),
+    ):
+        assert format_row(np.array(values), "{:.1f}") == written
+        assert find_best(np.array(values), written) == best
+
+
+def test_a_mean_over_subjects_ends_where_the_first_of_them_does():
+    tables = {}
+    for number, most in enumerate((3.0, 2.0)):
+        table = tabulate_preference(make_regions())
+        rows = [
+            {"measure": measure, "roi": "all", "threshold": t, "value": 0.5, "n": LEAST_VOXELS}
+            for measure in ("above_t", "above_t_shuffled")
+            for t in np.arange(0, most + 0.5, 0.5)
+        ]
+        table = table[table["threshold"].isna()]
+        tables[f"subj{number}"] = pd.concat([table, pd.DataFrame(rows)])
+    axes = next(
+        axes
+        for axes in draw_preference_subjects(summarise_subjects(tables)).axes
+        if axes.get_xlabel().startswith("Voxels with")
+    )
+    ends = [float(line.get_xdata()[-1]) for line in axes.lines]
+    assert ends == [3, 2, 2, 2]  # each subject, their mean, by chance
 
 
 def test_figure_is_drawn_where_nothing_is_known(tmp_path):

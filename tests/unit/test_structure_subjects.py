@@ -12,11 +12,13 @@ import scipy.stats
 import xarray as xr
 
 from mine.core.matching import contrast_tunings, draw_matchings, match_clusters
+from mine.figures.strips import format_p
 from mine.figures.structure_subjects import draw_structure_subjects, name_matches
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.structure_subjects import compare_structures
 
 LATENT, GROUPS, VOXELS = 10, 60, 36
+DRAWS = 99
 WORDS = np.array([f"word{place}" for place in range(2 * GROUPS)])
 
 
@@ -142,7 +144,9 @@ def make_subjects(subjects: int = 3) -> dict[str, dict[str, xr.Dataset]]:
 
 
 def compare(structures) -> pd.DataFrame:
-    return compare_structures(structures, words=WORDS, draws=99, generator=np.random.default_rng(0))
+    return compare_structures(
+        structures, words=WORDS, draws=DRAWS, generator=np.random.default_rng(0)
+    )
 
 
 def pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
@@ -223,7 +227,9 @@ def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects,
     for roi in ("FFA", "PPA"):
         pairs = pick(table, measure="matched", roi=roi)["p"].dropna()
         text = f"{mean['matched', roi]:.2f} ({mean['null', roi]:.2f})"
-        assert f"{text}, {(pairs <= 0.05).sum()}/{len(pairs)}" in numbers
+        p = format_p(pairs.iloc[0], draws=DRAWS)
+        said = f"p {p}" if subjects == 2 else f"{(pairs <= 0.05).sum()} of {len(pairs)}"
+        assert f"{text}, {said}" in numbers
     assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
     text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE

@@ -115,7 +115,7 @@ def draw_attributions(
             small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
             add_image(small, picture)
             predicted = float(attributions["prediction"].sel(voxel=voxel, image=image))
-            note = f"pre-\ndicted\n{_sign(predicted)} sd\n\nimage\n{image}"
+            note = f"{_sign(predicted)} sd\npredicted\n\nimage\n{image}"
             add_text(figure, left + overlay + 1, top + HEAD + side, note, linespacing=1.1)
             _write_phrases(figure, chosen, left, top + HEAD + overlay, cell - 3)
     _add_scale(figure, scale, len(voxels) * block + 2)
@@ -161,26 +161,35 @@ def tabulate_attributions(
 
 
 def place_words(
-    texts: list[str], centres: np.ndarray, *, sizes: np.ndarray, extent: float
+    centres: np.ndarray, *, sizes: np.ndarray, extent: float, patch: np.ndarray
 ) -> np.ndarray:
-    """Place words as near to their centres as they can be without overlap: (word, 2) centres.
+    """Place words beside their patches, near and hardly overlapping: (word, 2) centres.
 
-    centres, sizes: (word, 2), across and down, in the unit of ``extent``, the side of the square
-    that words stay within where they fit. Earlier words have their way. A word that fits nowhere
-    stays where it is least covered.
+    centres, sizes: (word, 2), of the patches and of the words, across and down, in the unit of
+    ``extent``, the side of the square that words stay within where they fit. patch: (2,), of the
+    patches' size; they are not to be covered either. Earlier words have their way.
     """
-    placed = np.empty((0, 2))
-    for number in range(len(texts)):
-        size = sizes[number]
+    placed = centres[:0]
+    for number, (home, size) in enumerate(zip(centres, sizes, strict=True)):
         half = np.minimum(size / 2, extent / 2)
-        home = np.clip(centres[number], half, extent - half)
         across = np.linspace(half[0], extent - half[0], 5)
         down = np.arange(half[1], extent - half[1] + 1e-9, size[1] / 2)
-        options = np.array([home, *((home[0], y) for y in down)])
-        options = np.concatenate([options, [(x, y) for x in across for y in down]])
-        gap = np.abs(options[:, None] - placed) - (sizes[:number] + size) / 2
+        # Above the patch, below it, on either side; in its column, anywhere.
+        sides = np.array([(0, -1), (0, 1), (1, 0), (-1, 0)])
+        options = np.concatenate(
+            [
+                home + sides * (patch + size) / 2,
+                [(home[0], y) for y in down],
+                [(x, y) for x in across for y in down],
+            ]
+        )
+        options = np.clip(options, half, extent - half)
+        taken = np.concatenate([centres, placed])
+        extents = np.concatenate([np.broadcast_to(patch, centres.shape), sizes[:number]])
+        gap = np.abs(options[:, None] - taken) - (extents + size) / 2
         overlap = np.prod(np.maximum(-gap, 0) * (gap < 0).all(axis=2, keepdims=True), axis=2)
-        cost = overlap.sum(axis=1) * 1e3 + np.hypot(*(options - home).T)
+        # A trace of overlap is better than a word far from its patch.
+        cost = overlap.sum(axis=1) / extent * 50 + np.hypot(*(options - home).T)
         placed = np.vstack([placed, options[cost.argmin()]])
     return placed
 
@@ -203,8 +212,9 @@ def draw_words(
     row, column = np.divmod(chosen["patch"].values[best].astype(int), grid[1])
     centres = np.stack([(column + 0.5) / grid[1], (row + 0.5) / grid[0]], axis=1)
     sizes = np.array([_measure(text) for text in texts]).reshape(-1, 2) / side
+    patch = np.array([1 / grid[1], 1 / grid[0]])
     for text, place in zip(
-        texts, place_words(texts, centres, sizes=sizes, extent=1.0), strict=True
+        texts, place_words(centres, sizes=sizes, extent=1.0, patch=patch), strict=True
     ):
         axes.text(
             *place,
@@ -270,9 +280,9 @@ def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:
     bar.outline.set_linewidth(0.4)
     bar.set_label("Share of the positive attribution (%)")
     note = (
-        "Outlined: the patch that gave most of a word (at most four words an image). Below: words "
-        "from the top\ntokens, from random tokens, and from the tokens of lowest |attribution| of "
-        "the same image."
+        "The scale is of this figure alone. Outlined: the patch that gave most of a word (at most "
+        "four words an\nimage). Below: words from the top tokens, from random tokens, and from the "
+        "tokens of lowest |attribution|\nof the same image."
     )
     add_text(figure, EDGE + 46, top - 0.8, note)
 

@@ -24,11 +24,12 @@ from mine.figures.style import (
     BLACK,
     GREY,
     HEADING,
+    INKS,
     LIGHT,
     WIDTH,
     add_axes,
+    add_key,
     add_text,
-    measure_text,
     new_figure,
     styled,
 )
@@ -36,12 +37,13 @@ from mine.stages.causality import ALL
 from mine.statistics import SIGNIFICANT
 
 # mm
-LABEL = 24.0
+LABEL = 33.0
 TITLE = 9.5
-SUFFICIENCY = 10.5  # for each region
-EFFECT = 9.5  # for each region
-SCATTER = 38.0
-AXIS = 10.0
+SUFFICIENCY = 7.0  # for each region
+EFFECT = 7.8  # for each region
+SCATTER = 34.0
+AXIS = 10.5
+COLUMNS = (125.0, 153.0, 166.0)  # of the numbers of panel a
 
 
 @styled
@@ -58,7 +60,7 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
     regions = [roi for roi in regions if roi != ALL or len(regions) > 2]
     upper = TITLE + SUFFICIENCY * len(regions) + AXIS
     middle = TITLE + EFFECT * len(regions) + AXIS
-    lower = 7.0 + SCATTER + 24
+    lower = 7.0 + SCATTER + 23.5
     figure = new_figure(upper + middle + lower + 14, layout=None)
     _draw_sufficiency(figure, 1.0, table, regions)
     _draw_effects(figure, 1.0 + upper, table, regions)
@@ -71,9 +73,11 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
         top + lower,
         "All responses are the evaluator's predictions, but the encoder's in d; sd: standard "
         "deviations of the response. Error bars: 95% intervals, images resampled. a: d, mean over "
-        "standard deviation of the paired differences; voxels, share in which the attribution's "
-        "words win; q, false discovery rate over voxels. b: images of insertion + removal. e: "
-        f"thin, regions; thick, their mean. {text}",
+        "standard deviation of the paired differences, of two voxels or more; voxels, share in "
+        "which the attribution's words win; q, false discovery rate over voxels; too few: with n "
+        "images a voxel's sign-flip p is 1/2ⁿ at least, and no q could reach "
+        f"{SIGNIFICANT}. b: images of insertion + removal. e: thin, regions; thick, their mean. "
+        f"{text}",
     )
     return figure
 
@@ -86,9 +90,8 @@ def _label_regions(
         add_text(figure, EDGE, where, roi, weight="bold")
         if roi in counts.index:
             row = counts.loc[roi]
-            voxels = format_count(row["n"], "voxel")
-            add_text(figure, EDGE, where + LINE, f"{voxels},", color=INK)
-            add_text(figure, EDGE, where + 2 * LINE, f"{row['images']} images", color=INK)
+            text = f"{format_count(row['n'], 'voxel')}, {row['images']} images"
+            add_text(figure, EDGE, where + LINE, text, color=INK)
 
 
 def _line_axes(
@@ -108,15 +111,14 @@ def _line_axes(
 def _write_legend(figure: Figure, left: float, top: float, names: Mapping[str, tuple]) -> None:
     """Write names in their colours, one after the other."""
     for name, colour in names.items():
-        add_text(figure, left, top, name, color=colour, weight="bold")
-        left += measure_text(f"{name} ", "bold") + 2.5
+        left = add_key(figure, left, top, name, colour)
 
 
 def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "sufficiency"]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
     write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
-    _write_legend(figure, 76, top + 0.4, colours)
+    _write_legend(figure, 73, top + 0.4, colours)
     top += TITLE
     _label_regions(
         figure,
@@ -126,8 +128,8 @@ def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: 
         regions,
     )
     size = {"top": top, "height": SUFFICIENCY, "regions": regions}
-    left = _line_axes(figure, LABEL, width=58, **size)
-    right = _line_axes(figure, LABEL + 64, width=36, **size)
+    left = _line_axes(figure, LABEL, width=48, **size)
+    right = _line_axes(figure, LABEL + 56, width=34, **size)
     right.axvline(0, color=BLACK, linewidth=0.6)
     for number, (condition, colour) in enumerate(colours.items()):
         offset = (number + 1) / (len(colours) + 1)
@@ -143,36 +145,45 @@ def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: 
             _draw_interval(axes, rows, place, colour)
     for line, control in enumerate(("random", "lowest")):
         for place, roi in enumerate(regions):
-            where = top + place * SUFFICIENCY + 2.2 + line * (LINE + 0.3)
-            said = _say_contrast(_pick(data, condition=control, roi=roi).set_index("measure"))
-            for column, text in zip((127, 152.5, 165.5), said, strict=True):
+            where = top + place * SUFFICIENCY + 0.6 + line * (LINE + 0.1)
+            own = data[(data["condition"] == control) & ((data["roi"] == roi) | (roi == ALL))]
+            images = own.loc[own["voxel"].notna(), "images"].max()
+            said = _say_contrast(_pick(own, roi=roi).set_index("measure"), images)
+            for column, text in zip(COLUMNS, said, strict=True):
                 add_text(figure, column, where, text, color=colours[control], gid="number")
-    for column, text in ((127, "d [95%]"), (152.5, "voxels"), (165.5, f"q ≤ {SIGNIFICANT}")):
+    heads = ("d [95%]", "voxels", f"q ≤ {SIGNIFICANT}")
+    for column, text in zip(COLUMNS, heads, strict=True):
         add_text(figure, column, top - LINE - 0.5, text, color=INK)
     left.set_xlim(left=0)
     left.set_xlabel("|picture − original| (sd); points: voxels")
     right.set_xlabel("Control's less attribution's (sd)")
 
 
-def _say_contrast(rows: pd.DataFrame) -> tuple[str, str, str]:
-    """d with its interval, share of voxels, number of significant voxels."""
+def _say_contrast(rows: pd.DataFrame, images: int) -> tuple[str, str, str]:
+    """d with its interval, share of voxels, number of significant voxels. images: of a voxel, at
+    most.
+    """
     d, share, significant = (rows.loc[name] for name in ("d", "share", "significant"))
     if not share["n"]:
         return "not tested", "", ""
     text = f"{d['value']:.2f} [{d['low']:.2f}, {d['high']:.2f}]".replace("-", "−")
-    count = round(significant["value"] * significant["n"])
-    return text, f"{share['value'] * 100:.0f}%", f"{count} of {share['n']}"
+    count = f"{round(significant['value'] * significant['n'])} of {share['n']}"
+    return (
+        text if d["n"] > 1 else "–",
+        f"{share['value'] * 100:.0f}%",
+        count if 0.5**images <= SIGNIFICANT else "too few",
+    )
 
 
 def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
     write_panel_title(figure, EDGE, top, "b", "Insertion and removal: feature less control")
-    _write_legend(figure, 82, top + 0.4, colours)
+    _write_legend(figure, 68, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
-    size = {"top": top, "height": EFFECT, "regions": regions, "width": 46}
-    for left, direction in ((LABEL, "insertion"), (LABEL + 79, "removal")):
+    size = {"top": top, "height": EFFECT, "regions": regions, "width": 40}
+    for left, direction in ((LABEL, "insertion"), (LABEL + 75, "removal")):
         here = data[data["direction"] == direction]
         axes = _line_axes(figure, left, **size)
         axes.axvline(0, color=BLACK, linewidth=0.6)
@@ -184,11 +195,11 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
                 place = np.array([regions.index(roi) for roi in rows["roi"]]) + offset
                 _draw_interval(axes, rows, place, colour, filled=guide == "description")
         axes.set_xlabel(f"{direction.capitalize()}: shift less control's (sd)")
-        beside = left + 46 + 1.5
+        beside = left + 40 + 1.5
         add_text(figure, beside, top - LINE - 0.5, "voxels above (%)", color=INK)
         for place, roi in enumerate(regions):
             for line, (guide, sign) in enumerate(zip(GUIDES, "●○", strict=True)):
-                where = top + place * EFFECT + 1.4 + line * (LINE + 0.4)
+                where = top + place * EFFECT + 0.8 + line * (LINE + 0.2)
                 rows = _pick(here, measure="share", guide=guide, roi=roi).set_index("condition")
                 if not rows["n"].any():
                     add_text(figure, beside, where, "no such image" if line == 0 else "")
@@ -201,7 +212,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
                     add_text(figure, across, where, text, color=colour, ha="right", gid="number")
     counts = _pick(data, measure="effect", guide="profile", condition="unspecific")
     counts = counts.groupby("roi").agg(
-        {"n": "max", "images": lambda found: " + ".join(map(str, found))}
+        {"n": "max", "images": lambda found: "+".join(map(str, found))}
     )
     _label_regions(figure, top, EFFECT, counts, regions)
 
@@ -217,7 +228,7 @@ def _draw_interval(
         xerr=np.maximum([value - low, high - value], 0),
         fmt="o",
         color=colour,
-        markersize=3.2 if filled else 2.8,
+        markersize=2.8 if filled else 2.5,
         markerfacecolor=colour if filled else "white",
         markeredgewidth=0.7,
         elinewidth=0.9,
@@ -280,7 +291,9 @@ def _write_found(axes: Axes, rows: pd.DataFrame, what: str) -> None:
         lines.append((f"{row['direction']} {found}, n = {row['n']}", colour, "number"))
     for number, (text, colour, name) in enumerate(lines):
         place = {"xy": (0, 0), "xytext": (-22, -33 - 8.5 * number), "textcoords": "offset points"}
-        axes.annotate(text, xycoords="axes fraction", color=colour, gid=name, **place)
+        axes.annotate(
+            text, xycoords="axes fraction", color=INKS.get(colour, colour), gid=name, **place
+        )
 
 
 def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
@@ -292,6 +305,7 @@ def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
         "outside_similarity": (add_axes(figure, left, top + 23, width, 10), "Similar\noutside"),
         "off_target": (add_axes(figure, left, top + 35, width, 10), "Others\n|shift| (sd)"),
     }
+    asked = set(data.loc[data["measure"].eq("presence_after") & data["value"].notna(), "condition"])
     step = len(edits.CONDITIONS) + 1
     ticks = {
         (direction, condition): number + side * step
@@ -318,11 +332,14 @@ def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
                 size = {"markersize": 6, "markeredgewidth": 1.8} if together else {"markersize": 2}
                 mark = {"color": colour, "alpha": 1 if together else 0.5, "markeredgewidth": 0}
                 axes.plot(place, row[name], "_" if together else "o", **(mark | size))
+        if condition not in asked:
+            style = {"rotation": 90, "ha": "center", "va": "center", "color": INK}
+            upper.text(place, 0.5, "not asked", **style)
     for side, direction in enumerate(edits.DIRECTIONS):
         middle = side * step + (len(edits.CONDITIONS) - 1) / 2
-        upper.text(middle, 1.03, direction, ha="center", va="bottom")
-    upper.set(xticks=[], ylim=(0, 1), yticks=[0, 1], xlim=(-0.6, 2 * step - 1.4))
-    upper.set_ylabel("Feature\nread")
+        upper.text(middle, 1.08, direction, ha="center", va="bottom")
+    upper.set(xticks=[], ylim=(-0.05, 1.05), yticks=[0, 1], xlim=(-0.6, 2 * step - 1.4))
+    upper.set_ylabel("Probability\nof feature")
     for axes, label in others.values():
         axes.set(xticks=[], xlim=upper.get_xlim())
         axes.set_ylabel(label)

@@ -37,6 +37,9 @@ def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+LEAST_SIZE = 6.0  # %, of a part that has room for a number, and between two numbers
+
+
 @styled
 def draw_described(reasons: Mapping[str, np.ndarray]) -> Figure:
     """Draw :func:`tabulate_described` as one stacked bar for each ROI."""
@@ -44,17 +47,25 @@ def draw_described(reasons: Mapping[str, np.ndarray]) -> Figure:
     rois = list(reasons)
     figure = new_figure(75)
     axes = figure.subplots()
-    bottom = np.zeros(len(rois))
+    bottom, written = np.zeros(len(rois)), np.full(len(rois), -np.inf)
+    found = table.groupby("reason")["voxels"].sum()
     for name, colour in REASONS.items():
+        if not found[name]:
+            continue
         part = table[table["reason"] == name].set_index("roi").loc[rois]
         share = part["value"].fillna(0).to_numpy() * 100
         axes.bar(rois, share, 0.7, bottom, color=colour, edgecolor=BLACK, linewidth=0.4, label=name)
         for place, (low, size, voxels) in enumerate(
             zip(bottom, share, part["voxels"], strict=True)
         ):
-            if size >= 6:  # a thinner part has no room for its number
+            middle = low + size / 2
+            if size >= LEAST_SIZE:
                 ink = "white" if name == "described" else BLACK
-                axes.text(place, low + size / 2, voxels, ha="center", va="center", color=ink)
+                axes.text(place, middle, voxels, ha="center", va="center", color=ink)
+            elif voxels:
+                # Beside the bar, above the number of another thin part.
+                written[place] = max(middle, written[place] + LEAST_SIZE, LEAST_SIZE / 2)
+                axes.text(place + 0.38, written[place], voxels, va="center")
         bottom += share
     first = table[table["reason"] == "described"].set_index("roi").loc[rois]
     middle = first["value"].to_numpy() * 100

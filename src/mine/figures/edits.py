@@ -66,7 +66,7 @@ NONE = {
 }
 
 LINES = {"insertion": 2, "removal": 3}  # of words beneath an image
-SUMMARY = 7.0  # mm
+SUMMARY = 6.6  # mm
 NOTHING = 5.0  # mm
 
 Chosen = dict[tuple[int, str], list[int]]
@@ -159,7 +159,7 @@ def draw_edits(
                 figure,
                 top,
                 here[here["item"] == "mean_shift"].set_index("condition"),
-                said="mean of {}\n(q: description higher)",
+                said="mean of {}",
                 write=partial(format_signed, digits=2),
             )
             top += SUMMARY
@@ -171,7 +171,8 @@ def draw_edits(
         f"{asked if painted else ''}Beside an edited image: the shift of the predicted response in "
         "the expected direction, up for insertion and down for removal, by the evaluator (bold, "
         "bar from the line at zero) and by the explained encoder (grey, ring), in standard "
-        "deviations of the response. All gauges have one scale.",
+        "deviations of the response; "
+        "q: that the description's mean is higher. All gauges have one scale.",
     )
     return figure
 
@@ -249,7 +250,7 @@ def say_edit(edit: xr.Dataset, template: str | None) -> str:
 
 def _row(direction: str) -> float:
     """Height of a row of images with the words beneath: mm."""
-    return PICTURE + 0.8 + LINES[direction] * LINE + 1.0
+    return PICTURE + 0.8 + LINES[direction] * LINE + 0.8
 
 
 def _find_edit(here: xr.Dataset, condition: str) -> int:

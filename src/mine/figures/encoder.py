@@ -23,6 +23,8 @@ from mine.figures.style import (
 )
 
 LOWEST_BAR = -0.3  # an ROI far below zero is named by a number: its bar would flatten the others
+LIMITS = (-0.6, 1.6)  # what lies outside is shown by an arrow at the frame, for the same reason
+FEW = 10  # voxels, of which a ratio says little
 
 
 def assign_rois(rois: xr.Dataset) -> np.ndarray:
@@ -147,6 +149,7 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
     width = 0.8 / len(models)
     score = _name_roi_score(scores)
     known = score == "roi_r2_normalised"
+    faint = (counts < FEW) & known
     value = scores[score].transpose("model", "roi").values
     bounds = scores[f"{score}_interval"].transpose("model", "roi", "bound").values
     for place, model in enumerate(models):
@@ -157,8 +160,17 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
         middle = value[place, drawn]
         # A percentile interval need not hold the estimate; an error bar cannot be negative.
         error = np.maximum([middle - low, high - middle], 0)
-        axes.bar(x[drawn], middle, width, color=colour, label=name)
-        axes.errorbar(x[drawn], middle, yerr=error, fmt="none", ecolor=BLACK, elinewidth=0.6)
+        bars = axes.bar(x[drawn], middle, width, color=colour, label=name)
+        for bar, few in zip(bars, faint[drawn], strict=True):
+            bar.set_alpha(0.35 if few else 1)
+        # Within the limits; what is cut has an arrow.
+        ends = np.clip([middle - error[0], middle + error[1]], *LIMITS)
+        axes.vlines(x[drawn], *ends, color=BLACK, linewidth=0.6)
+        arrow = {"color": BLACK, "markersize": 2.5, "clip_on": False}
+        for across in x[drawn][low < LIMITS[0]]:
+            axes.plot(across, LIMITS[0], "v", **arrow)
+        for across in x[drawn][high > LIMITS[1]]:
+            axes.plot(across, LIMITS[1], "^", **arrow)
         for below in np.flatnonzero(np.isfinite(value[place]) & ~drawn):
             text = f"▼ {value[place, below]:.1f}"
             axes.annotate(text, (x[below], 0.02), rotation=90, ha="center", va="bottom")
@@ -175,13 +187,15 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
     low, high = axes.get_ylim()
     axes.set(
         xlim=(-0.6, len(rois) - 0.4),
-        ylim=(max(low, LOWEST_BAR), max(min(high, 1.6), 1.1) if known else high),
+        ylim=(max(low, LIMITS[0]), max(min(high, LIMITS[1]), 1.1) if known else high),
         ylabel=f"{'ΣR² / Σ noise ceiling' if known else 'Mean R²'} on test images",
-        title="Regions (n: voxels with a ceiling ≥ 0.1; bars: 95% intervals over images)"
+        title=f"Regions (n: voxels with a ceiling ≥ 0.1; pale: n < {FEW}; 95% intervals)"
         if known
-        else "Regions (no noise ceiling; bars: 95% intervals over images)",
+        else "Regions (no noise ceiling; 95% intervals over images)",
     )
     axes.title.set_fontsize(7)
-    axes.legend(
+    legend = axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, columnspacing=1, handlelength=1
     )
+    for patch in legend.get_patches():
+        patch.set_alpha(1)  # the first region may be a pale one

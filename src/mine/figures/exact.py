@@ -168,9 +168,7 @@ def _write_legend(figure: Figure) -> None:
         for name, marker in MARKERS.items()
     ]
     handles += [
-        Line2D(
-            [], [], color=BLACK, marker="o", markersize=4, label="means of eighths of the edits"
-        ),
+        Line2D([], [], color=BLACK, marker="o", markersize=4, label="means of about equal parts"),
         Line2D([], [], color=BLACK, linestyle="--", linewidth=0.8, label="identity"),
     ]
     axes.legend(handles=handles, loc="upper left", ncols=4, borderaxespad=0, columnspacing=1.5)

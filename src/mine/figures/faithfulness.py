@@ -18,6 +18,7 @@ from mine.figures.style import (
     LIGHT,
     ORANGE,
     PURPLE,
+    SIZE,
     SKY,
     VERMILLION,
     mark_rois,
@@ -38,8 +39,10 @@ RANKINGS = {
     "lowest": ("lowest |attribution|", GREY, ":"),
 }
 
+FAR = ("norm", "random", "lowest")  # no close rivals, whose limits would hide these
 MODES = {"keep": "tokens kept", "remove": "tokens removed"}
 COLUMNS = 4
+LOWEST_CURVE = -0.3  # what is worse than the baseline by more would flatten the others
 
 
 def retained(faithfulness: xr.Dataset) -> xr.DataArray:
@@ -102,16 +105,21 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
     strips = -(-len(rois) // columns)
     shown = next(iter(by_roi.values()))["ranking"].values
     others = [ranking for ranking in shown if ranking != REFERENCE]
-    band = max(6.0, 1.2 * len(rois))
-    heights = 29.0 * 2 * strips, 18 + band * len(others)
+    band = max(5.0, 1.2 * len(rois))
+    groups = [[name for name in others if (name in FAR) == far] for far in (False, True)]
+    groups = [group for group in groups if group]
+    heights = 27.0 * 2 * strips, 14 + band * len(others) + 8 * len(groups)
     figure = new_figure(14 + sum(heights))
     upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     panels = upper.subplots(2 * strips, columns, sharex=True, sharey=True, squeeze=False)
+    least = min(float(retained(data).min()) for data in by_roi.values())
+    lowest = float(np.clip(least - 0.02, LOWEST_CURVE, -0.05))
     for place, roi in enumerate(rois):
         strip, column = divmod(place, columns)
         for line, mode in enumerate(MODES):
             axes = panels[2 * strip + line, column]
             _draw_curves(axes, by_roi[roi], mode)
+            axes.set_ylim(lowest, 1.08)
             if line == 0:
                 n = by_roi[roi].sizes["voxel"]
                 axes.set_title(f"{roi} ({n} voxels)")
@@ -132,8 +140,20 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
         ncols=4,
         title=f"Tokens ranked by … (mean over voxels, 95% intervals over {images} images)",
     )
-    for axes, mode in zip(lower.subplots(1, 2, sharey=True), MODES, strict=True):
-        _draw_advantages(axes, by_roi, mode, others)
+    ratios = [len(group) for group in groups]
+    grid = lower.subplots(len(groups), 2, sharey="row", squeeze=False, height_ratios=ratios)
+    for line, (row, group) in enumerate(zip(grid, groups, strict=True)):
+        for axes, mode in zip(row, MODES, strict=True):
+            _draw_advantages(axes, by_roi, mode, group)
+            if line == 0:
+                axes.set_title(MODES[mode].capitalize())
+            if line == len(groups) - 1:
+                axes.set_xlabel(
+                    "Area between the curves; more faithful:\n"
+                    "← the other ranking    integrated gradients →"
+                )
+    grid[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
+    lower.supylabel("Integrated gradients against …", fontsize=SIZE)
     return figure
 
 
@@ -149,7 +169,7 @@ def _draw_curves(axes: Axes, data: xr.Dataset, mode: str) -> None:
         axes.plot(fraction, value, color=colour, linestyle=line, linewidth=width, label=name)
     axes.axhline(0, color=LIGHT, linewidth=0.6, zorder=0)
     axes.axhline(1, color=LIGHT, linewidth=0.6, zorder=0)
-    axes.set(xlim=(0, 1), ylim=(-0.3, 1.08), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
 
 
 def _draw_advantages(
@@ -178,15 +198,7 @@ def _draw_advantages(
         axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
     axes.axvline(0, color=BLACK, linewidth=0.6)
     axes.set_yticks(range(len(others)), [RANKINGS[str(name)][0] for name in others])
-    if mode == "keep":
-        axes.set_ylabel("Integrated gradients against …")
-    axes.set(
-        ylim=(len(others) - 0.5, -0.5),
-        xlabel="Area between the curves\n(→ integrated gradients are more faithful)",
-        title=MODES[mode].capitalize(),
-    )
-    if mode == "remove":
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)
+    axes.set_ylim(len(others) - 0.5, -0.5)
 
 
 def _flip(array: xr.DataArray) -> xr.DataArray:

@@ -23,6 +23,7 @@ from mine.figures.style import (
     MM_PER_INCH,
     SIZE,
     WIDTH,
+    add_key,
     add_text,
     measure_text,
     new_figure,
@@ -39,9 +40,11 @@ EVIDENCE = {
 NO_CLUSTERS = "no clusters"
 
 # mm
-HEAD = 9.0
+HEAD = 9.0  # with up to two lines of a legend
+LEGEND = 72.0
+LINE = 3.3
 ROW = 27.0
-FOOT = 15.0
+FOOT = 18.0
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,16 @@ def draw_maps(
         return _draw_nothing(subject)
     cuts = choose_slices(maps, affine, SLICES)
     behind, black, white = _make_background(background, mask)
-    figure = new_figure(len(maps) * (HEAD + ROW) + FOOT, layout=None)
+    heads = [_measure_head(each) for each in maps]
+    height = sum(heads) + len(maps) * ROW
+    figure = new_figure(height + FOOT, layout=None)
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
-    for place, (letter, each) in enumerate(zip("abcdefgh", maps, strict=False)):
-        top = 2 + place * (HEAD + ROW)
+    top = 2.0
+    for letter, head, each in zip("abcdefgh", heads, maps, strict=False):
         _write_head(figure, top, letter, each)
-        box = (EDGE / across, 1 - (top + 5 + ROW) / down, 1 - 2 * EDGE / across, ROW / down)
+        bottom = 1 - (top + head - 4 + ROW) / down
+        box = (EDGE / across, bottom, 1 - 2 * EDGE / across, ROW / down)
+        top += head + ROW
         display = plotting.plot_anat(
             nibabel.Nifti1Image(behind, affine),
             display_mode="z",
@@ -193,11 +200,12 @@ def draw_maps(
     )
     write_note(
         figure,
-        len(maps) * (HEAD + ROW) + 3,
-        f"{subject}, its own space; axial slices, heights in mm, L: left. Grey: {brain}. A voxel "
-        "has a colour where it prefers a category by that evidence. Clusters are counted within "
-        "each region by falling size: one colour in two regions means nothing. Predictions prefer "
-        "something even where voxels answer to nothing.",
+        height + 3,
+        f"{subject}, its own space; axial slices, heights in mm, L: left. Light grey: {brain}. A "
+        "voxel has a colour where it prefers a category by that evidence. Clusters are counted "
+        "within each region by falling size: one colour in two regions means nothing; dark grey: "
+        "described voxels of regions that fall into no clusters. Predictions prefer something even "
+        "where voxels answer to nothing.",
     )
     return figure
 
@@ -210,9 +218,12 @@ def draw_counts(maps: Sequence[Map], *, geometry: str, subject: str) -> Figure:
     """
     if not maps:
         return _draw_nothing(subject)
-    figure = new_figure(len(maps) * HEAD + FOOT + 5, layout=None)
-    for place, (letter, each) in enumerate(zip("abcdefgh", maps, strict=False)):
-        _write_head(figure, 2 + place * HEAD, letter, each)
+    heads = [_measure_head(each) for each in maps]
+    figure = new_figure(sum(heads) + FOOT + 5, layout=None)
+    top = 2.0
+    for letter, head, each in zip("abcdefgh", heads, maps, strict=False):
+        _write_head(figure, top, letter, each)
+        top += head
     where = {
         "surface": "on the cortical surfaces, so that no slices are drawn; a viewer of surfaces "
         "shows the maps, which are GIFTI files",
@@ -220,7 +231,7 @@ def draw_counts(maps: Sequence[Map], *, geometry: str, subject: str) -> Figure:
     }
     write_note(
         figure,
-        len(maps) * HEAD + 3,
+        sum(heads) + 3,
         f"{subject}: its voxels lie {where[geometry]}. Numbers count voxels. A voxel counts where "
         "it prefers a category by that evidence. Clusters are counted within each region by "
         "falling size: one number in two regions means nothing. Predictions prefer something even "
@@ -240,7 +251,31 @@ def _write_head(figure: Figure, top: float, letter: str, each: Map) -> None:
     """Letter, title and legend of a map."""
     add_text(figure, EDGE, top, letter, fontsize=HEADING + 1, weight="bold")
     add_text(figure, EDGE + 4, top + 0.2, each.title, fontsize=HEADING)
-    _write_legend(figure, top + 0.4, each)
+    for line, entries in enumerate(_break_legend(each)):
+        for left, text, colour in entries:
+            add_key(figure, left, top + 0.4 + line * LINE, text, colour, gid="number")
+
+
+def _measure_head(each: Map) -> float:
+    """Height of title and legend: mm."""
+    return HEAD + LINE * max(len(_break_legend(each)) - 2, 0)
+
+
+def _break_legend(each: Map) -> list[list[tuple[float, str, str]]]:
+    """Lines of a legend, of names that any voxel has: where each begins (mm), text, colour."""
+    lines, left = [[]], LEGEND
+    for label, (name, colour) in enumerate(zip(each.names, each.colours, strict=True), start=1):
+        count = int((each.labels == label).sum())
+        if not count:
+            continue
+        text = f"{name} {count}"
+        width = measure_text("■ ") + measure_text(f"{text} ", "bold") + 2.0
+        if lines[-1] and left + width > WIDTH:
+            lines.append([])
+            left = LEGEND
+        lines[-1].append((left, text, colour))
+        left += width
+    return lines
 
 
 def _make_background(
@@ -251,17 +286,3 @@ def _make_background(
         return background, None, None
     # Not 0 outside: what is 0 is cut off around the slices.
     return np.where(mask, 0.9, 1.0).astype(np.float32), 0.0, 1.0
-
-
-def _write_legend(figure: Figure, top: float, each: Map) -> None:
-    """Names in their colours, from the right edge."""
-    counts = [int((each.labels == label).sum()) for label in range(1, len(each.names) + 1)]
-    left = 72.0
-    for name, colour, count in zip(each.names, each.colours, counts, strict=True):
-        if not count:
-            continue
-        text = f"{name} {count}"
-        if left + measure_text(f"{text} ", "bold") > WIDTH:
-            break
-        add_text(figure, left, top, text, color=colour, weight="bold", gid="number")
-        left += measure_text(f"{text} ", "bold") + 2.5

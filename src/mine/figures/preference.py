@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -26,14 +27,16 @@ from mine.stages.preference_subjects import LEAST_VOXELS
 from mine.statistics import SIGNIFICANT
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
-# marked, and the smallest value at which colour is strongest.
+# framed ("" for the largest), and the smallest value at which colour is strongest.
 MAPS = (
     ("cosine_z", "Words: profile (z)", "{:.1f}", 0.0, "prefers_profile", 1.0),
-    ("share_profile", "Words: voxels (%)", "{:.0%}", 0.0, "prefers_profile", 1.0),
+    ("share_profile", "Words: voxels (%)", "{:.0%}", 0.0, "", 1.0),
     ("auc_measured", "Responses: AUC", "{:.2f}", 0.5, "prefers_measured", 0.5),
     ("t", "Localiser: mean t", "{:.1f}", 0.0, "prefers_localiser", 2.0),
 )
 COLOURS = "PuOr_r"  # orange above, purple below; told apart with any colour vision
+UNKNOWN = to_rgba("#F5F5F5")
+FEW = to_rgba(LIGHT)  # of fewer than LEAST_VOXELS described voxels
 
 # mm
 LABEL = 27.0
@@ -53,7 +56,7 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
     """Draw the table of mine.stages.preference_subjects.tabulate_preference for one subject."""
     upper = TOP + CELL * len(rois) + NAMES
     shown = ROW * len(rois)
-    figure = new_figure(upper + LOWER + max(shown, SWEEP) + 14 + 20, layout=None)
+    figure = new_figure(upper + LOWER + max(shown, SWEEP) + 14 + 26, layout=None)
     width = (WIDTH - EDGE - LABEL - GAP * len(MAPS)) / len(MAPS)
     _label_regions(figure, table, rois)
     for place, (letter, entry) in enumerate(zip("abcd", MAPS, strict=True)):
@@ -66,10 +69,12 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
     write_note(
         figure,
         upper + LOWER + max(shown, SWEEP) + 14,
-        f"{subject}. Frames: preferred category. a: cosine of the mean profile of the described "
-        "voxels with the category, above its mean over random profiles, in their standard "
-        "deviations. b: described voxels that prefer the category; bold: more than among as many "
-        f"voxels drawn from all described ones (p ≤ {SIGNIFICANT}). c: mean measured response of "
+        f"{subject}. Frames: what the region as a whole prefers, in b the largest share, which may "
+        "be of another category; none where the runner-up is written alike. Grey: of fewer than "
+        f"{LEAST_VOXELS} described voxels. a: cosine of the mean profile of the described voxels "
+        "with the category, above its mean over random profiles, in their standard deviations. b: "
+        "described voxels that prefer the category; bold: more than among as many voxels drawn "
+        f"from all described ones (p ≤ {SIGNIFICANT}). c: mean measured response of "
         "all the region's voxels to test images that carry the category against those that lack "
         "it. d: of all the region's voxels. –: not known. e: described voxels of all regions; n, "
         "how many; band: Wilson's 95% interval; dashed: profiles exchanged among them. f: boxes: "
@@ -101,20 +106,26 @@ def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> p
 def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) -> None:
     measure, _, form, centre, marked, least = entry
     values = _pivot(table, measure, "value", rois)
-    prefers = _pivot(table, marked, "value", rois).to_numpy() == 1
+    prefers = np.ones(values.shape, bool)
+    if marked:
+        prefers = _pivot(table, marked, "value", rois).to_numpy() == 1
     sure = _pivot(table, measure, "p", rois).to_numpy() <= SIGNIFICANT
     sure &= measure == "share_profile"
+    few = _pivot(table, "share_profile", "n", rois).to_numpy() < LEAST_VOXELS
+    few &= measure in ("cosine_z", "share_profile")
     limit = max(np.nanmax(np.abs(values.to_numpy() - centre), initial=0), least)
     shade = colormaps[COLOURS](0.5 + (values.to_numpy() - centre) / (2 * limit))
-    shade[np.isnan(values.to_numpy())] = (0.96, 0.96, 0.96, 1)
+    shade[few] = FEW
+    shade[np.isnan(values.to_numpy())] = UNKNOWN
     axes.imshow(shade, aspect="auto", interpolation="nearest")
-    for (row, column), value in np.ndenumerate(values.to_numpy()):
-        text = format_value(value, form)
+    written = np.array([format_row(row, form) for row in values.to_numpy()])
+    best = np.array([find_best(*row) for row in zip(values.to_numpy(), written, strict=True)])
+    for (row, column), text in np.ndenumerate(written):
         dark = shade[row, column, :3] @ (0.299, 0.587, 0.114) < 0.5
         style = {"color": "white" if dark else BLACK, "gid": "number"}
         weight = "bold" if sure[row, column] else "normal"
         axes.text(column, row, text, ha="center", va="center", weight=weight, **style)
-        if prefers[row, column]:
+        if prefers[row, column] and best[row] == column and not few[row, column]:
             frame = Rectangle((column - 0.46, row - 0.45), 0.92, 0.9, fill=False, linewidth=1.3)
             axes.add_patch(frame)
     axes.set_xticks(range(values.shape[1]), values.columns, rotation=45, ha="right")
@@ -127,6 +138,22 @@ def format_value(value: float, form: str) -> str:
     """A number as it is printed: no sign on what rounds to nothing, no unit, a dash for none."""
     text = form.format(value).rstrip("%").replace("-", "−") if np.isfinite(value) else "–"
     return text.removeprefix("−") if not text.strip("−0.") else text
+
+
+def format_row(values: np.ndarray, form: str) -> list[str]:
+    """Numbers of a row as they are printed, with a decimal more where the two largest are alike."""
+    written = [format_value(value, form) for value in values]
+    if form == "{:.1f}" and find_best(values, written) < 0:
+        return [format_value(value, "{:.2f}") for value in values]
+    return written
+
+
+def find_best(values: np.ndarray, written: list[str]) -> int:
+    """Return the place of the largest number, -1 where another is written alike or none known."""
+    if np.isnan(values).all():
+        return -1
+    best = int(np.nanargmax(values))
+    return best if list(written).count(written[best]) == 1 else -1
 
 
 def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.preference import COLOURS, format_value
+from mine.figures.preference import COLOURS, FEW, UNKNOWN, format_value
 from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
@@ -31,20 +31,20 @@ EVIDENCE = {
 }
 MAPS = {
     "profile": "Words: voxels (%)",
-    "measured": "Measured responses: voxels (%)",
+    "measured": "Measured: voxels (%)",
     "localiser": "Localiser: voxels (%)",
 }
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
 
 # mm
-LABEL = 17.0
+LABEL = 27.0
 GAP = 3.0
 CELL = 8.0
 TOP = 11.0
 NAMES = 15.0  # of the categories, beneath the maps
 LOWER = 9.0
 PANEL = 36.0
-FOOT = 32.0
+FOOT = 35.0
 
 
 def select_drawn(table: pd.DataFrame) -> pd.DataFrame:
@@ -70,8 +70,13 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
     lower = TOP + height + NAMES
     figure = new_figure(lower + LOWER + PANEL + FOOT, layout=None)
     width = (WIDTH - EDGE - LABEL - GAP * len(MAPS)) / len(MAPS)
+    described, voxels = (_count_voxels(table, name, rois) for name in ("profile", "measured"))
     for place, roi in enumerate(rois):
-        add_text(figure, EDGE, TOP + CELL * (place + 0.5) - 1.3, roi, weight="bold")
+        where = TOP + CELL * (place + 0.5) - 1.3
+        add_text(figure, EDGE, where, roi, weight="bold")
+        text = f"{described[roi]}/{voxels[roi]}"
+        add_text(figure, LABEL - 1.5, where, text, color=INK, ha="right")
+    add_text(figure, LABEL - 1.5, TOP - 3.2, "described/voxels", color=INK, ha="right")
     for place, (letter, evidence) in enumerate(zip("abc", MAPS, strict=True)):
         left = LABEL + place * (width + GAP)
         write_panel_title(figure, left, 2, letter, MAPS[evidence])
@@ -81,13 +86,15 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
     write_note(
         figure,
         lower + LOWER + PANEL + 13,
-        f"{format_count(len(subjects), 'subject')}, the unit of all means. a–c: share of a "
-        "region's voxels that prefer the category (a: of the described ones), mean over subjects; "
-        "beneath, in how many of the subjects for whom it is known the region as a whole prefers "
-        "it. d: described voxels of all regions whose words prefer the category of the localiser's "
-        "largest t, n: subjects; dashed: profiles exchanged among them. e: share of regions for "
-        "which two kinds of evidence prefer the same category, of those with a preference by both. "
-        "Small: single subjects. Intervals over subjects (Student's 95%) where there are "
+        f"{format_count(len(subjects), 'subject')}, the unit of all means; voxels are counted over "
+        "all. a–c: share of a region's voxels that prefer the category (a: of the described ones; "
+        f"grey: of fewer than {LEAST_VOXELS}), mean over subjects; beneath, in how many of the "
+        "subjects for whom it is known the region as a whole prefers it, which may be another than "
+        "most of its voxels do. d: described voxels of all regions whose words prefer the category "
+        f"of the localiser's largest t; means of thresholds that {LEAST_VOXELS} voxels of every "
+        "subject reach; dashed: profiles exchanged among them. e: share of regions for which two "
+        "kinds of evidence prefer the same category, of those with a preference by both, counted "
+        "beside. Small: single subjects. Intervals over subjects (Student's 95%) where there are "
         f"{LEAST_SUBJECTS} or more.",
     )
     return figure
@@ -101,6 +108,13 @@ def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> p
     return wide.reindex(index=rois, columns=categories).astype(float)
 
 
+def _count_voxels(table: pd.DataFrame, evidence: str, rois: list[str]) -> pd.Series:
+    """Voxels of each region by which a kind of evidence is judged, over all subjects."""
+    rows = table[(table["measure"] == f"share_{evidence}") & (table["subject"] != ALL)]
+    counts = rows.groupby(["roi", "subject"])["n"].first().groupby("roi").sum()
+    return counts.reindex(rois, fill_value=0).astype(int)
+
+
 def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -> None:
     share = _pivot(table, f"share_{evidence}", "value", rois)
     preferring = _pivot(table, f"prefers_{evidence}", "value", rois).to_numpy()
@@ -108,7 +122,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -
     shade = colormaps[COLOURS](0.5 + share.to_numpy() / 2)
     # A contrast that there is not is no share of 0.
     unknown = np.isnan(share.to_numpy()) | np.isnan(known).all(axis=0)
-    shade[unknown] = (0.96, 0.96, 0.96, 1)
+    if evidence == "profile":
+        shade[_count_voxels(table, evidence, rois) < LEAST_VOXELS] = FEW
+    shade[unknown] = UNKNOWN
     axes.imshow(shade, aspect="auto", interpolation="nearest")
     for (row, column), value in np.ndenumerate(share.to_numpy()):
         dark = shade[row, column, :3] @ (0.299, 0.587, 0.114) < 0.5
@@ -136,6 +152,8 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     )
     rows = table[table["measure"] == "above_t"].sort_values("threshold")
     mean = rows[rows["subject"] == ALL]
+    # A mean over fewer subjects than before would bend where one of them ends.
+    mean = mean[mean["n"] == mean["n"].max()]
     if mean.empty:
         text = f"fewer than {LEAST_VOXELS} described voxels"
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
@@ -149,13 +167,11 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
         axes.fill_between(sure["threshold"], low, high, color=LIGHT, linewidth=0, zorder=0)
     axes.plot(mean["threshold"], mean["value"], color=BLUE, linewidth=1.6)
     expected = table[(table["measure"] == "above_t_shuffled") & (table["subject"] == ALL)]
-    expected = expected.sort_values("threshold")
+    expected = expected[expected["n"] == expected["n"].max()].sort_values("threshold")
     axes.plot(expected["threshold"], expected["value"], color=BLACK, linestyle="--", linewidth=0.8)
-    for _, row in mean[mean["threshold"] % 2 == 0].iterrows():
-        text = f"n = {row['n']:.0f}" if row["threshold"] == 0 else f"{row['n']:.0f}"
-        place = {"ha": "center", "va": "bottom", "color": INK, "gid": "number"}
-        axes.text(row["threshold"], 1.04, text, **place)
-    axes.set_xlim(0, max(mean["threshold"].max(), 1))
+    text = f"n = {format_count(mean['n'].iloc[0], 'subject')}"
+    axes.text(0, 1.04, text, va="bottom", color=INK, gid="number")
+    axes.set_xlim(0, max(rows["threshold"].max(), 1))
 
 
 def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: list[str]) -> None:
@@ -163,7 +179,7 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: l
     write_panel_title(
         figure, left, top, "e", "Do regions prefer the same by two kinds of evidence?"
     )
-    axes = add_axes(figure, left + 36, top + LOWER, WIDTH - left - 36 - 19, PANEL)
+    axes = add_axes(figure, left + 36, top + LOWER, WIDTH - left - 36 - 31, PANEL)
     rows = table[table["measure"].str.startswith("agreement_")]
     names = list(rows["measure"].unique())
     for place, name in enumerate(names):
@@ -176,7 +192,9 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: l
             ends = np.clip([mean["low"], mean["high"]], 0, 1)
             axes.plot(ends, [place] * 2, color=BLUE, linewidth=1.0)
         axes.plot(mean["value"], place, "|", color=BLUE, markersize=9, markeredgewidth=1.8)
-        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}"
+        regions = sorted({int(count) for count in own.loc[values.index, "n"]})
+        regions = f"{regions[0]}–{regions[-1]}" if len(regions) > 1 else f"{regions[0]}"
+        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}, {regions} regions"
         # Beside the axes, where no point can lie.
         axes.text(
             1.05, place, text, va="center", gid="number", transform=axes.get_yaxis_transform()

@@ -7,12 +7,12 @@ import textwrap
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mine.figures.strips import format_p
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -37,7 +37,8 @@ CARD = 48.0
 EDGE = 2.0
 HEAD = 10.5
 BODY = 28.0
-FOOT = 14.0
+BARS = 27.0
+FOOT = 16.0
 
 WITHHELD = {
     "not predicted": "the encoder does not predict this voxel on held-out images",
@@ -70,15 +71,13 @@ def draw_profiles(
     for number, voxel in enumerate(voxels):
         top = number * CARD
         card = profiles.sel(voxel=voxel)
-        _write_head(figure, top, voxel, table.loc[voxel], region, profiles.attrs["images"])
+        _write_head(figure, top, voxel, table.loc[voxel], region)
         body = top + HEAD
         if table.loc[voxel, "described"]:
-            strong = add_axes(figure, 27, body, 31, BODY)
-            _draw_bars(strong, card.sel(sign="positive"), words, BLUE, WORDS)
-            weak = add_axes(figure, 87, body, 24, BODY)
-            _draw_bars(weak, card.sel(sign="negative"), words, VERMILLION, SUPPRESSED)
+            _draw_words(figure, 27, body, card.sel(sign="positive"), words)
+            _draw_words(figure, 66, body, card.sel(sign="negative"), words)
             add_text(figure, EDGE, body - 4, "words, partial r", color=BLUE)
-            add_text(figure, 62, body - 4, "suppressed words, partial r", color=VERMILLION)
+            add_text(figure, 66, body - 4, "suppressed words, partial r", color=VERMILLION)
         else:
             _write_reason(figure, body, str(table.loc[voxel, "reason"]))
         add_text(figure, 117, body - 4, "position map")
@@ -91,7 +90,7 @@ def draw_profiles(
             add_image(axes, pictures.sel(image=image).values)
         if number:
             figure.add_artist(_rule(figure, top))
-    _write_foot(figure, CARD * len(voxels), scale)
+    _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["images"])
     return figure
 
 
@@ -140,22 +139,32 @@ def _listed(card: xr.Dataset, most: int) -> list[tuple[int, float, float]]:
     return [(int(word), float(r), float(p)) for word, r, p in zip(*columns, strict=True)]
 
 
-def _draw_bars(axes: Axes, card: xr.Dataset, words: np.ndarray, colour: str, most: int) -> None:
+def _draw_words(
+    figure: Figure, left: float, top: float, card: xr.Dataset, words: np.ndarray
+) -> None:
+    """Draw what the listed words of one sign add: up to the right, down to the left of zero, both
+    on one scale, and "none" where there is no word.
+    """
+    negative = str(card["sign"].values) == "negative"
+    colour, most = (VERMILLION, SUPPRESSED) if negative else (BLUE, WORDS)
     found = _listed(card, most)
-    axes.barh(range(len(found)), [added for _, added, _ in found], 0.72, color=colour)
+    if not found:
+        add_text(figure, left, top + 1, "none")
+        return
+    axes = add_axes(figure, left, top, BARS, BODY)
+    lengths = np.array([added for _, added, _ in found])
+    axes.barh(range(len(found)), -lengths if negative else lengths, 0.72, color=colour)
     axes.set_yticks(range(len(found)), [str(words[word]) for word, *_ in found])
     axes.set_ylim(most - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlim(0, 1)
+    if negative:
+        axes.yaxis.tick_right()
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(*((-1, 0) if negative else (0, 1)))
     axes.locator_params(axis="x", nbins=3)
-    if not found:
-        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
 
 
-def _write_head(
-    figure: Figure, top: float, voxel: int, entry: pd.Series, region: str, images: int
-) -> None:
+def _write_head(figure: Figure, top: float, voxel: int, entry: pd.Series, region: str) -> None:
     add_text(figure, EDGE, top + 1.2, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
     reason = str(entry["reason"])
     badge = {"facecolor": REASONS[reason], "edgecolor": BLACK, "linewidth": 0.4, "pad": 1.5}
@@ -168,13 +177,9 @@ def _write_head(
     text = (
         f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], "
         f"{ceiling}; reliability {entry['reliability']:.2f} "
-        f"(p {_format_p(entry['reliability_p'])}); {images:,} images"
+        f"(p {format_p(entry['reliability_p'])})"
     )
-    add_text(figure, 178, top + 1.5, text.replace("-", "−"), ha="right")
-
-
-def _format_p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    add_text(figure, 179, top + 1.5, text.replace("-", "−"), ha="right")
 
 
 def _write_reason(figure: Figure, top: float, reason: str) -> None:
@@ -183,15 +188,16 @@ def _write_reason(figure: Figure, top: float, reason: str) -> None:
     add_text(figure, EDGE, top + 11, text, linespacing=1.3)
 
 
-def _write_foot(figure: Figure, top: float, scale: Normalize) -> None:
+def _write_foot(figure: Figure, top: float, scale: Normalize, images: int) -> None:
     axes = add_axes(figure, 117, top + 2, 30, 2.5)
     bar = figure.colorbar(ScalarMappable(scale, "cividis"), cax=axes, orientation="horizontal")
     bar.outline.set_linewidth(0.4)
     bar.set_label("Positive attribution (1: an even spread)")
     note = (
-        "Bars: what a listed word adds to those above it in measured responses to training\n"
-        "images (partial correlation). Intervals: 95%, over test images. Reliability:\n"
-        "correlation of the profiles of two encoders, each fitted on half of the images."
+        f"Bars: what a listed word adds to those above it in measured responses to {images:,}\n"
+        "training images (partial r); suppressed words lower them. Intervals: 95%, over test\n"
+        "images. Reliability: correlation of the profiles of two encoders, each fitted on half\n"
+        "of the images."
     )
     add_text(figure, EDGE, top + 1, note, color="#444444", linespacing=1.25)
 

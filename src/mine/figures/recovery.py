@@ -12,9 +12,11 @@ from mine.figures.style import (
     BLUE,
     GREEN,
     GREY,
+    HEADING,
     LIGHT,
     MARKERS,
     MODELS,
+    SIZE,
     VERMILLION,
     new_figure,
     styled,
@@ -39,7 +41,6 @@ FOUND = (
     ("preferred_auc", "all", "responses to planted category (AUC)"),
     ("identification", "all", "identification within regions"),
     ("identification_share", "all", "the same, of what planted responses reach"),
-    ("identification_unstructured", "OPA", "identification: OPA, without structure"),
     ("cluster_ari", "all", "clusters as planted (adjusted Rand)"),
     ("sufficiency_beats_random", "all", "picture from words beats random tokens'"),
     ("sufficiency_beats_lowest", "all", "picture from words beats lowest tokens'"),
@@ -52,6 +53,7 @@ FALSE = (
     ("described", "noise", "described: noise voxels"),
     ("described", "V1v", "described: contrast voxels (V1v)"),
     ("described_random_encoder", "all", "described: untrained encoder"),
+    ("identification_unstructured", "OPA", "identification: OPA, without structure"),
     ("clusters_found_unstructured", "OPA", "clusters reported: OPA, without structure"),
 )
 EFFECTS = (
@@ -61,15 +63,21 @@ EFFECTS = (
     ("removal_d", "all", "removal by description (d)"),
     ("insertion_d_profile", "all", "insertion by profile (d)"),
     ("removal_d_profile", "all", "removal by profile (d)"),
-    ("profile_minus_description", "all", "profile less description (sd)"),
     ("exact_correlation", "all", "edits with exact edits (r)"),
     ("planted_correlation", "all", "edits with planted responses (r)"),
+    ("profile_minus_description", "all", "profile less description (sd)"),
 )
+FIRST = ("exact_correlation", "profile_minus_description")  # of each other unit than d
+# Shares of so few that they are written as counts.
+COUNTED = ("roi_preference_profile", "roi_preference_response", "clusters_found_unstructured")
 EVEN = 0.5  # the share of voxels, or of pairs of images, above a control that is as good
 HALVES = ("preferred_auc", "identification", "identification_unstructured")  # by chance, too
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 SCORE = "r2_normalised_"
-LINE = 5.2  # mm, for each measure
+# mm
+LINE = 3.8  # for each measure
+REGION = 5.8  # for each region's scores
+MODEL = 1.1  # for each model's, where there are many
 TEXT = 0.74  # where across the axes numbers are written
 
 
@@ -93,11 +101,17 @@ def draw_recovery(table: pd.DataFrame) -> Figure:
     ]
     scores = table[table["measure"].isin([SCORE + name for name in models])]
     rois = [*sorted(set(scores["roi"]) - {"all"}), *(["all"] if len(scores) else [])]
-    heights = [16 + LINE * len(found), 24 + max(7.0, 2.2 * len(models)) * max(len(rois), 1)]
+    heights = [
+        15 + LINE * len(found),
+        21 + max(REGION, MODEL * (len(models) + 1)) * max(len(rois), 1),
+    ]
     if effects:
-        heights.insert(1, 16 + LINE * len(effects))
+        heights.insert(1, 15 + LINE * len(effects))
     figure = new_figure(sum(heights))
-    upper, *middle, lower = figure.subfigures(len(heights), 1, height_ratios=heights)
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    upper, *middle, lower = parts
+    for part, letter in zip(parts, "abc", strict=False):
+        part.text(0.01, 0.99, letter, va="top", fontsize=HEADING + 1, weight="bold")
     _draw_found(upper.subplots(), table, found)
     for part in middle:
         _draw_effects(part.subplots(), table, effects)
@@ -129,24 +143,32 @@ def _draw_found(axes: Axes, table: pd.DataFrame, found: list[tuple[str, str, str
         if "all" in chance.index:
             axes.plot([chance["all"]] * 2, [place - 0.45, place + 0.5], color=BLACK, linestyle="--")
     axes.set(xlim=(-0.02, -0.02 + 1.06 / TEXT), xticks=np.linspace(0, 1, 6))
-    axes.set_xlabel("Share of voxels (regions), or mean over them, with 95% interval", loc="left")
+    text = "Share of n voxels (regions), or mean over them, with 95% interval"
+    axes.set_xlabel(text, loc="left")
     axes.set_title(
         "Filled: all subjects; open: each subject. Dashed: chance, or the rate that is promised "
         "for voxels without a profile (5%)",
-        fontsize=7,
+        fontsize=SIZE,
         loc="right",
     )
 
 
 def _draw_effects(axes: Axes, table: pd.DataFrame, effects: list[tuple[str, str, str]]) -> None:
     _draw_rows(axes, table, effects, [GREEN] * len(effects))
+    axes.set_title("Causal tests, as the evaluator judges them", fontsize=SIZE, loc="left")
     axes.axvline(0, color=BLACK, linestyle="--", linewidth=0.8)
     low, high = axes.get_xlim()
     low, high = min(low, -0.1), max(high, 1.05)
     axes.set_xlim(low, low + (high - low) / TEXT)
     axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high])
     axes.set_xlim(low, low + (high - low) / TEXT)
-    axes.set_xlabel("Causal tests, d: mean / sd of paired differences, r: correlation", loc="left")
+    for place, (measure, *_) in enumerate(effects):
+        if place and measure in FIRST:
+            axes.axhline(place - 0.4, color=GREY, linewidth=0.8)
+    text = (
+        "d: mean / sd of paired differences, over n voxels; r: correlation over n edits of voxels"
+    )
+    axes.set_xlabel(text, loc="left")
 
 
 def _draw_rows(
@@ -178,6 +200,8 @@ def _draw_rows(
         if "all" in rows.index:
             row = rows.loc["all"]
             text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]   n = {row['n']:.0f}"
+            if measure in COUNTED:
+                text = f"{row['value'] * row['n']:.0f} of {row['n']:.0f} regions"
             text = text.replace("-", "−")
             axes.text(TEXT, place, text, va="center", transform=axes.get_yaxis_transform())
     for edge in range(1, len(entries)):
@@ -203,7 +227,7 @@ def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list
             label=name,
         )
     counts = scores.groupby("roi")["n"].first().reindex(rois)
-    labels = [f"{roi}\nn = {count:.0f}" for roi, count in counts.items()]
+    labels = [f"{roi} (n = {count:.0f})" for roi, count in counts.items()]
     for edge in range(1, len(rois)):
         axes.axhline(edge - 0.5, color=LIGHT, linewidth=0.5)
     axes.axvline(1, color=GREY, linestyle="--", linewidth=0.8)

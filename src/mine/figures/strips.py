@@ -80,6 +80,15 @@ def format_signed(value: float, digits: int = 1) -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
+def format_p(p: float, *, draws: int | None = None) -> str:
+    """A probability with its relation. draws: of the null that it was counted among, if any; if
+    none reached the value, p is 1 / (1 + draws) at most.
+    """
+    if draws and p <= 1.001 / (1 + draws):
+        return f"≤ {1 / (1 + draws):.1g}"
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
 def format_count(count: int, noun: str) -> str:
     """A number of things: 1 voxel, 2 voxels."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

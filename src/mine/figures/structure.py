@@ -15,6 +15,7 @@ from mine.figures.strips import (
     LINE,
     draw_rule,
     format_count,
+    format_p,
     write_note,
     write_number,
     write_panel_title,
@@ -29,6 +30,7 @@ from mine.figures.style import (
     VERMILLION,
     add_axes,
     add_image,
+    add_key,
     add_text,
     measure_text,
     new_figure,
@@ -180,9 +182,9 @@ def _draw_unmeasured(described: int, voxels: int, least_voxels: int, region: str
 def _explain(structure: xr.Dataset) -> str:
     text = (
         "a, points: mean over voxels, with 95% intervals from voxels resampled; shaded: "
-        f"{structure.sizes['draw']} draws of each null, p the share that reach the mean; dashed: "
-        "chance. b, dashed: what 95% of the draws of one shared tuning stay below, each with its "
-        "own best number"
+        f"{structure.sizes['draw']} draws of each null, p the share that reach the mean, ≤ where "
+        "none does; dashed: chance. b, dashed: what 95% of the draws of one shared "
+        "tuning stay below, each with its own best number"
     )
     halves = (
         "c, each voxel's tuning in one half of the images with each voxel's in the other: voxels "
@@ -201,7 +203,7 @@ def _explain(structure: xr.Dataset) -> str:
 def _write_panel_title(
     figure: Figure, structure: xr.Dataset, words: np.ndarray, voxels: int, region: str
 ) -> None:
-    clusters, p = structure.attrs["clusters"], _format_p(structure.attrs["clusters_p"])
+    clusters, p = structure.attrs["clusters"], _say_p(structure)
     described = structure.sizes["voxel"]
     found = f"{clusters} clusters" if clusters > 1 else "no clusters"
     add_text(figure, EDGE, 2, f"{region}: {found}", fontsize=HEADING + 1, weight="bold")
@@ -251,7 +253,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
                 color=colour,
             )
             p = float(here["identification_p"].sel(null=null))
-            text = f"p {_format_p(p)}"
+            text = f"p {format_p(p, draws=len(drawn))}"
             write_number(figure, 55, height, text, color=ink)
     axes.axvline(CHANCE, color=BLACK, linestyle="--", linewidth=0.8)
     axes.axhline(3, color=LIGHT, linewidth=0.6)
@@ -264,7 +266,7 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
 def _draw_explained(figure: Figure, structure: xr.Dataset) -> None:
     write_panel_title(figure, 70, TOP - 12, "b", "How many clusters?")
     add_text(figure, 74, TOP - 7.5, "explained of the other half", color=INK)
-    axes = add_axes(figure, 81, TOP, 22, PANEL)
+    axes = add_axes(figure, 82.5, TOP, 21, PANEL)
     counts, explained = structure["count"].values, structure["explained"].values
     axes.plot(counts, explained, "o-", color=BLUE, markersize=3, gid="explained")
     limit = np.quantile(structure["explained_null"].values, LEVEL)
@@ -319,7 +321,12 @@ def _draw_matrix(
                 colour = _colour(cluster)
                 span(start - 0.5, end - 0.5, *limits, color=colour, clip_on=False, linewidth=0)
     scale = add_axes(figure, left + MATRIX + 0.8, TOP, 1.4, MATRIX)
-    bar = figure.colorbar(image, cax=scale, ticks=MaxNLocator(3), format="%g")
+    bar = figure.colorbar(
+        image,
+        cax=scale,
+        ticks=MaxNLocator(3),
+        format=lambda value, _: f"{value:g}".replace("-", "−"),
+    )
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(pad=1)
     return axes
@@ -345,7 +352,7 @@ def _draw_clusters(
         own = table[table["cluster"] == cluster + 1]
         if cluster:
             draw_rule(figure, top - 1)
-        _write_cluster(figure, top, cluster, own, structure.attrs)
+        _write_cluster(figure, top, cluster, own, structure)
         for rank, image in enumerate(own.loc[own["item"] == "exemplar", "image"]):
             axes = add_axes(figure, 115 + rank * (PICTURE + 1.2), top + 0.5, PICTURE, PICTURE)
             # Photographs are larger than their place here, and are to be averaged.
@@ -353,18 +360,18 @@ def _draw_clusters(
 
 
 def _write_cluster(
-    figure: Figure, top: float, cluster: int, own: pd.DataFrame, attributes: dict
+    figure: Figure, top: float, cluster: int, own: pd.DataFrame, structure: xr.Dataset
 ) -> None:
     entry = own[own["item"] == "cluster"].iloc[0]
     voxels = format_count(entry["n"], "voxel")
-    if attributes["clusters"] == 1:
-        p = _format_p(attributes["clusters_p"])
-        add_text(figure, EDGE, top, f"No clusters: p {p}, {voxels}.", weight="bold")
+    if structure.attrs["clusters"] == 1:
+        text = f"No clusters: p {_say_p(structure)}, {voxels}."
+        add_text(figure, EDGE, top, text, weight="bold")
         text = "No grouping of the voxels explains more of the other\nhalf of the images than "
         text += "groupings of one shared tuning do."
         add_text(figure, EDGE, top + 1.3 * LINE, text, linespacing=1.25)
         return
-    add_text(figure, EDGE, top, f"cluster {cluster + 1}", weight="bold", color=_colour(cluster))
+    add_key(figure, EDGE, top, f"cluster {cluster + 1}", _colour(cluster))
     add_text(figure, EDGE, top + 1.2 * LINE, voxels)
     if np.isfinite(entry["value"]):
         add_text(figure, EDGE, top + 2.3 * LINE, "stability")
@@ -378,17 +385,18 @@ def _write_cluster(
         add_text(figure, WORD, where, listed["word"][rank], weight="bold")
         numbers = {
             "z": f"{listed['value'][rank]:.1f}".replace("-", "−"),
-            "q": _format_p(listed["q"][rank]),
+            "q": format_p(listed["q"][rank]),
             "adds r": f"{added['value'][rank]:.2f}",
-            "p": _format_p(added["p"][rank]),
+            "p": format_p(added["p"][rank]),
         }
         for name, number in numbers.items():
             write_number(figure, COLUMNS[name], where, number.removeprefix("= "))
 
 
+def _say_p(structure: xr.Dataset) -> str:
+    """The probability of the clusters, with its relation."""
+    return format_p(structure.attrs["clusters_p"], draws=structure["explained_null"].size)
+
+
 def _colour(cluster: int) -> str:
     return CYCLE[cluster % len(CYCLE)]
-
-
-def _format_p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

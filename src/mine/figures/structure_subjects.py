@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.strips import EDGE, INK, format_count, write_note
+from mine.figures.strips import EDGE, INK, format_count, format_p, write_note
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -32,7 +33,7 @@ LABEL = 20.0
 AXES = 62.0
 NUMBERS = LABEL + AXES + 3
 WORDS = NUMBERS + 36.0
-FOOT = 14.0
+FOOT = 17.0
 
 
 def name_matches(table: pd.DataFrame) -> pd.DataFrame:
@@ -69,8 +70,13 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     add_text(figure, EDGE + 4, 2.2, "Do clusters of one region match?", fontsize=HEADING)
     add_text(figure, WORDS, 2, "b", fontsize=HEADING + 1, weight="bold")
     add_text(figure, WORDS + 4, 2.2, "First words of matched clusters", fontsize=HEADING)
-    add_text(figure, NUMBERS, TOP - 5, f"mean (chance), p ≤ {SIGNIFICANT}", color=INK)
-    add_text(figure, WORDS + 4, TOP - 5, "correlation, pairs of subjects", color=INK)
+    several = (
+        len(compared.loc[compared["subject"] != ALL, ["subject", "other"]].drop_duplicates()) > 1
+    )
+    said = f"mean (chance), p ≤ {SIGNIFICANT}" if several else "value (chance)"
+    add_text(figure, NUMBERS, TOP - 5, said, color=INK)
+    said = "correlation, pairs of subjects" if several else "correlation"
+    add_text(figure, WORDS + 4, TOP - 5, said, color=INK)
     legend = (("matched", BLUE, 0), ("other regions", VERMILLION, 16), ("chance", INK, 37))
     for text, colour, right in legend:
         add_text(figure, LABEL + right, TOP - 5, text, color=colour, weight="bold")
@@ -78,11 +84,11 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     matches = name_matches(table)
     for place, roi in enumerate(shown):
         own = table[table["roi"] == roi]
-        _draw_region(axes, place, own)
+        _draw_region(axes, place, own, several)
         name = "all regions" if roi == ALL else roi
         add_text(figure, EDGE, TOP + ROW * (place + 0.5) - 1.3, name, weight="bold")
-        _write_numbers(figure, TOP + ROW * (place + 0.5) - 1.3, own)
-        _write_words(figure, TOP + ROW * place + 0.6, matches[matches["roi"] == roi])
+        _write_numbers(figure, TOP + ROW * (place + 0.5) - 1.3, own, several)
+        _write_words(figure, TOP + ROW * place + 0.6, matches[matches["roi"] == roi], several)
     for edge in range(1, len(shown)):
         axes.axhline(edge, color=LIGHT, linewidth=0.5)
     axes.axvline(0, color=BLACK, linewidth=0.6, zorder=0)
@@ -91,19 +97,26 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     axes.set_xlabel("Mean correlation of matched clusters over words")
     axes.spines["left"].set_visible(False)
     subjects = table.loc[table["subject"] != ALL, "subject"].nunique()
+    means = (
+        "bars their mean, with a 95% interval over subjects (jackknife) where there are "
+        f"{LEAST_SUBJECTS} or more; "
+        if several
+        else ""
+    )
     write_note(
         figure,
         TOP + height + 11,
         f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where "
-        f"p ≤ {SIGNIFICANT}; bars their mean, with a 95% interval over subjects (jackknife) where "
-        f"there are {LEAST_SUBJECTS} or more. Chance: the clusters of one subject's voxels "
-        "exchanged among them, 95% of the draws of each pair. Other regions: the region with all "
-        "others of the other subject. A region is compared where both subjects have clusters.",
+        f"p ≤ {SIGNIFICANT}, open where not or not tested; {means}chance: the clusters of one "
+        "subject's voxels exchanged among them, the middle 95% of the draws of each pair and, as a "
+        "line, their mean. p, the share of draws that reach the point, is of one side: of a point "
+        "just inside the upper edge it can be small. Other regions: the region with all others of "
+        "the other subject. A region is compared where both subjects have clusters.",
     )
     return figure
 
 
-def _draw_region(axes, place: int, own: pd.DataFrame) -> None:
+def _draw_region(axes: Axes, place: int, own: pd.DataFrame, several: bool) -> None:
     pairs = own[own["subject"] != ALL].set_index("measure")
     mean = own[own["subject"] == ALL].set_index("measure")
     null = pairs.loc[["null"]] if "null" in pairs.index else pairs.iloc[:0]
@@ -117,6 +130,8 @@ def _draw_region(axes, place: int, own: pd.DataFrame) -> None:
         for marked, face in ((rows[sure], colour), (rows[~sure], "white")):
             style = {"markerfacecolor": face, "markeredgecolor": colour, "markeredgewidth": 0.8}
             axes.plot(marked["value"], [place + line] * len(marked), "o", markersize=3.4, **style)
+        if not several:
+            continue
         summary = mean.loc[measure]
         axes.plot(summary["value"], place + line, "|", color=colour, markersize=8)
         if summary["n"] >= LEAST_SUBJECTS and np.isfinite(summary["low"]):
@@ -126,16 +141,21 @@ def _draw_region(axes, place: int, own: pd.DataFrame) -> None:
         axes.plot(mean.loc["null", "value"], place + 0.35, "|", color=GREY, markersize=8)
 
 
-def _write_numbers(figure: Figure, top: float, own: pd.DataFrame) -> None:
+def _write_numbers(figure: Figure, top: float, own: pd.DataFrame, several: bool) -> None:
     mean = own[own["subject"] == ALL].set_index("measure")["value"]
     text = f"{mean['matched']:.2f} ({mean['null']:.2f})".replace("-", "−")
     p = own.loc[(own["measure"] == "matched") & (own["subject"] != ALL), "p"].dropna()
-    if len(p):
-        text += f", {(p <= SIGNIFICANT).sum()}/{len(p)}"
+    if len(p) and several:
+        text += f", {(p <= SIGNIFICANT).sum()} of {len(p)}"
+    elif len(p):
+        draws = own.loc[(own["measure"] == "null") & (own["subject"] != ALL), "n"].iloc[0]
+        text += f", p {format_p(p.iloc[0], draws=draws)}"
     add_text(figure, NUMBERS, top, text, gid="number")
 
 
-def _write_words(figure: Figure, top: float, matches: pd.DataFrame) -> None:
+def _write_words(figure: Figure, top: float, matches: pd.DataFrame, several: bool) -> None:
     for rank, row in enumerate(matches.head(MATCHES).itertuples()):
-        text = f"{row.words} {row.value:.2f}, {row.n}".replace(" -", " −")
+        text = f"{row.words} {row.value:.2f}".replace(" -", " −") + (
+            f", {row.n}" if several else ""
+        )
         add_text(figure, WORDS + 4, top + 3.4 * rank, text, gid="number")

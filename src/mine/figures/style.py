@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -38,6 +39,16 @@ PURPLE = "#CC79A7"
 GREY = "#999999"
 LIGHT = "#DDDDDD"
 NAVY, TEAL, PALE = "#00385C", "#2E9AA8", "#7FB2E5"  # near blue, for what is MINE's too
+
+# The same, dark enough for small type on white: a contrast of 4.5 and more (WCAG 2.1).
+INKS = {
+    ORANGE: "#8F6300",
+    SKY: "#1B75A8",
+    GREEN: "#007D5B",
+    VERMILLION: "#B84F00",
+    PURPLE: "#A1487A",
+    GREY: "#666666",
+}
 
 # Without yellow, which is pale on white; grey stands in for it.
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
@@ -115,9 +126,26 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
 
 
 def add_text(figure: Figure, left: float, top: float, text: str, **style: object) -> None:
-    """Write text whose upper left corner is at a place given in mm from the figure's own."""
+    """Write text whose upper left corner is at a place given in mm from the figure's own, in the
+    ink of its colour.
+    """
+    if "color" in style:
+        style["color"] = INKS.get(style["color"], style["color"])
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
     figure.text(left / across, 1 - top / down, text, **({"va": "top", "ha": "left"} | style))
+
+
+def add_key(
+    figure: Figure, left: float, top: float, text: str, colour: str, **style: object
+) -> float:
+    """Write text in bold behind a square of its colour, from a place given in mm as in
+    :func:`add_text`. Returns where the next one may begin: mm.
+    """
+    # Colours given as numbers are no ink's: a square looks as what it stands for.
+    add_text(figure, left, top, "■", color=to_rgb(colour))
+    left += measure_text("■ ")
+    add_text(figure, left, top, text, color=colour, weight="bold", **style)
+    return left + measure_text(f"{text} ", "bold") + 2.0
 
 
 @cache

@@ -33,9 +33,10 @@ def tabulate_causality(
     (voxels), images. Where there is no voxel, the row is of all voxels together; ``roi`` is
     ``all regions`` for those of all regions.
 
-    - sufficiency: ``error`` by condition; ``advantage`` (the control's error less that of the
-      attribution's words), its ``d``, the ``share`` of voxels in which it is positive and the
-      share in which it is ``significant`` (q of the store at most 0.05), by control
+    - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``advantage``
+      (the control's error less that of the attribution's words), its ``d``, the ``share`` of voxels
+      in which it is positive and the share in which it is ``significant`` (q of the store at most
+      0.05), by control
     - edits: ``effect``, ``d``, ``share`` and ``significant`` by direction, guide and control
     - guidance: ``shift`` by voxel, direction and guide, from images that have both;
       ``guidance``, profile less description, by direction
@@ -89,9 +90,10 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -
         }
         common = {"panel": "sufficiency", "measure": "error", "condition": condition}
         for roi, data in judged.items():
-            means = _mean(errors[roi])
-            for voxel, mean in zip(data["voxel"].values, means, strict=True):
-                rows.append(common | {"roi": roi, "voxel": voxel, "value": mean})
+            means, known = _mean(errors[roi]), np.isfinite(errors[roi]).sum(axis=-1)
+            for voxel, mean, count in zip(data["voxel"].values, means, known, strict=True):
+                row = {"roi": roi, "voxel": voxel, "value": mean, "images": count}
+                rows.append(common | row)
         for roi, (values, clusters) in _with_all(errors, image).items():
             found = clustered_effect(values.ravel(), clusters.ravel(), **options)[0]
             rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
