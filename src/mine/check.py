@@ -17,7 +17,7 @@ from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.lens import read_vocabulary
 from mine.core.preference import find_unknown
-from mine.datasets import download, listing
+from mine.datasets import coco, download, listing
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.sections import MODEL_FILES, Generator
@@ -94,7 +94,9 @@ def check_config(
 
 def _check_dataset(config: Config) -> list[str]:
     if _dataset_is_to_come(config):
-        return []
+        # What COCO says of the images no rule fetches.
+        files = [*config.dataset.captions, *config.dataset.instances]
+        return [] if config.demo else coco.list_missing(files)
     reader = open_dataset(config.dataset)
     return reader.check(subjects=config.subjects, rois=config.roi_references())
 

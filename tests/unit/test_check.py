@@ -87,6 +87,15 @@ def test_command_prints_all_problems_in_order(
     assert lines[3].startswith("memory_gb: expected at most the ") and len(lines) == 4
 
 
+def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis: dict) -> None:
+    del analysis["demo"]
+    analysis["dataset"] |= {"captions": ["captions.json"], "instances": ["instances.json"]}
+    analysis["download"] = {"accept_terms": True}
+    Path("instances.json").write_text("{}")
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert check_file("config.yaml") == ["captions.json: expected COCO annotations, found no file"]
+
+
 def test_wrong_keys_come_alone(analysis: dict) -> None:
     shutil.rmtree("clip")
     Path("config.yaml").write_text(yaml.safe_dump({**analysis, "seed": -1, "nom": 1}))

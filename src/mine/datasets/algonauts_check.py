@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import algonauts_files as files
-from mine.datasets import algonauts_rois, nsd_files
+from mine.datasets import algonauts_rois, coco, nsd_files
 from mine.datasets.algonauts_vertices import open_vertices, read_ncsnr
 from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.held_out import draw_test_images
@@ -53,9 +53,7 @@ def _check_keys(problems: list[str], dataset: Dataset) -> np.ndarray | None:
             "dataset.algonauts.information: expected NSD's nsd_stim_info_merged.csv, by which "
             "dataset.captions and dataset.instances are read, found null"
         )
-    for path in [*dataset.captions, *dataset.instances]:
-        if not Path(path).is_file():
-            problems.append(f"{path}: expected COCO annotations, found no file")
+    problems += coco.list_missing([*dataset.captions, *dataset.instances])
     if settings.ncsnr is not None:
         key = "dataset.algonauts.ncsnr"
         attempt(

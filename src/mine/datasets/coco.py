@@ -232,6 +232,15 @@ def measure_visible(box: Box, crop: Box) -> float:
     return max(width, 0) * max(height, 0) / area
 
 
+def list_missing(paths: Iterable[Path | str]) -> list[str]:
+    """Return a sentence for each file of annotations that is not there."""
+    return [_say_missing(path) for path in paths if not Path(path).is_file()]
+
+
+def _say_missing(path: Path | str) -> str:
+    return f"{path}: expected COCO annotations, found no file"
+
+
 def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
     return _entries(path, _load_json(path), key, fields)
 
@@ -239,7 +248,7 @@ def _read_coco(path: Path, key: str, fields: tuple[str, ...]) -> list[dict]:
 def _load_json(path: Path) -> object:
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: expected COCO annotations, found no file")
+        raise InputError(_say_missing(path))
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)

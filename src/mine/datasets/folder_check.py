@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.datasets import folder_rois, folder_sessions, folder_tables
+from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
 from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.grids import describe_format
@@ -49,9 +49,7 @@ def check_folder(
         # whatever they would lead to is not what is meant
         return problems
     images = attempt(problems, folder_tables.read_image_list, root, dataset.folder)
-    for path in [*dataset.captions, *dataset.instances]:
-        if not Path(path).is_file():
-            problems.append(f"{path}: expected COCO annotations, found no file")
+    problems += coco.list_missing([*dataset.captions, *dataset.instances])
     if images is None:
         return problems
     if (dataset.captions or dataset.instances) and images.coco_id is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.datasets import nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
+from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
 from mine.datasets.attempts import attempt, list_absent
 from mine.errors import InputError
 
@@ -44,9 +44,7 @@ def check_nsd(
     design = attempt(problems, nsd_files.read_design, root)
     stimuli = attempt(problems, nsd_files.open_stimulus_file, root)
     attempt(problems, nsd_files.read_information, root)
-    for path in [*captions, *instances]:
-        if not Path(path).is_file():
-            problems.append(f"{path}: expected COCO annotations, found no file")
+    problems += coco.list_missing([*captions, *instances])
     for subject in subjects:
         files = _check_sessions(
             problems,
