@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     download = commands.add_parser(
         "download",
-        help="download what a configuration reads of the Natural Scenes Dataset",
+        help="download what a configuration reads of the Natural Scenes Dataset, or its models",
         description="Say how large it is, then fetch what is missing and verify what is there. "
         "A download that was cut off goes on where it was.",
     )
     download.add_argument("config", help="YAML file of the analysis")
-    download.add_argument(
+    what = download.add_mutually_exclusive_group()
+    what.add_argument(
         "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
+    )
+    what.add_argument(
+        "--models",
+        action="store_true",
+        help="fetch its models of the Hugging Face hub into their cache instead, for machines "
+        "without a network",
     )
     download.set_defaults(run=_download)
     init = commands.add_parser(
@@ -216,6 +224,8 @@ def _download(options: argparse.Namespace) -> int:
     from mine.datasets.nsd_required import Selection
 
     config = load_config(options.config)
+    if options.models:
+        return _fetch_models(config)
     chosen, root = config.download, Path(config.dataset.root)
     download.require_terms(chosen.accept_terms)
     selection = Selection(**config.selection())
@@ -241,6 +251,15 @@ def _download(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    return 0
+
+
+def _fetch_models(config: Config) -> int:
+    from mine.core.hubs import fetch_models
+
+    for name in ("backbone", "evaluator", "generator"):
+        for model in fetch_models(name, asdict(getattr(config, name))):
+            print(f"{name}\t{model}", flush=True)
     return 0
 
 

@@ -66,7 +66,8 @@ class Config:
     )
     seed: int = setting("Seed of everything that is drawn at random.", 0, minimum=0)
     memory_gb: float = setting(
-        "Memory that one job is expected to have, in gigabytes; what needs more is refused.",
+        "Memory that one job is expected to have, in gigabytes. It limits nothing: it is compared "
+        "with the machine and with what two sessions take.",
         16.0,
         minimum=1,
     )

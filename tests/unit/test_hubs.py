@@ -9,7 +9,9 @@ from pathlib import Path
 import diffusers
 import huggingface_hub
 import pytest
+import yaml
 
+from mine.cli import main
 from mine.config import InputError, load_config
 from mine.core import backbone, evaluator, hubs
 
@@ -101,3 +103,19 @@ def test_large_models_are_fetched_without_being_loaded(monkeypatch: pytest.Monke
         "backbone.model: expected a repository that can be fetched, found 'hf-hub:a/b@v2': no "
         "such repository"
     )
+
+
+def test_command_fetches_the_models_of_all_sections(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hubs, "fetch_models", hubs.list_hub_models)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(HUB | {"generator": {"allow_download": True, "model": "a/b"}}))
+    assert main(["download", str(path), "--models"]) == 0
+    inpainting = load_config(path).generator.inpainting
+    assert capsys.readouterr().out.splitlines() == [
+        "backbone\tViT-L-14-quickgelu",
+        "evaluator\tvit_small_patch14_dinov2",
+        "generator\ta/b",
+        f"generator\t{inpainting}",
+    ]
