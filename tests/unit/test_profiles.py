@@ -390,9 +390,9 @@ def build(
 
 def planted_profiles(**options) -> xr.Dataset:
     """Eight voxels that read an object each, four of noise, one without any attribution."""
-    world, attributions, lenses = make_world(200, seed=9), {}, {}
+    world, attributions, lenses = make_world(400, seed=9), {}, {}
     for number, fit in enumerate(FITS):
-        images = np.arange(200) if fit == "all" else np.arange(number % 2, 200, 2)
+        images = np.arange(400) if fit == "all" else np.arange(number % 2, 400, 2)
         maps = 0.5 * blob_maps(13, len(images), seed=number)
         if not fit.endswith("_shuffled"):
             for voxel in range(8):
