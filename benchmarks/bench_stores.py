@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 from common import peak_memory, read_options, time_call, write_records
 
-from mine.stores import open_images, open_store, write_store
+from mine.shards import open_images
+from mine.stores import open_store, write_store
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from mine.cli import main
 from mine.config import load_config
 from mine.datasets.reader import open_dataset
 from mine.draft import fill_in
-from mine.stores import list_shards, open_images, open_store
+from mine.shards import list_shards, open_images
+from mine.stores import open_store
 from tests.data.random_algonauts import RandomAlgonauts
 from tests.data.random_folder import FORMATS, RandomFolder, write_table
 from tests.data.random_nsd import RandomNsd

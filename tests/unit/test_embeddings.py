@@ -11,6 +11,7 @@ import xarray as xr
 from mine.core.backbone import standardise
 from mine.core.lens import apply_lens, average_prompts, read_lens, word_mass
 from mine.errors import InputError
+from mine.shards import open_images
 from mine.stages.dense import embed_dense
 from mine.stages.embeddings import (
     build_vocabulary,
@@ -19,7 +20,7 @@ from mine.stages.embeddings import (
     embed_images,
     measure_base_rates,
 )
-from mine.stores import open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 ROWS, COLUMNS, FEATURES = 2, 3, 8
 WORDS = ["cat", "dog", "hound", "sea", "sky"]

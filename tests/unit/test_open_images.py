@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from mine.errors import InputError
-from mine.stores import content_digest, list_shards, open_images, shard_of, write_store
+from mine.shards import list_shards, open_images, shard_of
+from mine.stores import content_digest, write_store
 
 IMAGES = np.array([0, 1, 2, 4, 7, 8, 9, 10, 13, 21])
 SIZE = 5

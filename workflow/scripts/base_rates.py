@@ -3,8 +3,9 @@
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards
 from mine.stages.embeddings import measure_base_rates
-from mine.stores import list_shards, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 stimuli = open_store(snakemake.input.stimuli)

@@ -5,9 +5,10 @@ import numpy as np
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.baselines import fit_baselines
 from mine.stages.encoder import split_halves
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params

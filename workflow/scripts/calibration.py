@@ -13,9 +13,10 @@ from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
+from mine.shards import list_shards, open_images
 from mine.stages.alignments import POINTS, choose_images, share_tokens
 from mine.stages.calibration import choose_captioned, judge_places, judge_silence, judge_words
-from mine.stores import check_models, list_shards, open_images, open_store, write_table
+from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

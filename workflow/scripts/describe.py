@@ -4,8 +4,9 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
+from mine.shards import list_shards, open_images
 from mine.stages.descriptions import describe_images
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 responses = open_store(snakemake.input.responses)

@@ -5,8 +5,9 @@ from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import shard_of
 from mine.stages.embeddings import embed_images
-from mine.stores import check_models, open_store, shard_of, write_store
+from mine.stores import check_models, open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params

@@ -7,8 +7,9 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
+from mine.shards import shard_of
 from mine.stages.dense import embed_dense
-from mine.stores import check_models, open_store, shard_of, write_store
+from mine.stores import check_models, open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params

@@ -12,8 +12,9 @@ from mine.explainers.interface import Material
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.explainers import explain_region
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

@@ -6,10 +6,11 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
+from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, mean_tokens
 from mine.stages.descriptions import describe_images
 from mine.stages.features import gather_features
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)

@@ -4,8 +4,9 @@ from mine.core.devices import choose_device
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.encoder import fit_subject
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params

@@ -5,8 +5,9 @@ import numpy as np
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.evaluator import fit_evaluator
-from mine.stores import list_shards, open_images, open_store, read_manifest, write_store
+from mine.stores import open_store, read_manifest, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params

@@ -7,8 +7,9 @@ from mine.encoders.interface import Stimuli
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.comparison import assign_regions, fit_form
-from mine.stores import list_shards, open_images, open_store, write_store, write_table
+from mine.stores import open_store, write_store, write_table
 
 log = start_logging(snakemake)
 given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

@@ -5,8 +5,9 @@ from mine.core.encoder import weights_to_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.comparison import Subject, fit_others
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

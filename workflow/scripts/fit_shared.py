@@ -6,8 +6,9 @@ from mine.core.devices import choose_device
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.comparison import Subject, fit_shared
-from mine.stores import list_shards, open_images, open_store, write_store, write_table
+from mine.stores import open_store, write_store, write_table
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

@@ -7,7 +7,8 @@ from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.stores import open_store, shard_of, write_store
+from mine.shards import shard_of
+from mine.stores import open_store, write_store
 
 start_logging(snakemake)
 params = snakemake.params

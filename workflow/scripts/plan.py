@@ -7,9 +7,10 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
+from mine.shards import list_shards, open_images
 from mine.stages.editing import plan_edits
 from mine.stages.generation import plan_pictures
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

@@ -3,8 +3,9 @@
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.profiles import build_profiles, qualify_voxels
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 params, level = snakemake.params, snakemake.params.profile["false_discovery_rate"]

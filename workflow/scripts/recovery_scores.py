@@ -4,8 +4,9 @@ from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.demo.recovery import category_members, match_voxels, predict_bounds, tabulate_scores
 from mine.history import write_history
 from mine.logging import start_logging
+from mine.shards import list_shards, open_images
 from mine.stages.encoder import score_roi
-from mine.stores import list_shards, open_images, open_store, write_table
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

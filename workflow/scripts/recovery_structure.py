@@ -8,7 +8,8 @@ from mine.demo.recovery import match_voxels
 from mine.demo.recovery_structure import identify_planted, label_voxels, tabulate_structure
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import list_shards, open_images, open_store, write_table
+from mine.shards import list_shards, open_images
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params

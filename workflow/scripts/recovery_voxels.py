@@ -3,7 +3,8 @@
 from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import list_shards, open_images, open_store, write_table
+from mine.shards import list_shards, open_images
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, rois = snakemake.input, snakemake.params.rois

@@ -6,8 +6,9 @@ from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards, open_images
 from mine.stages.encoder import score_predictions, score_roi
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 params = snakemake.params

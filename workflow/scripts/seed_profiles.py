@@ -13,10 +13,11 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
+from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, choose_images, mean_tokens
 from mine.stages.seeds import compare_seeds
 from mine.statistics import bootstrap_weights
-from mine.stores import list_shards, open_images, open_store, write_store
+from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params, roi = snakemake.input, snakemake.params, snakemake.wildcards.roi

@@ -10,10 +10,11 @@ from mine.datasets.voxels import voxels_of
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
+from mine.shards import list_shards
 from mine.stages.encoder import score_predictions, score_roi
 from mine.stages.responses import build_unseen
 from mine.stages.synthetic import predict_images
-from mine.stores import check_models, list_shards, open_store, write_store
+from mine.stores import check_models, open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
