@@ -25,8 +25,8 @@ demo-vlm: $(INSTALLED) ## run the demo with a vision-language model for a backbo
 test: $(INSTALLED) ## run the tests that take minutes in all
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-slow: $(INSTALLED) ## run the tests that take minutes each
-	.venv/bin/python -m pytest -m slow
+test-slow: $(INSTALLED) ## run the tests that take minutes each; as root they install SLURM
+	MINE_INSTALL_SLURM=1 .venv/bin/python -m pytest -m slow
 
 bench: $(INSTALLED) ## run the benchmarks and write the table of docs/performance.md
 	for file in benchmarks/bench_*.py; do .venv/bin/python "$$file" || exit 1; done

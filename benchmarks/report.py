@@ -23,7 +23,7 @@ LEAST = {
     "evidence": 1.2,
     "fitting": 0.6,
     "embedding": 0.4,
-    "store_read_rows": 0.015,
+    "store_read_rows": 0.05,
 }
 """The least ratio, the rival's time over ours, that is accepted of a comparison."""
 

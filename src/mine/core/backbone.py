@@ -8,12 +8,13 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mine.core.models import check_digest
+from mine.core.showing import Reader
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ KEY = "backbone.model"
 
 LOADED = tuple("kind model pretrained digest alignment layer side dtype device".split())
 """Keys of the configuration's section that say which model is loaded and how it is read."""
-
-
-Reader = Callable[[np.ndarray], np.ndarray]
-"""Reads images by identity: uint8 (image, row, column, 3)."""
 
 
 class Backbone(Protocol):

@@ -19,12 +19,6 @@ class Stimuli(Protocol):
         """
 
 
-def read_blank(indices: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return a blank image for each, uint8 (image, 224, 224, 3): what a model is shown to learn the
-    shape of what it gives, where a shard has no image."""
-    return np.full((len(indices), 224, 224, 3), 128, dtype=np.uint8)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageTable:
     """What is known about the images that are shown to any of some subjects.

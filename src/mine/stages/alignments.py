@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.backbone import Backbone, Reader, average_tokens
+from mine.core.backbone import Backbone, average_tokens
 from mine.core.lens import embed_vocabulary
+from mine.core.showing import Reader
 from mine.errors import InputError
 from mine.statistics import bootstrap_over_images, bootstrap_weights
 

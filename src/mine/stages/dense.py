@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import Backbone, Reader
-from mine.datasets.images import read_blank
+from mine.core.backbone import Backbone
+from mine.core.showing import Reader, show_blank
 from mine.explainers.dense_relevance import denoise_tokens
 from mine.logging import split_work
 
@@ -25,10 +25,7 @@ def embed_dense(
     mine.explainers.dense_relevance.draw_moves. Returns ``dense`` float16 (image, token, feature),
     each token of length √D.
     """
-    if not len(images):
-        one = np.zeros(1, images.dtype)
-        blank = embed_dense(backbone, one, read_blank, moves=moves, batch_size=batch_size)
-        return blank.isel(image=slice(0))
+    images, read_images, kept = show_blank(images, read_images)
     grid = {"rows": backbone.rows, "columns": backbone.columns}
     parts = [
         denoise_tokens(
@@ -45,4 +42,4 @@ def embed_dense(
         attrs=grid | {"moves": len(moves)},
     )
     dense["dense"].attrs = {"long_name": "token averaged over views of the image, length √D"}
-    return dense
+    return dense.isel(image=kept)

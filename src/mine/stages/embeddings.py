@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 
-from mine.core.backbone import Backbone, Reader, sample_tokens, standardise
+from mine.core.backbone import Backbone, sample_tokens, standardise
 from mine.core.calibration import EACH, measure_null, read_shuffled
 from mine.core.lens import (
     apply_lens,
@@ -16,8 +16,8 @@ from mine.core.lens import (
     embed_vocabulary,
     read_lens,
 )
+from mine.core.showing import Reader, show_blank
 from mine.core.synonyms import group_synonyms, merge_inflections
-from mine.datasets.images import read_blank
 from mine.errors import InputError
 from mine.logging import split_work
 
@@ -164,16 +164,7 @@ def embed_images(
     dataset — ``tokens`` float16 (image, token, feature) standardised, ``norm`` of the raw token,
     ``pooled`` — and the lens's, ``word`` and ``score``.
     """
-    if not len(images):
-        embedded, read = embed_images(
-            backbone,
-            np.zeros(1, images.dtype),
-            read_blank,
-            vocabulary=vocabulary,
-            words_per_token=words_per_token,
-            batch_size=batch_size,
-        )
-        return embedded.isel(image=slice(0)), read.isel(image=slice(0))
+    images, read_images, kept = show_blank(images, read_images)
     parts, lens = [], read_lens(vocabulary)
     for part in split_work(len(images), size=batch_size, what="images"):
         raw, pooled = backbone.encode_images(read_images(images[part]))
@@ -219,7 +210,7 @@ def embed_images(
         coords=place,
         attrs=grid,
     )
-    return embedded, read
+    return embedded.isel(image=kept), read.isel(image=kept)
 
 
 def measure_base_rates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -10,13 +10,10 @@ from sklearn.model_selection import KFold
 
 from mine.core.evaluator import FeatureModel, weights_from_dataset, weights_to_dataset
 from mine.core.ridge import fit_ridge
-from mine.datasets.images import read_blank
+from mine.core.showing import Reader, show_blank
 from mine.logging import split_work
 from mine.randomness import generator
 from mine.statistics import pearson, r_squared
-
-Reader = Callable[[np.ndarray], np.ndarray]
-"""Reads images by nsdId: uint8 (image, row, column, 3)."""
 
 
 def embed_features(
@@ -28,9 +25,7 @@ def embed_features(
     ``feature_value`` float32 (image, feature) and ``share`` float32 (feature,), the share of the
     image that a feature is taken over.
     """
-    if not len(images):
-        blank = embed_features(model, np.zeros(1, images.dtype), read_blank, batch_size=batch_size)
-        return blank.isel(image=slice(0))
+    images, read_images, kept = show_blank(images, read_images)
     features = [
         model.encode_images(read_images(images[part]))
         for part in split_work(len(images), size=batch_size, what="images")
@@ -49,7 +44,7 @@ def embed_features(
             ),
         },
         coords={"image": ("image", images, {"long_name": "nsdId, from 0"})},
-    )
+    ).isel(image=kept)
 
 
 def fit_evaluator(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
 from mine.core.backbone import Backbone, standardise
 from mine.core.encoder import EncoderWeights, predict
-
-Reader = Callable[[np.ndarray], np.ndarray]
-"""Reads images by identity: uint8 (image, row, column, 3)."""
+from mine.core.showing import Reader
 
 
 def predict_images(
