@@ -1,6 +1,10 @@
 # What was found on one page: for each subject, and across subjects. From stores and tables alone.
 
 
+NAMED = settings.name if settings.demo is None else f"{settings.name}, simulated"
+"""The analysis, on pages that are passed on by themselves: no voxel of a demo is a person's."""
+
+
 rule summary_subject:
     input:
         **reads(
@@ -30,7 +34,7 @@ rule summary_subject:
         "<benchmarks>/summary_subject/{subject}.tsv"
     params:
         code=code("summary_subject"),
-        name=settings.name,
+        name=NAMED,
         level=settings.profile.false_discovery_rate,
         least_voxels=settings.structure.least_voxels,
     message:
@@ -57,7 +61,7 @@ rule summary_subjects:
         "<benchmarks>/summary_subjects.tsv"
     params:
         code=code("summary_subjects"),
-        name=settings.name,
+        name=NAMED,
     message:
         "Summing up what was found across subjects"
     script:
