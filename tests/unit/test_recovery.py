@@ -179,6 +179,8 @@ def test_listed_words_are_true_of_what_was_planted_or_of_its_hypernym():
     words = [word_indices(*order) for order in orders]
     rows = score(truth, make_profile(words, listed=3))
     assert rows["listed_true"].tolist() == pytest.approx([1, 2 / 3, 2 / 3])
+    assert rows["listed"].tolist() == [3] * 3
+    assert rows["listed_false"].tolist() == ["", "sea", "car"]
     assert rows["second_feature_listed"].tolist() == [True, True, False]
     assert (
         score(truth, make_profile(words, listed=0))["second_feature_listed"].tolist() == [False] * 3

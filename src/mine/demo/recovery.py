@@ -123,7 +123,9 @@ def score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> d
     scores: dict[str, object] = {"top_word": str(words[0]) in SYNONYMS[main]}
     if len(listed):
         true = planted_words(main, str(planted["region"].values))
-        scores["listed_true"] = float(np.isin(listed, list(true)).mean())
+        is_true = np.isin(listed, list(true))
+        scores |= {"listed_true": float(is_true.mean()), "listed": len(listed)}
+        scores["listed_false"] = ", ".join(listed[~is_true])
     if second:
         scores["second_feature"] = bool(SYNONYMS[second] & set(words[:TOP_WORDS]))
         scores["second_feature_listed"] = bool(SYNONYMS[second] & set(listed))
