@@ -110,9 +110,11 @@ def score_explainers(
     return pd.DataFrame(rows)
 
 
-def _score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> dict[str, float]:
+def _score_words(
+    planted: xr.Dataset, words: np.ndarray, listed: np.ndarray
+) -> dict[str, float | str]:
     """The measures of words, those of mine.demo.recovery and, of the first TOP_WORDS, the share
-    that is true and the share of the planted features that they name."""
+    that is true and the share of the planted features that they name; ``listed_false`` is text."""
     if not len(words):
         # Nothing is said, and so nothing is right.
         words = np.array([""])
@@ -123,7 +125,9 @@ def _score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> 
     true = planted_words(main, str(planted["region"].values))
     scores["found_features"] = np.mean([bool(SYNONYMS[each] & first) for each in features])
     scores["true_words"] = len(first & true) / TOP_WORDS
-    return {name: float(value) for name, value in scores.items()}
+    return {
+        name: value if isinstance(value, str) else float(value) for name, value in scores.items()
+    }
 
 
 def _score_maps(
