@@ -70,7 +70,7 @@ def main() -> None:
     write_records(
         "stores",
         [record | common for record in records],
-        libraries=("numpy", "zarr", "xarray"),
+        libraries=("numpy", "zarr", "zarrs", "xarray"),
         directory=options.results,
     )
 

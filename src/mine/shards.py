@@ -73,11 +73,12 @@ def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
         for name, variable in variables.items():
             if "image" not in variable.dims:
                 continue
-            stored = shard.variables[name]
+            stored, axis = shard.variables[name], variable.get_axis_num("image")
+            filled = np.moveaxis(variable.values, axis, 0)
             for run in _runs(held, row_bytes=stored[{"image": slice(1)}].nbytes):
                 places = np.flatnonzero((rows >= run.start) & (rows < run.stop))
-                part = stored.isel(image=run).load()
-                variable[{"image": places}] = part.isel(image=rows[places] - run.start)
+                part = np.moveaxis(stored[{"image": run}].values, axis, 0)
+                filled[places] = part[rows[places] - run.start]
     return xr.Dataset(variables, attrs=shards[0].attrs).set_coords(list(shards[0].coords))
 
 
