@@ -312,8 +312,8 @@ def weights_from_dataset(dataset: xr.Dataset, *, device: str = "cpu") -> Encoder
 
 
 def to_tensor(array: np.ndarray, device: str | torch.device) -> torch.Tensor:
-    """The array in float32, the precision of all weights, on a device."""
-    return torch.as_tensor(np.asarray(array, dtype=np.float32), device=device)
+    """The array in float32, the precision of all weights, on a device, where it is converted."""
+    return torch.as_tensor(array).to(device).to(torch.float32)
 
 
 def _initialise(
