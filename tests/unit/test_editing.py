@@ -81,6 +81,23 @@ def test_removal_repaints_what_carries_the_feature_and_controls_as_much_of_somet
         assert not (control & feature[: len(control)]).any()
 
 
+def test_removal_repaints_the_same_patches_whichever_guides_feature_they_carry(words):
+    """Where the description names the cat beside the profile's dog, both are repainted by both."""
+    words[::2, 1] = CAT
+    features = make_features(words, [[DOG, RED]])
+    features["description"].loc[{"condition": "attribution"}][..., 0] = CAT
+    beside = np.concatenate([quadrant(0)[:2], quadrant(1)[:2]])
+    features["token"].loc[{"condition": "attribution"}] = beside
+    edits = plan(words, features)
+    for condition in ("description", "profile", "unspecific"):
+        edit = of(edits, "removal", condition)
+        assert edit.sizes["edit"] == 5
+        masks = edit["mask"].values.reshape(-1, 16)
+        assert masks[:, np.concatenate([quadrant(0), quadrant(1)])].all()
+        assert (masks.sum(axis=1) == 8).all()
+    assert set(of(edits, "removal", "description")["negative"].values) == {"cat, red"}
+
+
 def test_an_image_that_leaves_its_controls_no_room_is_passed_over(words):
     filled = words.copy()
     filled[: len(words) // 2 : 2] = DOG

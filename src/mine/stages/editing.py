@@ -1,10 +1,10 @@
 """What is to be edited: features inserted into images that lack them and removed from others.
 
 Insertion repaints a window of the image, where the voxel looks, with the words of a feature.
-Removal repaints the patches that carry it (its first word) with the words of what is around them,
-the feature's own words as what not to paint. Images are chosen by whether the voxel's main feature
-is present, as the lens reads it with thresholds from training images: never by predictions, which
-would regress to the mean. The conditions are
+Removal repaints the patches that carry it (the first word of the description or of the profile)
+with the words of what is around them, the feature's own words as what not to paint. Images are
+chosen by whether the voxel's main feature is present, as the lens reads it with thresholds from
+training images: never by predictions, which would regress to the mean. The conditions are
 
 - ``description``: the words of one image's description (insertion: of an image, drawn at random,
   that has the main feature; removal: of the image itself)
@@ -12,8 +12,8 @@ would regress to the mean. The conditions are
 - ``random``: the words of random tokens (insertion: of another image); ``lowest``: of the tokens of
   lowest |attribution|; none of the voxel's own, and no more than the guides have. For removal the
   mask, its size and shape kept, moves to where they are read
-- ``unspecific``: the description's mask, repainted without any words
-- ``elsewhere``: the description's words, its mask moved off to anywhere
+- ``unspecific``: the same mask, repainted without any words
+- ``elsewhere``: the description's words, the mask moved off to anywhere
 
 An image in which a moved mask would still cover the feature is not taken for removal: its controls
 would remove the feature too.
@@ -186,11 +186,16 @@ def _plan_removal(
     if not seeds.any():
         return {}
     seeds = seeds.reshape(readings.lens.attrs["rows"], readings.lens.attrs["columns"])
-    masks = {
-        condition: carry_feature(readings.find(image, spoken[:1]), seeds, dilation=dilation)
-        for condition, spoken in said.items()
-    }
-    mask = masks["description" if len(said["description"]) else "profile"]
+    # One mask for both guides: were each repainted where its own feature is, what the words of the
+    # one do more could be the place or the size of its mask.
+    mask = np.logical_or.reduce(
+        [
+            carry_feature(readings.find(image, spoken[:1]), seeds, dilation=dilation)
+            for spoken in said.values()
+            if len(spoken)
+        ]
+    )
+    masks = dict.fromkeys(said, mask)
     elsewhere = move_mask(mask, random.random(mask.shape))
     if overlap(elsewhere, mask) > most_overlap:
         return {}
