@@ -44,7 +44,7 @@ def draw_first_p(random: np.random.Generator, effect: float, *, count: int = 1) 
 
 def test_forward_selection_keeps_its_false_positive_rate_in_every_step():
     """Where nothing is, and in the second step where the first is certain to be right."""
-    random, draws = np.random.default_rng(6), 8000
+    random, draws = np.random.default_rng(6), 2500
     low, high = scipy.stats.binom.interval(0.999, draws, 0.05)
     for effect, step in ((0.0, 0), (4.0, 1)):
         p = [draw_first_p(random, effect, count=2)[step] for _ in range(draws)]

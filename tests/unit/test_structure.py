@@ -18,6 +18,7 @@ from mine.stages.structure import (
     measure_structure,
     name_groups,
 )
+from mine.statistics import normal_scores
 from tests.reference.causal import VOCABULARY, make_lens
 
 DOG, CAT, CAR, SKY = 0, 1, 2, 3
@@ -197,7 +198,7 @@ def test_a_word_that_rides_on_another_is_not_listed():
     design = np.column_stack([np.ones(300), readings.shared, cat])
     left, rest = (
         values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
-        for values in (contrast[:, 0], sky)
+        for values in (normal_scores(contrast)[:, 0], sky)
     )
     assert words.added[0, 1] == pytest.approx(np.corrcoef(left, rest)[0, 1])
     tests = 2 * 3 * 2  # readings of words, and clusters

@@ -14,8 +14,14 @@ import xarray as xr
 from scipy import sparse
 
 from mine.core.evidence import SIGNS, WordScores, read_images, score_words
-from mine.core.readings import gather_presence, gather_together, measure_spread
-from mine.statistics import Selection, benjamini_hochberg, forward_selection, sign_flip_bound
+from mine.core.readings import gather_presence, gather_together
+from mine.statistics import (
+    Selection,
+    benjamini_hochberg,
+    forward_selection,
+    normal_scores,
+    sign_flip_bound,
+)
 
 
 class ListedWords(NamedTuple):
@@ -38,10 +44,6 @@ class ProfileWords(NamedTuple):
     q: dict[str, np.ndarray]
     """(voxel, group): false discovery rate over words"""
     listed: dict[str, ListedWords]
-
-
-# Candidates for further words, of which the best correlated are looked at together.
-MOST_CANDIDATES = 128
 
 
 def read_profiles(
@@ -96,7 +98,9 @@ def list_words(
     the excitatory words leave of the measured response.
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
-    responses to the images of measured_lens. A voxel without any sure word of a sign has its words
+    responses to the images of measured_lens, which enter by their ranks
+    (:func:`mine.statistics.normal_scores`): most words are read in few images, so p would hold for
+    normal responses alone. A voxel without any sure word of a sign has its words
     of that sign by z, none listed. Every p is corrected for all groups of the vocabulary, where a
     word was chosen from the sure ones alone too, since these were found with the same responses. A
     word is listed if its p, and that of those before it, is at most ``level``.
@@ -114,45 +118,50 @@ def list_words(
         for sign in SIGNS
     }
     first = _choose_first(attributions, lens, sure["positive"], group)
-    largest, mean = gather_presence(measured_lens, group)
-    offers = {
-        main: sparse.hstack([largest, together], format="csc")
-        for main, together in gather_together(
-            measured_lens, group, np.unique(first[first >= 0])
-        ).items()
-    }
-    spreads = {main: measure_spread(candidates) for main, candidates in offers.items()}
-    for voxel, response in enumerate(measured.T.astype(np.float64)):
-        known = np.empty((len(response), 0))
-        positive, negative = (result[sign] for sign in SIGNS)
-        taken: list[int] = []
-        if (main := int(first[voxel])) >= 0:
-            own = largest[:, [main]].toarray()
-            taken = [main]
-            # It was chosen among all groups, by an encoder that was fitted to these responses.
-            confirmed = forward_selection(response, known, own, count=1, tests=groups)
-            _note(positive, voxel, 0, confirmed, 0, level)
-            known = np.column_stack([own, mean[:, [main]].toarray()])
-            candidates = offers[main]
-            near = _correlate_most(response, known, candidates, spreads[main])
-            offered, tests = candidates[:, near].toarray(), candidates.shape[1]
-            selection = forward_selection(response, known, offered, count=ranks, tests=tests)
-            for step, column in enumerate(near[selection.order]):
-                if (word := int(column % largest.shape[1])) in taken or len(taken) == ranks:
-                    continue
-                _note(positive, voxel, len(taken), selection, step, level)
-                if positive.listed[voxel, len(taken)]:
-                    known = np.column_stack([known, offered[:, selection.order[step]]])
-                taken.append(word)
-        positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
-        suppressive = np.flatnonzero(sure["negative"][voxel])
-        offered = largest[:, suppressive].toarray()
-        selection = forward_selection(-response, known, offered, count=ranks, tests=groups)
-        for step in range(len(selection.order)):
-            _note(negative, voxel, step, selection, step, level)
-        taken = suppressive[selection.order].tolist()
-        negative.group[voxel] = _follow(taken, z["negative"][voxel], ranks)
+    largest, mean = (each.astype(np.float64) for each in gather_presence(measured_lens, group))
+    together = gather_together(measured_lens, group, np.unique(first[first >= 0]))
+    scores = normal_scores(measured)
+    for main in np.unique(first):
+        # Of each first word the offers are in memory for its own voxels alone.
+        offers = sparse.hstack([largest, together.pop(main)], format="csc") if main >= 0 else None
+        for voxel in np.flatnonzero(first == main):
+            response, known = scores[:, voxel], np.empty((len(scores), 0))
+            positive, negative = (result[sign] for sign in SIGNS)
+            taken: list[int] = []
+            if offers is not None:
+                own = largest[:, [main]].toarray()
+                # It was chosen among all groups, by an encoder fitted to these responses.
+                confirmed = forward_selection(response, known, own, count=1, tests=groups)
+                _note(positive, voxel, 0, confirmed, 0, level)
+                known = np.column_stack([own, mean[:, [main]].toarray()])
+                selection = forward_selection(response, known, offers, count=ranks)
+                taken, columns = _take_words(positive, voxel, int(main), selection, groups, level)
+                known = np.column_stack([known, offers[:, columns].toarray()])
+            positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
+            suppressive = np.flatnonzero(sure["negative"][voxel])
+            offered = largest[:, suppressive]
+            selection = forward_selection(-response, known, offered, count=ranks, tests=groups)
+            for step in range(len(selection.order)):
+                _note(negative, voxel, step, selection, step, level)
+            taken = suppressive[selection.order].tolist()
+            negative.group[voxel] = _follow(taken, z["negative"][voxel], ranks)
     return result
+
+
+def _take_words(
+    words: ListedWords, voxel: int, main: int, selection: Selection, groups: int, level: float
+) -> tuple[list[int], list[int]]:
+    """Note the words that follow the first, each once though it is offered in two ways. Returns the
+    groups taken, the first before them, and the columns of those that are listed."""
+    taken, columns = [main], []
+    for step, column in enumerate(selection.order.tolist()):
+        if column % groups in taken or len(taken) == words.group.shape[1]:
+            continue
+        _note(words, voxel, len(taken), selection, step, level)
+        if words.listed[voxel, len(taken)]:
+            columns.append(column)
+        taken.append(column % groups)
+    return taken, columns
 
 
 def _note(
@@ -190,14 +199,3 @@ def _choose_first(
         if len(best):
             first[voxel] = candidates[best[0]]
     return first
-
-
-def _correlate_most(
-    response: np.ndarray, known: np.ndarray, candidates: sparse.csc_array, spread: np.ndarray
-) -> np.ndarray:
-    """The candidates that correlate most with what is known of the response no more, ascending.
-    spread: their standard deviations."""
-    design = np.column_stack([np.ones(len(response)), known])
-    left = response - design @ np.linalg.lstsq(design, response, rcond=None)[0]
-    score = np.where(spread > 0, left @ candidates / np.where(spread > 0, spread, 1), -np.inf)
-    return np.sort(np.argsort(-score, kind="stable")[:MOST_CANDIDATES])

@@ -38,7 +38,12 @@ from mine.core.tuning import (
     measure_tuning,
     read_words,
 )
-from mine.statistics import benjamini_hochberg, bootstrap_mean, forward_selection
+from mine.statistics import (
+    benjamini_hochberg,
+    bootstrap_mean,
+    forward_selection,
+    normal_scores,
+)
 
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")
@@ -288,7 +293,8 @@ def list_cluster_words(
     shape = clusters, most
     words = ClusterWords(np.full(shape, -1), np.full(shape, np.nan), np.full(shape, np.nan))
     candidates = np.concatenate(readings.words, axis=1)[images]
-    for cluster, values in enumerate(contrast[images].T):
+    # Most words are read in few images, so p would hold for normal contrasts alone.
+    for cluster, values in enumerate(normal_scores(contrast[images]).T):
         selection = forward_selection(
             values,
             readings.shared[images],

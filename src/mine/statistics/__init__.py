@@ -43,7 +43,7 @@ from mine.statistics.effects import (
 from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
 from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
 from mine.statistics.proportions import share_interval
-from mine.statistics.regression import Selection, forward_selection
+from mine.statistics.regression import Selection, forward_selection, normal_scores
 from mine.statistics.scores import (
     correlate_rows,
     pearson,
@@ -90,6 +90,7 @@ __all__ = [
     "mean_over_subjects",
     "ncsnr_from_trials",
     "noise_ceiling",
+    "normal_scores",
     "paired_effect",
     "pearson",
     "pearson_of_means",

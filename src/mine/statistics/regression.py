@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special, stats
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,21 @@ class Selection:
     """(step,): one-sided p of that correlation (t), times the number of tests, at most 1"""
 
 
+def normal_scores(values: np.ndarray) -> np.ndarray:
+    """Each column's values by those of a normal distribution of the same rank, Φ⁻¹(rank / (n + 1)).
+
+    values: (image, …); equal ones share their mean rank. A t test holds for a regression of normal
+    scores whatever the distribution of the values, and on predictors of which most are zero that of
+    a heavy tail does not: the few images that have one then also have the largest responses by
+    chance (van der Waerden 1952).
+    """
+    return special.ndtri(stats.rankdata(values, axis=0) / (len(values) + 1))
+
+
 def forward_selection(
     response: np.ndarray,
     known: np.ndarray,
-    candidates: np.ndarray,
+    candidates: np.ndarray | sparse.sparray,
     *,
     count: int,
     tests: int | None = None,
@@ -35,36 +46,40 @@ def forward_selection(
     selection ends where no partial correlation is positive. A candidate of which less than a
     thousandth is left is one that was taken, under another name, and is passed over.
 
-    response: (image,). known: (image, column), maybe none. candidates: (image, candidate).
-    tests: how many candidates there were, if some were left out beforehand; all by default.
+    response: (image,), for p normal or by normal_scores. known: (image, column), maybe none.
+    candidates: (image, candidate), sparse or not; a step takes two products with them. tests: how
+    many candidates there were, if some were left out beforehand; all by default.
     """
-    images = len(response)
+    images, columns = len(response), sparse.csc_array(candidates, dtype=np.float64)
     base = np.column_stack([np.ones(images), known]).astype(np.float64)
     basis, scale = np.linalg.qr(base)
     basis = basis[:, np.abs(np.diag(scale)) > 1e-9 * np.abs(scale).max()]
     left = response - basis @ (basis.T @ response)
-    rest = candidates - candidates.mean(axis=0, dtype=np.float64)
-    least = 1e-3 * np.linalg.norm(rest, axis=0) + 1e-12
-    rest -= basis @ (basis.T @ rest)
-    tests = candidates.shape[1] if tests is None else tests
+    # Of a candidate with numbers c what the basis B leaves is |c|² - |Bᵀc|², without writing it.
+    size = columns.power(2).sum(axis=0)
+    least = 1e-6 * (size - columns.sum(axis=0) ** 2 / images) + 1e-12 * size
+    squares = size - np.square(columns.T @ basis).sum(axis=1)
+    tests = columns.shape[1] if tests is None else tests
     order: list[int] = []
     found: list[tuple[float, float]] = []
-    while len(order) < min(count, candidates.shape[1]):
-        length = np.linalg.norm(rest, axis=0)
-        size = np.linalg.norm(left)
+    while len(order) < min(count, columns.shape[1]):
+        length = np.sqrt(np.maximum(squares, 1e-300)) * np.linalg.norm(left)
         correlation = np.where(
-            length > least, left @ rest / np.maximum(length * size, 1e-300), -np.inf
+            squares > least, (columns.T @ left) / np.maximum(length, 1e-300), -np.inf
         )
         best = int(np.argmax(correlation))
-        degrees = images - basis.shape[1] - len(order) - 1
+        degrees = images - basis.shape[1] - 1
         if correlation[best] <= 0 or degrees < 1:
             break
         r = min(float(correlation[best]), 1 - 1e-15)
         p = special.stdtr(degrees, -r * np.sqrt(degrees / (1 - r**2)))
         order.append(best)
         found.append((r, min(1.0, p * tests)))
-        unit = rest[:, best] / length[best]
+        unit = columns[:, [best]].toarray()[:, 0]
+        unit -= basis @ (basis.T @ unit)
+        unit /= np.linalg.norm(unit)
+        basis = np.column_stack([basis, unit])
         left = left - unit * (unit @ left)
-        rest -= unit[:, None] * (unit @ rest)
+        squares -= np.square(columns.T @ unit)
     correlation, p = np.array(found).reshape(-1, 2).T
     return Selection(np.array(order, dtype=np.int64), correlation, p)
