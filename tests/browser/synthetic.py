@@ -51,7 +51,8 @@ def make_stores(
         {
             "word": (("sign", "voxel", "rank"), order.astype(np.int32)),
             "listed": (("sign", "voxel", "rank"), listed),
-            "added": (("sign", "voxel", "rank"), np.full(order.shape, np.nan, np.float32)),
+            "added": (("sign", "voxel", "rank"), random.random(order.shape).astype(np.float32)),
+            "added_p": (("sign", "voxel", "rank"), np.where(listed, 0.01, np.nan)),
             "z": (("sign", "voxel", "rank"), random.normal(3, 2, order.shape).astype(np.float32)),
             "q": (("sign", "voxel", "rank"), random.random(order.shape)),
             "reliability": ("voxel", random.random(many)),

@@ -74,16 +74,24 @@ function makeScores(columns, place, card) {
 
 function makeProfile(title, rows, words, described, sign) {
   const make = mine.make, listed = rows.filter((row) => row[3] && described), others = rows.filter((row) => !row[3] || !described);
-  const most = rows.reduce((a, row) => Math.max(a, Math.abs(row[1] || 0)), 1);
-  const table = (shown, caption) => make("table", { class: `words ${sign}` }, make("caption", { class: "hidden" }, caption),
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "word"), make("th", { scope: "col", class: "wide" }, make("span", { class: "hidden" }, "z as a bar")), make("th", { scope: "col" }, "z"), make("th", { scope: "col" }, "q"))),
-    make("tbody", {}, shown.map(([word, z, q]) => make("tr", {},
-      make("th", { scope: "row" }, words[word]),
-      make("td", { class: "wide", "aria-hidden": "true" }, make("i", { class: z < 0 ? "below" : "", style: { width: `${Math.abs(z || 0) / most * 100}%` } })),
-      make("td", {}, mine.number(z, 1)), make("td", {}, mine.chance(q))))));
+  // What is listed was confirmed by measured responses; of the others only the attributions speak.
+  const measured = { names: ["partial r", "p"], of: (row) => [row[4], row[5]], digits: 2 };
+  const attributed = { names: ["z", "q"], of: (row) => [row[1], row[2]], digits: 1 };
+  const table = (shown, caption, { names, of, digits }) => {
+    const most = shown.reduce((a, row) => Math.max(a, Math.abs(of(row)[0] || 0)), digits === 2 ? 0.01 : 1);
+    return make("table", { class: `words ${sign}` }, make("caption", { class: "hidden" }, caption),
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "word"), make("th", { scope: "col", class: "wide" }, make("span", { class: "hidden" }, `${names[0]} as a bar`)), names.map((name) => make("th", { scope: "col" }, name)))),
+      make("tbody", {}, shown.map((row) => {
+        const [value, chance] = of(row);
+        return make("tr", {},
+          make("th", { scope: "row" }, words[row[0]]),
+          make("td", { class: "wide", "aria-hidden": "true" }, make("i", { class: value < 0 ? "below" : "", style: { width: `${Math.abs(value || 0) / most * 100}%` } })),
+          make("td", {}, mine.number(value, digits)), make("td", {}, mine.chance(chance)));
+      })));
+  };
   const none = described ? "None that measured responses confirm." : "None is listed: this voxel is not described.";
-  return make("section", { class: "profile" }, make("h3", {}, title), listed.length ? table(listed, `${title}, listed`) : make("p", { class: "quiet" }, none),
-    others.length ? make("details", {}, make("summary", {}, `${others.length} other words, not listed`), table(others, `${title}, not listed`)) : null);
+  return make("section", { class: "profile" }, make("h3", {}, title), listed.length ? table(listed, `${title}, listed`, measured) : make("p", { class: "quiet" }, none),
+    others.length ? make("details", {}, make("summary", {}, `${others.length} other words, not listed`), table(others, `${title}, not listed`, attributed)) : null);
 }
 
 function makeMap(packed, [rows, columns]) {

@@ -104,10 +104,10 @@ def pack_shares(tokens: np.ndarray, shares: np.ndarray) -> str:
 
 
 def _list_profile(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
-    columns = [round_numbers(profile[name].values, 3) for name in ("z", "q", "added")]
+    columns = [round_numbers(profile[name].values, 3) for name in ("z", "q", "added", "added_p")]
     return [
-        [local.place(word), z, q, int(listed), added]
-        for word, listed, z, q, added in zip(
+        [local.place(word), z, q, int(listed), added, added_p]
+        for word, listed, z, q, added, added_p in zip(
             profile["word"].values, profile["listed"].values, *columns, strict=True
         )
     ]

@@ -13,7 +13,8 @@ from mine.browser.cards import make_cards
 from mine.browser.index import index_region
 from mine.browser.scripts import write_script
 
-PROFILE = ["word", "listed", "added", "z", "q", "reliability", "reliability_p", "specificity"]
+PROFILE = ["word", "listed", "added", "added_p", "z", "q"]
+PROFILE += ["reliability", "reliability_p", "specificity"]
 PROFILE += ["described", "reason", "position_map"]
 """What is read of profiles."""
 
