@@ -11,6 +11,7 @@ from mine.core.identification import (
     draw_shared,
     draw_spatial,
     identify,
+    prepare_shared,
     remove_shared,
     spatial_basis,
 )
@@ -67,7 +68,8 @@ def test_the_shared_null_has_the_shared_tuning_and_the_noise_measured():
     unique = random.standard_normal((VOXELS, DIMENSIONS))
     mixing = random.standard_normal((VOXELS, VOXELS)) / np.sqrt(VOXELS)  # noise that voxels share
     first, second = (unique + mixing @ random.standard_normal(unique.shape) for _ in range(2))
-    pairs = [draw_shared(first, second, random) for _ in range(400)]
+    null = prepare_shared(first, second)
+    pairs = [draw_shared(null, random) for _ in range(400)]
     assert np.mean([identify(*pair).mean() for pair in pairs[:60]]) == pytest.approx(0.5, abs=0.03)
     average = (first + second) / 2
     mean = average.mean(axis=0)
@@ -80,6 +82,25 @@ def test_the_shared_null_has_the_shared_tuning_and_the_noise_measured():
     assert np.abs(np.mean(drawn, axis=0) - expected).max() < 0.15 * np.abs(expected).max()
 
 
+def test_draws_of_the_shared_null_equal_those_that_decompose_the_noise_each_time():
+    halves = draw_halves(np.zeros((VOXELS, DIMENSIONS)), 1, np.random.default_rng(7))
+    null, random, again = prepare_shared(*halves), *(np.random.default_rng(8) for _ in range(2))
+    for _ in range(3):
+        drawn, literal = draw_shared(null, random), draw_literally(*halves, again)
+        assert all(np.array_equal(*pair) for pair in zip(drawn, literal, strict=True))
+
+
+def draw_literally(first, second, random) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves under the null of one shared tuning, all anew."""
+    average, noise = (first + second) / 2, (first - second) / np.sqrt(2)
+    mean, noise = average.mean(axis=0), noise - noise.mean(axis=0)
+    fitted = np.outer(average @ mean / (mean @ mean), mean)
+    left, middle, right = np.linalg.svd(noise, full_matrices=False)
+    scale = np.sqrt(VOXELS * DIMENSIONS) * np.sqrt(np.square(noise).mean())
+    normal = [random.standard_normal((len(middle), len(middle))) for _ in range(2)]
+    return tuple(fitted + left @ (middle[:, None] * z * middle) @ right / scale for z in normal)
+
+
 def test_the_shared_null_is_calibrated():
     random = np.random.default_rng(4)
     rejected = 0
@@ -87,7 +108,8 @@ def test_the_shared_null_is_calibrated():
         shared = np.outer(random.uniform(1, 5, VOXELS), random.standard_normal(DIMENSIONS))
         halves = draw_halves(shared, 1, random)
         found = identify(*halves).mean()
-        null = [identify(*draw_shared(*halves, random)).mean() for _ in range(39)]
+        shared = prepare_shared(*halves)
+        null = [identify(*draw_shared(shared, random)).mean() for _ in range(39)]
         rejected += (1 + sum(value >= found for value in null)) / 40 <= 0.05
     assert rejected <= 9  # binomial(60, .05): above 9 in less than 1 of 1,000 runs
 

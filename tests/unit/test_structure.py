@@ -126,6 +126,15 @@ def test_voxels_without_places_have_no_spatial_null_and_all_else(lens, planted):
     assert found.attrs["clusters"] == 3
 
 
+def test_noise_is_decomposed_once_however_often_nulls_are_drawn(lens, monkeypatch):
+    shapes, decompose = [], np.linalg.svd
+    monkeypatch.setattr(
+        np.linalg, "svd", lambda of, **how: shapes.append(of.shape) or decompose(of, **how)
+    )
+    found = measure(lens, respond(lens, None))
+    assert [columns for _, columns in shapes] == [2 * found.sizes["group"], len(VOCABULARY)]
+
+
 def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
     found = measure(lens, respond(lens, None))
     assert found.attrs["clusters"] == 1 and (found["cluster"].values == 0).all()

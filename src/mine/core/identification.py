@@ -15,6 +15,8 @@ Evolution 6).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -52,14 +54,27 @@ def identify(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return beaten / (2 * (count - 1))
 
 
-def draw_shared(
-    first: np.ndarray, second: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two halves under the null of one shared tuning and noise.
+class SharedNull(NamedTuple):
+    """The null of one shared tuning: what is the same in every draw."""
+
+    fitted: np.ndarray
+    """(voxel, dimension): the shared tuning, in the strength of each voxel"""
+    left: np.ndarray
+    """(voxel, rank): with middle and right, the noise's singular value decomposition"""
+    middle: np.ndarray
+    """(rank,)"""
+    right: np.ndarray
+    """(rank, dimension)"""
+    scale: float
+    """by which a draw is divided to be as large as the noise"""
+
+
+def prepare_shared(first: np.ndarray, second: np.ndarray) -> SharedNull:
+    """Prepare draws of two halves under the null of one shared tuning and noise.
 
     With z₁, z₂ the halves, m their mean over voxels and halves, a_v the strength of m in voxel v
-    and D = (z₁ − z₂) / √2, of which every row's mean over voxels is removed, both halves are
-    a_v m + noise, the noise normal with the covariances of D over voxels and over dimensions.
+    and D = (z₁ − z₂) / √2, of which every row's mean over voxels is removed, both halves of a draw
+    are a_v m + noise, the noise normal with the covariances of D over voxels and over dimensions.
     """
     average = (first + second) / 2
     mean = average.mean(axis=0)
@@ -67,14 +82,18 @@ def draw_shared(
     fitted = np.outer(average @ mean / length, mean) if length > 0 else np.zeros_like(average)
     noise = (first - second) / np.sqrt(2)
     noise = noise - noise.mean(axis=0)
-    voxels, dimensions = noise.shape
     left, middle, right = np.linalg.svd(noise, full_matrices=False)
-    scale = np.sqrt(np.square(noise).mean()) if middle.any() else 1.0
-    rank = len(middle)
+    size = np.sqrt(np.square(noise).mean()) if middle.any() else 1.0
+    return SharedNull(fitted, left, middle, right, np.sqrt(noise.size) * size)
+
+
+def draw_shared(null: SharedNull, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two halves (voxel, dimension) under the null of :func:`prepare_shared`."""
+    rank = len(null.middle)
     halves = []
     for _ in range(2):
-        drawn = middle[:, None] * generator.standard_normal((rank, rank)) * middle
-        halves.append(fitted + left @ drawn @ right / (np.sqrt(voxels * dimensions) * scale))
+        drawn = null.middle[:, None] * generator.standard_normal((rank, rank)) * null.middle
+        halves.append(null.fitted + null.left @ drawn @ null.right / null.scale)
     return halves[0], halves[1]
 
 

@@ -28,6 +28,7 @@ from mine.core.identification import (
     draw_shared,
     draw_spatial,
     identify,
+    prepare_shared,
     spatial_basis,
 )
 from mine.core.tuning import (
@@ -338,9 +339,10 @@ def _draw_nulls(
     if not shape[1]:
         return identified, under_null, explained
     basis = None if place is None else spatial_basis(place)
+    shared = {source: prepare_shared(*pair) for source, pair in halves_of.items()}
     for draw in range(draws):
         for row, (source, (first, second)) in enumerate(halves_of.items()):
-            drawn = draw_shared(first, second, generator)
+            drawn = draw_shared(shared[source], generator)
             under_null[row, 0, draw] = identify(*drawn).mean()
             if basis is not None:
                 moved = draw_spatial(second, basis, generator)
