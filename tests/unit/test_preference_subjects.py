@@ -188,6 +188,18 @@ def test_subjects_are_the_unit():
     assert pick(found, "carries").empty and found["value"].notna().all()
 
 
+def test_many_subjects_have_their_mean_and_interval():
+    subjects, tables, values = 17, {}, []
+    for number in range(subjects):
+        region = make_preference("places")
+        region["roi_t"][:] += number**2
+        tables[f"subj{number:02d}"] = tabulate_preference({"PPA": region})
+        values.append(region["roi_t"].sel(category="places").item())
+    row = pick(summarise_subjects(tables), "t", category="places", subject="all").iloc[0]
+    interval = stats.t.interval(0.95, subjects - 1, np.mean(values), stats.sem(values))
+    assert row[["low", "high", "n"]].tolist() == pytest.approx([*interval, subjects])
+
+
 def test_agreement_with_the_localiser_is_averaged_over_subjects_with_voxels_enough():
     first, second = make_regions(), make_regions()
     second["FFA"]["preferred"][0] = "places"

@@ -121,6 +121,14 @@ def test_prevalence_bound_holds_at_its_level_over_populations(generator):
     assert least <= (prevalence > bound).sum() <= most
 
 
+def test_a_mean_that_is_not_tested_has_the_same_interval_of_any_number_of_subjects(generator):
+    values = generator.normal(size=(40, 3))
+    found = statistics.mean_over_subjects(values, alternative=None)
+    interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([found.low, found.high], interval)
+    assert np.isnan(found.p).all() and found.subjects.tolist() == [40] * 3
+
+
 def test_wrong_numbers_of_subjects_are_refused():
     with pytest.raises(ValueError, match="at most 16 subjects are flipped; found 17"):
         statistics.mean_over_subjects(np.ones((17, 1)))

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from scipy import stats
 
 from mine.figures.style import REASONS, SIZE
 from mine.stores import write_table
@@ -245,7 +246,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("subjects", [2, 3])
+@pytest.mark.parametrize("subjects", [2, 3, 17])
 def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None:
     tables = {f"subj{number}": make_table() for number in range(subjects)}
     for number, table in enumerate(tables.values()):
@@ -256,8 +257,8 @@ def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None
     values = np.arange(subjects) + 1.0
     assert found.loc["FFA-1", "pictures"] == pytest.approx(values.mean())
     assert np.isfinite(found.loc["FFA-1", "pictures_low"]) == (subjects >= 3)
-    if subjects == 3:  # t of 2 degrees of freedom at 0.975 is 4.3027
-        low = values.mean() - 4.302653 * values.std(ddof=1) / np.sqrt(3)
+    if subjects >= 3:
+        low, _ = stats.t.interval(0.95, subjects - 1, values.mean(), stats.sem(values))
         assert found.loc["FFA-1", "pictures_low"] == pytest.approx(low, rel=1e-5)
     assert found.loc["FFA-1", ["profile", "profile_subjects"]].tolist() == ["faces", subjects]
     assert found.loc["FFA-1", ["localiser", "localiser_subjects"]].tolist()[0] == ""

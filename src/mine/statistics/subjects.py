@@ -33,7 +33,7 @@ def mean_over_subjects(
     values: np.ndarray,
     *,
     level: float = 0.95,
-    alternative: str = "two-sided",
+    alternative: str | None = "two-sided",
     columns: int = 1024,
 ) -> SubjectMean:
     """Mean over subjects with an interval, and whether it differs from 0.
@@ -44,15 +44,15 @@ def mean_over_subjects(
     2⁻ⁿ, or 2¹⁻ⁿ two-sided: 1/256 and 1/128 for eight subjects.
 
     values: (subject, column), one number for each subject, such as the mean over its voxels; nan
-    where a subject has none. alternative: "greater" or "two-sided". columns: columns at a time,
-    which bounds memory at 2ⁿ × columns floats.
-    Bounds are nan for fewer than two subjects, p and mean for none. Raises ValueError for more than
-    16 subjects (:func:`mine.statistics.sign_flip_test` draws flips instead).
+    where a subject has none. alternative: "greater", "two-sided", or None, which tests nothing and
+    leaves p nan. columns: columns at a time, which bounds memory at 2ⁿ × columns floats.
+    Bounds are nan for fewer than two subjects, p and mean for none. Raises ValueError for a test of
+    more than 16 subjects (:func:`mine.statistics.sign_flip_test` draws flips instead).
     """
-    if alternative not in ("greater", "two-sided"):
+    if alternative not in ("greater", "two-sided", None):
         raise ValueError(f'alternative must be "greater" or "two-sided"; found "{alternative}"')
     values = np.asarray(values, dtype=np.float64)
-    if len(values) > MOST_SUBJECTS:
+    if alternative and len(values) > MOST_SUBJECTS:
         raise ValueError(f"at most {MOST_SUBJECTS} subjects are flipped; found {len(values)}")
     known = np.isfinite(values)
     count = known.sum(axis=0)
@@ -62,7 +62,9 @@ def mean_over_subjects(
     spread = np.square(np.where(known, values - mean, 0.0)).sum(axis=0)
     error = np.sqrt(_divide_known(spread, count - 1) / np.maximum(count, 1))
     margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
-    p = np.empty(values.shape[1])
+    p = np.full(values.shape[1], np.nan)
+    if alternative is None:
+        return SubjectMean(mean, mean - margin, mean + margin, p, count)
     signs = 1.0 - 2.0 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
     for start in range(0, values.shape[1], columns):
         part = slice(start, start + columns)
