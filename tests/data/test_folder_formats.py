@@ -261,6 +261,19 @@ def test_labels_of_an_atlas_and_a_localiser(tmp_path: Path) -> None:
     )
 
 
+def test_voxels_outside_a_localisers_mask_have_no_t_value(tmp_path: Path, caplog) -> None:
+    world = RandomFolder(tmp_path, format="nifti", seed=4, regular=True)
+    world.folder["localiser"] = "{subject}/tmap_{contrast}.nii.gz"
+    voxels = open_dataset(world.key).read_subject("sub-01").voxels
+    values = np.ones(voxels.shape)
+    values[tuple(voxels.ijk[0])], values[tuple(voxels.ijk[1])] = np.nan, np.inf
+    nib.save(nib.Nifti1Image(values, voxels.affine), tmp_path / "sub-01/tmap_faces.nii.gz")
+    rois = open_dataset(world.key).read_rois("sub-01", rois={"FFA": "FFA"}, voxels=voxels)
+    expected = np.where(np.arange(len(voxels)) < 2, np.nan, 1)
+    np.testing.assert_array_equal(rois["t"].sel(contrast="faces"), expected)
+    assert f"localiser faces: 2 of {len(voxels)} voxels have no t-value" in caplog.messages
+
+
 def test_whether_an_image_tests_depends_on_nothing_else() -> None:
     few, many = np.array([5, 900, 17]), np.arange(1000)
     drawn = draw_test_images(many, fraction=0.1, seed=3)

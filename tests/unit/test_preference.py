@@ -405,6 +405,17 @@ def test_every_number_is_what_its_name_says():
     assert found["evidence"].values.tolist() == list(EVIDENCE)
 
 
+def test_voxels_without_a_t_value_have_no_part_in_the_regions_mean():
+    t = REGIONS["FFA"]["t"].copy()
+    t[0, :3], t[1] = np.nan, np.nan
+    found = measure("FFA", t=t)
+    assert found["roi_t"].sel(category="faces") == pytest.approx(t[0, 3:].mean().item())
+    assert np.isnan(found["roi_t"].sel(category="places"))
+    assert found["roi_preferred"].sel(evidence="localiser") == "faces"
+    preferred = found["preferred"].sel(evidence="localiser").values
+    assert (preferred[:3] == "").all() and (preferred[3:] == "faces").all()
+
+
 def test_voxels_are_judged_alike_whichever_region_asks():
     both = {"FFA": REGIONS["FFA"], "PPA": REGIONS["PPA"]}
     shared = both["PPA"]["profile"].isel(voxel=slice(0, 4))

@@ -167,6 +167,13 @@ def test_agreement_of_regions_counts_those_with_both():
     assert voxels["value"] == pytest.approx(5 / 6) and voxels["n"] == VOXELS
 
 
+def test_a_mean_t_value_counts_the_voxels_that_have_one():
+    region = make_preference("places")
+    region["t"][:2, 0] = np.nan
+    rows = pick(tabulate_preference({"PPA": region}), "t").set_index("category")
+    assert rows["n"].to_dict() == {"faces": VOXELS - 1, "places": VOXELS - 1, "food": 0}
+
+
 def test_subjects_are_the_unit():
     first, second = make_regions(), make_regions()
     second["PPA"]["roi_t"][:] += 2.0

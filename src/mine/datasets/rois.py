@@ -39,14 +39,19 @@ def describe_rois(
     (voxel,); none without a localiser. t_threshold: what the ROIs were cut at.
 
     Returns ``member`` bool (roi, voxel), ``size`` (roi): voxels of the ROI inside and outside of
-    the voxel set, and ``t`` float32 (contrast, voxel). Absent ROIs are named in attrs ``absent``,
-    each with the reason in ``absent_reason``, and logged.
+    the voxel set, and ``t`` float32 (contrast, voxel), nan where the localiser has no finite value;
+    the log says of how many voxels. Absent ROIs are named in attrs ``absent``, each with the reason
+    in ``absent_reason``, and logged.
     """
     for name, reason in absent.items():
         log.warning("ROI %s is left out: %s", name, reason)
     count = len(voxels)
     members = np.array([one.inside for one in found.values()], dtype=bool)
-    t = np.array(list(t_values.values()), dtype=np.float32)
+    t = np.array(list(t_values.values()), dtype=np.float32).reshape(-1, count)
+    t[~np.isfinite(t)] = np.nan
+    for contrast, lacking in zip(t_values, np.isnan(t).sum(axis=1), strict=True):
+        if lacking:
+            log.warning("localiser %s: %d of %d voxels have no t-value", contrast, lacking, count)
     return xr.Dataset(
         {
             "member": (
@@ -61,7 +66,7 @@ def describe_rois(
             ),
             "t": (
                 ("contrast", "voxel"),
-                t.reshape(-1, count),
+                t,
                 {"long_name": "t-value of the functional localiser", "units": "t"},
             ),
         },

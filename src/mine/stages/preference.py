@@ -289,7 +289,11 @@ def _compare_responses(
 
 
 def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
-    """Give each category the t-values of its contrast, nan where it has none."""
+    """Give each category the t-values of its contrast, nan where it has none.
+
+    t: (contrast, voxel), nan for a voxel without a value, such as outside the localiser's mask: the
+    region's mean is over the others.
+    """
     contrasts = t["contrast"].values.tolist()
     if contrasts:
         what = "a contrast of the localiser"
@@ -300,7 +304,9 @@ def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
     for row, category in enumerate(categories.values()):
         if category["localiser"] in contrasts:
             values[row] = t.sel(contrast=category["localiser"]).values
-    mean = values.sum(axis=1) / max(values.shape[1], 1)
+    known = np.isfinite(values)
+    total, count = np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     evidence = xr.Dataset(
         {
             "t": (
@@ -308,7 +314,11 @@ def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
                 values.astype(np.float32),
                 {"long_name": "t-value of the category's localiser", "units": "t"},
             ),
-            "roi_t": ("category", mean, {"long_name": "mean over voxels", "units": "t"}),
+            "roi_t": (
+                "category",
+                mean,
+                {"long_name": "mean over voxels that have a value", "units": "t"},
+            ),
         }
     )
     return Found(

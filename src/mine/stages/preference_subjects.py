@@ -34,7 +34,7 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
       with p of as large a share of voxels drawn from all
     - ``auc_<response>``, ``d_prime_<response>``: with intervals and p over images, n images that
       carry the category
-    - ``t``: mean t-value, n voxels
+    - ``t``: mean t-value, n voxels that have one
     - ``prefers_<evidence>``: 1 for the region's preferred category, else 0; none where nothing is
       known
 
@@ -62,6 +62,7 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
 def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
     """Rows of one region and category."""
     described = int(own["described"].sum())
+    localised = int(np.isfinite(own["t"]).sum())
     rows: list[dict[str, object]] = [
         {
             "measure": "cosine_z",
@@ -69,7 +70,7 @@ def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
             "p": float(own["roi_cosine_p"]),
             "n": described,
         },
-        {"measure": "t", "value": float(own["roi_t"]), "n": own.sizes["voxel"]},
+        {"measure": "t", "value": float(own["roi_t"]), "n": localised},
     ]
     for name in own["evidence"].values:
         here = own.sel(evidence=name, other=name)
