@@ -421,6 +421,19 @@ def place_is_a_text(world):
     world.edit("sub-01/columns.tsv", lambda text: text.replace("0.5", "here", 1))
 
 
+@fault("columns.tsv: expected finite millimetres", "for voxel_0", formats=("columns",))
+def place_is_not_finite(world):
+    world.edit("sub-01/columns.tsv", lambda text: text.replace("0.5", "nan", 1))
+
+
+@fault(
+    "columns.tsv: expected each name at a place of its own, found voxel_0 and voxel_2",
+    formats=("columns",),
+)
+def two_voxels_are_at_one_place(world):
+    world.edit("sub-01/columns.tsv", lambda text: text.replace("\t2.5", "\t0.5"))
+
+
 @fault("expected dataset.folder.names or dataset.folder.mask to say", formats=("columns",))
 def columns_have_no_names(world):
     world.key["folder"]["names"] = None

@@ -123,6 +123,16 @@ def test_spatial_patterns_are_orthonormal_and_from_smooth_to_rough():
     assert np.allclose(moran, np.sort(moran)[::-1])
 
 
+def test_voxels_at_one_place_are_as_near_as_the_nearest_that_are_apart():
+    place = np.random.default_rng(9).random((VOXELS, 3))
+    nearest = np.sort(cdist(place[1:], place[1:]), axis=None)[VOXELS - 1]
+    place[0] = place[1]
+    basis = spatial_basis(place)
+    assert np.allclose(basis.T @ basis, np.eye(VOXELS - 1)) and np.allclose(basis.sum(axis=0), 0)
+    moran = [measure_moran(pattern, place, least=nearest) for pattern in basis.T]
+    assert np.allclose(moran, np.sort(moran)[::-1])
+
+
 def test_the_spatial_null_keeps_autocorrelation_and_loses_the_place():
     random = np.random.default_rng(6)
     place = random.random((VOXELS, 3))
@@ -139,9 +149,9 @@ def test_the_spatial_null_keeps_autocorrelation_and_loses_the_place():
     assert np.mean(identified) == pytest.approx(0.5, abs=0.05)
 
 
-def measure_moran(values: np.ndarray, place: np.ndarray) -> float:
-    """Moran's I with inverse distances."""
-    distance = cdist(place, place)
+def measure_moran(values: np.ndarray, place: np.ndarray, *, least: float = 0.0) -> float:
+    """Moran's I with inverse distances, none of them below the least."""
+    distance = np.maximum(cdist(place, place), least)
     np.fill_diagonal(distance, np.inf)
     weight = 1 / distance
     centred = values - values.mean()

@@ -101,11 +101,12 @@ def spatial_basis(place: np.ndarray) -> np.ndarray:
     """Spatial patterns over voxels, from smooth to rough: orthonormal, (voxel, pattern).
 
     place: (voxel, axis), in millimetres. The eigenvectors of the inverse distances, centred
-    (Moran's eigenvector maps), without the constant one.
+    (Moran's eigenvector maps), without the constant one. Voxels at one place, as vertices of a
+    surface may be, are as near as the nearest two that are apart.
     """
     distance = cdist(place, place)
     np.fill_diagonal(distance, np.inf)
-    weight = 1 / distance
+    weight = 1 / np.maximum(distance, distance[distance > 0].min())
     centred = weight - weight.mean(axis=0) - weight.mean(axis=1)[:, None] + weight.mean()
     value, vector = np.linalg.eigh(centred)
     order = np.argsort(-value)

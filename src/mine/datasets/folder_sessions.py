@@ -294,6 +294,7 @@ def _read_names(path: Path) -> Grid:
             millimetres = np.array([[float(c) for c in table.columns[axis]] for axis in "xyz"]).T
         except ValueError:
             raise InputError(f"{path}: expected millimetres as x, y and z, found a text") from None
+        _check_places(path, names, millimetres)
     return Grid(
         "list",
         (len(names),),
@@ -302,3 +303,23 @@ def _read_names(path: Path) -> Grid:
         hemispheres=hemispheres,
         millimetres=millimetres,
     )
+
+
+def _check_places(path: Path, names: Sequence[str], millimetres: np.ndarray) -> None:
+    """Raise InputError unless each column has a place of its own: (column, 3)."""
+    lost = np.flatnonzero(~np.isfinite(millimetres).all(axis=1))
+    if len(lost):
+        raise InputError(
+            f"{path}: expected finite millimetres as x, y and z, found others for {names[lost[0]]}"
+        )
+    # in the precision of the stores
+    _, first, place = np.unique(
+        millimetres.astype(np.float32), axis=0, return_index=True, return_inverse=True
+    )
+    again = np.flatnonzero(first[place] != np.arange(len(names)))
+    if len(again):
+        one, other = names[first[place[again[0]]]], names[again[0]]
+        raise InputError(
+            f"{path}: expected each name at a place of its own, found {one} and {other} at the "
+            "same; where places are not known, leave x, y and z out"
+        )
