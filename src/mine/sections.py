@@ -555,7 +555,11 @@ class Attribution:
         "Images computed at once; bounds the memory, changes no number.", 32, minimum=1
     )
     images: int | None = setting(
-        "Most images attributed for each fit, drawn at random; null takes all.", None, minimum=1
+        "Most images on which each fit is read, drawn at random; null takes all. The fit to all "
+        "training images is read on every test image first, however many these are, and on "
+        "training images as far as that leaves room: give more than there are test images.",
+        None,
+        minimum=1,
     )
 
 

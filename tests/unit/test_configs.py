@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mine.check import check_config
+from mine.check import NSD_SHARED, check_config
 from mine.config import Config, load_config, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +87,16 @@ def test_paper_setting() -> None:
     assert config.encoder.rank >= 2 * 512, "queries and readouts are to be free"
     assert round(config.description.token_fraction * tokens) == 50
     assert config.lens.words_per_token == 10
+
+
+def test_profiles_of_nsd_are_read_on_training_images_too() -> None:
+    for name in ("nsd.yaml", "paper.yaml"):
+        assert load(name).attribution.images >= 2 * NSD_SHARED
+    config = load("nsd.yaml").attribution
+    kept = round(config.token_fraction * 16 * 16)
+    row = f"5 fits × 12 × voxels of a region × {config.images:,} images × {kept} tokens"
+    size = f"{5 * 12 * config.images * kept / 1e6:.1f} MB a voxel"
+    assert f"| {row} | {size} |" in (ROOT / "docs/cluster.md").read_text()
 
 
 def test_class_token_model_gets_an_alignment() -> None:

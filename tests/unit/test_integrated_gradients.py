@@ -260,3 +260,6 @@ def test_an_encoder_is_read_on_its_own_images_and_one_of_all_on_the_test_images_
         few, choose_images(training, seen, is_test, most=30, generator=random(1))
     )
     assert len(choose_images(training[::2], seen, is_test, most=5, generator=random(0))) == 5
+    for most in (5, len(test)):  # none of the test images is ever left out
+        none_left = choose_images(training, seen, is_test, most=most, generator=random(0))
+        np.testing.assert_array_equal(none_left, test)

@@ -169,8 +169,9 @@ def choose_images(
 
     own: images that the fit used. seen: all that the subject saw, is_test: which of them are test
     images. An encoder of all training images is read on the test images too; that of a half on its
-    own half alone, so that the halves stay apart. most: how many at most, the test images first,
-    others drawn at random; None takes all.
+    own half alone, so that the halves stay apart. most: how many at most, others than test images
+    drawn at random; None takes all. Test images are never left out: of as many as ``most`` or more,
+    the encoder of all training images is read on these alone.
     """
     of_all = len(own) == np.count_nonzero(~is_test)
     first = seen[is_test] if of_all else seen[:0]

@@ -1,9 +1,10 @@
 """Category preference of a region's voxels: by words, by responses to labelled images, by the
 localiser.
 
-Three kinds of evidence that share little: the profile's place in text space, from the training
-images; predicted and measured responses to labelled test images; and the t-values of a localiser of
-other stimuli. Each voxel and the region get a preferred category from each, or none.
+Three kinds of evidence that share little: the profile's place in text space, from attributions, to
+test images among them but to no measured response; predicted and measured responses to labelled
+test images; and the t-values of a localiser of other stimuli. Each voxel and the region get a
+preferred category from each, or none.
 """
 
 from __future__ import annotations
