@@ -771,6 +771,10 @@ class Generator:
     )
 
 
+HANDLING = ("device", "vae_slicing", "cpu_offload", "allow_download")
+"""Keys of a generator that say how it is run, and change no picture that it makes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Features:
     voxels: int | None = setting(

@@ -12,7 +12,7 @@ from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS
+from mine.sections import ACROSS, FITS, HANDLING
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 
