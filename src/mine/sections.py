@@ -726,12 +726,6 @@ class Generator:
         None,
         minimum=0,
     )
-    strength: float = setting(
-        "Share of the steps, and so of the noise, with which an image is varied.",
-        0.6,
-        minimum=0.01,
-        maximum=1,
-    )
     size: int | None = setting(
         "Side of the images made, in pixels; null takes each model's own. Images to be changed are "
         "resized to it and back.",
