@@ -103,7 +103,7 @@ def make_profiles(reasons: list[str]) -> xr.Dataset:
             "exemplar": (("voxel", "exemplar"), np.tile([0, 2, 3], (voxels, 1))),
         },
         coords={"sign": ["positive", "negative"], "voxel": np.arange(voxels)},
-        attrs={"images": 100, "false_discovery_rate": 0.05},
+        attrs={"images": 100, "measured_images": 900, "false_discovery_rate": 0.05},
     )
 
 
@@ -300,6 +300,7 @@ def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: i
     # Three of the five words are listed, of both signs.
     bars = sum(len(bars) for axes in figure.axes for bars in axes.containers)
     assert bars == 2 * 3 * described
+    assert any("measured responses to 900\ntraining images" in text for text in texts(figure))
     assert texts(figure).count("dog") == 2 * described
     withheld = [text for text in texts(figure) if text.startswith("Not described")]
     assert len(withheld) == cards.sizes["voxel"] - described

@@ -90,7 +90,7 @@ def draw_profiles(
             add_image(axes, pictures.sel(image=image).values)
         if number:
             figure.add_artist(_rule(figure, top))
-    _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["images"])
+    _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["measured_images"])
     return figure
 
 
