@@ -84,6 +84,7 @@ def check_config(
     return [
         *_check_dataset(config),
         *_check_categories(config),
+        *_check_subsets(config),
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
@@ -122,6 +123,25 @@ def _check_categories(config: Config) -> list[str]:
         what = "a contrast of the localiser"
         problems += find_unknown(categories, "localiser", contrasts, what)
     return problems
+
+
+def _check_subsets(config: Config) -> list[str]:
+    """List sizes of learning curves above what a subject was shown: an upper bound, since some of
+    it are test images."""
+    if not config.encoders.images or _dataset_is_to_come(config):
+        return []
+    reader = open_dataset(config.dataset)
+    try:
+        shown = {subject: reader.count_images([subject]) for subject in config.subjects}
+    except InputError:
+        # Told already, among the problems of the dataset.
+        return []
+    least = min(shown, key=lambda subject: shown[subject])
+    return [
+        f"encoders.images: expected at most the {shown[least]} images of {least}, found {size}"
+        for size in config.encoders.images
+        if size > shown[least]
+    ]
 
 
 def _dataset_is_to_come(config: Config) -> bool:

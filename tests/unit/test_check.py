@@ -386,6 +386,19 @@ def test_images_that_have_their_tokens_need_no_room(
     assert len(check_config(config)) == 1, "a shard that was cut off counted"
 
 
+def test_learning_curves_beyond_a_subjects_images(
+    analysis: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"subj01": 900, "subj02": 600}
+    monkeypatch.setattr(check, "_dataset_is_to_come", lambda config: False)
+    monkeypatch.setattr(
+        NsdReader, "count_images", lambda reader, subjects: sum(shown[name] for name in subjects)
+    )
+    analysis |= {"subjects": list(shown), "encoders": {"images": [600, 601]}}
+    said = [one for one in check_config(load_config(analysis)) if one.startswith("encoders")]
+    assert said == ["encoders.images: expected at most the 600 images of subj02, found 601"]
+
+
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
     folder = Path("nsd/nsddata/ppdata/subj01/func1pt8mm")
     folder.mkdir(parents=True)
