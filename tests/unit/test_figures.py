@@ -32,6 +32,7 @@ from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery,
 from mine.figures.strips import PAGE
 from mine.figures.style import (
     CYCLE,
+    REASONS,
     SIZE,
     WIDTH,
     add_text,
@@ -39,6 +40,7 @@ from mine.figures.style import (
     save_figure,
 )
 from mine.figures.voxels import (
+    WITHHELD,
     choose_cards,
     choose_described,
     describe_voxels,
@@ -306,6 +308,18 @@ def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: i
     assert len(withheld) == cards.sizes["voxel"] - described
     numbers = tabulate_profiles(cards, words=WORDS, table=table)
     assert (numbers["item"] == "positive").sum() == 3 * described
+
+
+def test_every_reason_is_told_on_the_card_of_a_voxel_that_is_not_described() -> None:
+    assert list(WITHHELD) == [reason for reason in REASONS if reason != "described"][::-1]
+    profiles = make_profiles(list(WITHHELD))
+    scores, _ = make_scores(len(WITHHELD))
+    table = describe_voxels(profiles, scores, WORDS)
+    pictures = gather_pictures(read, profiles["exemplar"].values)
+    figure = draw_profiles(profiles, pictures, words=WORDS, table=table, region="FFA-1")
+    said = [text.replace("\n", " ") for text in texts(figure)]
+    for why in WITHHELD.values():
+        assert f"{why}; words are withheld." in said
 
 
 def test_suppressed_words_point_down_on_the_scale_of_the_others() -> None:
