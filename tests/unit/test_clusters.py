@@ -87,7 +87,7 @@ def test_consensus_recovers_what_resamples_blur(planted):
 
 
 def test_memory_does_not_grow_with_the_number_of_resamples():
-    voxels, resamples = 300, 100
+    voxels, resamples = 120, 80
     random = np.random.default_rng(6)
     drawn = random.normal(size=(resamples, 1, voxels, 3))
     tracemalloc.start()
