@@ -161,7 +161,6 @@ rule recovery:
         "<benchmarks>/recovery.tsv"
     params:
         code=code("recovery"),
-        subjects=settings.subjects,
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
