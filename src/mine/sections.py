@@ -411,7 +411,9 @@ class Encoder:
     )
     image_batch: int = setting("Images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
     )
     learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
     weight_decay: float = setting(
@@ -549,10 +551,14 @@ class Attribution:
         maximum=1,
     )
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
     )
     image_batch: int = setting(
-        "Images computed at once; bounds the memory, changes no number.", 32, minimum=1
+        "Images computed at once; bounds the memory, and changes numbers by rounding alone.",
+        32,
+        minimum=1,
     )
     images: int | None = setting(
         "Most images attributed for each fit, drawn at random; null takes all.", None, minimum=1
