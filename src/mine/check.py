@@ -20,7 +20,9 @@ from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
+from mine.provenance import manifest_path
 from mine.sections import MODEL_FILES, Generator
+from mine.stores import read_manifest
 
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
@@ -82,6 +84,7 @@ def check_config(
     return [
         *_check_dataset(config),
         *_check_categories(config),
+        *_check_subsets(config),
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
@@ -120,6 +123,25 @@ def _check_categories(config: Config) -> list[str]:
         what = "a contrast of the localiser"
         problems += find_unknown(categories, "localiser", contrasts, what)
     return problems
+
+
+def _check_subsets(config: Config) -> list[str]:
+    """List sizes of learning curves above what a subject was shown: an upper bound, since some of
+    it are test images."""
+    if not config.encoders.images or _dataset_is_to_come(config):
+        return []
+    reader = open_dataset(config.dataset)
+    try:
+        shown = {subject: reader.count_images([subject]) for subject in config.subjects}
+    except InputError:
+        # Told already, among the problems of the dataset.
+        return []
+    least = min(shown, key=lambda subject: shown[subject])
+    return [
+        f"encoders.images: expected at most the {shown[least]} images of {least}, found {size}"
+        for size in config.encoders.images
+        if size > shown[least]
+    ]
 
 
 def _dataset_is_to_come(config: Config) -> bool:
@@ -285,7 +307,8 @@ def _check_machine(config: Config, results: Path) -> list[str]:
         path for path in (results.absolute(), *results.absolute().parents) if path.exists()
     )
     free = shutil.disk_usage(place).free / GIGABYTE
-    needed = _embedding_bytes(config) / GIGABYTE
+    embedded = results / config.name / "embeddings" / config.backbone.name / "images"
+    needed = _embedding_bytes(config, embedded) / GIGABYTE
     if free < needed:
         problems.append(
             f"{results}: expected {needed:.1f} GB of free disk for the images' tokens, found "
@@ -308,8 +331,10 @@ def _loader_bytes(config: Config) -> float:
         return 0.0
 
 
-def _embedding_bytes(config: Config) -> float:
-    """Return what the tokens and their words take on disk, in bytes; 0 where it is not known."""
+def _embedding_bytes(config: Config, embedded: Path) -> float:
+    """Return what the tokens and their words are yet to take on disk, in bytes; 0 where it is not
+    known. embedded: the folder of the shards whose images have theirs already.
+    """
     scheme, _, place = config.backbone.model.rpartition(":")
     if config.backbone.kind == "vlm":
         # How many tokens an image takes only the model's own preparation of it can tell.
@@ -323,7 +348,8 @@ def _embedding_bytes(config: Config) -> float:
             import open_clip
 
             model = open_clip.get_model_config(config.backbone.model) or {}
-        images = _count_images(config)
+        # Not by what lies there in bytes: it is compressed, so a finished run would lack some.
+        images = max(0, _count_images(config) - _count_embedded(embedded))
     except InputError:
         return 0.0
     vision = model.get("vision_cfg", {})
@@ -344,6 +370,12 @@ def _count_images(config: Config) -> int:
             return NSD_SHARED + NSD_OWN * len(config.subjects)
         return config.demo.images_shared + len(config.subjects) * config.demo.images_unique
     return open_dataset(config.dataset).count_images(config.subjects)
+
+
+def _count_embedded(folder: Path) -> int:
+    """Return the number of images of the finished shards in a folder; 0 where it is not there."""
+    stores = [path for path in folder.glob("*.zarr") if manifest_path(path).is_file()]
+    return sum(read_manifest(path)["variables"]["image"]["shape"][0] for path in stores)
 
 
 def _nearest(name: str, known: list[str]) -> str:

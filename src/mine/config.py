@@ -340,11 +340,6 @@ def _idle_generator(generator: Generator) -> list[str]:
             "generator.dtype: expected float32 or bfloat16 with generator.device: cpu, found "
             "float16"
         )
-    if int(generator.steps * generator.strength) < 1:
-        problems.append(
-            f"generator.strength: expected at least {1 / generator.steps:.3g}, so that one of "
-            f"{generator.steps} steps is left, found {generator.strength:g}"
-        )
     if generator.editing is not None and generator.guidance <= 1:
         problems.append(
             "generator.guidance: expected above 1, without which generator.editing heeds no "

@@ -29,11 +29,9 @@ class Named(list):
     """Files, wildcards or parameters as a script finds them: by name, and the files in order."""
 
     def __init__(self, named: Mapping[str, Any]) -> None:
-        unnamed = named.get("", [])
         super().__init__(path for value in named.values() for path in _as_list(value))
         self._named = {name: value for name, value in named.items() if name}
         vars(self).update(self._named)
-        self._unnamed = unnamed
 
     def items(self) -> Any:
         return self._named.items()

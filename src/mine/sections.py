@@ -411,7 +411,9 @@ class Encoder:
     )
     image_batch: int = setting("Images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
     )
     learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
     weight_decay: float = setting(
@@ -549,10 +551,14 @@ class Attribution:
         maximum=1,
     )
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, changes no number.", 64, minimum=1
+        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
     )
     image_batch: int = setting(
-        "Images computed at once; bounds the memory, changes no number.", 32, minimum=1
+        "Images computed at once; bounds the memory, and changes numbers by rounding alone.",
+        32,
+        minimum=1,
     )
     images: int | None = setting(
         "Most images on which each fit is read, drawn at random; null takes all. The fit to all "
@@ -730,12 +736,6 @@ class Generator:
         None,
         minimum=0,
     )
-    strength: float = setting(
-        "Share of the steps, and so of the noise, with which an image is varied.",
-        0.6,
-        minimum=0.01,
-        maximum=1,
-    )
     size: int | None = setting(
         "Side of the images made, in pixels; null takes each model's own. Images to be changed are "
         "resized to it and back.",
@@ -773,6 +773,10 @@ class Generator:
         "a photo of {}",
         pattern=r"[^{}]*\{\}[^{}]*",
     )
+
+
+HANDLING = ("device", "vae_slicing", "cpu_offload", "allow_download")
+"""Keys of a generator that say how it is run, and change no picture that it makes."""
 
 
 @dataclass(frozen=True, kw_only=True)

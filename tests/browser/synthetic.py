@@ -14,7 +14,7 @@ from mine.browser.pictures import write_pictures
 from mine.browser.region import write_region
 from mine.browser.scripts import write_script
 from mine.datasets.voxels import VolumeVoxels
-from mine.figures.voxels import describe_voxels
+from mine.figures.voxels import WITHHELD, describe_voxels
 
 PAGES = Path(__file__).resolve().parents[2] / "workflow/browser"
 WORDS = np.array(
@@ -280,5 +280,10 @@ def write_site(
         background=None,
     )
     write_script(own / "subject.js", "subj01/subject", {"rois": rois, "brain": brain})
-    site = {"name": "synthetic", "subjects": ["subj01"], "images": write_images}
+    site = {
+        "name": "synthetic",
+        "subjects": ["subj01"],
+        "images": write_images,
+        "withheld": WITHHELD,
+    }
     write_script(folder / "data/site.js", "site", site)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mine.figures.voxels import WITHHELD
 from tests.browser.synthetic import write_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -174,6 +175,16 @@ def test_a_card_is_what_its_address_says(visit: Visit) -> None:
     visit.page.click("text=Images edited")
     assert visit.page.locator(".tests img[src*=edits]").count() == 2
     assert "+0.80" in visit.page.inner_text(".tests")
+
+
+def test_a_card_of_a_voxel_that_is_not_described_says_why(visit: Visit) -> None:
+    visit.open()
+    for reason in ("retinotopic", "no reliable profile"):
+        visit.page.select_option("#reason", reason)
+        visit.page.locator("#rows [role=option]").first.click()
+        note = visit.page.locator(f"{CARD} .note", has_text=WITHHELD[reason])
+        note.wait_for()
+        assert note.inner_text() == f"No words are claimed: {WITHHELD[reason]}."
 
 
 def test_an_address_that_leads_nowhere_says_so(visit: Visit) -> None:

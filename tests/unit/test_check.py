@@ -11,7 +11,9 @@ from collections import namedtuple
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
+import xarray as xr
 import yaml
 
 from mine import check
@@ -20,6 +22,8 @@ from mine.cli import main
 from mine.config import load_config
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
+from mine.provenance import describe_provenance
+from mine.stores import write_store
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -362,6 +366,37 @@ def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> Non
     assert check_config(config) == [
         f"results: expected {needed:.1f} GB of free disk for the images' tokens, found 0.0 GB"
     ]
+
+
+def test_images_that_have_their_tokens_need_no_room(
+    analysis: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e6))
+    config = load_config(analysis)
+    folder = Path("results/small/embeddings/clip/images")
+    for shard, images in enumerate((1000, 245)):
+        write_store(
+            xr.Dataset(coords={"image": np.arange(images)}),
+            folder / f"{shard}.zarr",
+            provenance=describe_provenance(),
+        )
+    # Of 1250 images 5 are left, with 64 tokens of 188 bytes: less than a megabyte.
+    assert check_config(config) == []
+    (folder / "1.json").unlink()
+    assert len(check_config(config)) == 1, "a shard that was cut off counted"
+
+
+def test_learning_curves_beyond_a_subjects_images(
+    analysis: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"subj01": 900, "subj02": 600}
+    monkeypatch.setattr(check, "_dataset_is_to_come", lambda config: False)
+    monkeypatch.setattr(
+        NsdReader, "count_images", lambda reader, subjects: sum(shown[name] for name in subjects)
+    )
+    analysis |= {"subjects": list(shown), "encoders": {"images": [600, 601]}}
+    said = [one for one in check_config(load_config(analysis)) if one.startswith("encoders")]
+    assert said == ["encoders.images: expected at most the 600 images of subj02, found 601"]
 
 
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:

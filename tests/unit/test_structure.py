@@ -16,7 +16,6 @@ from mine.stages.structure import (
     hold_out_contrasts,
     list_cluster_words,
     measure_structure,
-    name_groups,
 )
 from mine.statistics import normal_scores
 from tests.reference.causal import VOCABULARY, make_lens
@@ -225,11 +224,6 @@ def test_contrasts_of_noise_list_words_as_rarely_as_is_said(lens):
     ]
     found = (np.array(listed)[:, :, 0] >= 0).any(axis=1)
     assert found.mean() <= 0.10  # binomial(200, .05): above 20 in less than 1 of 500 runs
-
-
-def test_a_group_is_named_by_its_most_frequent_word():
-    group = np.array([1, 0, 1, 2])
-    assert name_groups(group, np.array([0.1, 0.5, 0.3, 0.2])).tolist() == [1, 2, 3]
 
 
 def simulate(seed: int, seconds: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:

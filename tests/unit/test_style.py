@@ -63,3 +63,19 @@ def test_every_script_records_how_its_outputs_were_made(repository: Path) -> Non
     for path in (repository / "workflow/scripts").glob("*.py"):
         last = path.read_text().rstrip().splitlines()[-1]
         assert last.startswith("write_history(snakemake"), path.name
+
+
+def test_every_rule_that_runs_a_model_waits_for_it_and_knows_it(repository: Path) -> None:
+    loaders = re.compile(r"\b(?:open_backbone|open_features|load_observer)\(")
+    asked = set()
+    for path in (repository / "workflow/rules").glob("*.smk"):
+        for block in re.split(r"\n *(?:rule|checkpoint) ", path.read_text())[1:]:
+            name = block.split(":")[0]
+            if loaders.search((repository / f"workflow/scripts/{name}.py").read_text()):
+                asked.add(name)
+                for part in ("model_files(", "model_digest(", "gpu=gpus("):
+                    assert part in block, f"{path.name}: rule {name} lacks {part}"
+    assert {"embed", "paint", "recovery_causality"} <= asked
+    # Else one would go round how they are opened.
+    for path in (repository / "workflow/scripts").glob("*.py"):
+        assert not re.search(r"\bload_(?:features|backbone)\b", path.read_text()), path.name

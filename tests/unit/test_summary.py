@@ -17,10 +17,11 @@ from matplotlib.transforms import Bbox
 from scipy import stats
 
 from mine.figures.style import REASONS, SIZE
+from mine.figures.voxels import WITHHELD
 from mine.stores import write_table
 from mine.summary.page import Page, draw_page, render_html, write_page
 from mine.summary.regions import read_regions, tabulate_regions
-from mine.summary.subject import EXPLAINED, summarise_subject
+from mine.summary.subject import summarise_subject
 from mine.summary.subjects import average_regions, summarise_subjects
 
 WORDS = np.array(["face", "dog", "red"])
@@ -183,7 +184,7 @@ def test_without_a_ceiling_the_score_is_r2_and_the_page_says_so() -> None:
 def test_all_that_was_left_out_is_named_with_its_reason() -> None:
     said = " ".join(make_page(make_table()).sections["What was left out, and why"])
     for reason in ("not predicted", "retinotopic", "no reliable profile"):
-        assert f"1 voxels, “{reason}”: {EXPLAINED[reason]}." in said
+        assert f"1 voxels, “{reason}”: {WITHHELD[reason]}." in said
     assert "no significant word" not in said
     assert "Region EBA: no such label." in said
     assert "Structure of V1v: fewer than 10" in said

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,3 +66,24 @@ def test_the_limit_of_jobs_per_time_that_a_start_lifts_is_where_snakemake_keeps_
     from snakemake.scheduling.job_scheduler import JobScheduler
 
     assert "self.job_rate_limiter is None" in inspect.getsource(JobScheduler)
+
+
+@pytest.mark.parametrize(("asked", "is_lifted"), [(None, True), ("2/1m", False), ("100/1m", False)])
+def test_a_limit_of_jobs_per_time_that_was_asked_for_holds(
+    repository: Path, asked: str | None, is_lifted: bool
+) -> None:
+    from snakemake.cli import get_argument_parser
+    from snakemake.settings.types import MaxJobsPerTimespan
+
+    asked = asked or get_argument_parser().get_default("max_jobs_per_timespan")
+    limit, limiter = MaxJobsPerTimespan.parse_choice(asked), object()
+    workflow = SimpleNamespace(
+        scheduling_settings=SimpleNamespace(max_jobs_per_timespan=limit),
+        scheduler=SimpleNamespace(job_rate_limiter=limiter),
+    )
+    rules = (repository / "workflow/rules/common.smk").read_text()
+    (source,) = re.findall(r"^SNAKEMAKES_LIMIT.*?(?=^def tell_outcome)", rules, re.M | re.S)
+    names = {"workflow": workflow}
+    exec(source, names)
+    names["lift_rate_limit"]()
+    assert workflow.scheduler.job_rate_limiter is (None if is_lifted else limiter)

@@ -205,6 +205,10 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "profile.words": (key("profile", words=7), follow("configuration", "profile")),
     "generator.steps": (key("generator", steps=3), follow("configuration", "paint")),
+    "how the generator is run": (
+        key("generator", device="cpu", vae_slicing=True, cpu_offload=True, allow_download=True),
+        {"configuration"},
+    ),
     "generator.prompt": (
         key("generator", prompt="a photo of {}"),
         follow("configuration", "plan"),
@@ -367,6 +371,16 @@ def test_a_regions_mask_leaves_the_other_regions_jobs(
 ) -> None:
     others = {rule for rule, wildcards in planned["the mask of a region"] if "roi=PPA" in wildcards}
     assert others <= ACROSS
+
+
+def test_leaving_the_network_alone_again_repaints_nothing(finished: Path) -> None:
+    folder = finished.with_name("fetched")
+    shutil.copytree(finished, folder, symlinks=True)
+    key("generator", model="someone/paints", allow_download=True)(folder)
+    finish(folder)
+    key("generator", allow_download=False)(folder)
+    plan(folder)
+    assert {rule for rule, _ in read_jobs(folder)} == {"configuration", "fetch_models"}
 
 
 def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[tuple[str, str]]:

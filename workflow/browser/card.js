@@ -8,30 +8,24 @@ const CONDITIONS = {
 };
 const EVIDENCE = { profile: "words", measured: "measured responses", predicted: "predicted responses", localiser: "localiser" };
 const MODELS = { mine: "MINE", ridge: "ridge, image embedding", caption: "ridge, captions", banded: "banded ridge" };
-const MEANINGS = {
-  described: "It predicts new images, contrast alone does not explain it, two halves of the data agree on it, and measured responses confirm its words.",
-  "no significant word": "It is predicted and reliable, yet no word passes the test over images.",
-  "no reliable profile": "Its profiles from two halves of the data do not agree more than those of shuffled responses, so no words are claimed.",
-  retinotopic: "Contrast by place explains it: content adds nothing, so no words are claimed.",
-  "not predicted": "Its responses to new images are not predicted, so no words are claimed.",
-};
+const DESCRIBED = "It predicts new images, contrast alone does not explain it, two halves of the data agree on it, and measured responses confirm its words.";
 
 /** Make a card. entry: {subject, region, place, index}. part: of its cards/<number>.js. */
 mine.makeCard = function (entry, part, actions) {
   const make = mine.make, { subject, region, place, index } = entry, columns = index.columns;
   const voxel = columns.voxel[place], card = part.cards[voxel], reason = columns.reason[place];
   const title = `${region}, voxel ${voxel}`;
-  const described = reason === "described";
+  const described = reason === "described", meaning = described ? DESCRIBED : `No words are claimed: ${mine.data.get("site").withheld[reason]}.`;
   const section = make("article", { class: "card", "aria-label": `${subject}, ${title}`, tabindex: "-1", "data-voxel": voxel, "data-region": region });
   const compare = actions.compare ? make("button", { type: "button", class: "compare", onclick: actions.compare }, "Compare with another") : null;
   const close = actions.close ? make("button", { type: "button", class: "close", onclick: actions.close }, "Close") : null;
   section.append(...[
     make("div", { class: "head" }, make("h2", {}, title, make("small", {}, subject)), make("div", { class: "buttons" }, compare, close)),
     make("p", { class: "chips" },
-      make("span", { class: "chip", title: MEANINGS[reason] }, make("i", { style: { background: mine.reasons[reason] || "#999" } }), reason),
+      make("span", { class: "chip", title: meaning }, make("i", { style: { background: mine.reasons[reason] || "#999" } }), reason),
       makePreferences(index, columns.preferred, place),
       columns.cluster[place] ? make("span", { class: "chip" }, `cluster ${columns.cluster[place]}`, make("small", {}, index.clusters[columns.cluster[place] - 1].words.slice(0, 3).map((word) => index.words[word]).join(", "))) : null),
-    described ? null : make("p", { class: "note" }, MEANINGS[reason] || reason),
+    described ? null : make("p", { class: "note" }, meaning),
     makeScores(columns, place, card),
     make("div", { class: "columns" },
       makeImages(entry, part, card),

@@ -2,8 +2,11 @@
 # is tested comes from the first half of the training images, the evaluator from the second.
 
 
-# The models that make and change images; what is said to them is no business of theirs.
-PAINTER = {key: value for key, value in section("generator").items() if key != "prompt"}
+# The models that make and change images. What is said to them is no business of theirs, and how they
+# are run, which the script reads itself, makes no picture stale.
+PAINTER = {
+    key: value for key, value in section("generator").items() if key not in ("prompt", *HANDLING)
+}
 
 # What it takes to predict responses to pictures and to read them as the originals were.
 OBSERVER = {

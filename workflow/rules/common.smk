@@ -12,7 +12,7 @@ from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS
+from mine.sections import ACROSS, FITS, HANDLING
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 
@@ -73,14 +73,21 @@ def check_start():
         raise WorkflowError("\n".join(problems))
 
 
+# Jobs in how many seconds Snakemake starts at most if nobody says otherwise.
+SNAKEMAKES_LIMIT = (100, 1)
+
+
 def lift_rate_limit():
-    """Let cores, or the number of jobs in a queue, be the only limit to jobs that are started.
+    """Let cores, or the number of jobs in a queue, be the only limit to jobs that are started, unless
+    another than Snakemake's own limit is asked for.
 
     For its limit of jobs per time Snakemake sets a clock whenever it has looked for jobs to start,
     and looks again when that rings. A clock goes on for each job that has ended: in the demo they
     took a tenth of the processor's time. No option says that there is no limit.
     """
-    workflow.scheduler.job_rate_limiter = None
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == SNAKEMAKES_LIMIT:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def tell_outcome():

@@ -69,6 +69,7 @@ rule recovery_causality:
             counterfactuals=of_rois("<results>/{subject}/{roi}/counterfactuals.zarr"),
             edits=of_rois("<results>/{subject}/{roi}/edits.zarr"),
         ),
+        models=ancient(model_files("evaluator")),
     output:
         pairs="<results>/{subject}/recovery_pairs.tsv",
         edits="<results>/{subject}/recovery_edits.tsv",
@@ -76,8 +77,11 @@ rule recovery_causality:
         "<logs>/recovery_causality/{subject}.log",
     benchmark:
         "<benchmarks>/recovery_causality/{subject}.tsv"
+    resources:
+        gpu=gpus("evaluator"),
     params:
         code=code("recovery_causality"),
+        models=model_digest("evaluator"),
         rois=settings.rois,
         evaluator=section("evaluator"),
         seed=settings.seed,
@@ -157,7 +161,6 @@ rule recovery:
         "<benchmarks>/recovery.tsv"
     params:
         code=code("recovery"),
-        subjects=settings.subjects,
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:

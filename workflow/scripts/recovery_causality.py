@@ -2,21 +2,21 @@
 
 import pandas as pd
 
-from mine.core.evaluator import load_features, predict_responses, weights_from_dataset
+from mine.core.evaluator import open_features, predict_responses, weights_from_dataset
 from mine.demo.counterfactuals import compare_edits
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_causality import tabulate_pairs
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stores import open_store, write_table
+from mine.stores import check_models, open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 truth = match_voxels(open_store(given.truth).load(), open_store(given.responses))
 images, vocabulary = open_store(given.truth_images), open_store(given.vocabulary)["word"].values
-keys = ("kind", "model", "pretrained", "grid", "device")
-features = load_features(**{key: params.evaluator[key] for key in keys})
+features = open_features(params.evaluator)
+check_models(given.evaluator, {"evaluator": features.digest})
 weights = weights_from_dataset(open_store(given.evaluator))
 pairs, edits = {}, {}
 for roi, *paths in zip(

@@ -75,8 +75,15 @@ def share_clusters(resamples: Iterable[np.ndarray], count: int) -> np.ndarray:
     resamples: tuning z (reading, voxel, group) of each. Consensus clustering (Monti et al. 2003,
     Machine Learning 52).
     """
-    cuts = (cut_tree(stand_for_voxels(tuning), range(count, count + 1))[0] for tuning in resamples)
-    return np.mean([labels[:, None] == labels for labels in cuts], axis=0)
+    together, drawn = None, 0
+    for tuning in resamples:
+        labels = cut_tree(stand_for_voxels(tuning), range(count, count + 1))[0]
+        if together is None:
+            # Added up as they come: all at once take a hundred times the memory.
+            together = np.zeros((len(labels), len(labels)), np.int32)
+        together += labels[:, None] == labels
+        drawn += 1
+    return together / drawn
 
 
 def agree_on_clusters(together: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

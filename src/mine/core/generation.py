@@ -1,7 +1,7 @@
-"""Images made from words, from images and from both, by any latent diffusion model of diffusers.
+"""Images made from words, and edited by words, by any latent diffusion model of diffusers.
 
-Text-to-image, image-to-image and inpainting are the pipelines that diffusers links to a model; they
-share its weights. Editing by instruction needs a model that was trained for it (InstructPix2Pix,
+Text-to-image and inpainting are the pipelines that diffusers links to a model; they share its
+weights. Editing by instruction needs a model that was trained for it (InstructPix2Pix,
 arXiv 2211.09800).
 """
 
@@ -48,7 +48,6 @@ class Generator:
     steps: int
     guidance: float
     inpainting_guidance: float
-    strength: float
     size: int | None
     device: torch.device
     batch_size: int
@@ -72,31 +71,6 @@ class Generator:
     ) -> np.ndarray:
         """Make an image for each prompt: (image, size, size, 3)."""
         return self._run("generate", prompts, seeds=seeds, negative=negative)
-
-    def vary(
-        self,
-        images: np.ndarray,
-        prompts: Sequence[str],
-        *,
-        seeds: Sequence[int],
-        strength: float | None = None,
-        negative: Sequence[str] | None = None,
-    ) -> np.ndarray:
-        """Make images anew from images and prompts.
-
-        strength: share of the steps that are run, and so of the noise that is added first; at 1
-        next to nothing is left of the image. None takes the generator's. Returns images of the size
-        of those given. Raises InputError where not even one step is left.
-        """
-        strength = self.strength if strength is None else strength
-        if not 0 < strength <= 1 or int(self.steps * strength) < 1:
-            raise InputError(
-                f"generator.strength: expected from {1 / self.steps:.3g} to 1, so that one of "
-                f"{self.steps} steps is left, found {strength:g}"
-            )
-        return self._run(
-            "vary", prompts, seeds=seeds, images=images, strength=strength, negative=negative
-        )
 
     def inpaint(
         self,
@@ -217,7 +191,6 @@ def load_generator(
     steps: int,
     guidance: float,
     inpainting_guidance: float | None = None,
-    strength: float = 0.6,
     size: int | None = None,
     dtype: str = "float32",
     device: str = "auto",
@@ -237,7 +210,6 @@ def load_generator(
         steps: steps of denoising.
         guidance: scale of classifier-free guidance; up to 1 there is none.
         inpainting_guidance: the same where parts of images are repainted; None takes ``guidance``.
-        strength: of variations, where none is given with them.
         size: side of the images made, in pixels; None takes each model's own.
         dtype: one of ``DTYPES``.
         device: where to compute.
@@ -276,7 +248,6 @@ def load_generator(
         steps=steps,
         guidance=guidance,
         inpainting_guidance=guidance if inpainting_guidance is None else inpainting_guidance,
-        strength=strength,
         size=size,
         device=chosen,
         batch_size=batch_size,

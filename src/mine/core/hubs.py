@@ -23,18 +23,17 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 def list_hub_models(name: str, section: Mapping[str, Any]) -> list[str]:
-    """Return the models that a section of the configuration has from a hub and may fetch.
+    """Return the models that a section of the configuration has from a hub.
 
     Args:
         name: ``backbone``, ``evaluator`` or ``generator``.
         section: its keys.
 
     Returns:
-        Names without those of folders; for the generator none unless downloads are allowed.
+        Names without those of folders.
     """
     if name == "generator":
-        keys = ("model", "inpainting", "editing") if section["allow_download"] else ()
-        named = [section[key] for key in keys if section[key] is not None]
+        named = [section[key] for key in ("model", "inpainting", "editing") if section[key]]
         return [model for model in dict.fromkeys(named) if not Path(model).is_dir()]
     return [section["model"]] if not section["model"].startswith("local-dir:") else []
 
@@ -42,7 +41,8 @@ def list_hub_models(name: str, section: Mapping[str, Any]) -> list[str]:
 def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
     """Fetch what :func:`list_hub_models` lists into the hub's cache, and return it.
 
-    The network is allowed in this process, whatever its switches say. Backbone and evaluator are
+    The network is allowed in this process, whatever its switches say; but a generator that may not
+    be downloaded is only looked for in the cache. Backbone and evaluator are
     loaded, on the CPU, by what loads them later, so that nothing they need is left out; but not a
     vision–language model, which may be larger than the memory here.
 
@@ -62,7 +62,7 @@ def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
 
         open_features(section, device="cpu")
     elif models:
-        _fetch_pipelines(models, variant=section["variant"])
+        _fetch_pipelines(models, variant=section["variant"], fetch=section["allow_download"])
     return models
 
 
@@ -111,15 +111,21 @@ def _fetch_repository(name: str) -> None:
         ) from error
 
 
-def _fetch_pipelines(models: list[str], *, variant: str | None) -> None:
-    """Fetch pipelines of diffusers, all of their parts, without loading them."""
+def _fetch_pipelines(models: list[str], *, variant: str | None, fetch: bool) -> None:
+    """Fetch pipelines of diffusers, all of their parts, without loading them, or look whether they
+    are in the cache."""
     from diffusers import DiffusionPipeline
 
     for model in models:
         try:
-            DiffusionPipeline.download(model, variant=variant, use_safetensors=True)
+            DiffusionPipeline.download(
+                model, variant=variant, use_safetensors=True, local_files_only=not fetch
+            )
         except (OSError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"generator: expected a pipeline that can be fetched, found {model!r}: {reason}"
-            ) from error
+            wanted = (
+                "a pipeline that can be fetched"
+                if fetch
+                else "a pipeline in the cache of the Hugging Face hub, or allow_download: true"
+            )
+            raise InputError(f"generator: expected {wanted}, found {model!r}: {reason}") from error

@@ -182,9 +182,3 @@ def read_ncsnr(root: Path, subject: str, pattern: str, grid: Grid) -> np.ndarray
         path = fill_pattern(root, pattern, subject=subject)
         raise InputError(f"{path}: expected the published ncsnr of {subject}, found no file")
     return read[0].astype(np.float32)
-
-
-def list_regions(root: Path, subject: str, folder: Folder) -> list[str]:
-    """Names of a subject's ROIs, as dataset.folder.rois finds them."""
-    files = find_files(root, folder.rois, subject=subject)
-    return sorted({file.values["roi"] for file in files if "roi" in file.values})

@@ -30,15 +30,6 @@ def subject_name(number: int) -> str:
     return f"subj{number:02d}"
 
 
-def order_trials(master_ordering: np.ndarray, subject_images: np.ndarray) -> np.ndarray:
-    """Image of each trial of one subject, as nsdId from 0.
-
-    master_ordering: (trial,) from 1, into the subject's images; subject_images: (image,) from 1,
-    into all images. Returns int64 (trial,): subject_images[master_ordering - 1] - 1.
-    """
-    return np.asarray(subject_images)[np.asarray(master_ordering).ravel() - 1].astype(np.int64) - 1
-
-
 def write_stimuli(root: Path, images: np.ndarray, *, chunk: int = 1) -> Path:
     """Write nsd_stimuli.hdf5 with its dataset ``imgBrick``.
 

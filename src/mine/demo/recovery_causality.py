@@ -21,7 +21,6 @@ from mine.statistics import (
     share_interval,
 )
 
-PAIRS = ["measure", "voxel", "image", "difference"]
 SHARES = {
     "sufficiency_beats_random": "sufficiency_random",
     "sufficiency_beats_lowest": "sufficiency_lowest",

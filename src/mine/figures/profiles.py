@@ -27,6 +27,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.figures.voxels import WITHHELD
 
 WORDS = 8
 SUPPRESSED = 8
@@ -39,13 +40,6 @@ HEAD = 10.5
 BODY = 28.0
 BARS = 27.0
 FOOT = 16.0
-
-WITHHELD = {
-    "not predicted": "the encoder does not predict this voxel on held-out images",
-    "retinotopic": "content adds nothing to local contrast and orientation",
-    "no reliable profile": "the encoders of the two halves of the images do not agree",
-    "no significant word": "no word stands out from the null maps",
-}
 
 
 @styled
@@ -90,7 +84,7 @@ def draw_profiles(
             add_image(axes, pictures.sel(image=image).values)
         if number:
             figure.add_artist(_rule(figure, top))
-    _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["images"])
+    _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["measured_images"])
     return figure
 
 
@@ -183,7 +177,7 @@ def _write_head(figure: Figure, top: float, voxel: int, entry: pd.Series, region
 
 
 def _write_reason(figure: Figure, top: float, reason: str) -> None:
-    text = textwrap.fill(f"{WITHHELD.get(reason, reason)}; words are withheld.", 52)
+    text = textwrap.fill(f"{WITHHELD[reason]}; words are withheld.", 52)
     add_text(figure, EDGE, top + 6, f"Not described: {reason}", fontsize=HEADING, weight="bold")
     add_text(figure, EDGE, top + 11, text, linespacing=1.3)
 

@@ -10,6 +10,15 @@ import xarray as xr
 
 WORDS_IN_HEADING = 4
 
+WITHHELD = {
+    "not predicted": "the encoders of two halves of the images do not predict each other's images",
+    "retinotopic": "contrast and orientation explain the responses, and content adds nothing",
+    "no reliable profile": "the profiles of two halves agree no more than those of shuffled data",
+    "no significant word": "no word stands out in the attributions and is confirmed by measured "
+    "responses too",
+}
+"""Why a voxel is not described, in the order in which it is asked."""
+
 
 def describe_voxels(profiles: xr.Dataset, scores: xr.Dataset, words: np.ndarray) -> pd.DataFrame:
     """Gather what headings say about each voxel of an ROI, best fitted first.

@@ -33,7 +33,8 @@ def attribute(
 
     weights: encoder of the voxels to attribute. tokens: (image, token, feature), standardised, an
     array or a lazy one. baseline: (token, feature), the mean training token at each position.
-    phi: (token, basis). token_fraction: share of the tokens stored per sign, voxel and image.
+    phi: (token, basis). token_fraction: share of the tokens stored per sign, voxel and image,
+    at least one.
     keep_lowest: whether as many of lowest |attribution| are stored besides, as controls that had
     their part in nothing.
     on_batch: called with every batch of scalars as it passes, so that patching shares the pass.
@@ -50,7 +51,7 @@ def attribute(
     """
     images, token_count = tokens.shape[:2]
     voxels = len(weights.bias)
-    kept = round(token_fraction * token_count)
+    kept = max(1, round(token_fraction * token_count))
     index = np.int16 if token_count <= np.iinfo(np.int16).max else np.int32
     token = np.full((2, voxels, images, kept), -1, index)
     attribution = np.zeros((2, voxels, images, kept), np.float32)

@@ -263,8 +263,8 @@ def draw_subset(count: int, size: int, *, seed: int) -> np.ndarray:
     smaller subset lies in every larger one. Raises InputError for a size above count."""
     if size > count:
         raise InputError(
-            f"encoders.images: expected at most the {count} training images of the subject, found "
-            f"{size}"
+            f"encoders.images, few_images or more_images: expected at most the {count} training "
+            f"images of the subject, found {size}"
         )
     return np.sort(generator(seed, "subset").permutation(count)[:size])
 

@@ -220,7 +220,11 @@ def build_profiles(
             "fit": ["all", "first_half", "second_half"],
             "voxel": data["voxel"],
         },
-        attrs={"images": data.sizes["image"], "false_discovery_rate": false_discovery_rate},
+        attrs={
+            "images": data.sizes["image"],
+            "measured_images": len(measured),
+            "false_discovery_rate": false_discovery_rate,
+        },
     )
 
 

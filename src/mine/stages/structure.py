@@ -31,6 +31,7 @@ from mine.core.identification import (
     prepare_shared,
     spatial_basis,
 )
+from mine.core.synonyms import name_groups
 from mine.core.tuning import (
     READINGS,
     WordReadings,
@@ -124,7 +125,7 @@ def measure_structure(
     found = np.array(mean)[:, :1, None]
     exceeding = (under_null >= found).sum(axis=2)
     drawn_at_all = np.isfinite(found[..., 0]) & np.isfinite(under_null).all(axis=2)
-    name = name_groups(group, base_rate)
+    name = name_groups(base_rate[None], group, int(group.max()) + 1)[0]
     named = name[readings.group]
     return xr.Dataset(
         {
@@ -311,13 +312,6 @@ def list_cluster_words(
         words.added[cluster, : len(step)] = selection.correlation[step]
         words.p[cluster, : len(step)] = selection.p[step]
     return words
-
-
-def name_groups(group: np.ndarray, base_rate: np.ndarray) -> np.ndarray:
-    """The most frequent word of each group of synonyms: index of the word, (group,)."""
-    order = np.lexsort((-base_rate, group))
-    _, start = np.unique(group[order], return_index=True)
-    return order[start]
 
 
 def _draw_nulls(

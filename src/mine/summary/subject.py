@@ -11,6 +11,7 @@ import xarray as xr
 
 from mine.figures.strips import format_count
 from mine.figures.style import name_model
+from mine.figures.voxels import WITHHELD
 from mine.statistics import SIGNIFICANT
 from mine.summary.page import Page
 from mine.summary.texts import (
@@ -22,14 +23,6 @@ from mine.summary.texts import (
     write_number,
     write_share,
 )
-
-EXPLAINED = {
-    "not predicted": "the encoders of two halves of the images do not predict each other's images",
-    "retinotopic": "contrast and orientation explain the responses, and content adds nothing",
-    "no reliable profile": "the profiles of two halves agree no more than those of shuffled data",
-    "no significant word": "measured responses confirm no word of the attributions",
-}
-"""Why a voxel is not described, in the order in which it is asked."""
 
 
 def summarise_subject(
@@ -162,7 +155,7 @@ def _say_left_out(
     attributes: dict[str, Any] = responses.attrs
     said = [
         f"{table[reason].sum():,} voxels, “{reason}”: {why}."
-        for reason, why in EXPLAINED.items()
+        for reason, why in WITHHELD.items()
         if table[reason].sum()
     ]
     said += [
