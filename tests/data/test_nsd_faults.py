@@ -515,6 +515,14 @@ def t_map_is_missing(world):
     world.settings["localiser_threshold"] = {"faces": 2.0}
 
 
+@fault(
+    "dataset.localiser_threshold: expected contrasts that regions are cut by, bodies, faces, ",
+    "found face",
+)
+def threshold_is_of_no_contrast(world):
+    world.settings["localiser_threshold"] = {"face": 2.0}
+
+
 @fault("tval", "expected the", "found")
 def t_map_has_another_shape(world):
     world.write(world.t_map, world.read(world.t_map)[:-1])

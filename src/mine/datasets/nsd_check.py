@@ -45,6 +45,7 @@ def check_nsd(
     stimuli = attempt(problems, nsd_files.open_stimulus_file, root)
     attempt(problems, nsd_files.read_information, root)
     problems += coco.list_missing([*captions, *instances])
+    attempt(problems, nsd_rois.check_threshold, root, t_threshold, space=space)
     for subject in subjects:
         files = _check_sessions(
             problems,
