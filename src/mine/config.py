@@ -262,6 +262,12 @@ def _contradictions(config: Config) -> list[str]:
             f"dataset.synthetic: expected false with dataset.kind: {config.dataset.kind}, since "
             "only nsd has NSD-synthetic, found true"
         )
+    if config.dataset.localiser_threshold and config.dataset.kind != "nsd":
+        problems.append(
+            f"dataset.localiser_threshold: expected {{}} with dataset.kind: {config.dataset.kind}, "
+            "since only regions of nsd's localiser are cut by it, found "
+            f"{', '.join(config.dataset.localiser_threshold)}"
+        )
     if demo is not None:
         trials = demo.sessions * demo.trials_per_session
         needed = 3 * (demo.images_shared + demo.images_unique)

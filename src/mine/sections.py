@@ -200,7 +200,7 @@ class Dataset:
     )
     localiser_threshold: dict[str, float] = setting(
         "Smallest t-value of a voxel of a localiser's ROI, by contrast (faces, bodies, places, "
-        "word), such as {faces: 2}; a contrast that is not named cuts nothing.",
+        "word), such as {faces: 2}; a contrast that is not named cuts nothing. With nsd only.",
         {},
     )
     roi_references: dict[str, str] = setting(

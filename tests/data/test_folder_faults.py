@@ -163,6 +163,20 @@ def image_is_a_web_page(world):
     world.path("images/picture_05.png").write_text("<html>not found</html>")
 
 
+@fault("picture_05.png: expected a whole image, found a damaged one")
+def image_is_cut_off(world):
+    path = world.path("images/picture_05.png")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@fault("picture_05.png: expected a whole image, found a damaged one")
+def photograph_is_cut_off(world):
+    path = world.path("images/picture_05.png")
+    # What a file is, its beginning says, whatever it is called.
+    Image.open(path).convert("RGB").save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
 @fault("picture_06.png: expected square images of one size, 32 × 32 pixels, found 32 × 30", "side")
 def image_has_another_size(world):
     Image.new("RGB", (30, 32)).save(world.path("images/picture_06.png"))
@@ -652,3 +666,16 @@ def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format
     world = copy_world(whole, format, tmp_path)
     assert world.check() == []
     world.read_all()
+
+
+@pytest.mark.parametrize(
+    ("format", "appended"), [("PNG", b"more"), ("JPEG", b"more"), ("BMP", b"")]
+)
+def test_an_image_that_is_whole_may_end_in_any_way(
+    whole: dict, tmp_path: Path, format: str, appended: bytes
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    path = world.path("images/picture_05.png")
+    Image.open(path).convert("RGB").save(path, format)
+    path.write_bytes(path.read_bytes() + appended)
+    assert world.check() == []

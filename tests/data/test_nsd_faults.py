@@ -6,6 +6,7 @@ anything is read; reading the damaged dataset all the same is refused in a sente
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -261,6 +262,21 @@ def information_is_no_table(world):
     (world.root / INFORMATION).write_bytes(b"\xff\xfe\x00\x81" * 40)
 
 
+@fault(
+    str(INFORMATION), "expected a row of each image that the design shows to subj01, found only ",
+    ", without ", " of them such as nsdId ",
+)  # fmt: skip
+def information_is_cut_off(world):
+    path = world.root / INFORMATION
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:9]))
+
+
+@fault(str(INFORMATION), "expected a column subject1, found none")
+def information_lacks_the_subject(world):
+    table = pd.read_csv(world.root / INFORMATION, index_col=0).drop(columns="subject1")
+    table.to_csv(world.root / INFORMATION)
+
+
 @fault(str(STIMULI), "expected an HDF5 file, found none")
 def stimuli_are_missing(world):
     (world.root / STIMULI).unlink()
@@ -294,6 +310,20 @@ def stimuli_lack_images(world):
 @fault("captions.json: expected COCO annotations, found no file")
 def captions_are_missing(world):
     world.settings["captions"] = [str(world.root / "captions.json")]
+
+
+@fault("captions.json: expected whole JSON, found one that is cut off")
+def captions_are_cut_off(world):
+    path = world.root / "captions.json"
+    path.write_text(json.dumps({"annotations": [{"image_id": 1, "caption": "a dog"}] * 9})[:-40])
+    world.settings["captions"] = [str(path)]
+
+
+@fault("captions.json: expected whole JSON, found one that is cut off")
+def captions_are_cut_off_after_one(world):
+    path = world.root / "captions.json"
+    path.write_text(json.dumps({"annotations": [{"image_id": 1, "caption": "a dog"}] * 9})[:-2])
+    world.settings["captions"] = [str(path)]
 
 
 @fault(str(DESIGN), "expected test images of subj01", "in 4 sessions, found none among the")
@@ -515,6 +545,14 @@ def t_map_is_missing(world):
     world.settings["localiser_threshold"] = {"faces": 2.0}
 
 
+@fault(
+    "dataset.localiser_threshold: expected contrasts that regions are cut by, bodies, faces, ",
+    "found face",
+)
+def threshold_is_of_no_contrast(world):
+    world.settings["localiser_threshold"] = {"face": 2.0}
+
+
 @fault("tval", "expected the", "found")
 def t_map_has_another_shape(world):
     world.write(world.t_map, world.read(world.t_map)[:-1])
@@ -536,6 +574,7 @@ CASES = [(name, format) for name, (formats, *_) in FAULTS.items() for format in 
 HARMLESS = {
     "behaviour_is_of_another_order",
     "captions_are_missing",
+    "information_is_cut_off",
     "roi_lies_outside_of_the_voxel_set",
 }
 """What the reader can go on with, or reads elsewhere."""

@@ -47,10 +47,11 @@ def planted_baselines():
     return arrays, training, halves, run_baselines(*arrays, training, halves)
 
 
-def run_baselines(embedding, low_level, responses, training, halves):
+def run_baselines(embedding, low_level, responses, training, halves, captions=None):
+    captions = embedding[:, :3] if captions is None else captions
     return fit_baselines(
         embedding, low_level, responses, training=training, halves=halves,
-        captions=embedding[:, :3], alphas=ALPHAS, folds=4, mixtures=5, permutations=500, seed=0,
+        captions=captions, alphas=ALPHAS, folds=4, mixtures=5, permutations=500, seed=0,
     )  # fmt: skip
 
 
@@ -176,6 +177,21 @@ def test_test_images_are_predicted_and_never_fitted(planted_baselines):
     changed[~training] = 1e3
     again = run_baselines(embedding, low_level, changed, training, halves)
     assert again.identical(dataset)
+
+
+@pytest.mark.parametrize(
+    ("captioned", "kept"),
+    [([], False), (range(60), False), (range(60, 80), False), (range(1, 80), True)],
+    ids=["none", "training images", "test images", "all but one"],
+)
+def test_captions_are_a_baseline_only_where_training_and_test_images_have_some(captioned, kept):
+    embedding, low_level, responses = plant(80)
+    training, halves = np.arange(80) < 60, (np.arange(0, 60, 2), np.arange(1, 60, 2))
+    captions = np.zeros((80, 3))
+    captions[list(captioned)] = embedding[list(captioned), :3]
+    dataset = run_baselines(embedding, low_level, responses[:, :4], training, halves, captions)
+    assert ("caption" in dataset["model"]) == kept
+    assert {"ridge", "banded"} <= set(dataset["model"].values)
 
 
 def test_a_half_is_predicted_by_the_other_half_alone():

@@ -177,6 +177,11 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "downloaded, found true",
         ),
         (
+            {"dataset": {"root": "data", "kind": "folder", "localiser_threshold": {"faces": 3}}},
+            "dataset.localiser_threshold: expected {} with dataset.kind: folder, since only "
+            "regions of nsd's localiser are cut by it, found faces",
+        ),
+        (
             {"demo": {"sessions": 4}},
             "demo.trials_per_session: expected three trials for each image, 3750 in all sessions, "
             "found 3000",

@@ -401,6 +401,15 @@ def test_ridges_are_the_baselines_of_the_analysis():
         np.testing.assert_allclose(fitted["prediction"], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("without", [slice(20, 90), slice(20)], ids=["training", "test"])
+def test_a_form_of_captions_is_refused_where_there_are_none(without):
+    stimuli = draw_stimuli()
+    stimuli.captions[without] = 0
+    options = {"training": np.arange(90) >= 20, "regions": np.zeros(VOXELS, dtype=int)}
+    with pytest.raises(InputError, match="^encoders.forms: expected no form caption"):
+        fit_form(stimuli, draw_responses(stimuli), form="caption", size=ALL, **SETTINGS | options)
+
+
 def test_parameters_of_mine_are_those_that_descent_moves(monkeypatch):
     from mine.core import fitting
 

@@ -185,7 +185,7 @@ def test_word_list_is_read_in_order_without_blanks(tmp_path):
         (b"dog\ncat\ndog\n", "expected each word once, found dog more than once"),
         (b"dog\n", "expected two words or more, one a line, found 1"),
         (b"", "expected two words or more, one a line, found 0"),
-        (b"\xff\xfe\n", "expected `tokenizer` or a text file with a word a line"),
+        ("dog\nété\n".encode("latin-1"), "expected a list of words in UTF-8, found another text"),
     ],
 )
 def test_bad_word_list_is_refused_in_one_sentence(tmp_path, content, found):

@@ -547,6 +547,22 @@ def test_categories_are_read_alone_as_with_all_objects(tmp_path: Path) -> None:
             coco.read_categories(paths)
 
 
+@pytest.mark.parametrize(
+    ("content", "whole"),
+    [
+        ({"annotations": [{"image_id": 1}]}, True),
+        ({"annotations": [{"image_id": 1}], "info": {"year": 2017}}, True),
+        ({"annotations": [{"image_id": 1}], "year": 2017}, True),
+        ({"annotations": [{"image_id": 1}], "info": "a {braced} text"}, True),
+        ({"annotations": [{"image_id": 1}, {"image_id": 2}]}, False),
+    ],
+)
+def test_annotations_are_seen_to_be_whole_whatever_they_end_with(tmp_path, content, whole):
+    path, text = tmp_path / "captions.json", json.dumps(content, indent=1)
+    path.write_text(text + "\n" if whole else text[: text.rindex("}", 0, text.rindex("]")) + 1])
+    assert (coco.list_missing([path]) == []) == whole
+
+
 def test_behaviour_and_information_agree_with_the_design(written: World) -> None:
     table = pd.read_csv(written.file("nsddata/ppdata/{}/behav/responses.tsv"), sep="\t")
     design = nsd_files.read_design(written.root)

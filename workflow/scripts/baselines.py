@@ -10,18 +10,20 @@ from mine.stages.baselines import fit_baselines
 from mine.stages.encoder import split_halves
 from mine.stores import open_store, write_store
 
-start_logging(snakemake)
+log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses).load()
 images, training = responses["image"].values, responses["split"].values != "test"
 halves = split_halves(images[training], seed=params.seed)
+captions = open_store(snakemake.input.captions)["caption"].sel(image=images).values
+log.info("%d of %d images have captions", captions.any(axis=1).sum(), len(images))
 baselines = fit_baselines(
     open_images(list_shards(snakemake.input.images), images)["pooled"].values,
     open_images(list_shards(snakemake.input.low_level), images)["feature_value"].values,
     responses["response"].values,
     training=training,
     halves=tuple(np.searchsorted(images, half) for half in halves),
-    captions=open_store(snakemake.input.captions)["caption"].sel(image=images).values,
+    captions=captions,
     seed=params.seed,
     **params.baselines,
 )

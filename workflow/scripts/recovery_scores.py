@@ -18,8 +18,11 @@ phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.p
 weights = weights_from_dataset(open_store(given.encoder))
 predictions = {
     "mine": predict(weights, embedded["tokens"].values, phi),
-    "ridge": baselines["prediction"].sel(model="ridge").values,
-    "caption": baselines["prediction"].sel(model="caption").values,
+    **{
+        str(model): baselines["prediction"].sel(model=model).values
+        for model in baselines["model"].values
+        if model != "banded"
+    },
     **predict_bounds(truth, response, training=~is_test, alphas=params.alphas),
 }
 members, names = category_members(truth, open_store(given.rois).load())

@@ -35,15 +35,17 @@ END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """Read a word list, one a line. Raises InputError if it is absent or no text, has fewer than
+    """Read a word list, one a line. Raises InputError if it is absent or not UTF-8, has fewer than
     two words, or repeats one."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         raise InputError(
             "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
             f"such file {path}"
         ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected a list of words in UTF-8, found another text") from None
     words = [line.strip() for line in lines if line.strip()]
     twice = sorted(word for word, count in Counter(words).items() if count > 1)
     if twice:

@@ -44,7 +44,7 @@ class AlgonautsReader:
 
     def list_categories(self) -> dict[str, str]:
         paths = [Path(path) for path in self.dataset.instances]
-        return coco.read_categories(paths) if all(path.is_file() for path in paths) else {}
+        return {} if coco.list_missing(paths) else coco.read_categories(paths)
 
     def list_contrasts(self, subjects: Sequence[str]) -> list[str]:
         return []

@@ -233,8 +233,29 @@ def measure_visible(box: Box, crop: Box) -> float:
 
 
 def list_missing(paths: Iterable[Path | str]) -> list[str]:
-    """Return a sentence for each file of annotations that is not there."""
-    return [_say_missing(path) for path in paths if not Path(path).is_file()]
+    """Return a sentence for each file of annotations that is not there, or not to its end."""
+    problems = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            problems.append(_say_missing(path))
+        elif not _is_whole(path):
+            problems.append(f"{path}: expected whole JSON, found one that is cut off")
+    return problems
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file ends as a JSON object does; of the half gigabyte before nothing is read."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**10))
+        end = b"".join(file.read().split())
+    if end.endswith((b"]}", b"}}")) or not end.endswith(b"}"):
+        return end.endswith(b"}")
+    # The end of a smaller object looks the same as that of one whose last value is a number.
+    try:
+        _load_json(path)
+    except InputError:
+        return False
+    return True
 
 
 def _say_missing(path: Path | str) -> str:

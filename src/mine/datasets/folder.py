@@ -57,7 +57,7 @@ class FolderReader:
     def list_categories(self) -> dict[str, str]:
         if self.dataset.instances:
             paths = [Path(path) for path in self.dataset.instances]
-            return coco.read_categories(paths) if all(path.is_file() for path in paths) else {}
+            return {} if coco.list_missing(paths) else coco.read_categories(paths)
         try:
             images = self._read_list()
         except InputError:

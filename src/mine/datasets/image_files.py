@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 HEADERS = 2000
 """Most files whose headers a check looks into, evenly spaced over all."""
+
+ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+"""How whole files of a format end, unless something was appended."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,27 @@ def measure_image(path: Path) -> tuple[int, int]:
         return image.size[1], image.size[0]
 
 
-def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) -> list[str]:
-    """List what is wrong with image files: absent, no images, or without a side of several sizes.
+def check_end(path: Path) -> None:
+    """Raise InputError for an image that is cut off.
 
-    Of the files only headers are read, of at most HEADERS of them. key: of the configuration that
-    would bring images to one size; None where the dataset has them in one.
+    Pixels are read only where the file does not end as its format does, or its format has no
+    certain end: thousands of images would take minutes.
+    """
+    with _open_image(path) as image:
+        end = ENDS.get(image.format)
+        with open(path, "rb") as file:
+            file.seek(-min(path.stat().st_size, 16), os.SEEK_END)
+            whole = end is not None and file.read().endswith(end)
+        if not whole:
+            convert_image(image, name=str(path))
+
+
+def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) -> list[str]:
+    """List what is wrong with image files: absent, no images, cut off, or without a side of several
+    sizes.
+
+    Of the files only headers and ends are read, of at most HEADERS of them. key: of the
+    configuration that would bring images to one size; None where the dataset has them in one.
     """
     paths = list(paths)
     absent = [path for path in paths if not path.is_file()]
@@ -99,6 +119,7 @@ def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) ->
     for path in paths[:: max(1, len(paths) // HEADERS)]:
         try:
             size = measure_image(path)
+            check_end(path)
         except InputError as error:
             problems.append(str(error))
             continue

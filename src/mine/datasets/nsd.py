@@ -107,7 +107,7 @@ class NsdReader:
         return list(dict.fromkeys(problems))
 
     def list_categories(self) -> dict[str, str]:
-        if not all(path.is_file() for path in self.instances):
+        if coco.list_missing(self.instances):
             return {}
         return coco.read_categories(self.instances)
 
@@ -203,14 +203,7 @@ def read_images(
     """
     root = Path(root)
     table = nsd_files.read_information(root)
-    columns = []
-    for subject in subjects:
-        column = f"subject{nsd_files.subject_number(subject)}"
-        if column not in table:
-            raise InputError(
-                f"{root / nsd_files.INFORMATION}: expected a column {column}, found none"
-            )
-        columns.append(table[column].to_numpy() != 0)
+    columns = [nsd_files.find_shown(root, table, subject) for subject in subjects]
     seen = np.array(columns, dtype=bool).reshape(len(columns), -1).T
     shown = seen.any(axis=1)
     table, seen = table[shown], seen[shown]

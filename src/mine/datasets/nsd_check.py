@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
 from mine.datasets.attempts import attempt, list_absent
@@ -43,8 +44,9 @@ def check_nsd(
     absent: dict[str, list[str]] = {}
     design = attempt(problems, nsd_files.read_design, root)
     stimuli = attempt(problems, nsd_files.open_stimulus_file, root)
-    attempt(problems, nsd_files.read_information, root)
+    information = attempt(problems, nsd_files.read_information, root)
     problems += coco.list_missing([*captions, *instances])
+    attempt(problems, nsd_rois.check_threshold, root, t_threshold, space=space)
     for subject in subjects:
         files = _check_sessions(
             problems,
@@ -56,7 +58,7 @@ def check_nsd(
             skip_missing=skip_missing,
         )
         if design is not None:
-            _check_design(problems, root, subject, design, files, stimuli)
+            _check_design(problems, root, subject, design, files, stimuli, information)
             if files:
                 _check_split(problems, root, subject, files, test)
         if files:
@@ -124,6 +126,7 @@ def _check_design(
     design: nsd_files.Design,
     files: Sequence[nsd_sessions.Session],
     stimuli: tuple[Path, tuple[int, ...]] | None,
+    information: pd.DataFrame | None,
 ) -> None:
     planned = attempt(problems, design.trial_images, subject)
     if planned is None:
@@ -142,6 +145,17 @@ def _check_design(
             problems.append(
                 f"{path}: expected the images that the design shows to {subject}, found only "
                 f"{shape[0]}, without {len(missing)} of them such as nsdId {missing[0]}"
+            )
+    listed = None
+    if information is not None:
+        listed = attempt(problems, nsd_files.find_shown, root, information, subject)
+    if listed is not None:
+        missing = np.setdiff1d(shown, information.index[listed])
+        if len(missing):
+            problems.append(
+                f"{root / nsd_files.INFORMATION}: expected a row of each image that the design "
+                f"shows to {subject}, found only {listed.sum()}, without {len(missing)} of them "
+                f"such as nsdId {missing[0]}"
             )
     behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
     if behaviour is not None:

@@ -182,6 +182,14 @@ def read_information_table(path: Path) -> pd.DataFrame:
     return table.set_index("nsdId", drop=False).rename_axis(None).sort_index()
 
 
+def find_shown(root: Path, information: pd.DataFrame, subject: str) -> np.ndarray:
+    """Which images the table of images says that a subject is shown: bool (image,)."""
+    column = f"subject{subject_number(subject)}"
+    if column not in information:
+        raise InputError(f"{Path(root) / INFORMATION}: expected a column {column}, found none")
+    return information[column].to_numpy() != 0
+
+
 def read_behaviour(root: Path, subject: str) -> pd.DataFrame | None:
     """Columns SESSION (from 1) and 73KID (from 1) of responses.tsv; None if there is no file."""
     path = Path(root) / "nsddata/ppdata" / subject / "behav/responses.tsv"

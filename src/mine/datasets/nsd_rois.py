@@ -222,6 +222,25 @@ def find_members(
     return found, absent
 
 
+def check_threshold(
+    root: Path, t_threshold: float | Mapping[str, float] | None, *, space: str
+) -> None:
+    """Raise InputError for a threshold of a contrast that no localiser's atlas is of, which would
+    cut nothing."""
+    if not isinstance(t_threshold, Mapping):
+        return
+    names = set(ATLASES)
+    for subject in list_subjects(root):
+        names |= {*list_volumes(root, subject, space), *list_labels(root, subject, space)}
+    known = sorted({_find_contrast(name) for name in names} - {None})
+    for contrast in t_threshold:
+        if contrast not in known:
+            raise InputError(
+                "dataset.localiser_threshold: expected contrasts that regions are cut by, "
+                f"{', '.join(known)}, found {contrast}"
+            )
+
+
 def find_grid(root: Path, subject: str, voxels: VoxelSet) -> dict[str, object]:
     """What every map of a voxel set's space has to have: shape, affine, and of what these are."""
     if isinstance(voxels, SurfaceVoxels):
@@ -249,9 +268,11 @@ def read_rois(
     the voxel set, after the threshold, and ``t`` float32 (contrast, voxel). ROIs that this subject
     lacks, or that share no voxel with its voxel set, are left out and named in attrs ``absent``,
     each with the reason in ``absent_reason``.
-    Raises InputError for a name that no subject's atlases have.
+    Raises InputError for a name that no subject's atlases have, or a contrast that no localiser's
+    atlas is of.
     """
     root = Path(root)
+    check_threshold(root, t_threshold, space=voxels.space)
     grid = find_grid(root, subject, voxels)
     t_maps = read_localiser(root, subject, space=voxels.space, **grid)
     found, absent = find_members(

@@ -28,7 +28,7 @@ def fit_baselines(
     *,
     training: np.ndarray,
     halves: tuple[np.ndarray, np.ndarray],
-    captions: np.ndarray | None = None,
+    captions: np.ndarray,
     alphas: Sequence[float],
     folds: int = 5,
     mixtures: int = 9,
@@ -38,18 +38,19 @@ def fit_baselines(
     """Fit the baselines of a subject, and partition each voxel's variance between two bands.
 
     embedding: (image, feature), the pooled embedding. captions: (image, feature), the embedding of
-    the image's caption. low_level: (image, feature). responses: (image, voxel), z-scored.
-    training: bool (image,); the rest are test images, which are only predicted. halves: positions
-    (image,) of two disjoint halves of the training images, those of the encoder's fits.
-    alphas: penalties to choose from, per voxel. folds: of the cross-validation. mixtures: weights
-    of the two bands to choose from, per voxel, evenly from one band alone to the other alone.
+    the image's captions, zeros where it has none. low_level: (image, feature). responses: (image,
+    voxel), z-scored. training: bool (image,); the rest are test images, which are only predicted.
+    halves: positions (image,) of two disjoint halves of the training images, those of the encoder's
+    fits. alphas: penalties to choose from, per voxel. folds: of the cross-validation. mixtures:
+    weights of the two bands to choose from, per voxel, evenly from one band alone to the other
+    alone.
 
     Returns
 
     - prediction (model, image, voxel), float32: of the test images in their order, by ``ridge`` on
-      the embedding, ``caption`` on the captions (if given), ``banded`` on embedding and low-level
-      features, each fitted on all training images: ridge needs none apart from its folds to
-      validate on
+      the embedding, ``caption`` on the captions (left out unless both training and test images have
+      some), ``banded`` on embedding and low-level features, each fitted on all training images:
+      ridge needs none apart from its folds to validate on
     - ridge_weight (voxel, feature), of ``ridge``, per unit of the embedding as it was given
     - alpha (model, voxel), and band_weight (band, voxel): banded ridge's share of each band
     - split_r2 (band, voxel): banded ridge's R² partitioned by the product measure; the sum over
@@ -70,7 +71,8 @@ def fit_baselines(
 
     predictions, penalties, fits = {}, {}, {}
     singles = {"ridge": bands[0]}
-    if captions is not None:
+    # Learned from zeros alone, or asked of zeros alone, it would say nothing of captions.
+    if captions[fitted].any() and captions[test].any():
         singles["caption"] = np.asarray(captions, np.float64)
     for model, features in singles.items():
         fits[model] = fit_ridge(features[fitted], responses[fitted], **options)

@@ -84,12 +84,19 @@ def fit_form(
       the largest memory of this process and, on a GPU, of that. They are no part of the dataset,
       since no two runs agree on them.
 
-    Raises ValueError for an unknown form, InputError for a size of more images than there are.
+    Raises ValueError for an unknown form, InputError for a size of more images than there are, and
+    for the form ``caption`` where no training image, or no test image, has captions.
     """
     if form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}; found {form}")
     training = np.asarray(training, dtype=bool)
     used = _draw_images(training, size, seed)
+    captions = stimuli.captions
+    if form == "caption" and not (captions[used].any() and captions[~training].any()):
+        raise InputError(
+            "encoders.forms: expected no form caption, since the training or the test images of "
+            "the subject have no captions, found it"
+        )
     terms = Terms(
         validation=draw_validation(len(used), encoder["validation_fraction"], seed, ALL),
         regions=regions,
