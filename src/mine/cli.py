@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mine
-from mine.config import Config, InputError, load_config
+from mine.config import REPLACED, Config, InputError, describe_changes, load_config
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
 
@@ -214,7 +214,10 @@ def _check(options: argparse.Namespace) -> int:
     if problems:
         print("\n".join(problems))
         return 1
-    print(f"{options.config}: nothing wrong; {estimate_work(load_config(options.config))}")
+    config = load_config(options.config)
+    print(f"{options.config}: nothing wrong; {estimate_work(config)}")
+    if changes := describe_changes(config):
+        print(f"{changes}; {REPLACED}")
     return 0
 
 

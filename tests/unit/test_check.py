@@ -68,6 +68,22 @@ def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+def test_results_of_another_configuration_are_told(
+    analysis: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("results/small").mkdir(parents=True)
+    Path("results/small/config.json").write_text(json.dumps(analysis | {"seed": 7}))
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "results/small/config.json: the results beside it were made with other values of seed; a "
+        "run replaces what follows from these keys, and another `name` keeps both"
+    ]
+    Path("config.yaml").write_text(yaml.safe_dump(analysis | {"seed": 7}))
+    assert main(["check", "config.yaml"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_command_prints_all_problems_in_order(
     analysis: dict, machine: dict, capsys: pytest.CaptureFixture[str]
 ) -> None:
