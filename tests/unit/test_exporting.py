@@ -14,6 +14,7 @@ import xarray as xr
 
 from mine import cli
 from mine.archive import write_archive
+from mine.config import load_config
 from mine.demo import nsd_writer
 from mine.exporting import list_left_out, list_results
 from mine.history import history_path
@@ -126,6 +127,13 @@ def test_what_a_licence_or_nobody_asks_for_stays_behind(
     assert any(name.startswith(f"{RESPONSES}/response/c") for name in files) == responses
     assert (kept["response"].fillna(0).values == (0.5 if responses else 0)).all()
     assert (kept["ceiling"].values == 1).all()
+
+
+def test_configuration_of_several_files_goes_along_as_one(analysis: Path) -> None:
+    Path("over.yaml").write_text("dataset: {skip_missing_sessions: true}\n")
+    assert cli.main(["export", "config.yaml", "over.yaml", "--to", "bundle"]) == 0
+    dataset = load_config("bundle/config.yaml").dataset
+    assert dataset.skip_missing_sessions and dataset.root == DATASET
 
 
 @pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
