@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mine.archive import Source, write_archive
-from mine.config import Config
+from mine.config import Config, describe_changes
 from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
@@ -89,8 +89,11 @@ def export_analysis(
         Counts of what is in it: figures, stores, images, files.
 
     Raises:
-        InputError: figures or what they are drawn from are not there, or not of the same run.
+        InputError: figures or what they are drawn from are not there, or not of the same run, or
+            made by another configuration.
     """
+    if changes := describe_changes(config):
+        raise InputError(f"{changes}; export them by the configuration that made them")
     results = Path("results") / config.name
     records = read_figures(results)
     stores = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -153,6 +154,18 @@ def test_a_figure_that_differs_is_told(analysis: Path, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
     assert cli.main(["figures", "bundle", "--to", "again"]) == 1
     assert "again/subj01/described.tsv: differs from the archive's\n" in capsys.readouterr().out
+
+
+def test_results_are_not_exported_by_another_configuration(analysis: Path, capsys) -> None:
+    recorded = Path("results/small/config.json")
+    recorded.write_text(json.dumps(asdict(load_config("config.yaml"))))
+    Path("over.yaml").write_text("seed: 7\n")
+    assert cli.main(["export", "config.yaml", "over.yaml", "--to", "bundle"]) == 1
+    assert f"{recorded}: the results beside it were made with other values of seed; export" in (
+        capsys.readouterr().err
+    )
+    assert not Path("bundle").exists()
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
 
 
 def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path, capsys) -> None:
