@@ -209,7 +209,8 @@ def _check_generator(generator: Generator) -> list[str]:
         if folder is None:
             problems.append(
                 f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face "
-                f"hub, found neither of {model}, which generator.allow_download: true would fetch"
+                f"hub, found neither of {model}; `mine download --models` or "
+                "generator.allow_download: true fetches it"
             )
         elif not Path(folder).is_dir():
             problems.append(f"generator.{key}: expected a folder {folder}, found none")

@@ -296,7 +296,9 @@ def _fetch_models(config: Config) -> int:
     from mine.core.hubs import fetch_models
 
     for name in ("backbone", "evaluator", "generator"):
-        for model in fetch_models(name, asdict(getattr(config, name))):
+        # The command allows what the key forbids to the workflow.
+        allowed = {"allow_download": True} if name == "generator" else {}
+        for model in fetch_models(name, asdict(getattr(config, name)) | allowed):
             print(f"{name}\t{model}", flush=True)
     return 0
 

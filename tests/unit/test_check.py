@@ -318,7 +318,8 @@ def test_generator_of_a_hub_is_looked_for_in_its_cache(
     for absent in ("some/one", "some/--other"):
         assert problems_of(absent) == [
             f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face hub, "
-            f"found neither of {absent}, which generator.allow_download: true would fetch"
+            f"found neither of {absent}; `mine download --models` or "
+            "generator.allow_download: true fetches it"
         ]
         assert problems_of(absent, allow_download=True) == []
     (folder / "model_index.json").write_text("{}")
