@@ -133,6 +133,14 @@ def _read_files(paths: Sequence[str]) -> tuple[dict[str, Any], str]:
     return merged, " + ".join(paths)
 
 
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be written before anything is computed for it."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: expected the folder {path.parent}, found none")
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, found a folder")
+
+
 def _add_provenance(commands: Any) -> None:
     provenance = commands.add_parser(
         "provenance",
@@ -227,8 +235,11 @@ def _show(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     # Imported late, as below.
-    from mine.results.printing import print_explanations, save_explanations
+    from mine.results.printing import check_ending, print_explanations, save_explanations
 
+    if options.figure:
+        _check_place(Path(options.figure))
+        check_ending(options.figure)
     region = mine.open(options.results, config=options.config)[options.subject][options.roi]
     voxels = None if options.voxel is None else [options.voxel]
     explanations = region.explain(options.image, voxels=voxels)
@@ -308,8 +319,11 @@ def _init(options: argparse.Namespace) -> int:
     from mine.draft import draft_config, write_draft
 
     path = Path(options.output or f"{options.kind}.yaml")
+    _check_place(path)
+    if path.exists() and not options.force:
+        raise InputError(f"{path}: expected no such file, or --force to replace it, found one")
     draft = draft_config(options.kind, Path(options.root))
-    write_draft(draft, path, force=options.force)
+    write_draft(draft, path)
     print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
     return 0
 
