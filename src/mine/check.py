@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mine.config import Config, InputError, find_problems, read_yaml
+from mine.config import Config, InputError, find_problems
 from mine.core import conditions
 from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
@@ -36,17 +36,17 @@ ENTRIES = {
 """What the description of a model in a folder has to say, by the kind of model."""
 
 
-def check_file(path: Path | str) -> list[str]:
-    """List what is wrong with a configuration file, or with what it names.
+def check_data(data: object, *, name: str) -> list[str]:
+    """List what is wrong with a configuration, or with what it names.
 
     While a key is wrong, nothing that the keys name is looked at. Where jobs can be handed to a
     cluster, this machine is taken to be the one that hands them on, and not where they run.
+
+    Args:
+        data: what was read from its files.
+        name: what messages call it.
     """
-    try:
-        data = read_yaml(path)
-    except InputError as error:
-        return [str(error)]
-    config, problems = find_problems(data, name=str(path))
+    config, problems = find_problems(data, name=name)
     here = shutil.which("sbatch") is None
     return problems if config is None else check_config(config, here=here)
 
@@ -231,7 +231,8 @@ def _check_generator(generator: Generator) -> list[str]:
         if folder is None:
             problems.append(
                 f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face "
-                f"hub, found neither of {model}, which generator.allow_download: true would fetch"
+                f"hub, found neither of {model}; `mine download --models` or "
+                "generator.allow_download: true fetches it"
             )
         elif not Path(folder).is_dir():
             problems.append(f"generator.{key}: expected a folder {folder}, found none")

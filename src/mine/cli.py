@@ -10,13 +10,23 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import mine
-from mine.config import Config, InputError, load_config
+from mine.config import (
+    REPLACED,
+    Config,
+    InputError,
+    describe_changes,
+    find_problems,
+    load_config,
+    read_yaml,
+)
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
 
@@ -50,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="list everything that is wrong with a configuration and what it names",
         description="Print every problem, what to mend first at the top. Nothing is computed.",
     )
-    check.add_argument("config", help="YAML file of the analysis")
+    _add_files(check)
     check.set_defaults(run=_check)
     download = commands.add_parser(
         "download",
@@ -58,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Say how large it is, then fetch what is missing and verify what is there. "
         "A download that was cut off goes on where it was.",
     )
-    download.add_argument("config", help="YAML file of the analysis")
+    _add_files(download)
     what = download.add_mutually_exclusive_group()
     what.add_argument(
         "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
@@ -100,6 +110,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config",
+        nargs="+",
+        help="YAML file of the analysis; further ones are laid over it, as behind --configfile",
+    )
+
+
+def _read_files(paths: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return what is in files of a configuration, each laid over those before it as Snakemake does
+    with those of --configfile, and what messages call it."""
+    # Imported late, as below.
+    from snakemake.utils import update_config
+
+    merged: dict[str, Any] = {}
+    for path in paths:
+        data = read_yaml(path)
+        if not isinstance(data, Mapping):
+            raise InputError("\n".join(find_problems(data, name=path)[1]))
+        update_config(merged, data)
+    return merged, " + ".join(paths)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be written before anything is computed for it."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: expected the folder {path.parent}, found none")
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, found a folder")
+
+
 def _add_provenance(commands: Any) -> None:
     provenance = commands.add_parser(
         "provenance",
@@ -123,7 +164,7 @@ def _add_archive(commands: Any) -> None:
         "each was made, the configuration, the lock file and the software into one archive, with "
         "a list of checksums. Call it where the workflow ran.",
     )
-    export.add_argument("config", help="YAML file of the analysis")
+    _add_files(export)
     export.add_argument("--to", required=True, help="folder to be made, or FILE.zip")
     export.add_argument(
         "--images",
@@ -194,8 +235,11 @@ def _show(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     # Imported late, as below.
-    from mine.results.printing import print_explanations, save_explanations
+    from mine.results.printing import check_ending, print_explanations, save_explanations
 
+    if options.figure:
+        _check_place(Path(options.figure))
+        check_ending(options.figure)
     region = mine.open(options.results, config=options.config)[options.subject][options.roi]
     voxels = None if options.voxel is None else [options.voxel]
     explanations = region.explain(options.image, voxels=voxels)
@@ -208,13 +252,17 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     # Imported late: `mine config` and `mine --help` need not wait for the readers of files.
-    from mine.check import check_file, estimate_work
+    from mine.check import check_data, estimate_work
 
-    problems = check_file(options.config)
+    data, name = _read_files(options.config)
+    problems = check_data(data, name=name)
     if problems:
         print("\n".join(problems))
         return 1
-    print(f"{options.config}: nothing wrong; {estimate_work(load_config(options.config))}")
+    config = load_config(data)
+    print(f"{name}: nothing wrong; {estimate_work(config)}")
+    if changes := describe_changes(config):
+        print(f"{changes}; {REPLACED}")
     return 0
 
 
@@ -223,7 +271,8 @@ def _download(options: argparse.Namespace) -> int:
     from mine.datasets.bucket import Bucket
     from mine.datasets.nsd_required import Selection
 
-    config = load_config(options.config)
+    data, name = _read_files(options.config)
+    config = load_config(data, name=name)
     if options.models:
         return _fetch_models(config)
     chosen, root = config.download, Path(config.dataset.root)
@@ -258,7 +307,9 @@ def _fetch_models(config: Config) -> int:
     from mine.core.hubs import fetch_models
 
     for name in ("backbone", "evaluator", "generator"):
-        for model in fetch_models(name, asdict(getattr(config, name))):
+        # The command allows what the key forbids to the workflow.
+        allowed = {"allow_download": True} if name == "generator" else {}
+        for model in fetch_models(name, asdict(getattr(config, name)) | allowed):
             print(f"{name}\t{model}", flush=True)
     return 0
 
@@ -268,8 +319,11 @@ def _init(options: argparse.Namespace) -> int:
     from mine.draft import draft_config, write_draft
 
     path = Path(options.output or f"{options.kind}.yaml")
+    _check_place(path)
+    if path.exists() and not options.force:
+        raise InputError(f"{path}: expected no such file, or --force to replace it, found one")
     draft = draft_config(options.kind, Path(options.root))
-    write_draft(draft, path, force=options.force)
+    write_draft(draft, path)
     print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
     return 0
 
@@ -290,10 +344,11 @@ def _provenance(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from mine.exporting import LICENCE, export_analysis
 
-    place = Path(options.to)
-    counts = export_analysis(
-        Path(options.config), place, images=options.images, everything=options.all
-    )
+    data, name = _read_files(options.config)
+    config, place = load_config(data, name=name), Path(options.to)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    source = Path(name) if len(options.config) == 1 else text.encode()
+    counts = export_analysis(config, source, place, images=options.images, everything=options.all)
     print(f"wrote {place}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if not options.images:
         print(LICENCE)

@@ -6,8 +6,9 @@ PyYAML, because the workflow's rules read this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,24 @@ from mine.sections import (
 )
 from mine.settings import parse_settings, section, sections, setting
 
-__all__ = ["Config", "InputError", "find_problems", "load_config", "read_yaml"]
+__all__ = [
+    "REPLACED",
+    "Config",
+    "InputError",
+    "describe_changes",
+    "find_problems",
+    "load_config",
+    "read_yaml",
+]
+
+IDLE = ("memory_gb", "download")
+"""Keys on which no result depends."""
+
+REPLACED = "a run replaces what follows from these keys, and another `name` keeps both"
+"""What comes of keys in which results that are there were made with others."""
+
+NAMED = 8
+"""Most keys that are named where many have changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +217,39 @@ def read_yaml(path: Path | str) -> object:
         where = f" in line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
         raise InputError(f"{path}: expected YAML, found{where}: {what}") from None
+
+
+def describe_changes(config: Config, results: Path | str = "results") -> str:
+    """Name the keys in which a configuration is another than the one that made its results.
+
+    Keys on which no result depends do not count, and what the recorded configuration lacks has its
+    default.
+
+    Returns:
+        The beginning of a sentence; nothing where no key differs, or no results are there.
+    """
+    path = Path(results, config.name, "config.json")
+    if not path.is_file():
+        return ""
+    said = f"{path}: the results beside it were made with"
+    try:
+        recorded = asdict(load_config(json.loads(path.read_text(encoding="utf-8"))))
+    except ValueError:
+        return f"{said} keys of another version of MINE"
+    changes = _find_changes(recorded, asdict(config))
+    keys = [key for key in changes if key.partition(".")[0] not in IDLE]
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return f"{said} other values of {', '.join(keys[:NAMED])}{more}" if keys else ""
+
+
+def _find_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the path of every key whose values differ, or that only one of two mappings has."""
+    for key in {**one, **other}:
+        values = one.get(key), other.get(key)
+        if all(isinstance(value, Mapping) for value in values):
+            yield from (f"{key}.{inner}" for inner in _find_changes(*values))
+        elif key not in one or key not in other or values[0] != values[1]:
+            yield key
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

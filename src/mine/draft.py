@@ -75,13 +75,8 @@ def fill_in(text: str, values: Mapping[str, Any]) -> str:
     return text
 
 
-def write_draft(draft: Draft, path: Path, *, force: bool = False) -> None:
-    """Write a configuration; InputError if the file is there, unless forced."""
-    path = Path(path)
-    if path.exists() and not force:
-        raise InputError(f"{path}: expected no such file, or --force to replace it, found one")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: expected the folder {path.parent}, found none")
+def write_draft(draft: Draft, path: Path) -> None:
+    """Write a configuration, whole or not at all, in the place of one that is there."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(draft.text, encoding="utf-8")
     partial.replace(path)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mine.archive import Source, write_archive
-from mine.config import Config, load_config
+from mine.config import Config, describe_changes
 from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
@@ -68,12 +68,18 @@ To draw every figure anew from this archive alone, without the dataset and the m
 
 
 def export_analysis(
-    config_path: Path, place: Path, *, images: bool = False, everything: bool = False
+    config: Config,
+    source: Source,
+    place: Path,
+    *,
+    images: bool = False,
+    everything: bool = False,
 ) -> dict[str, Any]:
     """Write the archive of a finished analysis; call it where the workflow ran.
 
     Args:
-        config_path: the configuration of the analysis.
+        config: the configuration of the analysis.
+        source: the file that it was read from, or the text of several.
         place: a folder to be made, or a file that ends in .zip.
         images: whether the dataset's own pictures go along, as far as figures show them: stimuli,
             edits of them, and the volumes behind maps. Not every dataset may be given on.
@@ -83,9 +89,11 @@ def export_analysis(
         Counts of what is in it: figures, stores, images, files.
 
     Raises:
-        InputError: figures or what they are drawn from are not there, or not of the same run.
+        InputError: figures or what they are drawn from are not there, or not of the same run, or
+            made by another configuration.
     """
-    config = load_config(config_path)
+    if changes := describe_changes(config):
+        raise InputError(f"{changes}; export them by the configuration that made them")
     results = Path("results") / config.name
     records = read_figures(results)
     stores = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
@@ -115,7 +123,7 @@ def export_analysis(
         stores="all stores" if everything else "the stores that figures are drawn from",
         pictures=pictures,
     )
-    files |= {"config.yaml": config_path, "README.txt": readme.encode()}
+    files |= {"config.yaml": source, "README.txt": readme.encode()}
     write_archive(place, files, about)
     return {
         "figures": len([name for name in files if name.endswith(".png") and "/figures/" in name]),

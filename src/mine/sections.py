@@ -764,8 +764,8 @@ class Generator:
         False,
     )
     allow_download: bool = setting(
-        "Fetch models from the Hugging Face hub that are not in its cache; otherwise the network "
-        "is left alone.",
+        "Let the workflow fetch models from the Hugging Face hub that are not in its cache; "
+        "otherwise `mine download --models` alone does.",
         False,
     )
     prompt: str = setting(

@@ -150,6 +150,14 @@ def test_nothing_is_written_over(
     assert Path("folder.yaml").read_text() == "mine: true\n"
     assert main(["init", "folder", "--root", "data", "--force"]) == 0
     assert Path("folder.yaml").read_text() != "mine: true\n"
+    # The place is looked at first, and the dataset's folder after it.
+    given = ["init", "folder", "--root", "absent", "--force", "--output"]
+    for place, problem in {
+        "data": "expected a file to write, found a folder",
+        "nowhere/folder.yaml": "expected the folder nowhere, found none",
+    }.items():
+        assert main([*given, place]) == 1
+        assert capsys.readouterr().err == f"{place}: {problem}\n"
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*.partial"))
 
 

@@ -17,9 +17,9 @@ import xarray as xr
 import yaml
 
 from mine import check
-from mine.check import check_config, check_file
+from mine.check import check_config, check_data
 from mine.cli import main
-from mine.config import load_config
+from mine.config import load_config, read_yaml
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
 from mine.provenance import describe_provenance
@@ -72,6 +72,22 @@ def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+def test_results_of_another_configuration_are_told(
+    analysis: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("results/small").mkdir(parents=True)
+    Path("results/small/config.json").write_text(json.dumps(analysis | {"seed": 7}))
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "results/small/config.json: the results beside it were made with other values of seed; a "
+        "run replaces what follows from these keys, and another `name` keeps both"
+    ]
+    Path("config.yaml").write_text(yaml.safe_dump(analysis | {"seed": 7}))
+    assert main(["check", "config.yaml"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_command_prints_all_problems_in_order(
     analysis: dict, machine: dict, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,21 +113,42 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     analysis["download"] = {"accept_terms": True}
     Path("instances.json").write_text("{}")
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
-    assert check_file("config.yaml") == ["captions.json: expected COCO annotations, found no file"]
+    assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
+        "captions.json: expected COCO annotations, found no file"
+    ]
 
 
 def test_wrong_keys_come_alone(analysis: dict) -> None:
     shutil.rmtree("clip")
     Path("config.yaml").write_text(yaml.safe_dump({**analysis, "seed": -1, "nom": 1}))
-    assert check_file("config.yaml") == [
+    assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         "config.yaml: nom: expected a known key, found this one; the nearest is name",
         "config.yaml: seed: expected a whole number of at least 0, found -1",
     ]
 
 
+def test_further_files_are_laid_over_the_first(
+    analysis: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    Path("over.yaml").write_text("sufficiency: {images: 1, samples: 2}\ngenerator: {steps: 7}\n")
+    Path("last.yaml").write_text("sufficiency: {images: 5}\nrois: [PPA, FFA-1]\n")
+    assert main(["check", "config.yaml", "over.yaml", "last.yaml"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "config.yaml + over.yaml + last.yaml: nothing wrong; at most 50 pictures and 120 edits for "
+        "each of 20 voxels of 2 regions of 1 subjects, 7 steps each"
+    )
+    Path("last.yaml").write_text("seed: -1\n")
+    assert main(["check", "config.yaml", "last.yaml"]) == 1
+    assert capsys.readouterr().out.startswith("config.yaml + last.yaml: seed: expected a whole")
+    Path("last.yaml").write_text("- seed\n")
+    assert main(["check", "config.yaml", "last.yaml"]) == 1
+    assert capsys.readouterr().err.startswith("last.yaml: expected a mapping of keys to values")
+
+
 def test_missing_configuration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check", str(tmp_path / "absent.yaml")]) == 1
-    assert "absent.yaml: expected a configuration file, found none" in capsys.readouterr().out
+    assert "absent.yaml: expected a configuration file, found none" in capsys.readouterr().err
 
 
 def spoil_config_json() -> None:
@@ -285,7 +322,8 @@ def test_generator_of_a_hub_is_looked_for_in_its_cache(
     for absent in ("some/one", "some/--other"):
         assert problems_of(absent) == [
             f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face hub, "
-            f"found neither of {absent}, which generator.allow_download: true would fetch"
+            f"found neither of {absent}; `mine download --models` or "
+            "generator.allow_download: true fetches it"
         ]
         assert problems_of(absent, allow_download=True) == []
     (folder / "model_index.json").write_text("{}")
@@ -331,12 +369,15 @@ def test_a_machine_that_hands_jobs_to_a_cluster_is_not_asked_for_what_they_take(
 ) -> None:
     analysis |= {"memory_gb": 1e6, "generator": analysis["generator"] | {"dtype": "float16"}}
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
-    assert [problem.split(":")[0] for problem in check_file("config.yaml")] == [
+    assert [
+        problem.split(":")[0]
+        for problem in check_data(read_yaml("config.yaml"), name="config.yaml")
+    ] == [
         "generator.dtype",
         "memory_gb",
     ]
     machine["sbatch"] = "/usr/bin/sbatch"
-    assert check_file("config.yaml") == []
+    assert check_data(read_yaml("config.yaml"), name="config.yaml") == []
 
 
 def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:

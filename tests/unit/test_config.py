@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from mine.cli import config_schema, main
-from mine.config import Config, InputError, find_problems, load_config
+from mine.config import Config, InputError, describe_changes, find_problems, load_config
 from mine.randomness import generator
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
@@ -267,6 +268,49 @@ def test_damaged_file(tmp_path: Path, text: str, problem: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a configuration file, found none"):
         load_config(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, ""),
+        ({"memory_gb": 8, "download": {"accept_terms": True}}, ""),
+        ({"seed": 7}, "other values of seed"),
+        ({"rois": ["EBA", "PPA"], "lens": {"temperature": 1}}, "values of rois, lens.temperature"),
+        ({"demo": {}}, "other values of demo"),
+        ({"dataset": {"root": "nsd", "roi_references": {"EBA": "a:b"}}}, "roi_references.EBA"),
+        ({"categories": {"faces": {"prompts": ["face"]}}}, "of categories.faces.prompts, "),
+    ],
+)
+def test_keys_are_named_with_whose_other_values_results_were_made(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    config, path = load_config({**SMALLEST, **changes}), tmp_path / "small/config.json"
+    assert describe_changes(config, tmp_path) == ""
+    path.parent.mkdir()
+    # What is not recorded, since an earlier version did not know the key, has its default.
+    path.write_text(json.dumps(SMALLEST))
+    said = describe_changes(config, tmp_path)
+    assert named in said and said.startswith(f"{path}: the results beside it" if named else "")
+    assert bool(said) == bool(named)
+    path.write_text(json.dumps(asdict(config)))
+    assert describe_changes(config, tmp_path) == ""
+
+
+def test_of_many_keys_that_changed_eight_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "small/config.json"
+    path.parent.mkdir()
+    ones = dict.fromkeys(["images", "samples", "words"], 1)
+    encoder = dict.fromkeys(["heads", "head_width", "epochs"], 1)
+    features = {"voxels": 1, "distinct_cosine": 0.5, "response_quantile": 0.5}
+    changed = {"seed": 1, "encoder": encoder, "sufficiency": ones, "features": features}
+    path.write_text(json.dumps(SMALLEST | changed))
+    said = describe_changes(load_config(SMALLEST), tmp_path)
+    assert " other values of seed, " in said and said.endswith(" and 2 more")
+    assert said.count(",") == 7
+    path.write_text(json.dumps(SMALLEST | {"nom": 1}))
+    said = describe_changes(load_config(SMALLEST), tmp_path)
+    assert said.endswith("with keys of another version of MINE")
 
 
 def test_schema_and_reader_agree_on_faults() -> None:

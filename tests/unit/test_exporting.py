@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import xarray as xr
 
 from mine import cli
 from mine.archive import write_archive
+from mine.config import load_config
 from mine.demo import nsd_writer
 from mine.exporting import list_left_out, list_results
 from mine.history import history_path
@@ -128,6 +130,13 @@ def test_what_a_licence_or_nobody_asks_for_stays_behind(
     assert (kept["ceiling"].values == 1).all()
 
 
+def test_configuration_of_several_files_goes_along_as_one(analysis: Path) -> None:
+    Path("over.yaml").write_text("dataset: {skip_missing_sessions: true}\n")
+    assert cli.main(["export", "config.yaml", "over.yaml", "--to", "bundle"]) == 0
+    dataset = load_config("bundle/config.yaml").dataset
+    assert dataset.skip_missing_sessions and dataset.root == DATASET
+
+
 @pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
 def test_figures_are_drawn_from_the_archive_alone(analysis: Path, name: str, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", name]) == 0
@@ -145,6 +154,18 @@ def test_a_figure_that_differs_is_told(analysis: Path, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
     assert cli.main(["figures", "bundle", "--to", "again"]) == 1
     assert "again/subj01/described.tsv: differs from the archive's\n" in capsys.readouterr().out
+
+
+def test_results_are_not_exported_by_another_configuration(analysis: Path, capsys) -> None:
+    recorded = Path("results/small/config.json")
+    recorded.write_text(json.dumps(asdict(load_config("config.yaml"))))
+    Path("over.yaml").write_text("seed: 7\n")
+    assert cli.main(["export", "config.yaml", "over.yaml", "--to", "bundle"]) == 1
+    assert f"{recorded}: the results beside it were made with other values of seed; export" in (
+        capsys.readouterr().err
+    )
+    assert not Path("bundle").exists()
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
 
 
 def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path, capsys) -> None:

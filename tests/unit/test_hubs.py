@@ -125,9 +125,10 @@ def test_command_fetches_the_models_of_all_sections(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(hubs, "fetch_models", hubs.list_hub_models)
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(HUB | {"generator": {"allow_download": True, "model": "a/b"}}))
-    assert main(["download", str(path), "--models"]) == 0
+    path, over = tmp_path / "config.yaml", tmp_path / "over.yaml"
+    path.write_text(yaml.safe_dump(HUB | {"generator": {"allow_download": False}}))
+    over.write_text("generator: {model: a/b}\n")
+    assert main(["download", str(path), str(over), "--models"]) == 0
     inpainting = load_config(path).generator.inpainting
     assert capsys.readouterr().out.splitlines() == [
         "backbone\tViT-L-14-quickgelu",

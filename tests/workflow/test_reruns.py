@@ -151,3 +151,30 @@ def test_wrong_configuration_stops_before_any_job(workflow: Path) -> None:
     said = run(workflow, succeeds=False)
     assert "enconder: expected a known key, found this one; the nearest is encoder" in said
     assert not (workflow / "results").exists()
+
+
+@pytest.mark.slow
+def test_results_of_another_configuration_are_never_taken_for_its_own(
+    workflow: Path, repository: Path
+) -> None:
+    script = "workflow/scripts/configuration.py"
+    shutil.copy(repository / script, workflow / script)
+    with (workflow / "Snakefile").open("a") as stream:
+        stream.write('include: "workflow/rules/configuration.smk"\n')
+    targets = "results/small/config.json", "results/small/subj01/sums.json"
+    changed = "results/small/config.json: the results beside it were made with other values of seed"
+    run(workflow, *targets)
+
+    said = run(workflow, *targets, "-n", "--config", "seed=1")
+    assert f"{changed}; a run replaces" in said and "Writing the configuration" in said
+
+    # Without what Snakemake knows nothing is to be done: of this configuration, wrongly.
+    shutil.rmtree(workflow / ".snakemake")
+    assert "Nothing to be done" in run(workflow, *targets, "-n")
+    said = run(workflow, *targets, "-n", "--config", "seed=1", succeeds=False)
+    assert f"{changed}, and .snakemake has no records" in said
+
+    # As docs/running.md says, it can be made anew from the configuration beside the results.
+    run(workflow, *targets, "--touch", "--forceall", "--configfile", targets[0])
+    said = run(workflow, *targets, "-n", "--config", "seed=1")
+    assert f"{changed}; a run replaces" in said and "Writing the configuration" in said

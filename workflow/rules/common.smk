@@ -3,10 +3,11 @@
 
 import os
 import shutil
+from base64 import urlsafe_b64encode
 from dataclasses import asdict
 from pathlib import Path
 
-from mine.config import InputError, load_config
+from mine.config import REPLACED, InputError, describe_changes, load_config
 from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
@@ -72,6 +73,30 @@ def check_start():
     if problems:
         raise WorkflowError("\n".join(problems))
 
+
+def tell_changes():
+    """Name the keys with whose other values results were made that are there.
+
+    Snakemake makes anew what follows from them, since it keeps the parameters of every job in a file
+    of `.snakemake` that is called after the output. Where it has none, it would take the results for
+    those of this configuration.
+    """
+    changes = describe_changes(settings)
+    if not changes:
+        return
+    place = f"results/{settings.name}/config.json"
+    record = Path(".snakemake/metadata", urlsafe_b64encode(place.encode()).decode())
+    if not record.is_file():
+        raise WorkflowError(
+            f"{changes}, and .snakemake has no records by which to tell what follows from these "
+            "keys; take another `name`, or see docs/running.md, Moving results"
+        )
+    logger.warning(f"{changes}; {REPLACED}")
+
+
+# Once for a run, and not in each of its jobs.
+if workflow.is_main_process:
+    tell_changes()
 
 # Jobs in how many seconds Snakemake starts at most if nobody says otherwise.
 SNAKEMAKES_LIMIT = (100, 1)

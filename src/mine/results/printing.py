@@ -101,6 +101,7 @@ def save_explanations(
     As many as the figures of the workflow have. Raises InputError where none is described, or
     matplotlib cannot write such a file.
     """
+    check_ending(path)
     table = region.table()
     chosen = [voxel for voxel in table.index if voxel in explanations]
     if len(chosen) > 1:
@@ -111,14 +112,19 @@ def save_explanations(
             f"{region.name} of {region.subject.name}: expected a described voxel to draw, found "
             "none; --voxel draws any"
         )
-    figure = draw_explanations([explanations[voxel] for voxel in chosen])
-    known = sorted(figure.canvas.get_supported_filetypes())
-    suffix = Path(path).suffix.removeprefix(".").lower()
-    if suffix not in known:
-        raise InputError(f"{path}: expected a name that ends in one of {', '.join(known)}")
     from mine.figures.style import DPI
 
+    figure = draw_explanations([explanations[voxel] for voxel in chosen])
     figure.savefig(path, dpi=DPI)
+
+
+def check_ending(path: Path | str) -> None:
+    """Raise InputError for a figure's name of an ending that matplotlib cannot write."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    if Path(path).suffix.removeprefix(".").lower() not in known:
+        raise InputError(f"{path}: expected a name that ends in one of {', '.join(known)}")
 
 
 def format_table(table: pd.DataFrame) -> str:
