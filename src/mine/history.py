@@ -31,9 +31,11 @@ KEYS = {"rule", "wildcards", "code", "parameters", "inputs", "outputs", "models"
 
 def history_path(path: Path | str) -> Path:
     """Return the place of a file's record; files of one name, such as a figure's PNG and its table,
-    have one record, since one job writes them: `maps.png` -> `maps.provenance.json`."""
+    have one record, since one job writes them: `maps.png` -> `maps.provenance.json`. The name of a
+    folder that is no store has no ending: `sub.01` -> `sub.01.provenance.json`."""
     path = Path(path)
-    return path.with_name(ENDINGS.sub("", path.name) + SUFFIX)
+    is_folder = path.suffix != ".zarr" and path.is_dir()
+    return path.with_name((path.name if is_folder else ENDINGS.sub("", path.name)) + SUFFIX)
 
 
 def write_history(

@@ -166,6 +166,19 @@ def test_a_folder_that_is_no_store_is_known_by_the_size_of_its_files(results: Pa
     assert f"{page}: expected its input {folder}, found none" in list_problems(trace_origin(page))
 
 
+def test_folders_of_subjects_with_dots_in_their_names_have_records_of_their_own(
+    results: Path,
+) -> None:
+    for subject in ("sub.01", "sub.02"):
+        folder = Path("results/browser/data", subject)
+        folder.mkdir(parents=True)
+        write_history(make_job(subject, inputs={}, outputs={"folder": str(folder)}))
+    for subject in ("sub.01", "sub.02"):
+        (node,) = trace_origin(f"results/browser/data/{subject}").values()
+        assert node.record["rule"] == subject
+        assert node.record["outputs"]["folder"]["path"] == subject
+
+
 def test_absolute_paths_are_shortened_wherever_they_stand() -> None:
     given = {"root": "/home/me/nsd", "model": "local-dir:/models/clip", "names": ["a/b", "/c/d"]}
     assert hide_folders(given) == {"root": "nsd", "model": "local-dir:clip", "names": ["a/b", "d"]}
