@@ -169,8 +169,9 @@ def _add_archive(commands: Any) -> None:
     export.add_argument(
         "--images",
         action="store_true",
-        help="add the dataset's own pictures that figures show, edits of them, and the volumes "
-        "behind maps; only where the dataset may be given on, which NSD's images may not",
+        help="add the dataset's own pictures that figures show, edits of them, the volumes behind "
+        "maps, and the figures that show any of these; only where the dataset may be given on, "
+        "which NSD's images may not",
     )
     export.add_argument(
         "--all", action="store_true", help="add every store, not those of the figures alone"
@@ -367,12 +368,13 @@ def _figures(options: argparse.Namespace) -> int:
             source = Path(unpacked)
         drawn = redraw_figures(source, place, cores=options.cores)
     for one in drawn:
-        if not one.same:
+        if one.same is False:
             why = "" if one.same_code else "; its code is not that of the original"
             print(f"{one.path}: differs from the archive's{why}")
-    same = sum(one.same for one in drawn)
-    print(f"{len(drawn)} files drawn in {place}, {same} of them as in the archive")
-    return 0 if same == len(drawn) else 1
+    same, absent = (sum(one.same is told for one in drawn) for told in (True, None))
+    apart = f", {absent} not part of it" if absent else ""
+    print(f"{len(drawn)} files drawn in {place}, {same} of them as in the archive{apart}")
+    return 0 if same + absent == len(drawn) else 1
 
 
 def _print_config(options: argparse.Namespace) -> int:

@@ -44,7 +44,8 @@ by the hundred, and is made of stores."""
 
 LICENCE = (
     "The dataset's own pictures are not part of the archive: neither the images shown to the "
-    "subjects, nor edits of them, nor what lies behind maps."
+    "subjects, nor edits of them, nor what lies behind maps. Figures that show any of these are "
+    "not either; their tables are."
 )
 
 README = """\
@@ -97,12 +98,13 @@ def export_analysis(
     results = Path("results") / config.name
     records = read_figures(results)
     stores = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
+    showing = set() if images else set(list_showing(records))
     files: dict[str, Source] = {
         path.as_posix(): path
         for path in list_results(
             results, None if everything else stores, leave_out=_leave_out(images, everything)
         )
-        if not path.is_relative_to(config.dataset.root)
+        if not path.is_relative_to(config.dataset.root) and path not in showing
     }
     files |= list_left_out(files)
     shown = sorted({image for record in records.values() for image in record["images"]})
@@ -173,6 +175,18 @@ def list_inputs(records: dict[Path, dict[str, Any]], results: Path) -> list[Path
                     "workflow finish"
                 )
     return sorted(found)
+
+
+def list_showing(records: dict[Path, dict[str, Any]]) -> Iterator[Path]:
+    """Yield the pictures among the files of figures that show any of the dataset: images that were
+    shown, edits of them, or the volume behind maps."""
+    for figure, record in records.items():
+        if not (record["images"] or record["rule"] == "figure_maps"):
+            continue
+        for _, entry in list_entries(record["outputs"]):
+            path = Path(os.path.normpath(figure.parent / entry["path"]))
+            if path.suffix != ".tsv":
+                yield path
 
 
 def list_results(

@@ -31,9 +31,11 @@ KEYS = {"rule", "wildcards", "code", "parameters", "inputs", "outputs", "models"
 
 def history_path(path: Path | str) -> Path:
     """Return the place of a file's record; files of one name, such as a figure's PNG and its table,
-    have one record, since one job writes them: `maps.png` -> `maps.provenance.json`."""
+    have one record, since one job writes them: `maps.png` -> `maps.provenance.json`. The name of a
+    folder that is no store has no ending: `sub.01` -> `sub.01.provenance.json`."""
     path = Path(path)
-    return path.with_name(ENDINGS.sub("", path.name) + SUFFIX)
+    is_folder = path.suffix != ".zarr" and path.is_dir()
+    return path.with_name((path.name if is_folder else ENDINGS.sub("", path.name)) + SUFFIX)
 
 
 def write_history(
@@ -96,7 +98,7 @@ def read_history(path: Path | str) -> dict[str, Any] | None:
 
 def describe_file(path: Path | str) -> dict[str, str | int]:
     """Say what stands at a path: a store's digest of its content, a file's digest, or the size of a
-    file of more than HASHED_BYTES; nothing where there is no such file."""
+    file of more than HASHED_BYTES or of all files of another folder; nothing where nothing is."""
     path = Path(path)
     if path.suffix == ".zarr":
         manifest = manifest_path(path)
@@ -106,6 +108,8 @@ def describe_file(path: Path | str) -> dict[str, str | int]:
             return {"digest": json.loads(manifest.read_text(encoding="utf-8"))["content_digest"]}
         except (ValueError, KeyError, TypeError):
             return {}
+    if path.is_dir():
+        return {"size": sum(file.stat().st_size for file in path.rglob("*") if file.is_file())}
     if not path.is_file():
         return {}
     if path.stat().st_size > HASHED_BYTES:

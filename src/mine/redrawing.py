@@ -51,10 +51,11 @@ class Drawing:
 @dataclass(frozen=True)
 class Drawn:
     """A file that was drawn anew. same: whether it is the original, byte for byte, or for a picture
-    pixel for pixel. same_code: whether the code is that which drew the original."""
+    pixel for pixel; None of one that the archive lacks, since it shows pictures of the dataset.
+    same_code: whether the code is that which drew the original."""
 
     path: Path
-    same: bool
+    same: bool | None
     same_code: bool
 
 
@@ -97,8 +98,11 @@ def plan_drawings(folder: Path, place: Path) -> Iterator[Drawing]:
             yield _plan_drawing(folder, place, path, record)
 
 
-def compare_files(path: Path, original: Path) -> bool:
-    """Tell whether two files are the same; of pictures, whether all their pixels are."""
+def compare_files(path: Path, original: Path) -> bool | None:
+    """Tell whether two files are the same; of pictures, whether all their pixels are. None where
+    there is no original."""
+    if not original.is_file():
+        return None
     if path.read_bytes() == original.read_bytes():
         return True
     if path.suffix != ".png":

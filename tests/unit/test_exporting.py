@@ -137,6 +137,38 @@ def test_configuration_of_several_files_goes_along_as_one(analysis: Path) -> Non
     assert dataset.skip_missing_sessions and dataset.root == DATASET
 
 
+def change_record(**values: object) -> None:
+    record = history_path(f"{FIGURE}.png")
+    record.write_text(json.dumps(json.loads(record.read_text()) | values))
+
+
+@pytest.mark.parametrize("shown", [{"images": [1]}, {"rule": "figure_maps"}])
+def test_figures_that_show_pictures_of_the_dataset_stay_behind(
+    analysis: Path, shown: dict[str, object]
+) -> None:
+    change_record(**shown)
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    kept = {path.name for path in Path("bundle", FIGURE).parent.iterdir()}
+    assert kept == {"described.tsv", "described.provenance.json"}
+    said = Path("bundle/README.txt").read_text()
+    assert "Figures that show any of these are not either; their tables are." in said
+
+
+def test_figures_that_show_images_go_along_with_them(analysis: Path, capsys) -> None:
+    change_record(images=[1])
+    assert cli.main(["export", "config.yaml", "--to", "bundle", "--images"]) == 0
+    assert "wrote bundle: 1 figures, 3 stores, 1 images" in capsys.readouterr().out
+    assert Path(f"bundle/{FIGURE}.png").is_file() and Path("bundle/images/1.png").is_file()
+
+
+def test_of_figures_that_stayed_behind_the_tables_are_compared(analysis: Path, capsys) -> None:
+    change_record(images=[1])
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert cli.main(["figures", "bundle", "--to", "again"]) == 0
+    said = capsys.readouterr().out
+    assert "3 files drawn in again, 1 of them as in the archive, 2 not part of it" in said
+
+
 @pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
 def test_figures_are_drawn_from_the_archive_alone(analysis: Path, name: str, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", name]) == 0

@@ -147,6 +147,38 @@ def test_large_files_are_known_by_their_size(tmp_path: Path) -> None:
     assert describe_file(tmp_path / "absent") == {}
 
 
+def test_a_folder_that_is_no_store_is_known_by_the_size_of_its_files(results: Path) -> None:
+    folder, page = Path("results/browser/data/subj01"), "results/browser/index.html"
+    (folder / "images").mkdir(parents=True)
+    (folder / "subject.js").write_text("1234")
+    (folder / "images/1.jpg").write_bytes(b"123")
+    assert describe_file(folder) == {"size": 7}
+    scores = {"scores": "results/subj01/scores.zarr"}
+    write_history(make_job("browser_subject", inputs=scores, outputs={"folder": str(folder)}))
+    Path(page).write_text("page")
+    write_history(make_job("browser", inputs={"data": [str(folder)]}, outputs={"": [page]}))
+    nodes = trace_origin(page)
+    assert list_problems(nodes) == [] and "results/subj01/scores.zarr" in nodes
+    (folder / "images/1.jpg").unlink()
+    (problem,) = list_problems(trace_origin(page))
+    assert problem.endswith(f"made from {folder} with 7 bytes, which now has 4 bytes")
+    shutil.rmtree(folder)
+    assert f"{page}: expected its input {folder}, found none" in list_problems(trace_origin(page))
+
+
+def test_folders_of_subjects_with_dots_in_their_names_have_records_of_their_own(
+    results: Path,
+) -> None:
+    for subject in ("sub.01", "sub.02"):
+        folder = Path("results/browser/data", subject)
+        folder.mkdir(parents=True)
+        write_history(make_job(subject, inputs={}, outputs={"folder": str(folder)}))
+    for subject in ("sub.01", "sub.02"):
+        (node,) = trace_origin(f"results/browser/data/{subject}").values()
+        assert node.record["rule"] == subject
+        assert node.record["outputs"]["folder"]["path"] == subject
+
+
 def test_absolute_paths_are_shortened_wherever_they_stand() -> None:
     given = {"root": "/home/me/nsd", "model": "local-dir:/models/clip", "names": ["a/b", "/c/d"]}
     assert hide_folders(given) == {"root": "nsd", "model": "local-dir:clip", "names": ["a/b", "d"]}

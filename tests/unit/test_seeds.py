@@ -97,7 +97,11 @@ def test_equal_profiles_agree_wholly_and_an_empty_one_not_at_all():
 def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing():
     kinds = {"fitted": draw_starts(noise=0.2), "random": draw_starts(2, noise=5.0)}
     compared = compare_seeds(kinds, WORLD.lens, GROUP, CEILING, weights=WEIGHTS)
-    parts = {("subj01", "FFA-1"): compared, ("subj01", "EBA"): compared}
+    voxels = {"FFA-1": [0, 2], "EBA": [2, 5]}
+    parts = {
+        ("subj01", roi): compared.isel(voxel=own).assign_coords(voxel=own)
+        for roi, own in voxels.items()
+    }
     described = {
         ("subj01", "FFA-1"): xr.DataArray([True, False], dims="voxel", coords={"voxel": [0, 2]}),
         ("subj01", "EBA"): xr.DataArray([False, False], dims="voxel", coords={"voxel": [2, 5]}),
@@ -116,3 +120,7 @@ def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing
             row = rows.loc[measure, "subj01", roi]
             assert row["value"] == pytest.approx(share) and row["n"] == count
             assert np.isnan(row["low"])
+    # What an analysis without the demo's control says of the rest is the same.
+    left = tabulate_seeds(parts, {}, predicted)
+    kept = table[table["measure"] != "randomised_described"]
+    assert left.equals(kept.reset_index(drop=True))

@@ -16,6 +16,7 @@ from mine.explainers.rivals import RIVALS
 from mine.sections import ACROSS, FORMS
 from mine.stores import open_store
 from tests.workflow.running import make_smaller, run
+from tests.workflow.test_rerun_table import finish, make_folder
 
 
 def plan(folder: Path, *targets: str) -> dict[str, int]:
@@ -80,6 +81,21 @@ def test_explainers_are_compared_by_themselves_and_wait_for_no_picture(
     assert {name for name, count in jobs.items() if count == 1} >= once
     assert not {"fit_evaluator", "features", "paint", "recovery"} & jobs.keys()
     assert not {"explain", "embed_dense", *once} & plan(folder, "all").keys()
+
+
+@pytest.mark.slow
+def test_every_target_apart_can_be_made_of_an_experiment_of_ones_own(
+    tmp_path: Path, repository: Path
+) -> None:
+    folder = tmp_path / "run"
+    make_folder(folder, repository)
+    # What is asked for of regions is known once their tables are there.
+    finish(folder, "--until", "rois")
+    targets = re.findall(r"^rule (\w+):", (folder / "Snakefile").read_text(), re.M)
+    apart = set(targets) - {"all", "all_figures"}
+    assert apart >= {"compare_seeds", "compare_explainers", "calibrate_lens", "phrase_profiles"}
+    jobs = plan(folder, *sorted(apart))
+    assert jobs.keys() >= apart and jobs["seed_profiles"] == jobs["explain"] == jobs["phrases"] == 4
 
 
 @pytest.mark.slow

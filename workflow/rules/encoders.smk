@@ -283,7 +283,12 @@ rule tabulate_seeds:
     input:
         **reads(
             seeds=regions("{results}/{subject}/{roi}/seeds.zarr"),
-            random=regions("{results}/{subject}/{roi}/profiles_random.zarr"),
+            # Encoders that were never fitted are a control of the demo.
+            random=(
+                []
+                if settings.demo is None
+                else regions("{results}/{subject}/{roi}/profiles_random.zarr")
+            ),
             first_shuffled=expand(
                 "<results>/{subject}/encoder/first_half_shuffled.zarr", subject=settings.subjects
             ),

@@ -121,16 +121,16 @@ def tabulate_seeds(
 ) -> pd.DataFrame:
     """Rows measure, subject, roi, value, low, high, n.
 
-    compared: of compare_seeds, by (subject, roi). ``profile_seed_correlation`` of fitted encoders
-    and ``profile_seed_correlation_random`` of untrained ones: ``mean_own``; ``…_others``:
-    ``mean_others``; n: voxels.
+    compared: of compare_seeds, with coordinate voxel, by (subject, roi).
+    ``profile_seed_correlation`` of fitted encoders and ``profile_seed_correlation_random`` of
+    untrained ones: ``mean_own``; ``…_others``: ``mean_others``; n: voxels.
 
-    described: bool (voxel,), with coordinate voxel, by (subject, roi): what the analysis describes
-    where its encoders were never fitted. predicted: subject -> bool (voxel,), which voxels it takes
-    to be predicted where they were fitted to shuffled responses. ``randomised_described``,
-    ``shuffled_predicted``: the share of the region's voxels, and under ``all`` of the voxels of any
-    region, without an interval. A voxel that is not predicted is not described, so that the latter
-    is a bound.
+    described: bool (voxel,), of the same voxels, by (subject, roi): what the analysis describes
+    where its encoders were never fitted; empty where this was not asked. predicted: subject -> bool
+    (voxel,), which voxels it takes to be predicted where they were fitted to shuffled responses.
+    ``randomised_described``, ``shuffled_predicted``: the share of the region's voxels, and under
+    ``all`` of the voxels of any region, without an interval. A voxel that is not predicted is not
+    described, so that the latter is a bound.
     """
     rows: list[tuple[object, ...]] = []
     for (subject, roi), dataset in compared.items():
@@ -142,14 +142,15 @@ def tabulate_seeds(
             value, count = float(here[f"mean_{name}"]), int(dataset["voxels"])
             rows.append((measure, subject, roi, value, low, high, count))
     shares = []
-    for (subject, roi), random in described.items():
-        voxels = random["voxel"].values
-        frame = {"voxel": voxels, "randomised_described": random.values}
-        frame["shuffled_predicted"] = predicted[subject][voxels]
+    for (subject, roi), dataset in compared.items():
+        voxels = dataset["voxel"].values
+        frame = {"voxel": voxels, "shuffled_predicted": predicted[subject][voxels]}
+        if described:
+            frame["randomised_described"] = described[subject, roi].sel(voxel=voxels).values
         shares.append(pd.DataFrame(frame).assign(subject=subject, roi=roi))
     table = pd.concat(shares)
     once = table.drop_duplicates(["subject", "voxel"]).assign(roi="all")
     for (subject, roi), own in pd.concat([table, once]).groupby(["subject", "roi"], sort=False):
-        for measure in ("randomised_described", "shuffled_predicted"):
+        for measure in own.columns.intersection(["randomised_described", "shuffled_predicted"]):
             rows.append((measure, subject, roi, own[measure].mean(), np.nan, np.nan, len(own)))
     return pd.DataFrame(rows, columns=["measure", "subject", "roi", "value", "low", "high", "n"])
