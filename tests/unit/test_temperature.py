@@ -141,20 +141,22 @@ def test_the_search_finds_what_a_grid_finds(planted):
 def test_the_calibration_error_equals_loops():
     random = np.random.default_rng(3)
     lens, tokens = make_lens(random), make_tokens(random, 60, 2)
-    captions = draw_captions(random, tokens, lens, 0.4)
+    captions = draw_captions(random, tokens, lens, 0.2)
     table = judge(tokens, captions, lens)
     _, first, sure = read(tokens, lens, lens["temperature"])
-    right, error = find_right(captions, first), 0.0
+    right, error, signs = find_right(captions, first), 0.0, set()
     own = table[(table["reading"] == "own") & table["from"].notna()].set_index("from")
     for number in range(10):
         here = (sure >= number / 10) & (sure < (number + 1) / 10)
         assert here.any() == (number / 10 in own.index)
         if here.any():
             error += abs(right[here].mean() - sure[here].mean()) * here.mean()
+            signs.add(right[here].mean() > sure[here].mean())
             row = own.loc[number / 10]
             assert row["value"] == pytest.approx(right[here].mean()) and row["n"] == here.sum()
             assert row["confidence"] == pytest.approx(sure[here].mean(), rel=1e-5)
             assert row["low"] <= row["value"] <= row["high"]
+    assert len(signs) == 2  # errors of either sign, which do not cancel
     found = overall(table)
     assert found.loc[("calibration_error", "own"), "value"] == pytest.approx(error, rel=1e-4)
     assert found.loc[("right", "own"), "value"] == pytest.approx(right.mean())
