@@ -36,6 +36,8 @@ READINGS = ("own", "fitted")
 BINS = 10
 RANGE = 32.0
 """How far the fitted temperature may be from the lens's own, either way, as a factor."""
+LEAST = float(np.finfo(np.float32).tiny)
+"""Smallest probability that is left for other words, over that of the first."""
 STEP = 0.05
 """Of log T, over which the likelihood's slope and curvature are measured."""
 
@@ -102,10 +104,10 @@ def read_first(
     group: np.ndarray,
     *,
     temperature: float,
-    memory_bytes: int = 2**28,
+    memory_bytes: int = 2**26,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the group of each token's first word, int (image, token), and the log odds of its
-    probability, log c − log(1 − c), float64: none is so near to one that it would be one.
+    probability, log c − log(1 − c), float64: a probability near one would be one.
 
     tokens: raw (image, token, feature). lens: of :func:`mine.core.lens.read_lens`; its temperature
     is not used. group: int (word,). Tokens are read in blocks of at most ``memory_bytes`` of
@@ -113,19 +115,20 @@ def read_first(
     """
     flat = tokens.reshape(-1, tokens.shape[-1])
     first, odds = np.empty(len(flat), dtype=np.int64), np.empty(len(flat))
-    block = max(1, memory_bytes // (8 * len(group)))
+    block = max(1, memory_bytes // (4 * len(group)))
     for start in range(0, len(flat), block):
         part = slice(start, start + block)
         rows = (flat[part] - lens["token_mean"]).astype(np.float32)
         if lens["unit"]:
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        score = (rows @ lens["text"].T).astype(np.float64) / temperature
+        score = rows @ lens["text"].T
         first[part] = group[score.argmax(axis=1)]
+        mass = np.exp((score - score.max(axis=1, keepdims=True)) / np.float32(temperature))
         own = group == first[part][:, None]
-        inside, outside = (
-            special.logsumexp(np.where(chosen, score, -np.inf), axis=1) for chosen in (own, ~own)
-        )
-        odds[part] = inside - outside
+        inside = np.where(own, mass, 0).sum(axis=1, dtype=np.float64)
+        mass[own] = 0
+        outside = np.maximum(mass.sum(axis=1, dtype=np.float64), LEAST)
+        odds[part] = np.log(inside) - np.log(outside)
     return first.reshape(tokens.shape[:2]), odds.reshape(tokens.shape[:2])
 
 
