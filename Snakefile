@@ -18,6 +18,7 @@ include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/alignments.smk"
+include: "workflow/rules/calibration.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/explainers.smk"
@@ -119,10 +120,17 @@ rule compare_alignments:
         "<results>/figures/alignments.png",
 
 
-# Whether the words that the lens says are right, likewise.
+# Whether the words that the lens says are right, would be said again, and how sure they are, likewise;
+# a temperature is fitted to captions, which a folder may have in its table of images.
 rule calibrate_lens:
     input:
         "<results>/words.tsv",
+        "<results>/stability.tsv",
+        (
+            ["<results>/temperature.tsv", "<results>/figures/calibration.png"]
+            if settings.dataset.captions or settings.dataset.kind == "folder"
+            else []
+        ),
 
 
 # Sentences of the words of profiles, likewise.

@@ -13,7 +13,7 @@ from pathlib import Path
 from mine.config import Config
 from mine.demo.planting import REGIONS, Region
 from mine.demo.words import CONCEPTS, DISTRACTORS, HYPERNYMS, vocabulary
-from mine.figures.catalogue import FIGURES, Numbered
+from mine.figures.catalogue import FIGURES, UNNUMBERED, Numbered
 from mine.settings_documents import reference_markdown
 
 DOCS = Path(__file__).resolve().parent
@@ -153,7 +153,8 @@ def explain_figures() -> str:
         title, target = title_figure(number, figure), f"figure_{number}"
         sections.append(explain_figure(title, figure.files, target, *captions.pop(figure.files)))
     for name, caption in sorted(captions.items()):
-        sections.append(explain_figure(f"Comparison of {name}", name, f"compare_{name}", *caption))
+        title, target = UNNUMBERED.get(name, (f"Comparison of {name}", f"compare_{name}"))
+        sections.append(explain_figure(title, name, target, *caption))
     return "\n".join(sections)
 
 

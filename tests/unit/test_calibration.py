@@ -11,8 +11,10 @@ from scipy import stats
 
 from mine.core.calibration import chance_of, find_said, measure_null, shuffle_tokens
 from mine.core.lens import apply_lens
+from mine.core.mentions import find_mentioned
+from mine.errors import InputError
 from mine.stages import calibration as stage
-from mine.stages.calibration import choose_captioned, find_mentioned
+from mine.stages.calibration import choose_captioned
 
 FEATURES = 24
 
@@ -235,7 +237,7 @@ def test_silence_is_judged_by_any_word_of_a_token():
     assert stage.judge_silence(word, score, make_rates(), level=0.001).loc[0, "value"] == 0
 
 
-def test_images_that_words_are_judged_by_have_captions_and_are_not_held_out(monkeypatch):
+def test_images_that_words_are_judged_by_have_captions_and_are_held_out_or_not():
     stimuli = xr.Dataset(
         {
             "captions": ("image", ["[]", '["a dog"]', '["a cat"]', '["a car"]', '["a cup"]']),
@@ -243,12 +245,22 @@ def test_images_that_words_are_judged_by_have_captions_and_are_not_held_out(monk
         },
         coords={"image": [10, 11, 12, 13, 14]},
     )
-    images, captions = choose_captioned(stimuli, generator=np.random.default_rng(0))
-    assert images.tolist() == [12, 13, 14] and captions == [["a cat"], ["a car"], ["a cup"]]
-    monkeypatch.setattr(stage, "IMAGES", 2)
-    images, captions = choose_captioned(stimuli, generator=np.random.default_rng(0))
+
+    def choose(count: int, **options: int) -> tuple[list[int], list[list[str]]]:
+        images, captions = choose_captioned(
+            stimuli, count=count, generator=np.random.default_rng(0), **options
+        )
+        return images.tolist(), captions
+
+    assert choose(9) == ([12, 13, 14], [["a cat"], ["a car"], ["a cup"]])
+    assert choose(9, held_out=True) == ([11], [["a dog"]])
+    images, captions = choose(2)
     assert len(images) == 2 and (np.diff(images) > 0).all()
     known = dict(zip(stimuli["image"].values.tolist(), stimuli["captions"].values, strict=True))
-    assert [json.loads(known[image]) for image in images.tolist()] == captions
-    images, captions = choose_captioned(stimuli.isel(image=[0, 1]), generator=None)
-    assert len(images) == 0 and captions == []
+    assert [json.loads(known[image]) for image in images] == captions
+    none = choose_captioned(stimuli.isel(image=[0, 1]), count=9, generator=None)
+    assert len(none[0]) == 0 and none[1] == []
+    with pytest.raises(
+        InputError, match="^dataset.captions: [^.]* 2 images that are held out[^.]* 1$"
+    ):
+        choose(9, held_out=True, least=2)

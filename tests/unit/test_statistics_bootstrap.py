@@ -96,3 +96,20 @@ def test_interval_of_a_mean_covers_it_and_narrows_with_voxels():
         widths.append(high - low)
         assert high - low == pytest.approx(2 * 1.96 * values.std() / len(values) ** 0.5, rel=0.25)
     assert widths[1] < widths[0] / 5
+
+
+def test_a_ratio_of_sums_equals_loops_over_resamples(generator):
+    total = generator.integers(0, 5, size=25).astype(float)
+    count = generator.binomial(total.astype(int), 0.3).astype(float)
+    weights = statistics.bootstrap_weights(25, resamples=300, generator=generator)
+    value, low, high = statistics.bootstrap_ratio(count, total, weights)
+    draws = []
+    for row in np.rint(weights * 25).astype(int):
+        images = np.repeat(np.arange(25), row)
+        draws.append(count[images].sum() / total[images].sum())
+    assert value == pytest.approx(count.sum() / total.sum())
+    np.testing.assert_allclose([low, high], np.quantile(draws, [0.025, 0.975]))
+    assert np.isnan(statistics.bootstrap_ratio(0 * count, 0 * total, weights)).all()
+    # One image has any: resamples without it say nothing.
+    alone = np.eye(25)[0]
+    assert statistics.bootstrap_ratio(alone, alone, weights) == (1, 1, 1)

@@ -1,4 +1,4 @@
-"""What comparisons of encoders and of explainers ask for."""
+"""What comparisons of encoders and of explainers, and the lens's calibration, ask for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mine.demo.recovery_explainers import COLUMNS
 from mine.explainers.rivals import RIVALS
 from mine.sections import ACROSS, FORMS
 from mine.stores import open_store
-from tests.workflow.running import make_smaller, run
+from tests.workflow.running import SMALLER, make_smaller, run
 from tests.workflow.test_rerun_table import finish, make_folder
 
 
@@ -81,6 +81,41 @@ def test_explainers_are_compared_by_themselves_and_wait_for_no_picture(
     assert {name for name, count in jobs.items() if count == 1} >= once
     assert not {"fit_evaluator", "features", "paint", "recovery"} & jobs.keys()
     assert not {"explain", "embed_dense", *once} & plan(folder, "all").keys()
+
+
+def test_the_lens_is_calibrated_by_itself_and_by_what_captions_there_are(
+    tmp_path: Path, repository: Path
+) -> None:
+    folder = make_smaller(tmp_path / "run", repository)
+    own = {"calibration", "stability", "temperature", "figure_calibration", "calibrate_lens"}
+    jobs = plan(folder, "calibrate_lens")
+    assert {name for name, count in jobs.items() if count == 1} >= own
+    assert not {"responses", "fit_encoder"} & jobs.keys()
+    dataset = {"dataset": {**SMALLER["dataset"], "captions": []}}
+    jobs = plan(make_smaller(tmp_path / "bare", repository, **dataset), "calibrate_lens")
+    assert own & jobs.keys() == {"calibration", "stability", "calibrate_lens"}
+
+
+@pytest.mark.slow
+def test_the_lens_is_calibrated_on_a_small_demo(tmp_path: Path, repository: Path) -> None:
+    folder = make_smaller(tmp_path / "run", repository)
+    run(folder, "calibrate_lens")
+    results = folder / "results/small"
+    tables = {
+        name: pd.read_csv(results / f"{name}.tsv", sep="\t", keep_default_na=False)
+        for name in ("words", "stability", "temperature", "figures/calibration")
+    }
+    assert set(tables["words"]["measure"]) >= {"false_words", "right", "on_object"}
+    stability = tables["stability"]
+    assert set(stability["varied"]) == {"prompts", "vocabulary", "temperature"}
+    assert stability["value"].between(0, 1).all()
+    temperature = tables["temperature"].set_index(["measure", "reading"])
+    loss = pd.to_numeric(temperature["value"])["negative_log_likelihood"]
+    assert loss["fitted"] < loss["own"]
+    drawn = tables["figures/calibration"]
+    assert set(drawn["panel"]) == {"reliability", "words", "shares", "stability"}
+    assert "Nothing to be done" in run(folder, "calibrate_lens")
+    assert not {"calibration", "stability", "temperature"} & plan(folder, "all").keys()
 
 
 @pytest.mark.slow

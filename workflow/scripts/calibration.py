@@ -15,7 +15,13 @@ from mine.logging import start_logging
 from mine.randomness import generator
 from mine.shards import list_shards, open_images
 from mine.stages.alignments import POINTS, choose_images, share_tokens
-from mine.stages.calibration import choose_captioned, judge_places, judge_silence, judge_words
+from mine.stages.calibration import (
+    IMAGES,
+    choose_captioned,
+    judge_places,
+    judge_silence,
+    judge_words,
+)
 from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
@@ -46,7 +52,7 @@ word, score = read_shuffled(
 )
 tables = [judge_silence(word, score, base_rates, level=params.level)]
 
-images, captions = choose_captioned(stimuli, generator=random)
+images, captions = choose_captioned(stimuli, count=IMAGES, generator=random)
 if len(images):
     lens = open_images(list_shards(given.lens), images)
     tables.append(judge_words(lens, base_rates, captions, **options))

@@ -107,6 +107,14 @@ def read_groups(
     return token, found, chance_of(read.data, members[found], base_rates)
 
 
+def label_groups(base_rates: xr.Dataset) -> list[str]:
+    """Return the name of each group: its word of largest base rate."""
+    group, rate = base_rates["group"].values, base_rates["base_rate"].values
+    order = np.lexsort((-rate, group))
+    first = order[np.unique(group[order], return_index=True)[1]]
+    return base_rates["word"].values[first].tolist()
+
+
 def find_said(described: xr.Dataset) -> np.ndarray:
     """Return which words of descriptions are said, bool, as ``word``: those of positive weight that
     are read more clearly than in tokens that show nothing."""

@@ -40,3 +40,6 @@ FIGURES = (
     Numbered("figure_exact", "counterfactuals_exact", "edits against exact ones", demo=True),
 )
 """Figure 1 is the first."""
+
+UNNUMBERED = {"calibration": ("Calibration of the lens", "calibrate_lens")}
+"""Titles and targets of figures that are made where they are asked for and compare nothing."""

@@ -8,16 +8,16 @@ ones, they tell the better.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.calibration import read_groups
-from mine.core.synonyms import find_bases
-from mine.statistics import bootstrap_over_images, bootstrap_weights, share_interval
+from mine.core.calibration import label_groups, read_groups
+from mine.core.mentions import find_mentioned
+from mine.errors import InputError
+from mine.statistics import bootstrap_ratio, bootstrap_weights, share_interval
 
 IMAGES = 5_000
 """Images with captions that words are judged by, at most."""
@@ -26,18 +26,32 @@ BLOCK = 250
 
 
 def choose_captioned(
-    stimuli: xr.Dataset, *, generator: np.random.Generator
+    stimuli: xr.Dataset,
+    *,
+    count: int,
+    least: int = 0,
+    held_out: bool = False,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, list[list[str]]]:
-    """Choose images that words are judged by: IMAGES at most, none held out, each with a caption.
+    """Choose images that words are judged by: count at most, each with a caption, all held out or
+    none.
 
     stimuli: of mine.stages.stimuli. Returns their identities, ascending, and captions; of none
-    where no image has captions, and then nothing is drawn.
+    where no image has captions, and then nothing is drawn. Raises InputError if fewer than
+    ``least`` have captions.
     """
     captions = [json.loads(text) for text in stimuli["captions"].values]
-    able = np.flatnonzero(~stimuli["held_out"].values & np.array([bool(own) for own in captions]))
+    captioned = np.array([bool(own) for own in captions])
+    able = np.flatnonzero((stimuli["held_out"].values == held_out) & captioned)
+    if len(able) < least:
+        which = "that are held out" if held_out else "that are not held out"
+        raise InputError(
+            f"dataset.captions: expected captions of at least {least} images {which}, found "
+            f"{len(able)}"
+        )
     if not len(able):
         return stimuli["image"].values[able], []
-    drawn = np.sort(generator.choice(able, size=min(IMAGES, len(able)), replace=False))
+    drawn = np.sort(generator.choice(able, size=min(count, len(able)), replace=False))
     return stimuli["image"].values[drawn], [captions[place] for place in drawn]
 
 
@@ -98,7 +112,7 @@ def judge_words(
             weights,
         ),
     ]
-    names = _name_groups(base_rates)
+    names = label_groups(base_rates)
     counts = (array.sum(axis=0) for array in (said, mentioned, said & mentioned))
     for name, spoken, there, right in zip(names, *counts, strict=True):
         if spoken or there:
@@ -147,33 +161,6 @@ def judge_places(
     return pd.DataFrame(rows)
 
 
-def find_mentioned(
-    captions: Sequence[Sequence[str]], words: np.ndarray, group: np.ndarray
-) -> np.ndarray:
-    """Return which groups of words captions mention: bool (image, group)."""
-    owner = dict(zip(words.tolist(), group.tolist(), strict=True))
-    longest = max(len(word.split()) for word in owner)
-    texts = [set(_list_phrases(own, longest)) for own in captions]
-    # Forms that the vocabulary lacks, by the bases that it has.
-    new = sorted(set().union(*texts) - owner.keys())
-    bases = find_bases([*words.tolist(), *new])
-    for place, text in enumerate(new, start=len(words)):
-        owner[text] = [group[base] for base in bases.get(place, ()) if base < len(words)]
-    mentioned = np.zeros((len(captions), int(group.max()) + 1), dtype=bool)
-    for image, own in enumerate(texts):
-        for text in own:
-            mentioned[image, owner[text]] = True
-    return mentioned
-
-
-def _list_phrases(captions: Sequence[str], longest: int) -> Iterator[str]:
-    for caption in captions:
-        said = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", caption.lower())
-        for size in range(1, longest + 1):
-            for start in range(len(said) - size + 1):
-                yield " ".join(said[start : start + size])
-
-
 def _find_words(
     lens: xr.Dataset, base_rates: xr.Dataset, *, level: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,14 +189,6 @@ def _read_blocks(
         yield images, *read_groups(word.reshape(-1, rank), score.reshape(-1, rank), base_rates)
 
 
-def _name_groups(base_rates: xr.Dataset) -> list[str]:
-    """Name each group by its word of largest base rate."""
-    group, rate = base_rates["group"].values, base_rates["base_rate"].values
-    order = np.lexsort((-rate, group))
-    first = order[np.unique(group[order], return_index=True)[1]]
-    return base_rates["word"].values[first].tolist()
-
-
 def _describe_share(measure: str, word: str, count: int, total: int) -> dict[str, object]:
     low, high = share_interval(count, total)
     value = count / total if total else float("nan")
@@ -220,10 +199,6 @@ def _describe_ratio(
     measure: str, word: str, count: np.ndarray, total: np.ndarray, weights: np.ndarray
 ) -> dict[str, object]:
     """A ratio of sums over images. count, total: (image,)."""
-    with np.errstate(invalid="ignore"):
-        value = count.sum() / total.sum()
-        draws = bootstrap_over_images([count, total], np.divide, weights)
-    known = draws[np.isfinite(draws)]
-    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    value, low, high = bootstrap_ratio(count, total, weights)
     n = int(total.sum())
     return {"measure": measure, "word": word, "value": value, "low": low, "high": high, "n": n}

@@ -84,6 +84,23 @@ def interval(
     return low, high
 
 
+def bootstrap_ratio(
+    count: np.ndarray, total: np.ndarray, weights: np.ndarray
+) -> tuple[float, float, float]:
+    """Ratio of two sums over images with its 95% percentile interval: value, low, high; nan for
+    none of none.
+
+    count, total: (image,). weights: (resample, image) of bootstrap_weights. Resamples in which the
+    total is 0 do not count.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(np.divide(count.sum(), total.sum()))
+        draws = bootstrap_over_images([count, total], np.divide, weights)
+    known = draws[np.isfinite(draws)]
+    low, high = interval(known) if len(known) else (np.nan, np.nan)
+    return value, float(low), float(high)
+
+
 def bootstrap_interval(
     terms: Sequence[np.ndarray],
     statistic: Statistic,
