@@ -17,6 +17,7 @@ import yaml
 from mine.errors import InputError
 from mine.sections import (
     CATEGORIES,
+    HANDLING,
     NAME,
     Attribution,
     Backbone,
@@ -54,8 +55,8 @@ __all__ = [
     "read_yaml",
 ]
 
-IDLE = ("memory_gb", "download")
-"""Keys on which no result depends."""
+IDLE = {"memory_gb", "download", *(f"generator.{key}" for key in HANDLING)}
+"""Keys and sections on which no result depends."""
 
 REPLACED = "a run replaces what follows from these keys, and another `name` keeps both"
 """What comes of keys in which results that are there were made with others."""
@@ -237,7 +238,7 @@ def describe_changes(config: Config, results: Path | str = "results") -> str:
     except ValueError:
         return f"{said} keys of another version of MINE"
     changes = _find_changes(recorded, asdict(config))
-    keys = [key for key in changes if key.partition(".")[0] not in IDLE]
+    keys = [key for key in changes if IDLE.isdisjoint((key, key.partition(".")[0]))]
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return f"{said} other values of {', '.join(keys[:NAMED])}{more}" if keys else ""
 

@@ -275,6 +275,7 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         ({}, ""),
         ({"memory_gb": 8, "download": {"accept_terms": True}}, ""),
+        ({"generator": {"vae_slicing": True, "allow_download": True}}, ""),
         ({"seed": 7}, "other values of seed"),
         ({"rois": ["EBA", "PPA"], "lens": {"temperature": 1}}, "values of rois, lens.temperature"),
         ({"demo": {}}, "other values of demo"),
