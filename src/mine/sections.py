@@ -891,8 +891,9 @@ class Browser:
         "Test images on the card of each voxel, those of largest prediction.", 20, minimum=1
     )
     write_images: bool = setting(
-        "Whether the browser's folder holds images of the dataset and edits of them. Those of "
-        "NSD may not be passed on: with true the folder is for your own eyes.",
+        "Whether the browser's folder holds pictures of the dataset: images, edits of them and the "
+        "mean functional volume. Images of NSD may not be passed on: with true the folder is for "
+        "your own eyes.",
         True,
     )
     side: int = setting(
