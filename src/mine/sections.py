@@ -235,10 +235,6 @@ class Dataset:
         "dataset.root or absolute.",
     )
 
-    def voxel_references(self) -> list[str]:
-        """Return what the names in `voxels` stand for in the dataset."""
-        return [self.roi_references.get(name, name) for name in self.voxels]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
