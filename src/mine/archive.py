@@ -23,6 +23,10 @@ from mine.provenance import dump_json
 INDEX = "archive.json"
 FORMAT_VERSION = 1
 
+CODE = "software"
+"""Folder in which the software is installed and run, which writes there: no file but those that are
+listed is looked at, and no figure is drawn from any."""
+
 CODECS = frozenset(
     {"blosc", "bytes", "crc32c", "sharding_indexed", "transpose", "vlen-utf8", "zstd"}
 )
@@ -67,8 +71,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     """Read the list of an archive's files, and compare each with its checksum.
 
     Raises:
-        InputError: this is no archive, or a file is absent or another than listed, or one of a form
-            that is not read.
+        InputError: this is no archive, or a file is absent, another than listed, not listed, or of
+            a form that is not read.
     """
     path = folder / INDEX
     try:
@@ -91,7 +95,11 @@ def read_index(folder: Path) -> dict[str, Any]:
         if (found, file.stat().st_size) != (digest, size):
             raise InputError(f"{file}: expected sha256 {digest} and {size} bytes, found others")
     for file in folder.rglob("*"):
-        _check_form(file)
+        name = file.relative_to(folder)
+        if name.parts[0] != CODE:
+            _check_form(file)
+            if file.is_file() and name.as_posix() not in files and name != Path(INDEX):
+                raise InputError(f"{file}: expected files that {INDEX} lists alone, found another")
     return index
 
 

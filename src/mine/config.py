@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from mine.errors import InputError
+from mine.references import voxel_references
 from mine.sections import (
     CATEGORIES,
     HANDLING,
@@ -158,7 +159,7 @@ class Config:
             "betas": self.dataset.betas,
             "format": self.download.format,
             "sessions": self.dataset.sessions,
-            "voxels": self.dataset.voxel_references(),
+            "voxels": voxel_references(self.dataset),
             "references": sorted(set(self.roi_references().values())),
             "contrasts": sorted(localisers | set(self.dataset.localiser_threshold)),
             "skip_missing": self.dataset.skip_missing_sessions,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mine.archive import Source, write_archive
+from mine.archive import CODE, Source, write_archive
 from mine.config import Config, describe_changes
 from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
@@ -267,7 +267,7 @@ def gather_software() -> dict[str, Source]:
         path = SOFTWARE / part
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
-                files[f"software/{file.relative_to(SOFTWARE).as_posix()}"] = file
+                files[f"{CODE}/{file.relative_to(SOFTWARE).as_posix()}"] = file
     return files
 
 

@@ -124,8 +124,8 @@ def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, An
         # What lies outside is of the dataset, and no script of a figure reads it.
         if entry.get("outside"):
             return str(entry["path"])
-        name = os.path.relpath(path.parent / entry["path"], folder)
-        return str(contain(folder, name))
+        results = folder / "results"
+        return str(contain(results, os.path.relpath(path.parent / entry["path"], results)))
 
     def put(entry: Mapping[str, Any]) -> str:
         return str(contain(place, os.path.relpath(find(entry), figures)))

@@ -235,10 +235,6 @@ class Dataset:
         "dataset.root or absolute.",
     )
 
-    def voxel_references(self) -> list[str]:
-        """Return what the names in `voxels` stand for in the dataset."""
-        return [self.roi_references.get(name, name) for name in self.voxels]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
@@ -899,8 +895,9 @@ class Browser:
         "Test images on the card of each voxel, those of largest prediction.", 20, minimum=1
     )
     write_images: bool = setting(
-        "Whether the browser's folder holds images of the dataset and edits of them. Those of "
-        "NSD may not be passed on: with true the folder is for your own eyes.",
+        "Whether the browser's folder holds pictures of the dataset: images, edits of them and the "
+        "mean functional volume. Images of NSD may not be passed on: with true the folder is for "
+        "your own eyes.",
         True,
     )
     side: int = setting(

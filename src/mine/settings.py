@@ -98,17 +98,6 @@ def parse_settings(cls: type, data: object, *, source: str) -> tuple[Any, list[s
     return (None if problems else value), [f"{source}: {problem}" for problem in problems]
 
 
-def restore_section(cls: type, values: Mapping[str, Any]) -> Any:
-    """Return a section from the plain values that dataclasses.asdict made of it, some or all."""
-    kinds = typing.get_type_hints(cls)
-    restored = {}
-    for name, value in values.items():
-        inner, _ = unwrap(kinds[name])
-        nested = dataclasses.is_dataclass(inner) and isinstance(value, Mapping)
-        restored[name] = restore_section(inner, value) if nested else value
-    return cls(**restored)
-
-
 def _parse_section(
     cls: type, data: object, path: str, problems: list[str], known: Mapping[str, str]
 ) -> Any:

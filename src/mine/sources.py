@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 # The values of a configuration reach a rule as parameters, so the text that describes them need
 # not count as code: with it every edited help sentence would rerun the whole analysis. What these
-# modules import still counts.
+# modules import still counts. No rule that computes runs a function of theirs.
 DESCRIPTION_ONLY = frozenset({"mine.config", "mine.sections", "mine.settings"})
 
 IN_PROCESS = Memory()

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from mine.datasets.listing import list_read
-from mine.datasets.reader import Reader, open_dataset
+from mine.datasets.reader import Reader, open_dataset, restore_section
 from mine.errors import InputError
 from mine.sections import Dataset
-from mine.settings import restore_section
 from tests.data.random_algonauts import RandomAlgonauts
 from tests.data.random_folder import RandomFolder
 from tests.data.random_nsd import RandomNsd

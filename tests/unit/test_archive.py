@@ -53,6 +53,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_is_left(folder: Path) -
         (lambda root: (root / "archive.json").unlink(), "expected an archive with its list"),
         (lambda root: (root / "link").symlink_to("/etc"), "expected files alone, found a link"),
         (lambda root: (root / ".zarray").write_text("{}"), "third version of Zarr"),
+        (lambda root: (root / "b/more.tsv").write_text("a"), "archive.json lists alone"),
     ],
 )
 def test_an_archive_that_was_changed_is_refused(folder: Path, change, said: str) -> None:
@@ -61,14 +62,31 @@ def test_an_archive_that_was_changed_is_refused(folder: Path, change, said: str)
         read_index(folder)
 
 
+def test_the_software_of_an_archive_may_be_installed_and_run_where_it_is(folder: Path) -> None:
+    (folder / "software/.venv/bin").mkdir(parents=True)
+    (folder / "software/.venv/bin/python").symlink_to("/usr/bin/python3")
+    (folder / "software/figures").mkdir()
+    (folder / "software/figures/described.png").write_bytes(b"drawn")
+    assert read_index(folder)["name"] == "demo"
+
+
 def test_stores_with_other_codecs_than_ours_are_refused(folder: Path) -> None:
     dataset = xr.Dataset(
         {"response": (("image", "voxel"), np.ones((3, 2))), "word": ("image", ["a", "b", "c"])}
     )
     write_store(dataset, folder / "a.zarr", provenance={})
-    read_index(folder)
+
+    def bundle(name: str) -> Path:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        place = folder.with_name(name)
+        write_archive(place, {path.relative_to(folder).as_posix(): path for path in files}, {})
+        return place
+
+    (folder / "archive.json").unlink()
+    read_index(bundle("ours"))
     described = folder / "a.zarr/response/zarr.json"
     described.write_text(described.read_text().replace('"blosc"', '"numcodecs.pickle"'))
+    folder = bundle("other")
     with pytest.raises(InputError, match="expected codecs among .*, found numcodecs.pickle"):
         read_index(folder)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 from mine.browser import region
@@ -15,6 +16,7 @@ from mine.browser.brain import describe_brain
 from mine.browser.cards import pack_shares
 from mine.browser.pictures import write_pictures
 from mine.browser.scripts import scale_to_bytes, write_script
+from mine.browser.subject import write_subject
 from mine.datasets.voxels import ListedVoxels, VolumeVoxels
 from tests.browser.synthetic import WORDS, make_scores, make_stores, write_site
 
@@ -173,6 +175,30 @@ def test_voxels_of_no_volume_have_no_brain() -> None:
     r2 = make_scores(2)["r2"].values[0]
     brain = describe_brain(voxels, geometry="list", r2=r2, noise_ceiling=r2, background=None)
     assert brain == {"geometry": "list"}
+
+
+@pytest.mark.parametrize("write_images", [True, False])
+def test_the_volume_behind_the_slices_is_a_picture_of_the_dataset(
+    tmp_path: Path, write_images: bool
+) -> None:
+    write_subject(
+        tmp_path,
+        "subj01",
+        [],
+        scores=make_scores(1),
+        measured=xr.DataArray(np.zeros((1, 1)), dims=("image", "voxel")),
+        brain={"geometry": "volume", "background": "AAAA"},
+        words=WORDS,
+        read=lambda images: np.zeros((len(images), 8, 8, 3), np.uint8),
+        template="{}",
+        method="inpainting",
+        images=1,
+        side=8,
+        write_images=write_images,
+    )
+    _, content = read_script(tmp_path / "subject.js")
+    assert content["brain"]["geometry"] == "volume"
+    assert content["brain"]["background"] == ("AAAA" if write_images else None)
 
 
 def test_pictures_are_made_smaller_and_never_larger(tmp_path: Path) -> None:

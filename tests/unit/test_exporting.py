@@ -244,6 +244,11 @@ def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
             {"profiles": [{"path": "../../../../../in.zarr"}]},
             "expected names inside the archive",
         ),
+        (
+            "inputs",
+            {"profiles": [{"path": "../../../../software/in.zarr"}]},
+            "expected names inside the archive",
+        ),
     ],
 )
 def test_a_record_that_leads_out_of_the_archive_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def test_of_a_package_that_gathers_names_only_what_is_used_counts(
         assert (digests[0] != digests[1]) == sees_two
         (tests / "one.py").write_text(f"def f(): return '{line}'\n")
         assert code_digest(script, memory=Memory()) != digests[1]
+
+
+def test_no_part_that_computes_runs_what_does_not_count_as_code(repository: Path) -> None:
+    parts = "core datasets demo encoders explainers figures stages statistics browser summary"
+    library = repository / "src/mine"
+    files = [path for part in parts.split() for path in (library / part).rglob("*.py")]
+    scripts = set((repository / "workflow/scripts").glob("*.py"))
+    # Whose result is files that it has verified.
+    files += scripts - {repository / "workflow/scripts/download.py"}
+    assert len(files) > 250
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = {alias.name for alias in node.names}
+                assert node.module != "mine.settings", path
+                assert node.module != "mine.config" or names == {"InputError"}, path
+    sections = ast.parse((library / "sections.py").read_text())
+    assert not [node for node in ast.walk(sections) if isinstance(node, ast.FunctionDef)]
 
 
 def test_sources_are_parsed_once(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

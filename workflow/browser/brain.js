@@ -102,7 +102,7 @@ mine.Brain = class {
         mine.Space.possible() ? make("button", { type: "button", id: "turn", "aria-pressed": "false", onclick: (event) => this.turn(event.currentTarget) }, "In space") : null),
       make("div", { class: "planes" }, this.planes.map((plane) => plane.figure)),
       make("div", { class: "under" }, this.legend, this.where),
-      make("p", { class: "quiet" }, this.background ? "Grey: the mean functional volume. Click a voxel for its card." : "Grey: where voxels lie in other slices; the dataset has no picture of this brain. Click a voxel for its card."),
+      make("p", { class: "quiet" }, this.background ? "Grey: the mean functional volume. Click a voxel for its card." : "Grey: where voxels lie in other slices; this folder has no picture of the brain. Click a voxel for its card."),
       make("p", { class: "hidden", id: "slice-help" }, "Arrow keys move within the slice, page up and page down to the next slice, enter opens the voxel."));
   }
 

@@ -315,7 +315,7 @@
     fill(fields.subject, site.subjects.map((subject) => [subject, subject]));
     find("foot").append(make("p", {}, site.images
       ? "This folder holds images of the dataset, which may not be free to pass on: those of the Natural Scenes Dataset are not. Keep it to yourself, or write it anew with browser.write_images: false."
-      : "Images of the dataset are not in this folder (browser.write_images: false): frames show where the attributions fall."));
+      : "Pictures of the dataset are not in this folder (browser.write_images: false): frames show where the attributions fall."));
     const first = location.hash.slice(1).split("+").pop().split("/").map(decodeURIComponent)[0];
     try {
       await loadSubject(site.subjects.includes(first) ? first : site.subjects[0]);

@@ -47,8 +47,8 @@ def write_subject(
     :func:`mine.browser.brain.describe_brain`.
     words: (word,) the vocabulary. read: identities → uint8 (image, row, column, 3). template,
     method: of pictures and edits. images: on a card. side: of pictures, in pixels, at most.
-    write_images: whether the dataset's own images are written, and edits of them, which are images
-    of the dataset but for a few patches.
+    write_images: whether the dataset's own pictures are written: images, edits of them, which are
+    images of the dataset but for a few patches, and the volume behind the slices.
     """
     shown: set[int] = set()
     listed = []
@@ -84,4 +84,6 @@ def write_subject(
         listed.append({"name": region.name, "voxels": stores["profiles"].sizes["voxel"]})
     if write_images:
         write_pictures(read, np.array(sorted(shown), dtype=int), folder / "images", side=side)
+    else:
+        brain = {**brain, "background": None}
     write_script(folder / "subject.js", f"{subject}/subject", {"rois": listed, "brain": brain})

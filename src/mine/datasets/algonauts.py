@@ -26,6 +26,7 @@ from mine.datasets.recording import Recording
 from mine.datasets.rois import describe_rois
 from mine.datasets.voxels import VoxelSet
 from mine.errors import InputError
+from mine.references import voxel_references
 from mine.sections import Dataset
 
 
@@ -179,6 +180,4 @@ class AlgonautsReader:
     def _find_places(self, subject: str) -> np.ndarray:
         atlases = self._read_atlases(subject)
         count = sum(open_vertices(self.root, subject).counts)
-        return algonauts_rois.find_voxels(
-            atlases, self.dataset.voxel_references(), self.root, count
-        )
+        return algonauts_rois.find_voxels(atlases, voxel_references(self.dataset), self.root, count)

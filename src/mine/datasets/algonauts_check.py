@@ -14,6 +14,7 @@ from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.image_files import check_images
 from mine.datasets.patterns import check_pattern, list_names
+from mine.references import voxel_references
 from mine.sections import Dataset
 
 SAMPLE = 16
@@ -129,7 +130,7 @@ def _check_subject(
         problems,
         algonauts_rois.find_voxels,
         atlases,
-        dataset.voxel_references(),
+        voxel_references(dataset),
         root,
         sum(opened.counts),
     )

@@ -25,6 +25,7 @@ from mine.datasets.rois import describe_rois
 from mine.datasets.series import Series
 from mine.datasets.voxels import VoxelSet
 from mine.errors import InputError
+from mine.references import voxel_references
 from mine.sections import Dataset
 
 
@@ -198,7 +199,7 @@ class FolderReader:
             self.root,
             subject,
             self.dataset.folder,
-            references=self.dataset.voxel_references(),
+            references=voxel_references(self.dataset),
             grid=opened.grid,
             columns=opened.series[0].columns,
         )

@@ -14,6 +14,7 @@ from mine.datasets.grids import describe_format
 from mine.datasets.image_files import check_images
 from mine.datasets.patterns import check_pattern, list_names
 from mine.datasets.series import Series
+from mine.references import voxel_references
 from mine.sections import Dataset
 
 PATTERNS = {
@@ -185,7 +186,7 @@ def _check_maps(
         root,
         subject,
         folder,
-        references=dataset.voxel_references(),
+        references=voxel_references(dataset),
         grid=grid,
         columns=series.columns,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mine.datasets.patterns import find_files, list_names
 from mine.errors import InputError
+from mine.references import voxel_references
 from mine.sections import Dataset, Folder
 
 IMAGE_KEYS = ("kind", "root")
@@ -72,7 +73,7 @@ def list_read(
     else:
         files = [] if group == "images" else list_files(dataset)
         if group == "responses":
-            files += _list_masks(dataset, dataset.voxel_references(), subject)
+            files += _list_masks(dataset, voxel_references(dataset), subject)
     return sorted(file for file in {*tables, *files} if Path(file).is_file())
 
 
@@ -89,7 +90,7 @@ def _list_folder(
         patterns = [_place_region(folder, reference) for reference in references]
         return _find_all(root, [*patterns, folder.localiser], subject)
     patterns = [folder.trials, folder.responses, folder.mask, folder.names, folder.ncsnr]
-    patterns += [_place_region(folder, reference) for reference in dataset.voxel_references()]
+    patterns += [_place_region(folder, reference) for reference in voxel_references(dataset)]
     return [str(root / folder.images), *_find_all(root, patterns, subject)]
 
 

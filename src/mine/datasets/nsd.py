@@ -25,6 +25,7 @@ from mine.datasets.nsd_rois import read_rois
 from mine.datasets.recording import Recording
 from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
+from mine.references import voxel_references
 from mine.sections import Dataset
 
 __all__ = ["NsdReader", "Stimuli", "check_nsd", "read_images", "read_rois", "read_subject"]
@@ -91,7 +92,7 @@ class NsdReader:
             rois=rois,
             space=self.dataset.space,
             betas=self.dataset.betas,
-            voxels=self.dataset.voxel_references(),
+            voxels=voxel_references(self.dataset),
             sessions=self.dataset.sessions,
             skip_missing=self.dataset.skip_missing_sessions,
             test=self.dataset.test_images,
@@ -145,7 +146,7 @@ class NsdReader:
             subject,
             space=self.dataset.space,
             betas=self.dataset.betas,
-            voxels=self.dataset.voxel_references(),
+            voxels=voxel_references(self.dataset),
             sessions=self.dataset.sessions,
             skip_missing=self.dataset.skip_missing_sessions,
             common=self.dataset.test_images == "shared_common",

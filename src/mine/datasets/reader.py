@@ -7,6 +7,8 @@ function of mine.datasets.listing.
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,7 +20,6 @@ from mine.datasets.recording import Recording
 from mine.datasets.voxels import VoxelSet
 from mine.errors import InputError
 from mine.sections import Dataset
-from mine.settings import restore_section
 
 
 class Reader(Protocol):
@@ -99,3 +100,13 @@ def open_dataset(dataset: Dataset | Mapping[str, Any]) -> Reader:
 
         return ArchiveReader(dataset)
     raise InputError(f"dataset.kind: expected a kind that can be read, found {dataset.kind!r}")
+
+
+def restore_section(cls: type, values: Mapping[str, Any]) -> Any:
+    """Return a section from the plain values that dataclasses.asdict made of it, some or all."""
+    kinds = typing.get_type_hints(cls)
+    restored = {}
+    for name, value in values.items():
+        nested = dataclasses.is_dataclass(kinds[name]) and isinstance(value, Mapping)
+        restored[name] = restore_section(kinds[name], value) if nested else value
+    return cls(**restored)
