@@ -115,18 +115,11 @@ def writes(store=None, **stores):
 
 
 def reads(**stores):
-    """Return a rule's inputs, name to store: the manifest of each, which changes with the content,
-    and the store itself, whose age is not looked at. A store may be a path, a list of paths, or a
-    function of the wildcards that gives either. A list of shards stands for all of them: jobs that
-    had each shard as an input would take minutes to plan."""
-    inputs = {}
-    for name, store in stores.items():
-        if isinstance(store, str) and Path(store).name == "shards.json":
-            inputs[name] = store
-            continue
-        inputs[name] = ancient(store)
-        inputs[f"{name}_manifest"] = manifests_of(store)
-    return inputs
+    """Return a rule's inputs, name to store: the manifest of each, which changes with the content
+    and by which a script opens the store. A store may be a path, a list of paths, or a function of
+    the wildcards that gives either. A list of shards stands for all of them. A plan takes as long
+    as there are inputs: with the stores beside their manifests, or with each shard, far longer."""
+    return {name: manifests_of(store) for name, store in stores.items()}
 
 
 def manifests_of(store):
@@ -134,7 +127,7 @@ def manifests_of(store):
     if callable(store):
         return lambda wildcards: manifests_of(store(wildcards))
     if isinstance(store, str):
-        return str(manifest_path(store))
+        return store if store.endswith(".json") else str(manifest_path(store))
     return [manifests_of(path) for path in store]
 
 
