@@ -65,6 +65,15 @@ def test_a_store_is_one_input_its_manifest(plans: list[dict[str, list[str]]]) ->
     assert any(".json" in line for line in inputs) and not any(".zarr" in line for line in inputs)
 
 
+def test_a_checkpoint_writes_nothing_that_a_rule_names_as_its_input(planned: list[Path]) -> None:
+    # All jobs that depend on one are planned anew when it has run.
+    said = (planned[0] / "said").read_text()
+    blocks = re.findall(r"^(?:local)?checkpoint \w+:\n((?:    .*\n)*)", said, re.M)
+    outputs = [re.search(r"^    output: (.+)$", lines, re.M)[1] for lines in blocks]
+    tables = [f"results/small/{name}/regions.tsv" for name in ("subj01", "subj02")]
+    assert sorted(outputs) == tables
+
+
 def test_no_form_of_encoder_is_fitted_but_to_be_compared(
     plans: list[dict[str, list[str]]],
 ) -> None:

@@ -242,7 +242,7 @@ def regions(*patterns):
     def find(wildcards):
         paths = []
         for subject in settings.subjects:
-            table = checkpoints.rois.get(subject=subject).output.sizes
+            table = checkpoints.regions.get(subject=subject).output[0]
             rows = Path(table).read_text().splitlines()[1:]
             rois = [row.split("\t")[0] for row in rows]
             paths += expand(patterns, subject=subject, roi=rois, results=f"results/{settings.name}")
@@ -256,7 +256,7 @@ def own_regions(pattern):
     subject has."""
 
     def find(wildcards):
-        table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
+        table = checkpoints.regions.get(subject=wildcards.subject).output[0]
         rows = Path(table).read_text().splitlines()[1:]
         return expand(
             pattern,
