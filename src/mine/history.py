@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mine.errors import InputError
-from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path
+from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path, store_path
 
 HASHED_BYTES = 64 * 2**20
 """Largest file whose content is digested; of a larger one the size is recorded."""
@@ -65,7 +65,8 @@ def write_history(
         "images": sorted({int(image) for image in images}),
     }
     content["parameters"] = hide_folders(parameters)
-    known = {path: describe_file(path) for path in [*_list_paths(snakemake.input), *outputs]}
+    named = map(_find_store, [*_list_paths(snakemake.input), *outputs])
+    known = {path: describe_file(path) for path in named}
     for place in sorted({history_path(path) for path in outputs}):
         folder = place.parent
         content["inputs"] = _describe_named(snakemake.input, folder, known)
@@ -151,6 +152,12 @@ def dependency_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
+def _find_store(path: Path) -> Path:
+    """Return the store where a path is its manifest's, and any other path as it is."""
+    store = store_path(path)
+    return store if store.is_dir() else path
+
+
 def _list_paths(files: Any) -> list[Path]:
     return [Path(str(path)) for path in files]
 
@@ -168,6 +175,7 @@ def _describe_named(files: Any, folder: Path, known: Mapping[Path, Any]) -> dict
         paths = [Path(str(path)) for path in _as_list(value)]
         if paths and manifests.issuperset(paths):
             continue
+        paths = list(map(_find_store, paths))
         entries = [_place(path, folder) | known[path] for path in paths]
         found[name] = entries[0] if isinstance(value, str) else entries
     return found

@@ -22,6 +22,13 @@ def manifest_path(path: Path | str) -> Path:
     return path.with_suffix(".json")
 
 
+def store_path(path: Path | str) -> Path:
+    """Return the store that a path leads to: the store itself, or the one beside a manifest, which
+    is what rules have as their input: `results/encoder.json` -> `results/encoder.zarr`."""
+    path = Path(path)
+    return path.with_suffix(".zarr") if path.suffix == ".json" else path
+
+
 def library_versions(*names: str) -> dict[str, str]:
     """Return the installed version of each distribution named, and that of this package."""
     return {name: importlib.metadata.version(name) for name in ("mine", *sorted(names))}

@@ -58,7 +58,7 @@ def code_digest(script: Path | str, *, memory: Memory = IN_PROCESS) -> str:
     pending = set(waiting)
     while pending:
         name = pending.pop()
-        body, imports = _follow_imports(_module_file(name), memory)
+        body, imports = _follow_imports(_module_file(name, memory), memory)
         modules[name] = "" if name in DESCRIPTION_ONLY else body
         pending |= imports - modules.keys()
     digest = hashlib.sha256(tree.encode())
@@ -168,13 +168,15 @@ def _with_parents(names: Iterable[str], memory: Memory) -> set[str]:
             if candidate != name and _gathered_by(candidate, memory):
                 continue
             # `from mine.config import InputError` names an attribute, not a module.
-            if _module_file(candidate) is not None:
+            if _module_file(candidate, memory) is not None:
                 found.add(candidate)
     return found
 
 
-def _module_file(name: str) -> Path | None:
-    """Return the file of a module of this library, None where there is none of that name."""
+@functools.cache
+def _module_file(name: str, memory: Memory) -> Path | None:
+    """Return the file of a module of this library, None where there is none of that name; each is
+    looked for once for the rules that share a memory."""
     base = PACKAGE.joinpath(*name.split(".")[1:])
     for path in (base / "__init__.py", base.with_suffix(".py")):
         if path.is_file():

@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mine.errors import InputError
-from mine.provenance import SCHEMA_VERSION, dump_json, library_versions, manifest_path
+from mine.provenance import (
+    SCHEMA_VERSION,
+    dump_json,
+    library_versions,
+    manifest_path,
+    store_path,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,15 +118,18 @@ def _write_whole(
 
 
 def read_manifest(path: Path | str) -> dict[str, Any]:
-    """Return the manifest of the store at `path`.
+    """Return the manifest of the store at `path`, which may be the manifest's own.
 
     Raises:
         InputError: the store is absent, unfinished, or of a layout that this version cannot read.
     """
-    path = Path(path)
+    path = store_path(path)
     manifest = manifest_path(path)
     if not path.is_dir():
-        raise InputError(f"store {path}: expected a folder, found nothing")
+        left = f" but its manifest; delete {manifest} and run again, which makes both anew"
+        raise InputError(
+            f"store {path}: expected a folder, found nothing{left if manifest.is_file() else ''}"
+        )
     if not manifest.is_file():
         raise InputError(
             f"store {path}: expected its manifest {manifest.name} beside it, found none, so the "
@@ -146,7 +155,7 @@ def check_models(
     """Refuse to go on with a store by other models than those that made it.
 
     Args:
-        path: a finished store.
+        path: a finished store, or its manifest.
         models: digest of each model that is about to be used, by its name, as the store's manifest
             has it.
         libraries: distributions named in that manifest whose major version has to be the same.
@@ -154,7 +163,7 @@ def check_models(
     Raises:
         InputError: as `read_manifest`, or a model or a major version is another one.
     """
-    path = Path(path)
+    path = store_path(path)
     manifest = read_manifest(path)
     again = f"delete {path} and {manifest_path(path).name} beside it, and run again"
     for name, found in models.items():
@@ -174,7 +183,8 @@ def check_models(
 
 
 def open_store(path: Path | str) -> xr.Dataset:
-    """Open a finished store; numbers are read when they are used, strings at once.
+    """Open a finished store, by its path or its manifest's; numbers are read when they are used,
+    strings at once.
 
     Raises:
         InputError: as `read_manifest`, or a file of the store is missing or has another size than
@@ -183,7 +193,7 @@ def open_store(path: Path | str) -> xr.Dataset:
     import xarray as xr
     import zarr
 
-    path = Path(path)
+    path = store_path(path)
     _check_files(path, read_manifest(path)["files"])
     with warnings.catch_warnings(), zarr.config.set(READER):
         # Snakemake leaves a time stamp in the folder of every store it has made.

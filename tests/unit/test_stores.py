@@ -253,6 +253,20 @@ def test_absent_store(tmp_path: Path) -> None:
         open_store(tmp_path / "a.zarr")
 
 
+def test_store_without_its_folder(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    shutil.rmtree(tmp_path / "a.zarr")
+    said = r"a\.zarr: expected a folder, found nothing but its manifest; delete \S+a\.json and run"
+    with pytest.raises(InputError, match=said):
+        open_store(tmp_path / "a.json")
+
+
+def test_store_is_opened_by_its_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    xr.testing.assert_identical(open_store(tmp_path / "a.json"), open_store(tmp_path / "a.zarr"))
+    assert read_manifest(tmp_path / "a.json") == read_manifest(tmp_path / "a.zarr")
+
+
 def test_store_without_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     (tmp_path / "a.json").unlink()

@@ -22,8 +22,10 @@ def make_outputs(executor: touch.Executor, job) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if output.is_directory:
             path.mkdir(exist_ok=True)
-        elif path.name == "rois.tsv":
-            path.write_text("roi\tvoxels\n" + "".join(f"{roi}\t9\n" for roi in job.params.rois))
+        elif path.name == "regions.tsv":
+            # As if the subject had every region of the configuration.
+            names = job.rule.workflow.globals["settings"].rois
+            path.write_text("roi\tvoxels\n" + "".join(f"{roi}\t9\n" for roi in names))
         elif path.name == "members.json":
             # What is in a region follows from its map alone.
             region = Path("data", *path.parts[2:3], "rois", f"{path.parent.name}.nii.gz")

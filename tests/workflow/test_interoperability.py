@@ -104,7 +104,7 @@ def test_tables_have_the_columns_that_are_documented(
 ) -> None:
     text = (repository / "docs/stores.md").read_text().split("\n## Tables", 1)[-1]
     found = {Path(name).name: columns for name, columns in read["tables"].items()}
-    for name in ("recovery.tsv", "rois.tsv", "preference.tsv", "clusters.tsv"):
+    for name in ("recovery.tsv", "regions.tsv", "preference.tsv", "clusters.tsv"):
         said = re.search(rf"`{re.escape(name)}`:(.*?)(?:;|\.\s)", text, flags=re.DOTALL)
         assert said, name
         # In brackets stand the values that a column may have.

@@ -26,8 +26,8 @@ def read_inputs(folder: Path) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[dict[str, list[str]]]:
-    """Plans with two shards of images and with five, of 440 images."""
+def planned(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[Path]:
+    """Folders with a plan of two shards of images and with one of five, of 440 images."""
     folder = tmp_path_factory.mktemp("planning")
     backbone = {"shard_size": 220}, {"shard_size": 88}
     folders = [
@@ -36,7 +36,12 @@ def plans(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[di
     ]
     command = [sys.executable, str(Path(__file__).with_name("plan.py")), *map(str, folders)]
     subprocess.run(command, check=True, capture_output=True)
-    return [read_inputs(each) for each in folders]
+    return folders
+
+
+@pytest.fixture(scope="module")
+def plans(planned: list[Path]) -> list[dict[str, list[str]]]:
+    return [read_inputs(folder) for folder in planned]
 
 
 def test_a_shard_adds_its_own_jobs_alone(plans: list[dict[str, list[str]]]) -> None:
@@ -53,7 +58,21 @@ def test_only_the_list_of_shards_has_each_shard_as_an_input(
     shard = re.compile(r"/\d+\.(?:zarr|json)")
     named = {rule for rule, jobs in plans[1].items() if any(map(shard.search, jobs))}
     assert named == {"gather"}
-    assert all(len(shard.findall(line)) == 10 for line in plans[1]["gather"])
+    assert all(len(shard.findall(line)) == 5 for line in plans[1]["gather"])
+
+
+def test_a_store_is_one_input_its_manifest(plans: list[dict[str, list[str]]]) -> None:
+    inputs = [line for jobs in plans[1].values() for line in jobs]
+    assert any(".json" in line for line in inputs) and not any(".zarr" in line for line in inputs)
+
+
+def test_a_checkpoint_writes_nothing_that_a_rule_names_as_its_input(planned: list[Path]) -> None:
+    # All jobs that depend on one are planned anew when it has run.
+    said = (planned[0] / "said").read_text()
+    blocks = re.findall(r"^(?:local)?checkpoint \w+:\n((?:    .*\n)*)", said, re.M)
+    outputs = [re.search(r"^    output: (.+)$", lines, re.M)[1] for lines in blocks]
+    tables = [f"results/small/{name}/regions.tsv" for name in ("subj01", "subj02")]
+    assert sorted(outputs) == tables
 
 
 def test_no_form_of_encoder_is_fitted_but_to_be_compared(

@@ -39,7 +39,7 @@ READERS = {
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
     "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
     "browser_subject",
-    "rois": "scores attribute paint preference figure_encoder summary_subject",
+    "rois": "regions scores attribute paint preference figure_encoder summary_subject",
     "categories": "preference",
     "fit_encoder": "scores fit_evaluator attribute profile features paint structure",
     "baselines": "scores profile",
@@ -251,7 +251,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the mask of a subject": (flip_volume("sub-01/mask.nii.gz"), follow("responses")),
     "the mask of a region": (
         flip_volume("sub-01/rois/FFA.nii.gz"),
-        follow("attribute", "scores") | {"rois"},
+        follow("attribute", "scores") | {"rois", "regions"},
     ),
     "a table of trials": (
         append("data/sub-01/ses-01/trials.tsv"),
@@ -344,9 +344,9 @@ def planned(finished: Path) -> dict[str, set[tuple[str, str]]]:
         for name, folder in list(waiting.items()):
             found = read_jobs(folder)
             jobs[name] |= found
-            if "rois" in {rule for rule, _ in found}:
+            if "regions" in {rule for rule, _ in found}:
                 # What follows for the regions is known once their table is there.
-                finish(folder, "--until", "rois")
+                finish(folder, "--until", "regions")
             else:
                 del waiting[name]
     return jobs
@@ -389,7 +389,7 @@ def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[
     folder = finished.with_name(name)
     shutil.copytree(finished, folder, symlinks=True)
     edit(folder)
-    finish(folder, "--until", "rois")
+    finish(folder, "--until", "regions")
     plan(folder)
     return read_jobs(folder)
 

@@ -8,7 +8,7 @@ rule attribute:
             images="<embeddings>/images/shards.json",
             encoder=fits("<results>/{subject}/encoder/{fit}.zarr"),
         ),
-        rois=ancient("<results>/{subject}/rois.zarr"),
+        rois=ancient("<results>/{subject}/rois.json"),
         members="<results>/{subject}/{roi}/members.json",
     output:
         store=[

@@ -93,7 +93,7 @@ rule paint:
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
-        rois=ancient("<results>/{subject}/rois.zarr"),
+        rois=ancient("<results>/{subject}/rois.json"),
         members="<results>/{subject}/{roi}/members.json",
         models=ancient(
             [*model_files("backbone"), *model_files("evaluator"), *model_files("generator")]

@@ -147,18 +147,11 @@ def writes(store=None, **stores):
 
 
 def reads(**stores):
-    """Return a rule's inputs, name to store: the manifest of each, which changes with the content,
-    and the store itself, whose age is not looked at. A store may be a path, a list of paths, or a
-    function of the wildcards that gives either. A list of shards stands for all of them: jobs that
-    had each shard as an input would take minutes to plan."""
-    inputs = {}
-    for name, store in stores.items():
-        if isinstance(store, str) and Path(store).name == "shards.json":
-            inputs[name] = store
-            continue
-        inputs[name] = ancient(store)
-        inputs[f"{name}_manifest"] = manifests_of(store)
-    return inputs
+    """Return a rule's inputs, name to store: the manifest of each, which changes with the content
+    and by which a script opens the store. A store may be a path, a list of paths, or a function of
+    the wildcards that gives either. A list of shards stands for all of them. A plan takes as long
+    as there are inputs: with the stores beside their manifests, or with each shard, far longer."""
+    return {name: manifests_of(store) for name, store in stores.items()}
 
 
 def manifests_of(store):
@@ -166,7 +159,7 @@ def manifests_of(store):
     if callable(store):
         return lambda wildcards: manifests_of(store(wildcards))
     if isinstance(store, str):
-        return str(manifest_path(store))
+        return store if store.endswith(".json") else str(manifest_path(store))
     return [manifests_of(path) for path in store]
 
 
@@ -281,7 +274,7 @@ def regions(*patterns):
     def find(wildcards):
         paths = []
         for subject in settings.subjects:
-            table = checkpoints.rois.get(subject=subject).output.sizes
+            table = checkpoints.regions.get(subject=subject).output[0]
             rows = Path(table).read_text().splitlines()[1:]
             rois = [row.split("\t")[0] for row in rows]
             paths += expand(patterns, subject=subject, roi=rois, results=f"results/{settings.name}")
@@ -295,7 +288,7 @@ def own_regions(pattern):
     subject has."""
 
     def find(wildcards):
-        table = checkpoints.rois.get(subject=wildcards.subject).output.sizes
+        table = checkpoints.regions.get(subject=wildcards.subject).output[0]
         rows = Path(table).read_text().splitlines()[1:]
         return expand(
             pattern,

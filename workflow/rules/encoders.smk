@@ -258,7 +258,7 @@ rule seed_profiles:
             base_rates="<embeddings>/base_rates.zarr",
             encoder="<results>/{subject}/encoders/mine_mean/all.zarr",
         ),
-        rois=ancient("<results>/{subject}/rois.zarr"),
+        rois=ancient("<results>/{subject}/rois.json"),
         members="<results>/{subject}/{roi}/members.json",
     output:
         **writes("<results>/{subject}/{roi}/seeds.zarr"),

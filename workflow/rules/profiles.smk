@@ -1,16 +1,9 @@
 # Words for one voxel over its images, and whether they may be believed.
 
-# Which fit plays which part: the measured encoders, and as a control untrained ones, which have no
-# part in any response and so must not be described.
-PARTS = {
-    "": {"all": "all", "first_half": "first_half", "second_half": "second_half"},
-    "_random": {
-        "all": "all_random",
-        "first_half": "first_half_random",
-        "second_half": "second_half_random",
-    },
-}
-NULL = {fit: fit for fit in ("first_half_shuffled", "second_half_shuffled")}
+# Which fit plays which part: the measured encoders, and as a control untrained ones, named `_random`,
+# which have no part in any response and so must not be described.
+PARTS = ["all", "first_half", "second_half"]
+NULL = ["first_half_shuffled", "second_half_shuffled"]
 
 
 rule profile:
@@ -22,9 +15,9 @@ rule profile:
             ],
             responses="<results>/{subject}/responses.zarr",
             baselines="<results>/{subject}/baselines.zarr",
-            attributions=lambda wildcards: [
-                f"<results>/{wildcards.subject}/{wildcards.roi}/attributions/{fit}.zarr"
-                for fit in (PARTS[wildcards.control] | NULL).values()
+            attributions=[
+                f"<results>/{{subject}}/{{roi}}/attributions/{fit}.zarr"
+                for fit in [*(f"{part}{{control}}" for part in PARTS), *NULL]
             ],
             lens="<embeddings>/lens/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
@@ -38,7 +31,7 @@ rule profile:
         "<benchmarks>/profile/{subject}/{roi}{control}.tsv"
     params:
         code=code("profile"),
-        parts=list(PARTS[""] | NULL),
+        parts=[*PARTS, *NULL],
         profile=section("profile"),
         seed=settings.seed,
     message:

@@ -37,7 +37,7 @@ rule preference:
             vocabulary="<embeddings>/vocabulary.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
-        rois=ancient("<results>/{subject}/rois.zarr"),
+        rois=ancient("<results>/{subject}/rois.json"),
         members="<results>/{subject}/{roi}/members.json",
     output:
         **writes("<results>/{subject}/{roi}/preference.zarr"),

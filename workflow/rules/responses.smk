@@ -2,6 +2,11 @@
 # subject lacks is left out there, so what follows for it is known once its regions are.
 
 
+# A file of a few lines, not worth a job of a cluster.
+localrules:
+    regions,
+
+
 rule responses:
     input:
         dataset=dataset_files("{subject}", "regions"),
@@ -22,13 +27,12 @@ rule responses:
         "../scripts/responses.py"
 
 
-checkpoint rois:
+rule rois:
     input:
         **reads(responses="<results>/{subject}/responses.zarr"),
         dataset=dataset_files("regions"),
     output:
         **writes("<results>/{subject}/rois.zarr"),
-        sizes="<results>/{subject}/rois.tsv",
         # What the jobs of one region depend on, which a further region leaves as it is.
         members=of_rois("<results>/{subject}/{roi}/members.json"),
     log:
@@ -45,3 +49,21 @@ checkpoint rois:
         "Finding the regions of {wildcards.subject}"
     script:
         "../scripts/rois.py"
+
+
+# Apart from `rois`: when a checkpoint has run, Snakemake plans every job that depends on it anew.
+checkpoint regions:
+    input:
+        **reads(rois="<results>/{subject}/rois.zarr"),
+    output:
+        "<results>/{subject}/regions.tsv",
+    log:
+        "<logs>/regions/{subject}.log",
+    benchmark:
+        "<benchmarks>/regions/{subject}.tsv"
+    params:
+        code=code("regions"),
+    message:
+        "Listing the regions of {wildcards.subject}"
+    script:
+        "../scripts/regions.py"

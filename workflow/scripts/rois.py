@@ -16,8 +16,6 @@ rois = open_dataset(params.dataset).read_rois(
     rois=params.rois,
     voxels=voxels_of(open_store(snakemake.input.responses)),
 )
-sizes = rois["member"].sum("voxel").to_series().rename("voxels")
-sizes.to_csv(snakemake.output.sizes, sep="\t")
 write_store(rois, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
 # An absent region has no voxels, and so the digest of nothing.
 for roi, path in zip(params.rois, snakemake.output.members, strict=True):

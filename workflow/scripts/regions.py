@@ -1,0 +1,11 @@
+"""List the regions that a subject has, and how many voxels each."""
+
+from mine.history import write_history
+from mine.logging import start_logging
+from mine.stores import open_store
+
+start_logging(snakemake)
+rois = open_store(snakemake.input.rois)
+sizes = rois["member"].sum("voxel").to_series().rename("voxels")
+sizes.to_csv(snakemake.output[0], sep="\t")
+write_history(snakemake)
