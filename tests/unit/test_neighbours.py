@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,18 +133,44 @@ def test_a_word_has_at_most_so_many_places_of_its_own(folders):
     assert np.abs(other.vectors.astype(np.float32) - some.vectors).max() > 0.05
 
 
-def test_pieces_of_longer_words_are_no_words(folders):
-    backbone = load(folders["llava"])
-    numbers = backbone.tokenizer.convert_tokens_to_ids(
-        ["[bos]", "▁the", "▁sea", "food", "▁sea", "▁dog", "▁sea", "[eos]", "▁s", "ea"]
-    )
-    assert [name if name in NAMES else None for name in backbone.name_tokens(numbers)] == [
-        *[None] * 4,
-        "sea",
-        "dog",
-        "sea",
-        *[None] * 3,
+class Pieces:
+    """A tokenizer of given entries."""
+
+    def __init__(self, entries: list[str]) -> None:
+        self.entries = entries
+
+    def get_vocab(self) -> dict[str, int]:
+        return {entry: number for number, entry in enumerate(self.entries)}
+
+    def convert_ids_to_tokens(self, numbers: list[int]) -> list[str]:
+        return [self.entries[number] for number in numbers]
+
+
+@pytest.mark.parametrize("mark", ["▁", "Ġ"])
+def test_pieces_of_longer_words_are_no_words(mark):
+    entries = [
+        "[bos]",
+        *(f"{mark}{word}" for word in ("the", "sea", "dog", "s")),
+        "food",
+        "ea",
+        ".",
     ]
+    text = ["the", "sea", "food", "sea", "dog", "sea", ".", "s", "ea", "dog"]
+    whole = ["the", None, None, "sea", "dog", "sea", None, None, None, "dog"]
+    backbone = LanguageBackbone(
+        None, SimpleNamespace(tokenizer=Pieces(entries)), 1, None, torch.device("cpu"), ""
+    )
+    numbers = [
+        entries.index(piece if piece in entries else f"{mark}{piece}") for piece in ["[bos]", *text]
+    ]
+    assert backbone.name_tokens(numbers) == [None, *whole]
+
+
+def test_entries_without_marks_are_whole_words():
+    entries = ["[bos]", "the", "sea", "food"]
+    processor = SimpleNamespace(tokenizer=Pieces(entries))
+    backbone = LanguageBackbone(None, processor, 1, None, torch.device("cpu"), "")
+    assert backbone.name_tokens([1, 2, 3]) == ["the", "sea", "food"]
 
 
 def test_layers_are_those_of_the_paper_unless_others_are_given():
