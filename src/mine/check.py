@@ -15,7 +15,7 @@ from mine.config import Config, InputError, find_problems
 from mine.core import conditions
 from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
-from mine.core.lens import read_vocabulary
+from mine.core.lens import read_sentences, read_vocabulary
 from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing
 from mine.datasets.nsd_required import Selection
@@ -90,6 +90,7 @@ def check_config(
         *_check_generator(config.generator),
         *_check_phrasing(config.phrasing.model),
         *_check_vocabulary(config.lens.vocabulary),
+        *_check_corpus(config.lens.corpus),
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
     ]
@@ -260,6 +261,16 @@ def _check_vocabulary(vocabulary: str) -> list[str]:
         return []
     try:
         read_vocabulary(Path(vocabulary))
+    except InputError as error:
+        return [str(error)]
+    return []
+
+
+def _check_corpus(corpus: str | None) -> list[str]:
+    if corpus in (None, "captions"):
+        return []
+    try:
+        read_sentences(Path(corpus))
     except InputError as error:
         return [str(error)]
     return []

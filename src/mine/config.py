@@ -285,6 +285,7 @@ def _contradictions(config: Config) -> list[str]:
             f"{config.description.token_fraction}"
         )
     problems += _unclear_backbone(backbone)
+    problems += _unclear_lens(config.lens, backbone)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
@@ -344,6 +345,20 @@ def _unclear_backbone(backbone: Backbone) -> list[str]:
     if not backbone.model.startswith(("local-dir:", "hf-hub:")):
         return [f"backbone.model: expected local-dir: or hf-hub: with vlm, found {backbone.model}"]
     return _unclear_weights("backbone", backbone.model, backbone.pretrained)
+
+
+def _unclear_lens(lens: Lens, backbone: Backbone) -> list[str]:
+    """Return what is wrong between a lens, its corpus and the kind of the backbone."""
+    if backbone.kind == "open_clip":
+        plain = {"kind": "unembedding", "corpus": None}
+        return [
+            f"lens.{key}: expected {value or 'null'} with open_clip, found {getattr(lens, key)}"
+            for key, value in plain.items()
+            if getattr(lens, key) != value
+        ]
+    if lens.kind == "neighbours" and lens.corpus is None:
+        return ["lens.corpus: expected captions or a text file with neighbours, found null"]
+    return []
 
 
 def _unclear_weights(name: str, model: str, pretrained: str | None) -> list[str]:

@@ -350,6 +350,29 @@ class Backbone:
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
+    kind: str = setting(
+        "How a vlm's tokens are read: by its final norm and unembedding (unembedding), or by the "
+        "words of a corpus at which it has the most similar states (neighbours, LatentLens). An "
+        "open_clip takes no notice of the first, and cannot be read by the second.",
+        "unembedding",
+        choices=("unembedding", "neighbours"),
+    )
+    corpus: str | None = setting(
+        "Text whose words are neighbours: `captions` for those of images that are not held out, or "
+        "the path of a text, a sentence a line. With it, compare_alignments scores a vlm by "
+        "neighbours too.",
+        None,
+    )
+    contexts: int = setting(
+        "Most places in the corpus, drawn at random, that are kept of a word.", 20, minimum=1
+    )
+    layers: list[int] | None = setting(
+        "Layers of a vlm's language model whose states in the corpus are kept, from 1; null takes "
+        "1, 2, 4, 8, 16, 24 and the two before the last, as far as there are.",
+        None,
+        minimum=1,
+        nonempty=True,
+    )
     vocabulary: str = setting(
         "`tokenizer` for the whole words of the model's tokenizer, or the path of a word list, one "
         "a line.",
@@ -363,7 +386,8 @@ class Lens:
     )
     words_per_token: int = setting("Best words kept for each token.", 10, minimum=1)
     temperature: float | None = setting(
-        "Temperature of the softmax over the vocabulary; null takes the model's own.",
+        "Temperature of the softmax over the vocabulary; null takes the model's own, of neighbours "
+        "that of CLIPs, 0.01.",
         None,
         minimum=1e-4,
     )

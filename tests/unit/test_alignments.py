@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mine.core.neighbours import Contexts
 from mine.datasets import coco
 from mine.demo import nsd_writer
 from mine.errors import InputError
@@ -119,6 +120,7 @@ class Planted:
     known: tuple[str, ...] = tuple(NAMES)
     rows: int = ROWS
     columns: int = COLUMNS
+    device: str = "cpu"
 
     def vectors(self) -> np.ndarray:
         return np.random.default_rng(9).normal(1, 1, (len(NAMES), FEATURES)).astype(np.float32)
@@ -205,6 +207,54 @@ def test_measures_equal_their_literal_form(reads_logits):
         rows = table[(table["alignment"] == name) & (table["category"] == "")].set_index("measure")
         assert rows.loc["token_accuracy", "n"] == len(right)
         assert rows.loc["pointing", "n"] == len(hits)
+
+
+def draw_contexts(names: list[str]) -> Contexts:
+    """Three to five vectors of each category, around what shows it."""
+    random = np.random.default_rng(3)
+    owner = np.repeat(np.arange(len(names), dtype=np.int32), random.integers(3, 6, len(names)))
+    centre = Planted(np.zeros(0)).vectors()[[NAMES.index(name) for name in names]] - 1
+    vectors = centre[owner] + random.normal(size=(len(owner), FEATURES))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Contexts(names, vectors.astype(np.float16), owner)
+
+
+def test_neighbours_are_read_beside_the_model_s_own_lens():
+    objects = draw_objects(20)
+    shares = share_tokens(objects, NAMES, rows=ROWS, columns=COLUMNS)
+    backbone, contexts = Planted(shares, reads_logits=True), draw_contexts(NAMES)
+    table = compare(backbone, objects, contexts=contexts)
+    alone = compare(backbone, objects)
+    own = table[~table["alignment"].str.endswith(", neighbours")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone)
+    found = overall(table)
+    for name, variant in backbone.variants().items():
+        raw, _ = variant.encode_images(np.arange(20))
+        best = np.zeros((20, ROWS * COLUMNS, len(NAMES)))
+        for place in range(len(NAMES)):
+            vectors = contexts.vectors[contexts.owner == place].astype(float)
+            length = np.linalg.norm(raw, axis=-1)[..., None] * np.linalg.norm(vectors, axis=-1)
+            best[..., place] = (raw @ vectors.T / np.maximum(length, 1e-12)).max(axis=-1)
+        shown = shares >= 0.5
+        alone = shown & (shown.sum(axis=-1, keepdims=True) == 1)
+        right = best.argmax(axis=-1)[alone.any(axis=-1)] == np.nonzero(alone)[2]
+        assert found.loc[f"{name}, neighbours", "token_accuracy"] == pytest.approx(right.mean())
+        hits = [
+            shares[image, best[image, :, place].argmax(), place] > 0
+            for image, place in zip(*np.nonzero(shown.any(axis=1)), strict=True)
+        ]
+        assert found.loc[f"{name}, neighbours", "pointing"] == pytest.approx(np.mean(hits))
+    assert found.loc["noise 0.01, neighbours", "token_accuracy"] > 0.8
+
+
+def test_both_lenses_are_asked_for_the_same_categories():
+    objects = draw_objects(20)
+    shares = share_tokens(objects, NAMES, rows=ROWS, columns=COLUMNS)
+    backbone, known = Planted(shares, reads_logits=True), ["dog", "sea"]
+    table = compare(backbone, objects, contexts=draw_contexts(known))
+    assert set(table["category"]) == {"", *known}
+    with pytest.raises(InputError, match="model and in lens.corpus, found 1 of 4"):
+        compare(backbone, objects, contexts=draw_contexts(["cat"]))
 
 
 def test_what_is_planted_is_found_and_noise_is_not():

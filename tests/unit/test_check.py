@@ -276,6 +276,29 @@ def test_folder_of_a_language_model(analysis: dict, name: str, more: dict) -> No
     assert check_config(config) == []
 
 
+def test_corpus_of_the_lens(analysis: dict) -> None:
+    folder, corpus = Path("language"), Path("corpus.txt")
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llava"}')
+    (folder / "model.safetensors").touch()
+    chosen = {"kind": "vlm", "model": "local-dir:language", "pretrained": None}
+    lens = analysis["lens"] | {"kind": "neighbours"}
+
+    def find(text: str) -> list[str]:
+        own = {**analysis, "backbone": chosen, "lens": lens | {"corpus": text}}
+        return check_config(load_config(own))
+
+    assert find("captions") == []
+    missing = (
+        "lens.corpus: expected `captions` or a text file with a sentence a line, found no such "
+    )
+    assert find(str(corpus)) == [f"{missing}file corpus.txt"]
+    corpus.write_text("\n")
+    assert find(str(corpus)) == ["corpus.txt: expected sentences, one a line, found none"]
+    corpus.write_text("a dog\n")
+    assert find(str(corpus)) == []
+
+
 @pytest.mark.parametrize("key", ["model", "inpainting", "editing"])
 def test_generator_in_a_folder(analysis: dict, key: str) -> None:
     generator = analysis["generator"] | {key: "./models/generator"}

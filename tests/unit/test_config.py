@@ -17,6 +17,7 @@ from mine.config import Config, InputError, describe_changes, find_problems, loa
 from mine.randomness import generator
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
+LANGUAGE = {"kind": "vlm", "model": "local-dir:models/llava", "pretrained": None}
 SMALLEST = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nsd"}}
 
 
@@ -135,6 +136,22 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         ({"backbone": {"layer": 3}}, "backbone.layer: expected null with open_clip, found 3"),
         ({"backbone": {"side": 448}}, "backbone.side: expected null with open_clip, found 448"),
+        (
+            {"lens": {"kind": "neighbours"}},
+            "lens.kind: expected unembedding with open_clip, found neighbours",
+        ),
+        (
+            {"lens": {"corpus": "captions"}},
+            "lens.corpus: expected null with open_clip, found captions",
+        ),
+        (
+            {"backbone": LANGUAGE, "lens": {"kind": "neighbours"}},
+            "lens.corpus: expected captions or a text file with neighbours, found null",
+        ),
+        (
+            {"backbone": LANGUAGE, "lens": {"layers": [3, 0]}},
+            "lens.layers[1]: expected a whole number of at least 1, found 0",
+        ),
         (
             {"evaluator": {"model": "hf-hub:some/model"}},
             "evaluator.pretrained: expected null, since hf-hub:some/model holds its weights, found "

@@ -60,7 +60,9 @@ def test_analyses_have_names_of_their_own() -> None:
 
 def test_demo_with_a_language_model_differs_in_nothing_else() -> None:
     part, config = read_yaml(LANGUAGE), load_config(lay_over(LANGUAGE))
-    assert set(part) == {"name", "dataset", "demo", "backbone"}
+    assert set(part) == {"name", "dataset", "demo", "backbone", "lens"}
+    # What is read by neighbours is for comparison alone.
+    assert part["lens"] == {"corpus": "captions"} and config.lens.kind == "unembedding"
     assert config.backbone.kind == "vlm" and config.name == LANGUAGE.stem
     folders = [config.dataset.root, *config.dataset.captions, *config.dataset.instances]
     assert all(f.startswith("results/demo-vlm/") for f in [*folders, config.demo.truth])

@@ -12,8 +12,9 @@ from mine.config import Config, load_config
 
 pytestmark = pytest.mark.slow
 
-ELSEWHERE = {"name", "ijk", "position", "vertex", "length"}
-"""What other datasets have (names of images, voxels on surfaces) and other models (lengths)."""
+ELSEWHERE = {"name", "ijk", "position", "vertex", "length", "context", "context_word"}
+"""What other datasets have (names of images, voxels on surfaces) and other models (lengths and
+contexts of words)."""
 
 PLANS = {"pictures": "generated", "edits": "edits"}
 """Store of what is to be made → of what was made, which has the same variables and more."""

@@ -27,6 +27,7 @@ rule alignments:
         instances=settings.dataset.instances,
         backbone=section("backbone"),
         lens=section("lens"),
+        texts=lens_texts(),
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:

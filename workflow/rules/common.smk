@@ -371,9 +371,10 @@ def model_files(name):
     return [*local_model_files(name), *fetched]
 
 
-def word_list():
-    """Return the digest of the words of the lens; nothing where they are the model's own."""
-    return digest([path for path in [settings.lens.vocabulary] if path and Path(path).is_file()])
+def lens_texts():
+    """Return the digest of the word list and the corpus of the lens, as far as they are files."""
+    named = [settings.lens.vocabulary, settings.lens.corpus]
+    return digest([path for path in named if path and Path(path).is_file()])
 
 
 def model_digest(*names):

@@ -20,7 +20,7 @@ rule vocabulary:
         pixels=PIXELS,
         backbone=section("backbone"),
         lens=section("lens"),
-        words=word_list(),
+        texts=lens_texts(),
         seed=settings.seed,
     message:
         "Embedding the vocabulary"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.core.backbone import open_backbone
+from mine.core.neighbours import open_contexts
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -19,8 +20,9 @@ check_models(
     {"backbone": backbone.digest},
     libraries=[backbone.library],
 )
+told = open_store(snakemake.input.stimuli)
 stimuli = choose_images(
-    open_store(snakemake.input.stimuli),
+    told,
     count=params.lens["reference_images"],
     generator=generator(params.seed, "reference_images"),
 )
@@ -32,6 +34,10 @@ categories, objects = read_masks(
     rows=POINTS * backbone.rows,
     columns=POINTS * backbone.columns,
 )
+lens, contexts = params.lens, None
+if lens["corpus"] is not None:
+    contexts = open_contexts(lens, backbone, categories, told, seed=params.seed)
+text_mean = open_store(snakemake.input.vocabulary)["text_mean"].values
 table = compare_alignments(
     backbone,
     stimuli["image"].values,
@@ -39,7 +45,9 @@ table = compare_alignments(
     open_dataset(params.images).open_stimuli().read,
     categories=categories,
     prompts=params.lens["prompts"],
-    text_mean=open_store(snakemake.input.vocabulary)["text_mean"].values,
+    # Of a vocabulary of contexts it is the mean of these.
+    text_mean=None if lens["kind"] == "neighbours" else text_mean,
+    contexts=contexts,
     batch_size=params.backbone["batch_size"],
     resamples=params.resamples,
     generator=generator(params.seed, "alignments"),

@@ -1,6 +1,7 @@
 """Embed the categories in the text space of the vocabulary."""
 
 from mine.core.backbone import open_backbone
+from mine.core.neighbours import read_contexts
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -15,11 +16,13 @@ check_models(
     {"backbone": backbone.digest},
     libraries=[backbone.library],
 )
+vocabulary = open_store(snakemake.input.vocabulary)
 categories = embed_categories(
     backbone,
     params.categories,
     prompts=params.prompts,
-    text_mean=open_store(snakemake.input.vocabulary)["text_mean"].values,
+    text_mean=vocabulary["text_mean"].values,
+    contexts=read_contexts(vocabulary),
 )
 provenance = describe_provenance(
     seed=params.seed,

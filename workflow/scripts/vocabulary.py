@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mine.core.backbone import open_backbone
 from mine.core.lens import read_vocabulary, tokenizer_words
+from mine.core.neighbours import open_contexts
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
 from mine.logging import start_logging
@@ -23,6 +24,10 @@ stimuli = open_store(snakemake.input.stimuli)
 training = stimuli["image"].values[~stimuli["held_out"].values]
 count = min(lens["reference_images"], len(training))
 drawn = generator(params.seed, "reference_images").choice(training, size=count, replace=False)
+contexts = None
+if lens["kind"] == "neighbours":
+    contexts = open_contexts(lens, backbone, words, stimuli, seed=params.seed)
+    log.info("%d contexts of %d words", len(contexts.vectors), len(contexts.words))
 vocabulary = build_vocabulary(
     backbone,
     words=words,
@@ -33,6 +38,7 @@ vocabulary = build_vocabulary(
     words_per_token=lens["words_per_token"],
     batch_size=params.backbone["batch_size"],
     generator=generator(params.seed, "shuffled_tokens"),
+    contexts=contexts,
 )
 used = vocabulary.attrs["reference_images"]
 log.info("%d of %d words, %d reference images", vocabulary.sizes["word"], len(words), used)

@@ -11,7 +11,10 @@ the model's own,
                     = softmax_word( ⟨x, w − w̄⟩ / temperature )
 
 so that both are one: a product of the token, brought to unit length or not, with the direction of
-w − w̄ times a length that is 1 or its own.
+w − w̄ times a length that is 1 or its own. A word may also be many vectors, its contexts c in
+running text (:mod:`mine.core.neighbours`), of which the nearest counts:
+
+    p(word | token) = softmax_word( max_c cos(x, c) / temperature )
 """
 
 from __future__ import annotations
@@ -37,16 +40,7 @@ END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
 def read_vocabulary(path: Path) -> list[str]:
     """Read a word list, one a line. Raises InputError if it is absent or not UTF-8, has fewer than
     two words, or repeats one."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise InputError(
-            "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no "
-            f"such file {path}"
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected a list of words in UTF-8, found another text") from None
-    words = [line.strip() for line in lines if line.strip()]
+    words = _read_lines(path, "lens.vocabulary: expected `tokenizer` or a text file with a word a")
     twice = sorted(word for word, count in Counter(words).items() if count > 1)
     if twice:
         raise InputError(
@@ -55,6 +49,26 @@ def read_vocabulary(path: Path) -> list[str]:
     if len(words) < 2:
         raise InputError(f"{path}: expected two words or more, one a line, found {len(words)}")
     return words
+
+
+def read_sentences(path: Path) -> list[str]:
+    """Read sentences, one a line. Raises InputError if the file is absent, no text or empty."""
+    sentences = _read_lines(
+        path, "lens.corpus: expected `captions` or a text file with a sentence a"
+    )
+    if not sentences:
+        raise InputError(f"{path}: expected sentences, one a line, found none")
+    return sentences
+
+
+def _read_lines(path: Path, expected: str) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise InputError(f"{expected} line, found no such file {path}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected text in UTF-8, found another encoding") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def tokenizer_words(tokenizer: Any) -> list[str]:
@@ -127,16 +141,19 @@ def read_lens(vocabulary: xr.Dataset) -> dict[str, Any]:
 
     vocabulary: ``text``, ``token_mean`` and the temperature, as
     :func:`mine.stages.embeddings.build_vocabulary` makes them; ``length`` where tokens are read by
-    logits.
+    logits, ``context`` and ``context_word`` where by neighbours.
     """
     logits = "length" in vocabulary
     text = vocabulary["text"].values
-    return {
+    lens = {
         "token_mean": vocabulary["token_mean"].values,
         "text": text * vocabulary["length"].values[:, None] if logits else text,
         "temperature": float(vocabulary.attrs["temperature"]),
         "unit": not logits,
     }
+    if "context" in vocabulary:
+        lens["contexts"] = vocabulary["context"].values, vocabulary["context_word"].values
+    return lens
 
 
 def apply_lens(
@@ -147,17 +164,18 @@ def apply_lens(
     temperature: float,
     words_per_token: int,
     unit: bool = True,
+    contexts: tuple[np.ndarray, np.ndarray] | None = None,
     device: torch.device | str = "cpu",
     memory_bytes: int = 2**28,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read tokens out in words.
 
     tokens: raw (image, token, feature). token_mean: (feature,), taken away before. text: (word,
-    feature), centred. unit: whether tokens are then brought to unit length. Returns ``word`` int32
-    and ``score`` float16, both (image, token, rank): the indices and softmax probabilities of the
-    best ``words_per_token`` words, best first. Tokens are read in blocks so that no more than
-    ``memory_bytes`` of (token, word) scores exist at once. device: where the scores are computed,
-    that of the model that made the tokens.
+    feature), centred. unit: whether tokens are then brought to unit length. contexts: in the place
+    of text, see :func:`score_nearest`. Returns ``word`` int32 and ``score`` float16, both (image,
+    token, rank): the indices and softmax probabilities of the best ``words_per_token`` words, best
+    first. Tokens are read in blocks so that no more than ``memory_bytes`` of (token, word) scores
+    exist at once. device: where the scores are computed, that of the model that made the tokens.
     """
     import torch
 
@@ -172,13 +190,44 @@ def apply_lens(
         part = slice(start, start + block)
         rows = flat[part] - token_mean
         rows = ((_unit(rows) if unit else rows) / temperature).astype(np.float32)
-        logits = torch.as_tensor(rows, device=device) @ columns
+        rows = torch.as_tensor(rows, device=device)
+        if contexts is None:
+            logits = rows @ columns
+        else:
+            logits = score_nearest(rows, *contexts, words=len(text), memory_bytes=memory_bytes)
         value, best = logits.topk(kept, dim=1)
         highest = value[:, :1].clone()
         total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
         words[part] = best.cpu().numpy()
         scores[part] = (value.sub_(highest).exp_() / total).cpu().numpy()
     return words.reshape(images, count, kept), scores.reshape(images, count, kept)
+
+
+def score_nearest(
+    tokens: torch.Tensor,
+    vectors: np.ndarray,
+    owner: np.ndarray,
+    *,
+    words: int,
+    memory_bytes: int = 2**28,
+) -> torch.Tensor:
+    """Return the largest product of each token with any vector of each word: (token, word).
+
+    tokens: (token, feature). vectors: (context, feature). owner: the word of each, int (context,);
+    one that has none gets -infinity. Contexts are taken in blocks, of which vectors and scores take
+    at most ``memory_bytes``.
+    """
+    import torch
+
+    best = tokens.new_full((words, len(tokens)), -torch.inf)
+    block = max(1, memory_bytes // (4 * sum(tokens.shape)))
+    for start in range(0, len(vectors), block):
+        part = slice(start, start + block)
+        here = torch.as_tensor(vectors[part], device=tokens.device).to(tokens.dtype)
+        place = torch.as_tensor(owner[part], dtype=torch.int64, device=tokens.device)
+        scores = here @ tokens.T
+        best.scatter_reduce_(0, place[:, None].expand_as(scores), scores, "amax")
+    return best.T
 
 
 def average_said(

@@ -16,6 +16,8 @@ of its own and is left out.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt
@@ -28,7 +30,7 @@ from torch.nn import functional
 from mine.core.backbone import KEY
 from mine.core.devices import choose_device
 from mine.core.hubs import find_repository
-from mine.core.lens import token_words
+from mine.core.lens import BEGINNING, token_words
 from mine.core.models import digest_folder, explain_refusal
 from mine.errors import InputError
 
@@ -122,16 +124,56 @@ class LanguageBackbone:
         """Encode texts: the mean over a text's positions of the last layer's state, unit length,
         float32 (text, feature)."""
         numbers = self.tokenizer(texts)["input_ids"]
-        lengths = np.array([len(own) for own in numbers])
         found = np.empty((len(texts), self.head.weight.shape[1]), dtype=np.float32)
+        for part, ids in self.batch_texts(numbers, size=batch_size):
+            hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
+            found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
+        return found
+
+    def batch_texts(
+        self, numbers: Sequence[list[int]], *, size: int
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Divide texts, given as their tokens' numbers, into batches: which they are, and their
+        tokens (text, position)."""
+        lengths = np.array([len(own) for own in numbers])
         # Texts of one length at a time: where there is padding, some models attend otherwise.
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
-            for part in np.split(rows, range(batch_size, len(rows), batch_size)):
-                ids = torch.tensor([numbers[row] for row in part], device=self.device)
-                hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
-                found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
-        return found
+            for part in np.split(rows, range(size, len(rows), size)):
+                yield part, torch.tensor([numbers[row] for row in part], device=self.device)
+
+    @torch.inference_mode()
+    def read_texts(
+        self, ids: torch.Tensor, layers: Sequence[int], row: np.ndarray, position: np.ndarray
+    ) -> torch.Tensor:
+        """Return the residual stream at places of texts after layers, through the final norm as an
+        image's tokens: float32 (place, layer, feature).
+
+        ids: the texts' tokens, (text, position). row, position: of each place.
+        """
+        states = self.decoder(
+            input_ids=ids, use_cache=False, output_hidden_states=True
+        ).hidden_states
+        last = len(self.decoder.layers)
+        found = [states[layer][row, position] for layer in layers]
+        # The last of them has been through the norm.
+        normed = [
+            one if layer == last else self.decoder.norm(one)
+            for layer, one in zip(layers, found, strict=True)
+        ]
+        return torch.stack(normed, dim=1).float()
+
+    def name_tokens(self, numbers: list[int]) -> list[str | None]:
+        """Return the word that each token of a text is by itself; None for a piece of a longer one,
+        and for what is no word."""
+        words = [self._words.get(number) for number in numbers]
+        if not self._marked:
+            return words
+        following = [*self.tokenizer.convert_ids_to_tokens(numbers[1:]), ""]
+        return [
+            None if re.match(r"[^\W\d_]", entry) and not re.match(BEGINNING, entry) else word
+            for word, entry in zip(words, following, strict=True)
+        ]
 
     def choose_words(self, words: list[str]) -> list[str]:
         """Return the words that have a token of their own."""
@@ -168,6 +210,16 @@ class LanguageBackbone:
     def _numbers(self) -> dict[str, int]:
         """Tokens that stand for a word alone, word to number."""
         return token_words(self.tokenizer.get_vocab())
+
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        """The same, number to word."""
+        return {number: word for word, number in self._numbers.items()}
+
+    @cached_property
+    def _marked(self) -> bool:
+        """Whether tokens say where a word begins, so that the next may go on with it."""
+        return any(re.fullmatch(BEGINNING, entry) for entry in self.tokenizer.get_vocab())
 
 
 def load_language_backbone(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from mine.core.backbone import Backbone, average_tokens
-from mine.core.lens import embed_vocabulary
+from mine.core.lens import embed_vocabulary, score_nearest
+from mine.core.neighbours import Contexts
 from mine.core.showing import Reader
 from mine.errors import InputError
 from mine.statistics import bootstrap_over_images, bootstrap_weights
+
+if TYPE_CHECKING:
+    import torch
 
 MEASURES = ("token_accuracy", "mean_iou", "pointing")
 POINTS = 8
@@ -53,7 +59,8 @@ def compare_alignments(
     *,
     categories: Sequence[str],
     prompts: list[str],
-    text_mean: np.ndarray,
+    text_mean: np.ndarray | None,
+    contexts: Contexts | None = None,
     batch_size: int,
     resamples: int,
     generator: np.random.Generator,
@@ -62,7 +69,9 @@ def compare_alignments(
 
     images: (image,) identities. objects: of each, masks with POINTS × POINTS points a token,
     whatever the grid. categories: all that objects may have; one that the model cannot be read in
-    is left out. prompts, text_mean: of the lens, and of its vocabulary, (feature,).
+    is left out. prompts, text_mean: of the lens, and of its vocabulary, (feature,); None takes that
+    of the categories. contexts: of their words in running text, if each variant is to be read by
+    its nearest neighbours besides.
 
     A token shows a category if at least LEAST_SHARE of it lies inside objects of it; one that shows
     several counts for none. The tokens' mean is that of these images. Returns rows of
@@ -80,25 +89,37 @@ def compare_alignments(
     Raises InputError if the model cannot be read in two of the categories or more.
     """
     known = backbone.choose_words(list(categories))
+    if contexts is not None:
+        known = contexts.choose_words(known)
     if len(known) < 2:
         raise InputError(
             "dataset.instances: expected at least two categories whose names are tokens of the "
-            f"model, found {len(known)} of {len(categories)}"
+            f"model{'' if contexts is None else ' and in lens.corpus'}, found {len(known)} of "
+            f"{len(categories)}"
         )
     left = sorted(set(categories) - set(known))
     if left:
-        log.info("left out, since no token of the model: %s", ", ".join(left))
-    vectors = backbone.embed_words(known, prompts)
+        log.info("left out, since the model cannot be read in them: %s", ", ".join(left))
+    unit = not backbone.reads_logits
+    text, lengths, _ = embed_vocabulary(backbone.embed_words(known, prompts), mean=text_mean)
+    text = text if unit else text * lengths[:, None]
     shares = share_tokens(objects, known, rows=backbone.rows, columns=backbone.columns)
     weights = bootstrap_weights(len(images), resamples=resamples, generator=generator)
     tables = []
     for name, variant in backbone.variants().items():
-        counts = _count(
-            variant, vectors, images, shares, read_images, text_mean, batch_size=batch_size
-        )
-        for measure in MEASURES:
-            table = _summarise(*counts[measure], known, weights, measure=measure)
-            tables.append(table.assign(alignment=name, measure=measure))
+        token_mean: np.ndarray | float = 0.0
+        if unit:
+            token_mean = average_tokens(variant, images, read_images, batch_size=batch_size)
+        ways = {name: partial(_score_directions, text=text, token_mean=token_mean, unit=unit)}
+        if contexts is not None:
+            ways[f"{name}, neighbours"] = partial(
+                _score_neighbours, contexts=contexts.select(known), device=backbone.device
+            )
+        counted = _count(variant, ways, images, shares, read_images, batch_size=batch_size)
+        for way, counts in counted.items():
+            for measure in MEASURES:
+                table = _summarise(*counts[measure], known, weights, measure=measure)
+                tables.append(table.assign(alignment=way, measure=measure))
     columns = ["alignment", "measure", "category", "value", "low", "high", "n"]
     return pd.concat(tables, ignore_index=True)[columns]
 
@@ -124,42 +145,66 @@ def share_tokens(
     return shares
 
 
+def _score_directions(
+    tokens: np.ndarray, text: np.ndarray, token_mean: np.ndarray | float, *, unit: bool
+) -> np.ndarray:
+    """Return the products of tokens with categories, or their cosines: (image, token, category).
+
+    text: (category, feature), of the length by which a category counts. unit: whether tokens are
+    brought to unit length.
+    """
+    tokens = tokens - token_mean
+    score = tokens @ text.T
+    return score / np.linalg.norm(tokens, axis=-1, keepdims=True) if unit else score
+
+
+def _score_neighbours(
+    tokens: np.ndarray, contexts: Contexts, *, device: torch.device | str
+) -> np.ndarray:
+    """Return tokens' cosines with each category's nearest context: (image, token, category)."""
+    import torch
+
+    rows = torch.as_tensor(tokens, device=device).flatten(0, 1)
+    rows = torch.nn.functional.normalize(rows, dim=-1)
+    score = score_nearest(rows, contexts.vectors, contexts.owner, words=len(contexts.words))
+    return score.cpu().numpy().reshape(*tokens.shape[:2], -1)
+
+
 def _count(
     backbone: Backbone,
-    vectors: np.ndarray,
+    ways: Mapping[str, Callable[[np.ndarray], np.ndarray]],
     images: np.ndarray,
     shares: np.ndarray,
     read_images: Reader,
-    text_mean: np.ndarray,
     *,
     batch_size: int,
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return, for each measure, how many were right and how many there were: (image, category).
+) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Return, for each way and each measure, how many were right and how many there were: (image,
+    category).
 
-    vectors: of the categories, (category, feature), not centred.
+    ways: each scores tokens, (image, token, feature) → (image, token, category).
     """
-    directions, lengths, _ = embed_vocabulary(vectors, mean=text_mean)
-    token_mean: np.ndarray | float = 0.0
-    if not backbone.reads_logits:
-        lengths = np.ones_like(lengths)
-        token_mean = average_tokens(backbone, images, read_images, batch_size=batch_size)
-    text = directions * lengths[:, None]
-    parts = []
+    parts: dict[str, list[tuple[np.ndarray, ...]]] = {way: [] for way in ways}
     for start in range(0, len(images), batch_size):
         here = slice(start, start + batch_size)
-        tokens = backbone.encode_images(read_images(images[here]))[0] - token_mean
-        score = tokens @ text.T
-        if not backbone.reads_logits:
-            score /= np.linalg.norm(tokens, axis=-1, keepdims=True)
+        tokens, _ = backbone.encode_images(read_images(images[here]))
         shown = shares[here] >= LEAST_SHARE
         alone = shown & (shown.sum(axis=-1, keepdims=True) == 1)
-        best = np.eye(len(text), dtype=bool)[score.argmax(axis=-1)] & alone.any(-1)[..., None]
-        touched = np.take_along_axis(shares[here], score.argmax(axis=1)[:, None], axis=1)[:, 0] > 0
         there = shown.any(axis=1)
-        counted = (alone & best).sum(1), alone.sum(1), (alone | best).sum(1), touched & there
-        parts.append((*counted, there))
-    right, total, union, hit, there = map(np.concatenate, zip(*parts, strict=True))
-    return dict(zip(MEASURES, ((right, total), (right, union), (hit, there)), strict=True))
+        for way, score_tokens in ways.items():
+            score = score_tokens(tokens)
+            said = np.eye(shares.shape[-1], dtype=bool)[score.argmax(axis=-1)]
+            best = said & alone.any(-1)[..., None]
+            nearest = score.argmax(axis=1)[:, None]
+            touched = np.take_along_axis(shares[here], nearest, axis=1)[:, 0] > 0
+            counted = (alone & best).sum(1), alone.sum(1), (alone | best).sum(1), touched & there
+            parts[way].append((*counted, there))
+    counts = {}
+    for way, found in parts.items():
+        right, total, union, hit, there = map(np.concatenate, zip(*found, strict=True))
+        pairs = (right, total), (right, union), (hit, there)
+        counts[way] = dict(zip(MEASURES, pairs, strict=True))
+    return counts
 
 
 def _summarise(

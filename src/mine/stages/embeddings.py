@@ -16,6 +16,7 @@ from mine.core.lens import (
     embed_vocabulary,
     read_lens,
 )
+from mine.core.neighbours import Contexts
 from mine.core.showing import Reader, show_blank
 from mine.core.synonyms import group_synonyms, merge_inflections
 from mine.errors import InputError
@@ -33,6 +34,7 @@ def build_vocabulary(
     words_per_token: int,
     batch_size: int,
     generator: np.random.Generator,
+    contexts: Contexts | None = None,
 ) -> xr.Dataset:
     """Embed the vocabulary, measure the mean raw token over reference images, and read tokens that
     show nothing.
@@ -44,21 +46,28 @@ def build_vocabulary(
     (:func:`mine.core.lens.average_said`), and nothing is taken away from tokens.
     ``shuffled_word`` and ``shuffled_score`` (shuffled, rank) are what the lens reads in shuffled
     tokens (:mod:`mine.core.calibration`), either half of them of other images. ``temperature`` of
-    the lens is kept in the attributes; None takes the model's own. Raises InputError if fewer than
-    two words are left, or than two images given.
+    the lens is kept in the attributes; None takes the model's own.
+
+    contexts: of the words in running text, by which tokens are then read
+    (:mod:`mine.core.neighbours`). ``text`` is of their means, nothing is taken away from tokens,
+    and there are ``context`` float16 (context, feature) and ``context_word`` (context,), the word
+    of each. Raises InputError if fewer than two words are left, or than two images given.
     """
-    known = backbone.choose_words(words)
+    logits = backbone.reads_logits and contexts is None
+    source = backbone if contexts is None else contexts
+    known = source.choose_words(words)
     if len(known) < 2:
+        where = "" if contexts is None else " and in lens.corpus"
         raise InputError(
-            f"lens.vocabulary: expected at least two words that are tokens of the model, found "
-            f"{len(known)} of {len(words)}"
+            f"lens.vocabulary: expected at least two words that are tokens of the model{where}, "
+            f"found {len(known)} of {len(words)}"
         )
     if len(reference_images) < 2:
         raise InputError(
             f"lens.reference_images: expected at least two, found {len(reference_images)}"
         )
-    vectors, mean = backbone.embed_words(known, prompts), None
-    temperature = backbone.temperature if temperature is None else temperature
+    vectors, mean = source.embed_words(known, prompts), None
+    temperature = source.temperature if temperature is None else temperature
     token_mean, drawn = sample_tokens(
         backbone,
         reference_images,
@@ -67,8 +76,9 @@ def build_vocabulary(
         batch_size=batch_size,
         generator=generator,
     )
-    if backbone.reads_logits:
+    if logits or contexts is not None:
         token_mean = np.zeros_like(token_mean)
+    if logits:
         reading = {"temperature": temperature, "device": backbone.device}
         mean = average_said(drawn, vectors, words_per_token=words_per_token, **reading)
     text, length, text_mean = embed_vocabulary(vectors, mean=mean)
@@ -96,9 +106,15 @@ def build_vocabulary(
             "reference_images": len(reference_images),
         },
     )
-    if backbone.reads_logits:
+    if logits:
         what = "length of the text embedding before, by which a word's logit counts"
         vocabulary["length"] = ("word", length, {"long_name": what})
+    if contexts is not None:
+        own = contexts.select(known)
+        what = "state of the model at a word of the corpus, unit length"
+        vocabulary["context"] = ("context_place", "feature"), own.vectors, {"long_name": what}
+        what = "index into the vocabulary of this word"
+        vocabulary["context_word"] = "context_place", own.owner, {"long_name": what}
     word, score = read_shuffled(
         drawn,
         read_lens(vocabulary),
@@ -119,22 +135,24 @@ def embed_categories(
     *,
     prompts: list[str],
     text_mean: np.ndarray,
+    contexts: Contexts | None = None,
 ) -> xr.Dataset:
     """Embed categories in the vocabulary's text space.
 
-    categories: name -> words. prompts, text_mean: those of the vocabulary. Returns ``text`` float32
+    categories: name -> words. prompts, text_mean: those of the vocabulary. contexts: of the
+    vocabulary, where it is of contexts; words that it lacks are left out. Returns ``text`` float32
     (category, feature), see :func:`mine.core.lens.embed_category`, of the words that the model can
     be read in. Raises InputError if a category has none.
     """
-    text = []
+    source = backbone if contexts is None else contexts
+    wanted, text = "that is a token of the model" if contexts is None else "of the vocabulary", []
     for name, words in categories.items():
-        known = backbone.choose_words(words)
+        known = source.choose_words(words)
         if not known:
             raise InputError(
-                f"categories.{name}.prompts: expected a word that is a token of the model, found "
-                f"{', '.join(words)}"
+                f"categories.{name}.prompts: expected a word {wanted}, found {', '.join(words)}"
             )
-        vectors = backbone.embed_words(known, prompts)
+        vectors = source.embed_words(known, prompts)
         text.append(embed_category(vectors, text_mean=text_mean))
     return xr.Dataset(
         {
