@@ -185,7 +185,7 @@ def test_word_list_is_read_in_order_without_blanks(tmp_path):
         (b"dog\ncat\ndog\n", "expected each word once, found dog more than once"),
         (b"dog\n", "expected two words or more, one a line, found 1"),
         (b"", "expected two words or more, one a line, found 0"),
-        ("dog\nété\n".encode("latin-1"), "expected a list of words in UTF-8, found another text"),
+        ("dog\nété\n".encode("latin-1"), "expected text in UTF-8, found another encoding"),
     ],
 )
 def test_bad_word_list_is_refused_in_one_sentence(tmp_path, content, found):

@@ -212,7 +212,7 @@ def test_corpus_is_a_sentence_a_line(tmp_path):
     ("content", "sentence"),
     [
         (None, "lens.corpus: expected `captions` or a text file with a sentence a line, found no"),
-        (b"\xff\xfe\xff", "lens.corpus: expected `captions` or a text file"),
+        (b"\xff\xfe\xff", "expected text in UTF-8, found another encoding"),
         (b" \n\n", "expected sentences, one a line, found none"),
     ],
 )
