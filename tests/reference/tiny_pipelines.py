@@ -13,7 +13,7 @@ from mine.core.generation import Generator, load_generator
 from mine.errors import InputError
 
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux")
-TASKS = ("generate", "inpaint")
+TASKS = ("generate", "vary", "inpaint")
 EVERYTHING = [*((family, task) for family in FAMILIES for task in TASKS), ("edit", "instruct")]
 SIDE, CELL, WIDTH = 32, 2, 16
 WORDS = ("[pad]", "[unknown]", "[start]", "a", "red", "dog", "cat", "on", "snow", "[end]")
@@ -250,6 +250,9 @@ def make(
         options["negative"] = [negative[i] for i in chosen]
     if task == "generate":
         return generator.generate(prompts, seeds=seeds, **options)
+    if task == "vary":
+        options = {"strength": 0.75} | options
+        return generator.vary(images[chosen], prompts, seeds=seeds, **options)
     if task == "inpaint":
         return generator.inpaint(images[chosen], masks[chosen], prompts, seeds=seeds, **options)
     return generator.instruct(images[chosen], prompts, seeds=seeds, **options)

@@ -12,6 +12,7 @@ import torch
 
 import mine.config
 from mine.core.generation import DTYPES, cover_cells, load_generator
+from mine.errors import InputError
 from tests.reference.tiny_pipelines import (
     CELL,
     EVERYTHING,
@@ -67,11 +68,12 @@ def test_an_image_does_not_depend_on_its_batch(generators, family, task):
 def test_tasks_leave_no_trace_in_the_parts_that_they_share(generators, pipelines, family):
     used = generators[family]
     before = make(used, "generate")
+    make(used, "vary", strength=0.4)
     make(used, "inpaint")
     np.testing.assert_array_equal(make(used, "generate"), before)
-    np.testing.assert_array_equal(make(used, "inpaint"), make(load(pipelines[family]), "inpaint"))
+    np.testing.assert_array_equal(make(used, "vary"), make(load(pipelines[family]), "vary"))
     pipelines = [used.pipelines[task] for task in TASKS]
-    assert len({type(pipeline) for pipeline in pipelines}) == 2
+    assert len({type(pipeline) for pipeline in pipelines}) == 3
     assert len({id(pipeline.vae) for pipeline in pipelines}) == 1
 
 
@@ -128,7 +130,7 @@ def test_repainting_has_a_guidance_of_its_own(pipelines):
     np.testing.assert_array_equal(make(own, "generate"), make(low, "generate"))
 
 
-@pytest.mark.parametrize("task", ["inpaint", "instruct"])
+@pytest.mark.parametrize("task", ["vary", "inpaint", "instruct"])
 def test_images_keep_their_size(generators, task):
     images, masks = random_images(3, 20, 50), np.zeros((3, 20, 50), bool)
     masks[:, 5:15, 10:31] = True
@@ -156,6 +158,23 @@ def test_equals_the_pipeline_called_by_hand(generators, pipelines):
 def test_nothing_is_made_of_no_prompts(generators):
     for task in TASKS:
         assert make(generators["stable-diffusion"], task, which=[]).shape == (0, SIDE, SIDE, 3)
+
+
+# --- image to image ---
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_variations_follow_image_and_strength(generators, family):
+    generator = generators[family]
+    some = make(generator, "vary", strength=0.5)
+    assert differs(some, make(generator, "vary", strength=0.5, images=255 - IMAGES))
+    assert differs(some, make(generator, "vary", strength=1.0))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.2, 1.5])
+def test_strength_that_leaves_no_step_is_refused(generators, strength):
+    with pytest.raises(InputError, match=r"strength: expected from 0\.25 to 1.*found"):
+        make(generators["stable-diffusion"], "vary", strength=strength)
 
 
 # --- inpainting ---
@@ -213,7 +232,7 @@ def test_the_size_of_a_model_is_its_own_unless_another_is_asked_for(pipelines):
     assert make(own, "generate").shape == (3, SIDE, SIDE, 3)
     larger = load(pipelines["stable-diffusion"], size=2 * SIDE)
     assert make(larger, "generate").shape == (3, 2 * SIDE, 2 * SIDE, 3)
-    assert make(larger, "inpaint").shape == (3, SIDE, SIDE, 3)
+    assert make(larger, "vary").shape == (3, SIDE, SIDE, 3)
 
 
 def test_slices_change_nothing_and_tiles_little(pipelines, generators):

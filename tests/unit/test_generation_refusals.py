@@ -104,8 +104,9 @@ def test_model_that_cannot_inpaint_is_refused(pipelines, tmp_path):
 def test_denoiser_of_other_channels_is_refused(pipelines):
     # One that was trained to inpaint makes no images from text alone, and takes no edits.
     generator = load(pipelines["inpainting"])
-    sentence = refuse_to_make(generator, "generate")
-    assert sentence.startswith("generator.model: expected") and "9 channels" in sentence
+    for task in ("generate", "vary"):
+        sentence = refuse_to_make(generator, task)
+        assert sentence.startswith("generator.model: expected") and "9 channels" in sentence
     make(generator, "inpaint")
     wrong = load(pipelines["stable-diffusion"], inpainting=str(pipelines["edit"]))
     assert refuse_to_make(wrong, "inpaint").startswith("generator.inpainting: ")
@@ -145,6 +146,8 @@ def test_a_seed_is_wanted_for_each_prompt(generators, task):
     with pytest.raises(InputError, match="seeds: expected one for each of 2 prompts, found 3"):
         if task == "generate":
             generator.generate(PROMPTS[:2], seeds=SEEDS)
+        elif task == "vary":
+            generator.vary(IMAGES[:2], PROMPTS[:2], seeds=SEEDS, strength=0.5)
         else:
             generator.inpaint(IMAGES[:2], MASKS[:2], PROMPTS[:2], seeds=SEEDS)
 
@@ -160,9 +163,9 @@ def test_arrays_of_wrong_shape_or_type_are_refused(generators):
         with pytest.raises(InputError, match=r"masks: expected bool \(3, 32, 32\).*found"):
             generator.inpaint(IMAGES, masks, PROMPTS, seeds=SEEDS)
     with pytest.raises(InputError, match="images: expected uint8.*found float64"):
-        generator.inpaint(IMAGES / 255, MASKS, PROMPTS, seeds=SEEDS)
+        generator.vary(IMAGES / 255, PROMPTS, seeds=SEEDS, strength=0.5)
     with pytest.raises(InputError, match="prompts: expected one for each of 2 images, found 3"):
-        generator.inpaint(IMAGES[:2], MASKS[:2], PROMPTS, seeds=SEEDS)
+        generator.vary(IMAGES[:2], PROMPTS, seeds=SEEDS, strength=0.5)
 
 
 def test_images_are_resized_as_pillow_does():

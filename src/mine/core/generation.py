@@ -1,7 +1,7 @@
-"""Images made from words, and edited by words, by any latent diffusion model of diffusers.
+"""Images made from words, from images and from both, by any latent diffusion model of diffusers.
 
-Text-to-image and inpainting are the pipelines that diffusers links to a model; they share its
-weights. Editing by instruction needs a model that was trained for it (InstructPix2Pix,
+Text-to-image, image-to-image and inpainting are the pipelines that diffusers links to a model; they
+share its weights. Editing by instruction needs a model that was trained for it (InstructPix2Pix,
 arXiv 2211.09800).
 """
 
@@ -71,6 +71,30 @@ class Generator:
     ) -> np.ndarray:
         """Make an image for each prompt: (image, size, size, 3)."""
         return self._run("generate", prompts, seeds=seeds, negative=negative)
+
+    def vary(
+        self,
+        images: np.ndarray,
+        prompts: Sequence[str],
+        *,
+        seeds: Sequence[int],
+        strength: float,
+        negative: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Make images anew from images and prompts.
+
+        strength: share of the steps that are run, and so of the noise that is added first; at 1
+        next to nothing is left of the image. Returns images of the size of those given. Raises
+        InputError where not even one step is left. No rule uses it.
+        """
+        if not 0 < strength <= 1 or int(self.steps * strength) < 1:
+            raise InputError(
+                f"strength: expected from {1 / self.steps:.3g} to 1, so that one of "
+                f"{self.steps} steps is left, found {strength:g}"
+            )
+        return self._run(
+            "vary", prompts, seeds=seeds, images=images, strength=strength, negative=negative
+        )
 
     def inpaint(
         self,

@@ -53,13 +53,18 @@ class Task:
 
 TASKS = {
     "generate": Task("AutoPipelineForText2Image", "makes images from text", "prompt"),
+    "vary": Task("AutoPipelineForImage2Image", "makes images from images", "strength"),
     "inpaint": Task("AutoPipelineForInpainting", "can inpaint", "mask_image"),
     "instruct": Task("DiffusionPipeline", "edits by instruction", "image_guidance_scale"),
 }
 
 # Stable Diffusion XL may have zeros for an empty negative prompt, and the scale of Flux is a
 # number that the model is told.
-SAME_ENCODING = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
+SAME_ENCODING = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+)
 
 
 def find_model(key: str, name: str, *, variant: str | None, allow_download: bool) -> Model:
