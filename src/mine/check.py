@@ -21,7 +21,7 @@ from mine.datasets import coco, download, listing
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.provenance import manifest_path
-from mine.sections import MODEL_FILES, Generator
+from mine.sections import MODEL_FILES, Generator, Lens
 from mine.stores import read_manifest
 
 GIGABYTE = 1e9
@@ -89,8 +89,7 @@ def check_config(
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
         *_check_phrasing(config.phrasing.model),
-        *_check_vocabulary(config.lens.vocabulary),
-        *_check_corpus(config.lens.corpus),
+        *_check_texts(config.lens),
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
     ]
@@ -256,24 +255,20 @@ def _check_phrasing(model: str | None) -> list[str]:
     return _check_model_folder(folder, kind="language", key="phrasing.model")
 
 
-def _check_vocabulary(vocabulary: str) -> list[str]:
-    if vocabulary == "tokenizer":
-        return []
-    try:
-        read_vocabulary(Path(vocabulary))
-    except InputError as error:
-        return [str(error)]
-    return []
-
-
-def _check_corpus(corpus: str | None) -> list[str]:
-    if corpus in (None, "captions"):
-        return []
-    try:
-        read_sentences(Path(corpus))
-    except InputError as error:
-        return [str(error)]
-    return []
+def _check_texts(lens: Lens) -> list[str]:
+    """List what is wrong with the word list and the corpus, as far as they are files."""
+    problems = []
+    for text, read, own in (
+        (lens.vocabulary, read_vocabulary, ("tokenizer",)),
+        (lens.corpus, read_sentences, (None, "captions")),
+    ):
+        if text in own:
+            continue
+        try:
+            read(Path(text))
+        except InputError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _check_devices(config: Config) -> list[str]:

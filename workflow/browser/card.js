@@ -69,10 +69,11 @@ function makeScores(columns, place, card) {
 function makeProfile(title, rows, words, described, sign) {
   const make = mine.make, listed = rows.filter((row) => row[3] && described), others = rows.filter((row) => !row[3] || !described);
   // What is listed was confirmed by measured responses; of the others only the attributions speak.
-  const measured = { names: ["partial r", "p"], of: (row) => [row[4], row[5]], digits: 2 };
-  const attributed = { names: ["z", "q"], of: (row) => [row[1], row[2]], digits: 1 };
-  const table = (shown, caption, { names, of, digits }) => {
-    const most = shown.reduce((a, row) => Math.max(a, Math.abs(of(row)[0] || 0)), digits === 2 ? 0.01 : 1);
+  // full: the least value that fills a bar.
+  const measured = { names: ["partial r", "p"], of: (row) => [row[4], row[5]], digits: 2, full: 0.01 };
+  const attributed = { names: ["z", "q"], of: (row) => [row[1], row[2]], digits: 1, full: 1 };
+  const table = (shown, caption, { names, of, digits, full }) => {
+    const most = shown.reduce((a, row) => Math.max(a, Math.abs(of(row)[0] || 0)), full);
     return make("table", { class: `words ${sign}` }, make("caption", { class: "hidden" }, caption),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "word"), make("th", { scope: "col", class: "wide" }, make("span", { class: "hidden" }, `${names[0]} as a bar`)), names.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, shown.map((row) => {

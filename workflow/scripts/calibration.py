@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mine.core.backbone import open_backbone, sample_tokens
 from mine.core.calibration import EACH, read_shuffled
+from mine.core.choosing import draw_some
 from mine.core.lens import read_lens
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
@@ -37,7 +37,7 @@ options = {"level": params.level, "resamples": params.resamples, "generator": ra
 fresh = stimuli["image"].values[stimuli["held_out"].values]
 _, tokens = sample_tokens(
     backbone,
-    np.sort(random.choice(fresh, size=min(count, len(fresh)), replace=False)),
+    draw_some(fresh, count, random),
     open_dataset(params.images).open_stimuli().read,
     each=EACH,
     batch_size=params.backbone["batch_size"],

@@ -1,9 +1,8 @@
 """Read tokens again by other prompts, words and temperatures, and measure what is said again."""
 
-import numpy as np
-
 from mine.core.backbone import open_backbone, sample_tokens
 from mine.core.calibration import EACH, SHUFFLED, shuffle_tokens
+from mine.core.choosing import draw_some
 from mine.core.lens import read_lens
 from mine.datasets.reader import open_dataset
 from mine.history import write_history
@@ -24,8 +23,7 @@ read_images = open_dataset(params.images).open_stimuli().read
 def sample(held_out):
     """Draw images that are held out, or are not, and tokens of theirs."""
     able = stimuli["image"].values[stimuli["held_out"].values == held_out]
-    count = min(params.lens["reference_images"], len(able))
-    images = np.sort(random.choice(able, size=count, replace=False))
+    images = draw_some(able, params.lens["reference_images"], random)
     options = {"batch_size": params.backbone["batch_size"], "generator": random}
     return sample_tokens(backbone, images, read_images, each=EACH, **options)[1]
 

@@ -1,4 +1,4 @@
-"""Which voxels and images a causal test is made on."""
+"""Which voxels and images are taken, of those that could be."""
 
 from __future__ import annotations
 

@@ -184,16 +184,7 @@ def _write_legend(axes: Axes) -> None:
 def _draw_shares(axes: Axes, rows: pd.DataFrame) -> None:
     rows = rows.set_index("item")
     shown = [item for item in SHARES if item in rows.index]
-    own = rows.loc[shown]
-    axes.errorbar(
-        own["value"].to_numpy(float),
-        range(len(shown)),
-        xerr=_error(own),
-        fmt="o",
-        color=BLACK,
-        markersize=4,
-        elinewidth=1,
-    )
+    _draw_dots(axes, rows.loc[shown])
     stated = rows.loc["stated", "value"]
     axes.plot([stated, stated], [-0.35, 0.35], color=VERMILLION, label=f"stated rate, {stated:g}")
     axes.legend(loc="upper right")
@@ -215,17 +206,22 @@ def _draw_stability(axes: Axes, rows: pd.DataFrame) -> None:
         linewidths=0,
         gid="pair",
     )
+    _draw_dots(axes, whole)
+    _set_lines(axes, [f"{items[item]} (n = {whole.loc[item, 'n']:,})" for item in shown])
+    axes.set(xlabel="Agreement of two readings of a token", title="Is the same said again?")
+
+
+def _draw_dots(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw the value of each row on a line of its own, from the top, with its interval."""
     axes.errorbar(
-        whole["value"].to_numpy(float),
-        range(len(shown)),
-        xerr=_error(whole),
+        rows["value"].to_numpy(float),
+        range(len(rows)),
+        xerr=_error(rows),
         fmt="o",
         color=BLACK,
         markersize=4,
         elinewidth=1,
     )
-    _set_lines(axes, [f"{items[item]} (n = {whole.loc[item, 'n']:,})" for item in shown])
-    axes.set(xlabel="Agreement of two readings of a token", title="Is the same said again?")
 
 
 def _set_lines(axes: Axes, labels: list[str]) -> None:

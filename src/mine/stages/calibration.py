@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.calibration import label_groups, read_groups
+from mine.core.choosing import draw_some
 from mine.core.mentions import find_mentioned
 from mine.errors import InputError
 from mine.statistics import bootstrap_ratio, bootstrap_weights, share_interval
@@ -51,7 +52,7 @@ def choose_captioned(
         )
     if not len(able):
         return stimuli["image"].values[able], []
-    drawn = np.sort(generator.choice(able, size=min(count, len(able)), replace=False))
+    drawn = draw_some(able, count, generator)
     return stimuli["image"].values[drawn], [captions[place] for place in drawn]
 
 
