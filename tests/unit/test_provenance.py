@@ -26,6 +26,14 @@ def test_rules_import_nothing_heavy() -> None:
     assert done.stdout == "set()\n", done.stderr
 
 
+def test_statistics_and_preferences_load_scipy_stats_only_where_it_is_used() -> None:
+    command = (
+        "import sys, mine.statistics, mine.core.preference; print('scipy.stats' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_model_digest_sees_names_and_content_alone(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

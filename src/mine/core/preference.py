@@ -15,8 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# scipy.stats takes a second to import: as an attribute of scipy it is loaded when first used.
+import scipy
 import xarray as xr
-from scipy import stats
 
 from mine.errors import InputError
 from mine.statistics import (
@@ -191,7 +193,7 @@ def share_p(preferring: int, chosen: int, *, preferring_all: int, all_voxels: in
     """
     if not 0 < chosen < all_voxels:
         return float("nan")
-    return float(stats.hypergeom.sf(preferring - 1, all_voxels, preferring_all, chosen))
+    return float(scipy.stats.hypergeom.sf(preferring - 1, all_voxels, preferring_all, chosen))
 
 
 # --- responses to images of a category ---

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, special, stats
+
+# scipy.stats takes a second to import: as an attribute of scipy it is loaded when first used.
+import scipy
+from scipy import sparse, special
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
     a heavy tail does not: the few images that have one then also have the largest responses by
     chance (van der Waerden 1952).
     """
-    return special.ndtri(stats.rankdata(values, axis=0) / (len(values) + 1))
+    return special.ndtri(scipy.stats.rankdata(values, axis=0) / (len(values) + 1))
 
 
 def forward_selection(
