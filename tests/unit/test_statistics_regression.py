@@ -10,7 +10,7 @@ from mine import statistics
 
 
 def test_forward_selection_equals_least_squares_step_by_step():
-    """Each step against scipy's partial correlation of residuals, and p against its t test."""
+    """Each step against the partial correlation of residuals, and p against their sign flips."""
     random = np.random.default_rng(5)
     known = random.normal(size=(80, 2))
     candidates = random.normal(size=(80, 6)) + known[:, :1]
@@ -25,9 +25,9 @@ def test_forward_selection_equals_least_squares_step_by_step():
         others = [k for k in range(6) if k not in taken and not {k, *taken} >= {1, 4}]
         partial = [np.corrcoef(free(response), free(candidates[:, k]))[0, 1] for k in others]
         assert max(partial) == pytest.approx(r) and others[int(np.argmax(partial))] == index
-        degrees = 80 - design.shape[1] - 1
-        t = r * np.sqrt(degrees / (1 - r**2))
-        assert p == pytest.approx(min(1, 6 * scipy.stats.t.sf(t, degrees)))
+        products = free(response) * free(candidates[:, index])
+        z = products.sum() / np.sqrt(np.square(products).sum())
+        assert p == pytest.approx(min(1, 6 * statistics.sign_flip_bound(z)))
         taken.append(int(index))
     assert len({1, 4} & set(taken)) == 1 and 5 not in taken[:2]
     assert (found.correlation > 0).all()
@@ -45,11 +45,24 @@ def draw_first_p(random: np.random.Generator, effect: float, *, count: int = 1) 
 def test_forward_selection_keeps_its_false_positive_rate_in_every_step():
     """Where nothing is, and in the second step where the first is certain to be right."""
     random, draws = np.random.default_rng(6), 2500
-    low, high = scipy.stats.binom.interval(0.999, draws, 0.05)
     for effect, step in ((0.0, 0), (4.0, 1)):
         p = [draw_first_p(random, effect, count=2)[step] for _ in range(draws)]
-        # Of 20 independent candidates Bonferroni rejects 0.0488, all but the level itself.
-        assert low <= np.sum(np.array(p) <= 0.05) <= high, step
+        found = np.sum(np.array(p) <= 0.05)
+        assert found <= scipy.stats.binom.ppf(0.999, draws, 0.05), step
+
+
+def test_forward_selection_keeps_it_where_the_variance_follows_what_is_known():
+    """A voxel that sees half of the faces, and words that are read on faces alone."""
+    random, draws, images = np.random.default_rng(8), 200, 400
+    found = 0
+    for _ in range(draws):
+        face = random.random(images) < 0.3
+        words = face[:, None] * (random.random((images, 40)) < 0.2) * random.random((images, 40))
+        response = face * random.choice([0.0, 3.0], images) + random.normal(size=images)
+        response = statistics.normal_scores(response)
+        known = face[:, None].astype(float)
+        found += statistics.forward_selection(response, known, words, count=1).p[0] <= 0.05
+    assert found <= scipy.stats.binom.ppf(0.999, draws, 0.05)
 
 
 def test_forward_selection_power_rises_with_the_effect():
@@ -57,9 +70,10 @@ def test_forward_selection_power_rises_with_the_effect():
     for effect in (0.3, 0.5, 0.8):
         p = [draw_first_p(random, effect) for _ in range(200)]
         found.append(np.mean([len(each) == 1 and each[0] <= 0.05 for each in p]))
-        # That of the t test at the corrected level, less what rivals by chance take first.
-        critical = scipy.stats.t.isf(0.05 / 20, 57)
-        power = scipy.stats.nct.sf(critical, 57, effect * np.sqrt(58))
+        # That of the bound for the first candidate alone, less what rivals by chance take first.
+        own, noise = random.normal(size=(2, 57, 4000))
+        z = statistics.sign_flip_statistic(own * (effect * own + noise))
+        power = np.mean(20 * statistics.sign_flip_bound(z) <= 0.05)
         assert found[-1] > power - 3 * np.sqrt(power * (1 - power) / 200) - 0.03
     assert found == sorted(found)
 

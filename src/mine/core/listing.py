@@ -99,9 +99,9 @@ def list_words(
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
     responses to the images of measured_lens, which enter by their ranks
-    (:func:`mine.statistics.normal_scores`): most words are read in few images, so p would hold for
-    normal responses alone. A voxel without any sure word of a sign has its words
-    of that sign by z, none listed. Every p is corrected for all groups of the vocabulary, where a
+    (:func:`mine.statistics.normal_scores`): most words are read in few images, of which one with an
+    outlier would decide. A voxel without any sure word of a sign has its words of that sign by z,
+    none listed. Every p is corrected for all groups of the vocabulary, where a
     word was chosen from the sure ones alone too, since these were found with the same responses. A
     word is listed if its p, and that of those before it, is at most ``level``.
     """

@@ -76,18 +76,49 @@ def measure_tuning(response: np.ndarray, readings: WordReadings, images: np.ndar
     response: (image, voxel), to the images of the readings. images: positions, each as often as it
     is to count (bootstrap). A reading that is constant, or nothing but the shared word's, has z 0.
     """
+    left, rests, degrees = _give_known(response, readings, images)
+    left = _unit(left)
+    z = [np.arctanh(np.clip(left.T @ _unit(rest), -1 + 1e-12, 1 - 1e-12)) for rest in rests]
+    return np.stack(z) * np.sqrt(max(degrees - 2, 1))
+
+
+def sign_flip_tuning(
+    response: np.ndarray, readings: WordReadings, images: np.ndarray
+) -> np.ndarray:
+    """Test the tuning of voxels on some of the images: z (reading, voxel, group), whose p is
+    mine.statistics.sign_flip_bound.
+
+    With e what the shared word's readings leave of the response and u what they leave of a word's,
+    z = Σ_n e_n u_n / √Σ_n (e_n u_n)². It does not ask, as that of :func:`measure_tuning` does, that
+    e varies alike in all images: voxels that differ in where they look differ in images of the
+    shared word alone, where words that are read together with it are not zero. Arguments are those
+    of measure_tuning.
+    """
+    left, rests, _ = _give_known(response, readings, images)
+    z = []
+    for rest in rests:
+        size = np.sqrt(np.square(left).T @ np.square(rest))
+        z.append((left.T @ rest) / np.where(size > 0, size, 1.0))
+    return np.stack(z)
+
+
+def _give_known(
+    response: np.ndarray, readings: WordReadings, images: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray], int]:
+    """What the shared word's readings leave of the response (image, voxel) and of the readings of
+    each kind (image, group), and the degrees of freedom left. A reading of which a thousandth is
+    left is constant, or nothing but the shared word's, and counts as zero."""
     known = np.column_stack([np.ones(len(images)), readings.shared[images]])
     basis, scale = np.linalg.qr(known)
     basis = basis[:, np.abs(np.diag(scale)) > 1e-9 * np.abs(scale).max()]
-    left = _unit(_without(response[images].astype(np.float64), basis))
-    z = []
+    left = _without(response[images].astype(np.float64), basis)
+    rests = []
     for reading in readings.words:
         values = reading[images]
         rest = _without(values, basis)
         least = 1e-3 * np.linalg.norm(values - values.mean(axis=0), axis=0) + 1e-12
-        rest = np.where(np.linalg.norm(rest, axis=0) > least, _unit(rest), 0.0)
-        z.append(np.arctanh(np.clip(left.T @ rest, -1 + 1e-12, 1 - 1e-12)))
-    return np.stack(z) * np.sqrt(max(len(images) - basis.shape[1] - 2, 1))
+        rests.append(np.where(np.linalg.norm(rest, axis=0) > least, rest, 0.0))
+    return left, rests, len(images) - basis.shape[1]
 
 
 def join_readings(tuning: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtr
 
 from mine.core.clusters import (
     agree_on_clusters,
@@ -39,12 +38,14 @@ from mine.core.tuning import (
     join_readings,
     measure_tuning,
     read_words,
+    sign_flip_tuning,
 )
 from mine.statistics import (
     benjamini_hochberg,
     bootstrap_mean,
     forward_selection,
     normal_scores,
+    sign_flip_bound,
 )
 
 FITS = ("all", "first_half", "second_half")
@@ -295,7 +296,7 @@ def list_cluster_words(
     shape = clusters, most
     words = ClusterWords(np.full(shape, -1), np.full(shape, np.nan), np.full(shape, np.nan))
     candidates = np.concatenate(readings.words, axis=1)[images]
-    # Most words are read in few images, so p would hold for normal contrasts alone.
+    # Most words are read in few images, of which one with an outlier would decide.
     for cluster, values in enumerate(normal_scores(contrast[images]).T):
         selection = forward_selection(
             values,
@@ -356,6 +357,6 @@ def _test_words(
     contrast: (image, cluster), of :func:`hold_out_contrasts`. Of both readings the clearer counts,
     with twice its p.
     """
-    z = measure_tuning(contrast, readings, images).max(axis=0)
-    p = np.minimum(2 * ndtr(-z), 1)
+    z = sign_flip_tuning(contrast, readings, images).max(axis=0)
+    p = np.minimum(2 * sign_flip_bound(z), 1)
     return z, benjamini_hochberg(p.ravel()).reshape(p.shape)

@@ -42,7 +42,12 @@ from mine.statistics.effects import (
     paired_effect,
 )
 from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
-from mine.statistics.permutation import sign_flip_bound, sign_flip_max_test, sign_flip_test
+from mine.statistics.permutation import (
+    sign_flip_bound,
+    sign_flip_max_test,
+    sign_flip_statistic,
+    sign_flip_test,
+)
 from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection, normal_scores
 from mine.statistics.scores import (
@@ -105,6 +110,7 @@ __all__ = [
     "share_of_subjects",
     "sign_flip_bound",
     "sign_flip_max_test",
+    "sign_flip_statistic",
     "sign_flip_test",
     "stratified_weights",
 ]

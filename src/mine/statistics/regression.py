@@ -10,6 +10,8 @@ import numpy as np
 import scipy
 from scipy import sparse, special
 
+from mine.statistics.permutation import sign_flip_bound, sign_flip_statistic
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -20,16 +22,15 @@ class Selection:
     correlation: np.ndarray
     """(step,): its partial correlation with the response, given what was known and taken before"""
     p: np.ndarray
-    """(step,): one-sided p of that correlation (t), times the number of tests, at most 1"""
+    """(step,): its one-sided p by sign flips, times the number of tests, at most 1"""
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
     """Each column's values by those of a normal distribution of the same rank, Φ⁻¹(rank / (n + 1)).
 
-    values: (image, …); equal ones share their mean rank. A t test holds for a regression of normal
-    scores whatever the distribution of the values, and on predictors of which most are zero that of
-    a heavy tail does not: the few images that have one then also have the largest responses by
-    chance (van der Waerden 1952).
+    values: (image, …); equal ones share their mean rank. Scores are symmetric and without heavy
+    tails whatever the distribution of the values (van der Waerden 1952): on predictors of which
+    most are zero, a few images would else decide.
     """
     return special.ndtri(scipy.stats.rankdata(values, axis=0) / (len(values) + 1))
 
@@ -45,11 +46,15 @@ def forward_selection(
     """Take, one after the other, the candidate that adds most to a regression: at most ``count``.
 
     The next is the one of largest positive partial correlation with the response, given ``known``
-    and those taken before; p is corrected for having been the best of ``tests`` (Bonferroni). The
-    selection ends where no partial correlation is positive. A candidate of which less than a
-    thousandth is left is one that was taken, under another name, and is passed over.
+    and those taken before. With u what these leave of it and e what they leave of the response, p
+    is the bound of a sign-flip test of Σ_n u_n e_n (:func:`sign_flip_bound`), corrected for having
+    been the best of ``tests`` (Bonferroni). It does not ask that e varies alike in all images, as
+    the t of the correlation does: a voxel that sees but half of the faces varies most in images of
+    faces, where alone a word that is read together with *face* is not zero. The selection ends
+    where no partial correlation is positive. A candidate of which less than a thousandth is left is
+    one that was taken, under another name, and is passed over.
 
-    response: (image,), for p normal or by normal_scores. known: (image, column), maybe none.
+    response: (image,), best by normal_scores. known: (image, column), maybe none.
     candidates: (image, candidate), sparse or not; a step takes two products with them. tests: how
     many candidates there were, if some were left out beforehand; all by default.
     """
@@ -71,16 +76,14 @@ def forward_selection(
             squares > least, (columns.T @ left) / np.maximum(length, 1e-300), -np.inf
         )
         best = int(np.argmax(correlation))
-        degrees = images - basis.shape[1] - 1
-        if correlation[best] <= 0 or degrees < 1:
+        if correlation[best] <= 0 or images - basis.shape[1] < 2:
             break
-        r = min(float(correlation[best]), 1 - 1e-15)
-        p = special.stdtr(degrees, -r * np.sqrt(degrees / (1 - r**2)))
-        order.append(best)
-        found.append((r, min(1.0, p * tests)))
         unit = columns[:, [best]].toarray()[:, 0]
         unit -= basis @ (basis.T @ unit)
         unit /= np.linalg.norm(unit)
+        p = sign_flip_bound(sign_flip_statistic(unit * left))
+        order.append(best)
+        found.append((float(correlation[best]), min(1.0, p * tests)))
         basis = np.column_stack([basis, unit])
         left = left - unit * (unit @ left)
         squares -= np.square(columns.T @ unit)
