@@ -78,7 +78,7 @@ def make_generated(seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     generated = record_pictures(plan, pixels, respond(pictures, seed), respond(images, seed + 1))
     measured = np.random.default_rng(seed).normal(size=plan["image"].shape).astype(np.float32)
     random = np.random.default_rng(seed)
-    sufficiency = measure_sufficiency(generated, measured=measured, resamples=50, generator=random)
+    sufficiency = measure_sufficiency(generated, measured=measured, generator=random)
     return generated, sufficiency
 
 
@@ -115,7 +115,7 @@ def make_edits(
         region=np.array([5, 6]),
     )
     random = np.random.default_rng(seed)
-    measured = measure_counterfactuals(edits.drop_vars("pixels"), resamples=50, generator=random)
+    measured = measure_counterfactuals(edits.drop_vars("pixels"), generator=random)
     return edits, measured
 
 

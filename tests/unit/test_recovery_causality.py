@@ -157,6 +157,7 @@ def test_planted_effects_are_summarised():
             "subject": "subj01",
             "roi": "FFA-1",
             "image": np.arange(400) % 50,
+            "direction": np.where(np.arange(400) < 300, "insertion", "removal"),
             "exact": exact,
             "change": 0.5 * exact + 0.5 * random.normal(size=400),
             "planted": exact,
@@ -175,6 +176,10 @@ def test_planted_effects_are_summarised():
     assert values["removal_d"] == pytest.approx(0, abs=0.2)
     assert values["exact_correlation"] == pytest.approx(0.71, abs=0.07)
     assert values["exact_slope"] == pytest.approx(0.5, abs=0.07)
+    part = edits[:300]
+    expected = np.corrcoef(part["exact"], part["change"])[0, 1]
+    assert values["exact_correlation_insertion"] == pytest.approx(expected)
+    assert table.set_index(["measure", "subject"])["n"]["exact_slope_removal", "all"] == 100
     bounds = table.dropna()
     assert (bounds["low"] <= bounds["value"]).all() and (bounds["value"] <= bounds["high"]).all()
 

@@ -164,7 +164,7 @@ def make_rows(effect: float, voxels: int = 8) -> pd.DataFrame:
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    return summarise_explainers(rows, resamples=500, generator=np.random.default_rng(0))
+    return summarise_explainers(rows)
 
 
 def test_differences_are_paired_and_blobs_are_the_unit():

@@ -121,9 +121,7 @@ def test_a_picture_that_drives_as_the_original_has_no_error_and_wins_over_the_ot
         values[own, voxel] = original[place[voxel, column], voxel]
     generated = respond(pictures, values, original)
     measured = np.zeros(place.shape, np.float32)
-    result = measure_sufficiency(
-        generated, measured=measured, resamples=200, generator=np.random.default_rng(0)
-    )
+    result = measure_sufficiency(generated, measured=measured, generator=np.random.default_rng(0))
     assert result["error"].sel(condition="attribution").values == pytest.approx(0, abs=1e-6)
     assert (result["roi_share"] == 1).all()
     assert result["correlation"].sel(condition="attribution").values == pytest.approx(1)
@@ -162,7 +160,6 @@ def test_no_voxel_gives_empty_results():
     result = measure_sufficiency(
         generated,
         measured=np.zeros((0, 6), np.float32),
-        resamples=10,
         generator=np.random.default_rng(0),
     )
     assert result.sizes["voxel"] == 0 and np.isnan(result["roi_share"].values).all()

@@ -138,7 +138,6 @@ rule sufficiency:
         "<benchmarks>/sufficiency/{subject}/{roi}.tsv"
     params:
         code=code("sufficiency"),
-        resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
         "Measuring the sufficiency of the words for {wildcards.roi} of {wildcards.subject}"
@@ -157,7 +156,6 @@ rule counterfactuals:
         "<benchmarks>/counterfactuals/{subject}/{roi}.tsv"
     params:
         code=code("counterfactuals"),
-        resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
         "Measuring the counterfactuals of {wildcards.roi} of {wildcards.subject}"

@@ -11,7 +11,6 @@ log = start_logging(snakemake)
 params = snakemake.params
 counterfactuals = measure_counterfactuals(
     open_store(snakemake.input.edits).drop_vars("pixels").load(),
-    resamples=params.resamples,
     generator=generator(params.seed, "counterfactuals", *snakemake.wildcards),
 )
 share = counterfactuals["effect_roi_share"].sel(model="evaluator", control="random")

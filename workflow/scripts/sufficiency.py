@@ -13,7 +13,6 @@ generated = open_store(snakemake.input.generated).drop_vars("pixels").load()
 sufficiency = measure_sufficiency(
     generated,
     measured=measured_originals(generated, open_store(snakemake.input.responses)),
-    resamples=params.resamples,
     generator=generator(params.seed, "sufficiency", *snakemake.wildcards),
 )
 log.info("%s", sufficiency["roi_share"].to_pandas().round(3).to_string())

@@ -1,6 +1,6 @@
 """Paired differences between conditions: by voxel over its images, and over all of them.
 
-Voxels of a region are tried on overlapping sets of images, and an image that is drawn again brings
+Voxels of a region are tried on overlapping sets of images, and an image that is left out goes with
 all its voxels: the image is the unit of every test and interval.
 """
 
@@ -16,7 +16,6 @@ def contrast(
     difference: xr.DataArray,
     image: np.ndarray,
     *,
-    resamples: int,
     permutations: int = 10_000,
     generator: np.random.Generator,
 ) -> xr.Dataset:
@@ -30,7 +29,7 @@ def contrast(
     - mean, cohens_dz, p, q (…, voxel): over the voxel's images; dz = mean / standard deviation, p
       of a one-sided sign-flip test, q its false discovery rate over voxels
     - roi_share (…): voxels whose mean is positive, of those that have one
-    - roi_mean, roi_cohens_dz (…, bound): over all pairs, with intervals from images resampled
+    - roi_mean, roi_cohens_dz (…, bound): over all pairs, with intervals from images left out
     """
     leading, shape = difference.dims[:-2], difference.shape
     by_voxel = np.full((3, *shape[:-1]), np.nan)
@@ -44,9 +43,7 @@ def contrast(
                 spread = pairs.std(ddof=1) if len(pairs) > 1 else 0.0
                 effect = pairs.mean() / spread if spread > 0 else np.nan
                 by_voxel[(slice(None), *index, voxel)] = pairs.mean(), effect, p[1][0]
-        pooled[(slice(None), *index)] = clustered_effect(
-            values.ravel(), np.asarray(image).ravel(), resamples=resamples, generator=generator
-        )
+        pooled[(slice(None), *index)] = clustered_effect(values.ravel(), np.asarray(image).ravel())
     mean, effect, p = by_voxel
     known = np.isfinite(mean).sum(axis=-1)
     with np.errstate(invalid="ignore"):

@@ -103,7 +103,8 @@ def summarise_causality(
 
     pairs: of :func:`tabulate_pairs`, edits: of mine.demo.counterfactuals.compare_edits, both with
     columns subject and roi. Shares are over voxels with Wilson intervals; effect sizes and means
-    over (voxel, image) with images resampled; n is the number of voxels, or of edits.
+    over (voxel, image) with images left out, correlations and slopes with images resampled; n is
+    the number of voxels, or of edits.
     """
     rows: list[tuple] = []
     for subject, roi, own in _groups(pairs):
@@ -118,18 +119,18 @@ def summarise_causality(
                 if source in by_measure:
                     part = by_measure[source]
                     found = clustered_effect(
-                        part["difference"].to_numpy(),
-                        part["image"].to_numpy(),
-                        resamples=resamples,
-                        generator=generator,
+                        part["difference"].to_numpy(), part["image"].to_numpy()
                     )
                     voxels = len(part.groupby(["subject", "voxel"]))
                     rows.append((measure, subject, roi, *found[row], voxels))
     for subject, roi, own in _groups(edits):
-        for measure, draws in compare_edit_responses(own, resamples, generator).items():
-            known = draws[1:][np.isfinite(draws[1:])]
-            bounds = interval(known) if len(known) else (np.nan, np.nan)
-            rows.append((measure, subject, roi, draws[0], *bounds, len(own)))
+        # Of both directions at once r is high if only they differ: each has its own rows too.
+        parts = {f"_{direction}": part for direction, part in own.groupby("direction")}
+        for suffix, part in ({"": own} | parts).items():
+            for measure, draws in compare_edit_responses(part, resamples, generator).items():
+                known = draws[1:][np.isfinite(draws[1:])]
+                bounds = interval(known) if len(known) else (np.nan, np.nan)
+                rows.append((measure + suffix, subject, roi, draws[0], *bounds, len(part)))
     columns = ["measure", "subject", "roi", "value", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 

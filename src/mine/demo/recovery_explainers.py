@@ -157,9 +157,7 @@ def _score_maps(
 # --- the table ---
 
 
-def summarise_explainers(
-    voxels: pd.DataFrame, *, resamples: int, generator: np.random.Generator
-) -> pd.DataFrame:
+def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
     """Rows ``explainer subject roi measure value low high n``, n voxels.
 
     voxels: rows of :func:`score_explainers` with a column ``subject``. ``described`` and
@@ -168,9 +166,9 @@ def summarise_explainers(
     compared on the same voxels. ``…_minus_mine``: the mean over voxels of an explainer's less
     MINE's. ``roi`` is ``all`` for the category ROIs together, ``V1v`` and ``noise`` for controls.
 
-    Voxels of a region that lie together share their tuning and their noise, so what is resampled is
-    a blob, a region's part in one hemisphere of a subject, with all its voxels. Below LEAST_BLOBS
-    of them there is no interval.
+    Voxels of a region that lie together share their tuning and their noise, so what is left out at
+    a time is a blob, a region's part in one hemisphere of a subject, with all its voxels. Below
+    LEAST_BLOBS of them there is no interval.
     """
     rows: list[dict[str, object]] = []
     for subject, roi, measure, values in _collect(voxels):
@@ -184,12 +182,7 @@ def summarise_explainers(
                     continue
                 blobs = known.index.droplevel("voxel").to_flat_index()
                 blobs = np.unique(list(map("/".join, blobs)), return_inverse=True)[1]
-                value, low, high = clustered_effect(
-                    known.to_numpy(dtype=float),
-                    blobs,
-                    resamples=resamples,
-                    generator=generator,
-                )[0]
+                value, low, high = clustered_effect(known.to_numpy(dtype=float), blobs)[0]
                 if blobs.max() + 1 < LEAST_BLOBS:
                     low = high = np.nan
                 place = (explainer, subject, roi, name)

@@ -72,7 +72,7 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
         figure,
         top + lower,
         "All responses are the evaluator's predictions, but the encoder's in d; sd: standard "
-        "deviations of the response. Error bars: 95% intervals, images resampled. a: d, mean over "
+        "deviations of the response. Error bars: 95% intervals, images left out. a: d, mean over "
         "standard deviation of the paired differences, of two voxels or more; voxels, share in "
         "which the attribution's words win; q, false discovery rate over voxels; too few: with n "
         "images a voxel's sign-flip p is 1/2ⁿ at least, and no q could reach "

@@ -64,12 +64,7 @@ def tabulate_exact(
                 named = dict(zip(("value", "low", "high"), bounds, strict=True))
                 rows.append(common | {"item": item} | named)
         for part in _cut(edits, target):
-            bounds = clustered_effect(
-                part["change"].to_numpy(),
-                part["image"].to_numpy(),
-                resamples=resamples,
-                generator=generator,
-            )[0]
+            bounds = clustered_effect(part["change"].to_numpy(), part["image"].to_numpy())[0]
             row = {"item": "bin", "against": target, "direction": "both", "x": part[target].mean()}
             row |= dict(zip(("value", "low", "high"), bounds, strict=True))
             rows.append(row | {"n": len(part), "images": part["image"].nunique()})
@@ -148,8 +143,8 @@ def draw_exact(table: pd.DataFrame) -> Figure:
         TOP + SIDE + 27,
         "sd: standard deviations of the measured response. The planted response is without noise "
         "and measured in its own, so that no identity is expected. Each point is an edit for a "
-        f"voxel; edits of {format_count(images, 'image')}. Brackets and error bars: 95% intervals, "
-        "images resampled.",
+        f"voxel; edits of {format_count(images, 'image')}. 95% intervals: error bars, images left "
+        "out; brackets, images resampled.",
     )
     return figure
 

@@ -63,11 +63,12 @@ EFFECTS = (
     ("removal_d", "all", "removal by description (d)"),
     ("insertion_d_profile", "all", "insertion by profile (d)"),
     ("removal_d_profile", "all", "removal by profile (d)"),
-    ("exact_correlation", "all", "edits with exact edits (r)"),
+    ("exact_correlation_insertion", "all", "insertions with exact ones (r)"),
+    ("exact_correlation_removal", "all", "removals with exact ones (r)"),
     ("planted_correlation", "all", "edits with planted responses (r)"),
     ("profile_minus_description", "all", "profile less description (sd)"),
 )
-FIRST = ("exact_correlation", "profile_minus_description")  # of each other unit than d
+FIRST = ("exact_correlation_insertion", "profile_minus_description")  # of each other unit than d
 # Shares of so few that they are written as counts.
 COUNTED = ("roi_preference_profile", "roi_preference_response", "clusters_found_unstructured")
 EVEN = 0.5  # the share of voxels, or of pairs of images, above a control that is as good

@@ -46,17 +46,16 @@ def tabulate_causality(
       over tokens; ``outside_similarity``; ``off_target``, |shift| of the voxels of other regions;
       by direction and condition, of all regions as the mean over them
 
-    The statistics of a region are those of its stores. Of all regions, and of errors and
-    correlations, intervals are from images resampled, 95%.
+    The statistics of a region are those of its stores. Intervals, 95%, are from images left out
+    (:func:`mine.statistics.clustered_effect`), of correlations from images resampled.
     """
     tested = {roi: pair for roi, pair in by_roi.items() if pair[0].sizes["voxel"]}
     rows: list[dict[str, object]] = []
-    options = {"resamples": resamples, "generator": generator}
-    rows += _tabulate_sufficiency({roi: pair[0] for roi, pair in tested.items()}, **options)
+    rows += _tabulate_sufficiency({roi: pair[0] for roi, pair in tested.items()})
     found = {roi: pair[1] for roi, pair in tested.items() if pair[1].sizes["voxel"]}
-    rows += _tabulate_effects(found, **options)
-    rows += _tabulate_guidance(found, **options)
-    rows += _tabulate_models(found, **options)
+    rows += _tabulate_effects(found)
+    rows += _tabulate_guidance(found)
+    rows += _tabulate_models(found, resamples=resamples, generator=generator)
     rows += _tabulate_taken(found)
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.astype({"voxel": "Int64", "n": "Int64", "images": "Int64"})
@@ -80,7 +79,7 @@ def _tabulate_taken(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     return rows
 
 
-def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
+def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     judged = {roi: data.sel(model="evaluator") for roi, data in by_roi.items()}
     image = {roi: data["image"].values for roi, data in judged.items()}
@@ -95,7 +94,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -
                 row = {"roi": roi, "voxel": voxel, "value": mean, "images": count}
                 rows.append(common | row)
         for roi, (values, clusters) in _with_all(errors, image).items():
-            found = clustered_effect(values.ravel(), clusters.ravel(), **options)[0]
+            found = clustered_effect(values.ravel(), clusters.ravel())[0]
             rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
     for control in PICTURES[1:]:
         advantages = {
@@ -104,11 +103,11 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset], **options: object) -
         }
         own = {roi: data.sel(control=control) for roi, data in judged.items()}
         common = {"panel": "sufficiency", "condition": control}
-        rows += _tabulate_contrast("advantage", "", common, advantages, own, image, **options)
+        rows += _tabulate_contrast("advantage", "", common, advantages, own, image)
     return rows
 
 
-def _tabulate_effects(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
+def _tabulate_effects(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     for direction in DIRECTIONS:
         judged = {
@@ -124,9 +123,7 @@ def _tabulate_effects(by_roi: Mapping[str, xr.Dataset], **options: object) -> li
                 own = {roi: data.sel(guide=guide, control=control) for roi, data in judged.items()}
                 common = {"panel": "edits", "direction": direction, "guide": guide}
                 common["condition"] = control
-                rows += _tabulate_contrast(
-                    "effect", "effect_", common, effects, own, image, **options
-                )
+                rows += _tabulate_contrast("effect", "effect_", common, effects, own, image)
     return rows
 
 
@@ -137,7 +134,6 @@ def _tabulate_contrast(
     pairs: Mapping[str, xr.DataArray],
     own: Mapping[str, xr.Dataset],
     image: Mapping[str, np.ndarray],
-    **options: object,
 ) -> list[dict]:
     """Rows of a paired difference: of each region from its store, of all from their pairs."""
     rows: list[dict] = []
@@ -148,7 +144,7 @@ def _tabulate_contrast(
         means = _mean(difference)
         known = np.isfinite(means)
         if roi == ALL:
-            effect = clustered_effect(difference.ravel(), clusters.ravel(), **options)
+            effect = clustered_effect(difference.ravel(), clusters.ravel())
             share = (means[known] > 0).mean() if known.any() else np.nan
             passed = np.concatenate(list(significant.values()))
         else:
@@ -168,7 +164,7 @@ def _tabulate_contrast(
     return rows
 
 
-def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset], **options: object) -> list[dict]:
+def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     for direction in DIRECTIONS:
         judged = {
@@ -188,7 +184,7 @@ def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset], **options: object) -> l
         together = _with_all(differences, image)
         if together:
             difference, clusters = together.get(ALL, next(iter(together.values())))
-            found = clustered_effect(difference.ravel(), clusters.ravel(), **options)[0]
+            found = clustered_effect(difference.ravel(), clusters.ravel())[0]
             row = {"measure": "guidance", "roi": ALL} | _bounds(found)
             rows.append(common | row | _count(difference, clusters))
     return rows

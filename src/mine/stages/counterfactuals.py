@@ -22,14 +22,11 @@ from mine.core.contrasts import contrast
 EXPECTED = xr.DataArray(list(DIRECTIONS.values()), {"direction": list(DIRECTIONS)}, ("direction",))
 
 
-def measure_counterfactuals(
-    edits: xr.Dataset, *, resamples: int, generator: np.random.Generator
-) -> xr.Dataset:
+def measure_counterfactuals(edits: xr.Dataset, *, generator: np.random.Generator) -> xr.Dataset:
     """Measure the edits of one region's voxels.
 
     edits: the plan (mine.stages.editing) with ``change`` (model, edit, voxel), ``off_target``
     (model, edit), ``outside_similarity`` (edit), ``presence_before`` and ``presence_after`` (edit).
-    resamples: of the bootstrap over images.
 
     Returns, per (model, direction, …, voxel, chosen), the shifts; the statistics of
     :func:`mine.core.contrasts.contrast` for shift, effect and guidance under names that begin so;
@@ -61,7 +58,6 @@ def measure_counterfactuals(
             contrast(
                 difference.sel(direction=direction, drop=True),
                 edits["start"].sel(direction=direction).values,
-                resamples=resamples,
                 generator=generator,
             )
             for direction in edits["direction"].values

@@ -22,13 +22,12 @@ def measure_sufficiency(
     generated: xr.Dataset,
     *,
     measured: np.ndarray,
-    resamples: int,
     generator: np.random.Generator,
 ) -> xr.Dataset:
     """Compare the pictures' predicted responses with the originals'.
 
     generated: of mine.stages.generation.record_pictures. measured: (voxel, chosen), responses to
-    the originals. Where there is no image or no picture all is nan. resamples: of the bootstrap.
+    the originals. Where there is no image or no picture all is nan.
 
     Returns the predictions and errors with, for each model and control, the advantage of the
     attribution's pictures (:func:`mine.core.contrasts.contrast`): see docs/stores.md.
@@ -50,9 +49,7 @@ def measure_sufficiency(
         },
         ("model", "control", *by_image[2:]),
     )
-    result = contrast(
-        advantage, generated["image"].values, resamples=resamples, generator=generator
-    )
+    result = contrast(advantage, generated["image"].values, generator=generator)
     return result.assign_coords(condition=generated["condition"].values).assign(
         image=generated["image"],
         measured=(("voxel", "chosen"), measured.astype(np.float32), unit),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from mine.statistics.arithmetic import centre, divide
-from mine.statistics.bootstrap import bootstrap_weights, interval, weights_of_groups
+from mine.statistics.bootstrap import interval, weights_of_groups
 
 
 @dataclass(frozen=True)
@@ -109,19 +110,20 @@ def d_prime(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def clustered_effect(
-    differences: np.ndarray,
-    clusters: np.ndarray,
-    *,
-    resamples: int,
-    generator: np.random.Generator,
-    level: float = 0.95,
+    differences: np.ndarray, clusters: np.ndarray, *, level: float = 0.95
 ) -> np.ndarray:
-    """Mean and d_z = mean / sd of paired differences, with intervals from resampled clusters.
+    """Mean and d_z = mean / sd of paired differences, with intervals from clusters left out.
 
     differences: (pair,), nan for none. clusters: (pair,), what belongs together, the image say: all
-    pairs of a cluster are drawn or left out as one. Percentile intervals from sums over clusters,
-    so no pair is gathered. Returns float64 (statistic, bound): rows mean and d_z, columns value,
-    low, high; nan without any pair.
+    pairs of a cluster are left out as one. With θ_g the statistic without cluster g of G, the
+    interval is
+
+        θ ± t √((G − 1) / G Σ_g (θ_g − θ)²),        t of G − 1 degrees of freedom
+
+    the jackknife (Miller 1974, Biometrika 61; of clusters MacKinnon, Nielsen & Webb 2023, Journal
+    of Applied Econometrics 38), which with four images holds its level as with hundreds, where
+    percentiles of resampled images are far too short. Returns float64 (statistic, bound): rows mean
+    and d_z, columns value, low, high; nan without any pair, bounds nan for a single cluster.
     """
     kept = np.isfinite(differences)
     values = np.asarray(differences, dtype=np.float64)[kept]
@@ -129,23 +131,26 @@ def clustered_effect(
         return np.full((2, 3), np.nan)
     known, member = np.unique(np.asarray(clusters)[kept], return_inverse=True)
     terms = np.ones(len(values)), values, np.square(values)
-    sums = np.stack([np.bincount(member, weights=term) for term in terms], axis=1)
-    weights = bootstrap_weights(len(known), resamples=resamples, generator=generator)
-    weights = np.concatenate([np.full((1, len(known)), 1 / len(known)), weights])
-    count, total, square = (weights @ sums).T
+    sums = np.stack([np.bincount(member, weights=term) for term in terms])
+    total = sums.sum(axis=1, keepdims=True)
+    value = _mean_and_effect(total)
+    bounds = np.full((2, 2), np.nan)
+    if len(known) > 1:
+        away = _mean_and_effect(total - sums) - value
+        error = np.sqrt((len(known) - 1) / len(known) * np.square(away).sum(axis=1))
+        reach = special.stdtrit(len(known) - 1, (1 + level) / 2) * error
+        bounds = np.stack([value[:, 0] - reach, value[:, 0] + reach], axis=1)
+    return np.concatenate([value, bounds], axis=1)
+
+
+def _mean_and_effect(sums: np.ndarray) -> np.ndarray:
+    """Mean and d_z from number, sum and sum of squares, (3, column): (2, column)."""
+    count, total, square = sums
     mean = total / count
-    # The divisor n - 1 of a sample's deviation, as in paired_effect.
-    variance = np.maximum(square / count - np.square(mean), 0) * _bessel(len(values))
-    effect = divide(mean, np.sqrt(variance))
-    found = np.full((2, 3), np.nan)
-    for row, draws in enumerate((mean, effect)):
-        known = draws[1:][np.isfinite(draws[1:])]
-        found[row] = draws[0], *(interval(known, level=level) if len(known) else (np.nan, np.nan))
-    return found
-
-
-def _bessel(count: int) -> float:
-    return count / (count - 1) if count > 1 else 0.0
+    deviations = square - count * np.square(mean)
+    # What rounding leaves of equal values is no variance.
+    deviations = np.where(deviations > 1e-12 * square, deviations, 0.0)
+    return np.stack([mean, divide(mean, np.sqrt(divide(deviations, count - 1)))])
 
 
 class _Moments(NamedTuple):
