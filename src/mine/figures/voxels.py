@@ -13,7 +13,8 @@ WORDS_IN_HEADING = 4
 WITHHELD = {
     "not predicted": "the encoders of two halves of the images do not predict each other's images",
     "retinotopic": "contrast and orientation explain the responses, and content adds nothing",
-    "no reliable profile": "the profiles of two halves agree no more than those of shuffled data",
+    "no reliable profile": "the profiles of two halves agree no more than those of shuffled data, "
+    "or the region has too few voxels to tell",
     "no significant word": "no word stands out in the attributions and is confirmed by measured "
     "responses too",
 }
