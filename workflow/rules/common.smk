@@ -5,6 +5,7 @@ import os
 import shutil
 from base64 import urlsafe_b64encode
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from mine.config import REPLACED, InputError, describe_changes, load_config
@@ -125,10 +126,13 @@ def tell_outcome():
         logger.info(said)
 
 
+SECTIONS = asdict(settings)
+
+
 def section(name):
     """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
     sees when one has changed."""
-    return asdict(settings)[name]
+    return SECTIONS[name]
 
 
 def code(name):
@@ -354,6 +358,7 @@ FETCHED = [
 ]
 
 
+@cache
 def local_model_files(*names):
     """Return the files of the local models of sections; none of a hub's. What a model was found to
     reach is no part of it."""
