@@ -70,6 +70,26 @@ def select_candidate(effect, simulations, generator, *, images: int) -> np.ndarr
     return found
 
 
+def select_word(effect, simulations, generator, *, images: int, words: int) -> np.ndarray:
+    """The same of words as profiles offer them, for a voxel that sees half of its main feature:
+    each is read in a tenth of the images, anywhere and together with the feature."""
+    found = np.empty(simulations, dtype=bool)
+    for simulation in range(simulations):
+        main = generator.random(images) < 0.2
+        read = (generator.random((images, words)) < 0.1) * generator.random((images, words))
+        seen = main & (generator.random(images) < 0.5)
+        response = 2.0 * seen + effect * (read[:, 0] > 0) + generator.normal(size=images)
+        first = statistics.forward_selection(
+            statistics.normal_scores(response),
+            main[:, None].astype(float),
+            np.hstack([read, main[:, None] * read]),
+            count=1,
+        )
+        taken = first.order[0] % words == 0
+        found[simulation] = first.p[0] <= LEVEL and (effect == 0 or taken)
+    return found
+
+
 def average_subjects(effect, simulations, generator, *, subjects: int) -> np.ndarray:
     values = generator.normal(size=(subjects, simulations)) + effect
     return statistics.mean_over_subjects(values).p <= LEVEL
@@ -108,6 +128,13 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
         partial(select_candidate, images=100),
         IMAGE_EFFECTS,
         5,
+    ),
+    (
+        "forward_selection",
+        "1,000 images, 120 words, half of the main feature seen",
+        partial(select_word, images=1000, words=120),
+        IMAGE_EFFECTS,
+        10,
     ),
     ("mean_over_subjects", "4 subjects", partial(average_subjects, subjects=4), SUBJECT_EFFECTS, 1),
     ("mean_over_subjects", "8 subjects", partial(average_subjects, subjects=8), SUBJECT_EFFECTS, 1),

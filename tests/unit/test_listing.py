@@ -14,13 +14,9 @@ from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
 from mine.core.listing import ListedWords, list_words
 from mine.core.readings import gather_together, read_presence
-from mine.statistics import (
-    forward_selection,
-    normal_scores,
-    sign_flip_bound,
-    sign_flip_statistic,
-)
+from mine.statistics import forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
+from tests.reference.regression import robust_p
 
 LEVEL = 0.05
 
@@ -171,7 +167,7 @@ def adding(response: np.ndarray, known: list[np.ndarray], column: np.ndarray) ->
         for values in (response, column)
     )
     r = left @ rest / np.sqrt((left @ left) * (rest @ rest))
-    return r, float(sign_flip_bound(sign_flip_statistic(left * rest)))
+    return r, robust_p(response, design, column)
 
 
 def test_noise_lists_words_for_no_more_voxels_than_the_level_says():

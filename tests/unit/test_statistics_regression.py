@@ -7,10 +7,11 @@ import pytest
 import scipy.stats
 
 from mine import statistics
+from tests.reference.regression import robust_p
 
 
 def test_forward_selection_equals_least_squares_step_by_step():
-    """Each step against the partial correlation of residuals, and p against their sign flips."""
+    """Each step against the partial correlation of residuals, and p against images left out."""
     random = np.random.default_rng(5)
     known = random.normal(size=(80, 2))
     candidates = random.normal(size=(80, 6)) + known[:, :1]
@@ -25,9 +26,7 @@ def test_forward_selection_equals_least_squares_step_by_step():
         others = [k for k in range(6) if k not in taken and not {k, *taken} >= {1, 4}]
         partial = [np.corrcoef(free(response), free(candidates[:, k]))[0, 1] for k in others]
         assert max(partial) == pytest.approx(r) and others[int(np.argmax(partial))] == index
-        products = free(response) * free(candidates[:, index])
-        z = products.sum() / np.sqrt(np.square(products).sum())
-        assert p == pytest.approx(min(1, 6 * statistics.sign_flip_bound(z)))
+        assert p == pytest.approx(min(1, 6 * robust_p(response, design, candidates[:, index])))
         taken.append(int(index))
     assert len({1, 4} & set(taken)) == 1 and 5 not in taken[:2]
     assert (found.correlation > 0).all()
@@ -70,12 +69,22 @@ def test_forward_selection_power_rises_with_the_effect():
     for effect in (0.3, 0.5, 0.8):
         p = [draw_first_p(random, effect) for _ in range(200)]
         found.append(np.mean([len(each) == 1 and each[0] <= 0.05 for each in p]))
-        # That of the bound for the first candidate alone, less what rivals by chance take first.
-        own, noise = random.normal(size=(2, 57, 4000))
-        z = statistics.sign_flip_statistic(own * (effect * own + noise))
-        power = np.mean(20 * statistics.sign_flip_bound(z) <= 0.05)
-        assert found[-1] > power - 3 * np.sqrt(power * (1 - power) / 200) - 0.03
+        # That of the t test at the corrected level, less what rivals by chance take first and what
+        # an error that asks for less costs.
+        critical = scipy.stats.t.isf(0.05 / 20, 57)
+        power = scipy.stats.nct.sf(critical, 57, effect * np.sqrt(58))
+        assert found[-1] > power - 3 * np.sqrt(power * (1 - power) / 200) - 0.1
     assert found == sorted(found)
+
+
+def test_a_candidate_that_one_image_decides_is_no_evidence():
+    random = np.random.default_rng(9)
+    response = random.normal(size=50)
+    response[7] = 20.0
+    alone = np.zeros((50, 1))
+    alone[7] = 1.0
+    found = statistics.forward_selection(response, np.empty((50, 0)), alone, count=1)
+    assert found.order.tolist() == [0] and found.p.tolist() == [1.0]
 
 
 def test_forward_selection_takes_nothing_from_nothing():

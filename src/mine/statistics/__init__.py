@@ -45,7 +45,6 @@ from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
 from mine.statistics.permutation import (
     sign_flip_bound,
     sign_flip_max_test,
-    sign_flip_statistic,
     sign_flip_test,
 )
 from mine.statistics.proportions import share_interval
@@ -110,7 +109,6 @@ __all__ = [
     "share_of_subjects",
     "sign_flip_bound",
     "sign_flip_max_test",
-    "sign_flip_statistic",
     "sign_flip_test",
     "stratified_weights",
 ]

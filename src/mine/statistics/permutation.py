@@ -87,13 +87,6 @@ def sign_flip_max_test(
     return z, p, p_familywise
 
 
-def sign_flip_statistic(differences: np.ndarray) -> np.ndarray:
-    """z = Σd / √Σd² over the first axis, of images; 0 where all are zero."""
-    differences = np.asarray(differences, dtype=np.float64)
-    norm = np.sqrt(np.square(differences).sum(axis=0))
-    return differences.sum(axis=0) / np.where(norm == 0, 1.0, norm)
-
-
 def sign_flip_bound(z: np.ndarray) -> np.ndarray:
     """Upper bound on the one-sided p of a sign-flip test, without permutations.
 
