@@ -129,8 +129,8 @@ def tabulate_seeds(
     where its encoders were never fitted; empty where this was not asked. predicted: subject -> bool
     (voxel,), which voxels it takes to be predicted where they were fitted to shuffled responses.
     ``randomised_described``, ``shuffled_predicted``: the share of the region's voxels, and under
-    ``all`` of the voxels of any region, without an interval. A voxel that is not predicted is not
-    described, so that the latter is a bound.
+    ``all`` of the voxels of any region, each once and if it holds in any, without an interval. A
+    voxel that is not predicted is not described, so that the latter is a bound.
     """
     rows: list[tuple[object, ...]] = []
     for (subject, roi), dataset in compared.items():
@@ -149,7 +149,7 @@ def tabulate_seeds(
             frame["randomised_described"] = described[subject, roi].sel(voxel=voxels).values
         shares.append(pd.DataFrame(frame).assign(subject=subject, roi=roi))
     table = pd.concat(shares)
-    once = table.drop_duplicates(["subject", "voxel"]).assign(roi="all")
+    once = table.groupby(["subject", "voxel"], as_index=False, sort=False).max().assign(roi="all")
     for (subject, roi), own in pd.concat([table, once]).groupby(["subject", "roi"], sort=False):
         for measure in own.columns.intersection(["randomised_described", "shuffled_predicted"]):
             rows.append((measure, subject, roi, own[measure].mean(), np.nan, np.nan, len(own)))
