@@ -10,10 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.evidence import resample_words
-from mine.statistics import interval
-
-# A voxel with a ceiling below this has hardly a profile that could be the same.
-LEAST_CEILING = 0.3
+from mine.statistics import CLEAR_CEILING, interval
 
 TEXTS = {
     "own": "correlation of a voxel's profiles between random starts",
@@ -41,12 +38,12 @@ def compare_seeds(
     - own (kind, voxel): of a voxel's profile with its own of the other start; 0 for an empty one
     - others (kind, voxel): with those of the region's other voxels, NaN where it is the only one
     - noise_ceiling (voxel), as given
-    - mean_own, mean_others (kind): their means over voxels with a ceiling of LEAST_CEILING or more,
+    - mean_own, mean_others (kind): their means over voxels with a ceiling of CLEAR_CEILING or more,
       over all where none is known, with <name>_interval (kind, bound): 95% bootstrap percentiles
       over images; voxels: how many these are
     """
     known = np.isfinite(noise_ceiling).any()
-    able = noise_ceiling >= LEAST_CEILING if known else np.ones(len(noise_ceiling), dtype=bool)
+    able = noise_ceiling >= CLEAR_CEILING if known else np.ones(len(noise_ceiling), dtype=bool)
     # All images once are the first of the resamples.
     drawn = np.vstack([np.full(weights.shape[1], 1 / weights.shape[1]), weights])
     found = [
