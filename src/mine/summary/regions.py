@@ -11,11 +11,13 @@ import xarray as xr
 
 from mine.figures.encoder import has_ceiling
 from mine.figures.style import REASONS
+from mine.stages.preference import EVIDENCE
 from mine.statistics import share_interval
 
 WORDS = 4
-TEXTS = ("roi", "words", "profile", "measured", "localiser")
-EVIDENCE = ("profile", "measured", "localiser")
+# Predictions prefer something even where voxels answer to nothing.
+SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
+TEXTS = ("roi", "words", *SHOWN)
 BOUNDS = ("", "_low", "_high")
 
 
@@ -90,7 +92,7 @@ def _score(own: xr.Dataset) -> dict[str, object]:
 
 def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, object]:
     found: dict[str, object] = {
-        name: str(preference["roi_preferred"].sel(evidence=name).values) for name in EVIDENCE
+        name: str(preference["roi_preferred"].sel(evidence=name).values) for name in SHOWN
     }
     clusters = int(structure.attrs["clusters"])
     mean, p = [np.nan] * 3, np.nan

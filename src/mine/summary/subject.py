@@ -12,8 +12,9 @@ import xarray as xr
 from mine.figures.strips import format_count
 from mine.figures.style import name_model
 from mine.figures.voxels import WITHHELD
-from mine.statistics import SIGNIFICANT
+from mine.statistics import LEAST_CEILING, SIGNIFICANT
 from mine.summary.page import Page
+from mine.summary.regions import SHOWN
 from mine.summary.texts import (
     NONE,
     join,
@@ -76,7 +77,7 @@ def summarise_subject(
 
 def _write_row(row: pd.Series) -> list[str]:
     clusters = {0: NONE, 1: "none"}.get(row["clusters"], str(row["clusters"]))
-    preferred = [row[name] or NONE for name in ("profile", "measured", "localiser")]
+    preferred = [row[name] or NONE for name in SHOWN]
     return [
         row["roi"],
         str(row["voxels"]),
@@ -173,8 +174,8 @@ def _say_left_out(
     unscored = int((table["voxels"] - table["scored"]).sum())
     if unscored and np.isfinite(responses["noise_ceiling"].values).any():
         said.append(
-            f"R² over the ceiling of {format_count(unscored, 'voxel')} whose ceiling is below 0.1, "
-            "where the ratio is noise."
+            f"R² over the ceiling of {format_count(unscored, 'voxel')} whose ceiling is below "
+            f"{LEAST_CEILING:g}, where the ratio is noise."
         )
     counts: Mapping[str, str] = {
         "voxels_invalid": "{:,} of the selected voxels: no usable response.",

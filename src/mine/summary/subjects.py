@@ -9,7 +9,7 @@ import pandas as pd
 
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
-from mine.summary.regions import EVIDENCE
+from mine.summary.regions import SHOWN
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 
 MEANS = ("share", "score", "identification", "pictures", "insertion", "removal")
@@ -26,7 +26,7 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     tables: subject -> :func:`mine.summary.regions.tabulate_regions`. Columns: roi; subjects, which
     have it; voxels and described, sums; of each of MEANS its mean over subjects with Student's 95%
-    interval from three subjects on; of each of EVIDENCE the category that most subjects' region
+    interval from three subjects on; of each of SHOWN the category that most subjects' region
     prefers, and as <evidence>_subjects how many of them.
     """
     names = list(dict.fromkeys(roi for table in tables.values() for roi in table["roi"]))
@@ -42,7 +42,7 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             if len(own) < ENOUGH:
                 low = high = np.nan
             row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        for evidence in EVIDENCE:
+        for evidence in SHOWN:
             preferred = own[evidence][own[evidence] != ""].mode()
             row[evidence] = preferred.iloc[0] if len(preferred) else ""
             row[f"{evidence}_subjects"] = int((own[evidence] == row[evidence]).sum())
@@ -78,7 +78,7 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
 def _write_row(row: pd.Series) -> list[str]:
     preferred = [
         f"{row[name]} ({row[f'{name}_subjects']}/{row['subjects']})" if row[name] else NONE
-        for name in EVIDENCE
+        for name in SHOWN
     ]
     return [
         row["roi"],
