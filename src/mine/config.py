@@ -65,6 +65,9 @@ REPLACED = "a run replaces what follows from these keys, and another `name` keep
 NAMED = 8
 """Most keys that are named where many have changed."""
 
+POOLED = {"rois": ("all",), "subjects": ("all", "subjects")}
+"""What tables and summaries call all regions, and all subjects, together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -76,10 +79,14 @@ class Config:
         example="nsd",
     )
     subjects: list[str] = setting(
-        "Subjects, by their names in the dataset.", pattern=NAME, nonempty=True, example=["subj01"]
+        "Subjects, by their names in the dataset; none is called all or subjects.",
+        pattern=NAME,
+        nonempty=True,
+        example=["subj01"],
     )
     rois: list[str] = setting(
-        "Regions to explain, by their names in the dataset or in dataset.roi_references.",
+        "Regions to explain, by their names in the dataset or in dataset.roi_references; none is "
+        "called all.",
         pattern=NAME,
         nonempty=True,
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
@@ -284,6 +291,7 @@ def _contradictions(config: Config) -> list[str]:
             f"{attribution.token_fraction}, since only these are stored, found "
             f"{config.description.token_fraction}"
         )
+    problems += _ambiguous_names(config)
     problems += _unclear_backbone(backbone)
     problems += _unclear_lens(config.lens, backbone)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
@@ -331,6 +339,17 @@ def _contradictions(config: Config) -> list[str]:
                 f"{needed} in all sessions, found {trials}"
             )
     return problems
+
+
+def _ambiguous_names(config: Config) -> list[str]:
+    """Return which regions and subjects are called as all of them together are."""
+    return [
+        f"{key}: expected names other than {name}, which stands for all of them together in tables "
+        "and summaries, found it"
+        for key, names in POOLED.items()
+        for name in names
+        if name in getattr(config, key)
+    ]
 
 
 def _unclear_backbone(backbone: Backbone) -> list[str]:

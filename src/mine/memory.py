@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,9 @@ class Memory:
         """Keep what was read since the last time."""
         if self._news and self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Jobs that run beside each other may write it at once: each its own file, then renamed.
-            half = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            # Jobs that run beside each other, here or on other machines that share the folder, may
+            # write it at once: each its own file, then renamed.
+            half = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
             half.write_text(json.dumps(self._read() | self._news), encoding="utf-8")
             os.replace(half, self.path)
         self._news = {}

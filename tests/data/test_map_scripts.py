@@ -17,11 +17,11 @@ from mine.datasets.maps import read_map, write_map
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import ListedVoxels, VoxelSet
 from mine.sections import Dataset
+from mine.stages.preference import EVIDENCE
 from mine.stores import write_store
 from tests.data.random_nsd import RandomNsd
 
 CATEGORIES = ["faces", "places"]
-EVIDENCE = ["profile", "predicted", "measured", "localiser"]
 
 RUN = """
 import json, runpy, sys
@@ -55,7 +55,7 @@ def make_preference(voxel: np.ndarray, preferred: list[str]) -> xr.Dataset:
     """All voxels prefer the same by each evidence."""
     return xr.Dataset(
         {"preferred": (("evidence", "voxel"), np.array([[one] * len(voxel) for one in preferred]))},
-        coords={"voxel": voxel, "evidence": EVIDENCE, "category": CATEGORIES},
+        coords={"voxel": voxel, "evidence": list(EVIDENCE), "category": CATEGORIES},
     )
 
 

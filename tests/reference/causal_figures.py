@@ -174,11 +174,13 @@ def draw_strips(
 
 @cache
 def make_subject() -> dict[str, tuple[xr.Dataset, xr.Dataset]]:
-    """Two regions that are tested and one that is not."""
-    regions = {
-        roi: (make_generated(seed)[1], make_edits(seed)[1])
-        for seed, roi in enumerate(("FFA-1", "EBA"))
-    }
+    """Two regions that are tested, each in two voxels of its own, and one that is not."""
+    regions = {}
+    for seed, roi in enumerate(("FFA-1", "EBA")):
+        stores = make_generated(seed)[1], make_edits(seed)[1]
+        regions[roi] = tuple(
+            store.assign_coords(voxel=store["voxel"].values + 10 * seed) for store in stores
+        )
     return regions | {"V1v": tuple(store.isel(voxel=[]) for store in regions["EBA"])}
 
 

@@ -9,7 +9,13 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from mine.core.calibration import chance_of, find_said, measure_null, shuffle_tokens
+from mine.core.calibration import (
+    chance_of,
+    find_said,
+    label_groups,
+    measure_null,
+    shuffle_tokens,
+)
 from mine.core.lens import apply_lens
 from mine.core.mentions import find_mentioned
 from mine.errors import InputError
@@ -264,3 +270,14 @@ def test_images_that_words_are_judged_by_have_captions_and_are_held_out_or_not()
         InputError, match="^dataset.captions: [^.]* 2 images that are held out[^.]* 1$"
     ):
         choose(9, held_out=True, least=2)
+
+
+def test_a_group_is_called_by_its_commonest_word_and_of_equals_by_the_first() -> None:
+    rates = xr.Dataset(
+        {
+            "group": ("word", [1, 0, 1, 0, 1, 2]),
+            "base_rate": ("word", [0.1, 0.2, 0.3, 0.2, 0.3, 0.0]),
+        },
+        coords={"word": ["red", "dog", "crimson", "puppy", "scarlet", "sea"]},
+    )
+    assert label_groups(rates) == ["dog", "crimson", "sea"]

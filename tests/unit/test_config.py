@@ -134,6 +134,21 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "backbone.pretrained: expected null, since hf-hub:some/model holds its weights, found "
             "'openai'",
         ),
+        (
+            {"rois": ["EBA", "all"]},
+            "rois: expected names other than all, which stands for all of them together in tables "
+            "and summaries, found it",
+        ),
+        (
+            {"subjects": ["all"]},
+            "subjects: expected names other than all, which stands for all of them together in "
+            "tables and summaries, found it",
+        ),
+        (
+            {"subjects": ["subj01", "subjects"]},
+            "subjects: expected names other than subjects, which stands for all of them together "
+            "in tables and summaries, found it",
+        ),
         ({"backbone": {"layer": 3}}, "backbone.layer: expected null with open_clip, found 3"),
         ({"backbone": {"side": 448}}, "backbone.side: expected null with open_clip, found 448"),
         (

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.text import Text
 
 from mine.figures.causality import draw_causality
@@ -121,6 +122,27 @@ def test_all_regions_are_the_pairs_of_all_regions():
     assert rows.loc["advantage", "n"] == 4
     share = np.mean([part.mean("chosen").values > 0 for part in pairs])
     assert rows.loc["share", "value"] == pytest.approx(share)
+
+
+def test_a_voxel_of_two_regions_counts_once_as_the_first_that_tested_it():
+    own, other = list(make_subject().values())[:2]
+    voxels = own[0]["voxel"].values
+    # The second region tested one voxel of the first and one of its own.
+    shared = tuple(store.assign_coords(voxel=[voxels[1], 99]) for store in other)
+    apart = tuple(store.isel(voxel=[1]) for store in shared)
+    keys = ["panel", "measure", "direction", "guide", "condition", "model"]
+
+    def pool(second: tuple[xr.Dataset, xr.Dataset]) -> pd.DataFrame:
+        table = tabulate({"FFA-1": own, "EBA": second})
+        # What an edit took is a mean over regions, whatever voxels they share.
+        pooled = table[(table["roi"] == ALL) & (table["panel"] != "edit")]
+        return pooled.set_index(keys)[["value", "n", "images"]]
+
+    found = pool(shared)
+    # Both directions together have each voxel twice.
+    both = found.index.get_level_values("direction") == "both"
+    assert set(found["n"][~both]) == {3} and set(found["n"][both]) == {6}
+    pd.testing.assert_frame_equal(found, pool(apart))
 
 
 def test_a_voxels_two_guided_shifts_differ_by_its_guidance():

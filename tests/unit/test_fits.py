@@ -160,7 +160,7 @@ def test_scores_equal_their_definitions_and_intervals_hold_them():
         "good": measured + 0.5 * generator.standard_normal((200, 4)),
         "poor": generator.standard_normal((200, 4)),
     }
-    ceiling = np.array([0.5, 0.05, 0.8, np.nan])
+    ceiling = np.array([0.5, 0.09, 0.1, np.nan])
     scores = score_predictions(predictions, measured, ceiling, resamples=200, seed=0)
     for model, predicted in predictions.items():
         row = scores.sel(model=model)
@@ -179,13 +179,13 @@ def test_an_roi_is_the_ratio_of_sums_and_differences_are_paired():
     measured = generator.standard_normal((150, 5))
     shared = 2 * generator.standard_normal((150, 5))
     good, poor = measured + 0.5 * shared, measured + 0.6 * shared
-    ceiling = np.array([0.5, 0.7, 0.6, 0.05, 0.9])
+    ceiling = np.array([0.5, 0.1, 0.6, 0.09, 0.9])
     members = np.array([[1, 1, 0, 1, 0], [0, 0, 0, 1, 0]], bool)
     scores = score_roi(
         {"good": good, "poor": poor}, measured, ceiling, members,
         rois=["FFA-1", "noise"], resamples=300, seed=0,
     )  # fmt: skip
-    expected = r_squared(measured, good)[:2].sum() / 1.2
+    expected = r_squared(measured, good)[:2].sum() / 0.6
     assert float(scores["r2_normalised"].sel(model="good", roi="FFA-1")) == pytest.approx(expected)
     assert np.isnan(scores["r2_normalised"].sel(roi="noise")).all()
     np.testing.assert_array_equal(scores["voxels"], [2, 0])

@@ -108,17 +108,20 @@ def test_what_a_fit_and_its_attributions_count_adds_up_to_the_whole(
 
 
 def test_the_end_names_what_is_there_and_nothing_else(tmp_path: Path) -> None:
-    assert describe_outcome(tmp_path) == ""
+    assert describe_outcome(tmp_path, ["subj01"]) == ""
     (tmp_path / "figures").mkdir()
-    said = describe_outcome(tmp_path)
+    said = describe_outcome(tmp_path, ["subj01"])
     assert str(tmp_path / "figures") in said and "described" not in said
     (tmp_path / "summary").mkdir()
     head = "roi\tvoxels\tdescribed\n"
-    (tmp_path / "summary/subj01.tsv").write_text(f"{head}EBA\t10\t7\nV1v\t1200\t0\n")
-    (tmp_path / "summary/subjects.tsv").write_text(f"{head}EBA\t10\t7\n")
+    # Of the voxels of EBA one is of V1v too.
+    rows = "EBA\t10\t7\nV1v\t1200\t0\nall\t1209\t7\n"
+    # One subject was summed up under an earlier configuration.
+    for name in ("subj01", "subj02", "subjects"):
+        (tmp_path / f"summary/{name}.tsv").write_text(f"{head}{rows}")
     (tmp_path / "summary/subjects.html").touch()
-    said = describe_outcome(tmp_path)
-    assert said.startswith("subj01: 7 of 1,210 voxels in 2 regions are described\nLook first at\n")
+    said = describe_outcome(tmp_path, ["subj01", "subj03"])
+    assert said.startswith("subj01: 7 of 1,209 voxels in 2 regions are described\nLook first at\n")
     # The first thing to look at comes first.
     assert said.index("summary/subjects.html") < said.index("figures")
     for name in PLACES.keys() - {"summary/subjects.html", "figures"}:

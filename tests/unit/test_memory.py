@@ -35,3 +35,21 @@ def test_contents_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     os.utime(file)
     with pytest.raises(AttributeError):
         digest_contents([file], memory=Memory(tmp_path / "digests.json"))
+
+
+def test_processes_of_one_number_on_two_machines_do_not_share_a_half_written_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, kept, halves = tmp_path / "a", tmp_path / "digests.json", []
+    replace = os.replace
+
+    def record(half: Path, whole: Path) -> None:
+        halves.append(half)
+        replace(half, whole)
+
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    monkeypatch.setattr("os.replace", record)
+    for text in ("one", "three"):
+        file.write_text(text)
+        digest_contents([file], memory=Memory(kept))
+    assert len(set(halves)) == 2 and {half.parent for half in halves} == {tmp_path}

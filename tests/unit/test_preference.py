@@ -405,6 +405,15 @@ def test_every_number_is_what_its_name_says():
     assert found["evidence"].values.tolist() == list(EVIDENCE)
 
 
+@pytest.mark.parametrize(("t", "preferred"), [(2.0, "faces"), (1.9, "")])
+def test_a_localisers_preference_takes_a_t_value_of_two(t, preferred):
+    values = xr.full_like(REGIONS["FFA"]["t"], -1.0)
+    values[0] = t
+    found = measure("FFA", t=values)
+    assert (found["preferred"].sel(evidence="localiser") == preferred).all()
+    assert found["roi_preferred"].sel(evidence="localiser") == preferred
+
+
 def test_voxels_without_a_t_value_have_no_part_in_the_regions_mean():
     t = REGIONS["FFA"]["t"].copy()
     t[0, :3], t[1] = np.nan, np.nan
@@ -427,6 +436,26 @@ def test_voxels_are_judged_alike_whichever_region_asks():
     assert part["roi_share_p"].sel(category="places") == pytest.approx(
         share_p(4, 4, preferring_all=9, all_voxels=21)
     )
+
+
+def test_a_region_that_describes_none_of_its_voxels_prefers_nothing_whatever_others_describe():
+    """A region's voxels are described by its own profiles, and the order of regions is none."""
+    twin = {**REGIONS["PPA"], "profile": REGIONS["PPA"]["profile"].copy()}
+    twin["profile"]["described"] = ("voxel", np.zeros(9, dtype=bool))
+    for order in (["FFA", "PPA", "twin"], ["twin", "PPA", "FFA"]):
+        regions = {name: (REGIONS | {"twin": twin})[name] for name in order}
+        whole, none = measure("PPA", regions), measure("twin", regions)
+        xr.testing.assert_identical(whole, measure("PPA", {**REGIONS, "twin": twin}))
+        assert whole["roi_preferred"].sel(evidence="profile") == "places"
+        assert none["roi_voxels"].sel(evidence="profile") == 0
+        assert none["roi_preferred"].sel(evidence="profile") == ""
+        assert (none["preferred"].sel(evidence="profile") == "").all()
+        # What the twin denies does not take its voxels from those that random profiles are of.
+        np.testing.assert_array_equal(none["cosine_p"], whole["cosine_p"])
+        assert np.isnan(none["cosine_q"]).all() and np.isfinite(whole["cosine_q"]).all()
+        assert whole["roi_share_p"].sel(category="places") == pytest.approx(
+            share_p(9, 9, preferring_all=9, all_voxels=21)
+        )
 
 
 def test_a_region_alone_is_preferred_without_others_to_compare_with():

@@ -149,6 +149,19 @@ def test_share_above_a_threshold_counts_each_described_voxel_once():
     assert rows.index.max() == np.floor(2 * t.max()) / 2
 
 
+def test_a_voxel_counts_where_any_of_its_regions_describes_it():
+    own = make_preference("places")
+    other = own.assign(described=("voxel", np.zeros(VOXELS, dtype=bool)))
+    other["preferred"] = own["preferred"].copy()
+    other["preferred"][0] = ""
+    alone = pick(tabulate_preference({"PPA": own}), "above_t", threshold=0)
+    for by_roi in ({"EBA": other, "PPA": own}, {"PPA": own, "EBA": other}):
+        both = pick(tabulate_preference(by_roi), "above_t", threshold=0)
+        assert both["n"].item() == alone["n"].item() == VOXELS
+        assert both["value"].item() == alone["value"].item()
+        np.testing.assert_array_equal(label_voxels(by_roi)[1], label_voxels({"PPA": own})[1])
+
+
 def test_exchanged_profiles_agree_as_often_as_is_expected():
     regions = make_regions()
     expected = pick(tabulate_preference(regions), "above_t_shuffled", threshold=0)["value"].item()

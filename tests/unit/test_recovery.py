@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 from mine.demo.recovery import (
-    LEAST_CEILING,
     POINT_SHARE,
     category_members,
     find_peak,
@@ -291,7 +290,7 @@ def make_rows() -> pd.DataFrame:
                     "roi": "FFA-1",
                     "voxel": voxel,
                     "main": "face",
-                    "noise_ceiling": [0.5, 0.4, LEAST_CEILING, 0.1][voxel],
+                    "noise_ceiling": [0.5, 0.4, 0.3, 0.1][voxel],
                     "described": voxel != 1,
                     "reason": "described" if voxel != 1 else "not predicted",
                     "described_random_encoder": False,

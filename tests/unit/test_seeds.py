@@ -104,7 +104,7 @@ def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing
     }
     described = {
         ("subj01", "FFA-1"): xr.DataArray([True, False], dims="voxel", coords={"voxel": [0, 2]}),
-        ("subj01", "EBA"): xr.DataArray([False, False], dims="voxel", coords={"voxel": [2, 5]}),
+        ("subj01", "EBA"): xr.DataArray([True, False], dims="voxel", coords={"voxel": [2, 5]}),
     }
     predicted = {"subj01": np.array([0, 0, 1, 0, 0, 0], dtype=bool)}
     table = tabulate_seeds(parts, described, predicted)
@@ -114,7 +114,8 @@ def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing
     own = rows.loc["profile_seed_correlation", "subj01", "FFA-1"]
     assert own["low"] <= own["value"] <= own["high"] and own["n"] == 5
     assert own["value"] > rows.loc["profile_seed_correlation_random", "subj01", "FFA-1"]["value"]
-    shares = {"FFA-1": (0.5, 0.5, 2), "EBA": (0, 0.5, 2), "all": (1 / 3, 1 / 3, 3)}
+    # Voxel 2 is of both regions, of which one describes it.
+    shares = {"FFA-1": (0.5, 0.5, 2), "EBA": (0.5, 0.5, 2), "all": (2 / 3, 1 / 3, 3)}
     for roi, (random, shuffled, count) in shares.items():
         for measure, share in (("randomised_described", random), ("shuffled_predicted", shuffled)):
             row = rows.loc[measure, "subj01", roi]

@@ -28,8 +28,11 @@ WORDS = np.array(["face", "dog", "red"])
 BOUNDS = ["value", "low", "high"]
 
 
-def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.Dataset]:
-    """Stores of a region: each described voxel lists the first word, every second one another."""
+def make_stores(
+    reasons: list[str], *, clusters: int, d: float, first: int = 0
+) -> dict[str, xr.Dataset]:
+    """Stores of a region: each described voxel lists the first word, every second one another.
+    first: of its voxels, which is tested where any is described."""
     voxels = len(reasons)
     described = np.array([reason == "described" for reason in reasons])
     listed = np.zeros((2, voxels, 2), bool)
@@ -46,7 +49,7 @@ def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.
                 "listed": (("sign", "voxel", "rank"), listed),
                 "reliability": ("voxel", np.linspace(0, 1, voxels)),
             },
-            coords={"sign": ["positive", "negative"]},
+            coords={"sign": ["positive", "negative"], "voxel": first + np.arange(voxels)},
         ),
         "preference": xr.Dataset(
             {"roi_preferred": ("evidence", np.array(["faces", "faces", ""]))},
@@ -66,7 +69,7 @@ def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.
                 "model": ["evaluator"],
                 "control": ["random"],
                 "bound": BOUNDS,
-                "voxel": range(tested),
+                "voxel": first + np.arange(tested),
             },
         ),
         "counterfactuals": xr.Dataset(
@@ -87,16 +90,17 @@ def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.
     }
 
 
-def make_table(*, ceiling: float = 0.5) -> pd.DataFrame:
+def make_table(*, ceiling: float = 0.5, shared: dict | None = None) -> pd.DataFrame:
+    """Of a subject of six voxels. shared: a third region, which has voxels of the other two."""
     by_roi = {
         "FFA-1": make_stores(["described"] * 3 + ["not predicted"], clusters=3, d=1.0),
-        "V1v": make_stores(["retinotopic", "no reliable profile"], clusters=0, d=np.nan),
-    }
-    score = np.array([[0.8, 0.6], [0.7, 0.5]])
+        "V1v": make_stores(["retinotopic", "no reliable profile"], clusters=0, d=np.nan, first=4),
+    } | ({} if shared is None else {"EBA": shared})
+    score = np.array([[0.8, 0.6, 0.8], [0.7, 0.5, 0.7]])[:, : len(by_roi)]
     scores = xr.Dataset(
         {
-            "noise_ceiling": ("voxel", np.full(6, ceiling)),
-            "roi_voxels": ("roi", [3, 2]),
+            "noise_ceiling": ("voxel", np.where(np.arange(6) == 3, 0.09, 1) * ceiling / 0.5),
+            "roi_voxels": ("roi", [3, 2, 3][: len(by_roi)]),
             "roi_r2_normalised": (("model", "roi"), score),
             "roi_r2_normalised_interval": (
                 ("model", "roi", "bound"),
@@ -156,7 +160,7 @@ def measure_boxes(figure: Figure) -> list[Bbox]:
 
 
 def test_a_region_has_the_numbers_of_its_stores() -> None:
-    face, contrast = (row for _, row in make_table().iterrows())
+    face, contrast, _ = (row for _, row in make_table().iterrows())
     assert (face["voxels"], face["described"], face["not predicted"]) == (4, 3, 1)
     assert face["share"] == 0.75 and face["share_low"] < 0.75 < face["share_high"]
     assert (face["score"], face["score_low"], face["score_high"]) == pytest.approx((0.8, 0.7, 0.9))
@@ -172,9 +176,28 @@ def test_a_region_has_the_numbers_of_its_stores() -> None:
     assert (table[list(REASONS)].sum(axis=1) == table["voxels"]).all()
 
 
+def test_voxels_of_several_regions_are_summed_up_once() -> None:
+    alone = make_table().iloc[-1]
+    assert (alone["roi"], alone["voxels"], alone["described"], alone["scored"]) == ("all", 6, 3, 5)
+    assert alone["tested"] == 1 and alone["share"] == 0.5 and np.isnan(alone["score"])
+    # Of the five voxels of EBA three are described in FFA-1 too and one in EBA alone; the last has
+    # passed more conditions than in V1v. Both regions have tested the first.
+    reasons = ["described"] * 4 + ["no significant word"]
+    table = make_table(shared=make_stores(reasons, clusters=0, d=1.0))
+    found = table.iloc[-1]
+    counts = {"described": 4, "no reliable profile": 1, "no significant word": 1}
+    assert {name: found[name] for name in REASONS if found[name]} == counts
+    assert found["voxels"] == 6 < table["voxels"].iloc[:-1].sum()
+    assert (found["scored"], found["tested"]) == (5, 1)
+    said = " ".join(sayings(make_page(table)))
+    assert "4 of 6 voxels in 3 regions" in said and "1 voxels, “no significant word”" in said
+    said = " ".join(sayings(summarise_subjects({"subj01": table, "subj02": table}, name="demo")))
+    assert "8 of 12 voxels are described" in said and "2 in subj01, 2 in subj02" in said
+
+
 def test_without_a_ceiling_the_score_is_r2_and_the_page_says_so() -> None:
     table = make_table(ceiling=np.nan)
-    assert table["score"].tolist() == [0.4, 0.3]
+    assert table["score"].tolist()[:2] == [0.4, 0.3]
     page = make_page(table, ceiling=np.nan)
     assert "R²" in page.columns and "R² / ceiling" not in page.columns
     assert any("there is no noise ceiling" in text for text in sayings(page))
@@ -204,7 +227,8 @@ def test_only_intervals_above_zero_count_as_found() -> None:
 
 @pytest.mark.parametrize("regions", [0, 8, 60])
 def test_paper_and_screen_say_the_same_and_nothing_leaves_the_paper(regions: int) -> None:
-    table = pd.concat([make_table()] * max(regions // 2, 1))[: regions or 1]
+    table = make_table()
+    table = pd.concat([*[table[:2]] * (regions // 2), table[2:]])
     page = make_page(table)
     figure = draw_page(page)
     shown = render_html(page)
@@ -254,7 +278,7 @@ def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None
         table["pictures"] += number
     tables["subj0"] = tables["subj0"][tables["subj0"]["roi"] != "V1v"]
     found = average_regions(tables).set_index("roi")
-    assert found["subjects"].tolist() == [subjects, subjects - 1]
+    assert found["subjects"].to_dict() == {"FFA-1": subjects, "V1v": subjects - 1, "all": subjects}
     values = np.arange(subjects) + 1.0
     assert found.loc["FFA-1", "pictures"] == pytest.approx(values.mean())
     assert np.isfinite(found.loc["FFA-1", "pictures_low"]) == (subjects >= 3)

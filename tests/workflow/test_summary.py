@@ -21,8 +21,9 @@ def test_every_subject_has_a_page_with_the_numbers_of_its_stores(finished: Path)
         table = read_regions(results / f"summary/{subject}.tsv").set_index("roi")
         scores = open_store(results / subject / "scores.zarr")
         rois = open_store(results / subject / "rois.zarr")["roi"].values.tolist()
-        assert table.index.tolist() == rois and all(f">{roi}<" in page for roi in rois)
-        for roi, row in table.iterrows():
+        assert table.index.tolist() == [*rois, "all"]
+        assert all(f">{roi}<" in page for roi in table.index)
+        for roi, row in table.drop("all").iterrows():
             profiles = open_store(results / subject / str(roi) / "profiles.zarr")
             reasons = profiles["reason"].to_series().value_counts()
             for reason, count in reasons.items():

@@ -121,7 +121,7 @@ def tell_outcome():
     # Imported late, as above.
     from mine.summary.outcome import describe_outcome
 
-    said = describe_outcome(Path(f"results/{settings.name}"))
+    said = describe_outcome(Path(f"results/{settings.name}"), settings.subjects)
     if said:
         logger.info(said)
 

@@ -7,8 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.browser.scripts import round_numbers
-
-EVIDENCE = ("profile", "measured", "predicted", "localiser")
+from mine.stages.preference import EVIDENCE
 
 
 def index_region(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mine.core.lens import apply_lens
+from mine.core.synonyms import name_groups
 
 if TYPE_CHECKING:  # scipy is imported where it is used
     import torch
@@ -110,9 +111,8 @@ def read_groups(
 def label_groups(base_rates: xr.Dataset) -> list[str]:
     """Return the name of each group: its word of largest base rate."""
     group, rate = base_rates["group"].values, base_rates["base_rate"].values
-    order = np.lexsort((-rate, group))
-    first = order[np.unique(group[order], return_index=True)[1]]
-    return base_rates["word"].values[first].tolist()
+    largest = name_groups(rate[None], group, int(group.max()) + 1)[0]
+    return base_rates["word"].values[largest].tolist()
 
 
 def find_said(described: xr.Dataset) -> np.ndarray:

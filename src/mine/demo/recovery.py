@@ -18,10 +18,9 @@ from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
 from mine.explainers.interface import unit
 from mine.explainers.weight_projection import average_images
-from mine.statistics import bootstrap_mean, share_interval
+from mine.statistics import CLEAR_CEILING, bootstrap_mean, share_interval
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
-LEAST_CEILING = 0.3
 POINT_SHARE = 0.25  # the top token points at an object if a quarter of its patch shows it
 PLACE_DISTANCE = 0.25  # a place is found if the map's peak is this near, in image sides
 CONTROLS = {"contrast": "V1v", "": "noise"}  # planted kind → its row in the table
@@ -217,10 +216,10 @@ def summarise(
 
     voxels: rows of :func:`score_voxels` with a column ``subject``. scores: rows of
     ``measure subject roi value low high n`` for the encoders, appended as they are. Shares are over
-    described category voxels with a ceiling of at least 0.3, with Wilson intervals; ``described``
-    and ``top_word_all`` are over all of these, described or not; means have bootstrap intervals
-    over voxels. ``roi`` is ``all`` for the category ROIs together, ``V1v`` and ``noise`` for the
-    controls.
+    described category voxels with a ceiling of at least CLEAR_CEILING, with Wilson intervals;
+    ``described`` and ``top_word_all`` are over all of these, described or not; means have bootstrap
+    intervals over voxels. ``roi`` is ``all`` for the category ROIs together, ``V1v`` and ``noise``
+    for the controls.
     """
     rows: list[dict[str, object]] = []
 
@@ -248,7 +247,7 @@ def summarise(
         category = own[own["main"].isin(list(SYNONYMS))]
         parts = {str(roi): part for roi, part in category.groupby("roi")} | {"all": category}
         for roi, part in parts.items():
-            able = part[part["noise_ceiling"] >= LEAST_CEILING]
+            able = part[part["noise_ceiling"] >= CLEAR_CEILING]
             shown = able[able["described"]]
             add("described", str(subject), roi, able["described"], share=True)
             add("described_any_ceiling", str(subject), roi, part["described"], share=True)

@@ -16,7 +16,6 @@ import xarray as xr
 
 from mine.demo.recovery import (
     CONTROLS,
-    LEAST_CEILING,
     TOP_WORDS,
     planted_words,
     score_place,
@@ -24,7 +23,7 @@ from mine.demo.recovery import (
     score_words,
 )
 from mine.demo.words import BACKGROUNDS, SYNONYMS
-from mine.statistics import clustered_effect
+from mine.statistics import CLEAR_CEILING, clustered_effect
 
 MINE = "mine"
 
@@ -162,7 +161,7 @@ def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
 
     voxels: rows of :func:`score_explainers` with a column ``subject``. ``described`` and
     ``top_word_all`` (right and described) are over the category voxels with a ceiling of at least
-    LEAST_CEILING, the others over those of them that MINE describes, so that all explainers are
+    CLEAR_CEILING, the others over those of them that MINE describes, so that all explainers are
     compared on the same voxels. ``…_minus_mine``: the mean over voxels of an explainer's less
     MINE's. ``roi`` is ``all`` for the category ROIs together, ``V1v`` and ``noise`` for controls.
 
@@ -201,7 +200,7 @@ def _collect(voxels: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame
     voxels = voxels.assign(top_word_all=voxels["top_word"] * voxels["described"])
     for subject, own in [*voxels.groupby("subject"), ("all", voxels)]:
         category = own[own["main"].isin(list(SYNONYMS))]
-        able = category[category["noise_ceiling"] >= LEAST_CEILING]
+        able = category[category["noise_ceiling"] >= CLEAR_CEILING]
         parts = {str(roi): part for roi, part in able.groupby("roi")} | {"all": able}
         for roi, part in parts.items():
             for measure in ("described", "top_word_all"):

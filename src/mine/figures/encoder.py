@@ -21,6 +21,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.statistics import LEAST_CEILING
 
 LOWEST_BAR = -0.3  # an ROI far below zero is named by a number: its bar would flatten the others
 LIMITS = (-0.6, 1.6)  # what lies outside is shown by an arrow at the frame, for the same reason
@@ -189,7 +190,8 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
         xlim=(-0.6, len(rois) - 0.4),
         ylim=(max(low, LIMITS[0]), max(min(high, LIMITS[1]), 1.1) if known else high),
         ylabel=f"{'ΣR² / Σ noise ceiling' if known else 'Mean R²'} on test images",
-        title=f"Regions (n: voxels with a ceiling ≥ 0.1; pale: n < {FEW}; 95% intervals)"
+        title=f"Regions (n: voxels with a ceiling ≥ {LEAST_CEILING:g}; pale: n < {FEW}; "
+        "95% intervals)"
         if known
         else "Regions (no noise ceiling; 95% intervals over images)",
     )

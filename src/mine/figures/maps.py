@@ -29,9 +29,10 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.stages.preference import EVIDENCE
 
 SLICES = 6
-EVIDENCE = {
+TITLES = {
     "profile": "Preferred category: words",
     "predicted": "Preferred category: predicted responses",
     "measured": "Preferred category: measured responses",
@@ -63,13 +64,13 @@ def map_preferences(labels: np.ndarray, names: Sequence[str]) -> list[Map]:
     """Maps of the preferred categories.
 
     labels: (voxel, evidence) or (X, Y, Z, evidence), of the rule preference_maps, evidence in the
-    order of EVIDENCE. names: of the categories, in their order. A kind of evidence by which no
-    voxel prefers anything is left out.
+    order of mine.stages.preference.EVIDENCE. names: of the categories, in their order. A kind of
+    evidence by which no voxel prefers anything is left out.
     """
     colours = [CYCLE[place % len(CYCLE)] for place in range(len(names))]
     return [
-        Map(title, own, names, colours)
-        for title, own in zip(EVIDENCE.values(), np.moveaxis(labels, -1, 0), strict=True)
+        Map(TITLES[evidence], own, names, colours)
+        for evidence, own in zip(EVIDENCE, np.moveaxis(labels, -1, 0), strict=True)
         if own.any()
     ]
 

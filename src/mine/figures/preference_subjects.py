@@ -23,7 +23,7 @@ from mine.figures.style import (
 )
 from mine.stages.preference_subjects import ALL, LEAST_VOXELS
 
-EVIDENCE = {
+LABELS = {
     "profile": "words",
     "predicted": "predicted",
     "measured": "measured",
@@ -200,7 +200,7 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: l
             1.05, place, text, va="center", gid="number", transform=axes.get_yaxis_transform()
         )
     pairs = [name.removeprefix("agreement_").split("_") for name in names]
-    labels = [f"{EVIDENCE[one]} – {EVIDENCE[other]}" for one, other in pairs]
+    labels = [" – ".join(LABELS[kind] for kind in pair) for pair in pairs]
     axes.set_yticks(range(len(names)), labels)
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(-0.03, 1.03), xlabel="Share of regions")

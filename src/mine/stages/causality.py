@@ -1,7 +1,8 @@
 """The causal tests of one subject together: its regions, and all of them as one.
 
 The statistics of a region are those of its stores. Those of all regions are computed from their
-pairs of voxel and image, with the image as the unit, since regions share images.
+pairs of voxel and image, with the image as the unit, since regions share images. They may share
+voxels too: there a voxel counts once, as the first region that tested it did.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     judged = {roi: data.sel(model="evaluator") for roi, data in by_roi.items()}
     image = {roi: data["image"].values for roi, data in judged.items()}
+    first = _find_first(judged)
     for condition in PICTURES:
         errors = {
             roi: data["error"].sel(condition=condition).values for roi, data in judged.items()
@@ -93,7 +95,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
             for voxel, mean, count in zip(data["voxel"].values, means, known, strict=True):
                 row = {"roi": roi, "voxel": voxel, "value": mean, "images": count}
                 rows.append(common | row)
-        for roi, (values, clusters) in _with_all(errors, image).items():
+        for roi, (values, clusters) in _with_all(errors, image, first).items():
             found = clustered_effect(values.ravel(), clusters.ravel())[0]
             rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
     for control in PICTURES[1:]:
@@ -138,15 +140,16 @@ def _tabulate_contrast(
     """Rows of a paired difference: of each region from its store, of all from their pairs."""
     rows: list[dict] = []
     significant = {roi: data[f"{prefix}q"].values <= SIGNIFICANT for roi, data in own.items()}
+    first = _find_first(own)
     values = {roi: pair.values for roi, pair in pairs.items()}
-    for roi, (difference, clusters) in _with_all(values, image).items():
+    for roi, (difference, clusters) in _with_all(values, image, first).items():
         count = _count(difference, clusters)
         means = _mean(difference)
         known = np.isfinite(means)
         if roi == ALL:
             effect = clustered_effect(difference.ravel(), clusters.ravel())
             share = (means[known] > 0).mean() if known.any() else np.nan
-            passed = np.concatenate(list(significant.values()))
+            passed = np.concatenate([significant[name][first[name]] for name in own])
         else:
             effect = [own[roi][f"{prefix}roi_{part}"].values for part in ("mean", "cohens_dz")]
             share = float(own[roi][f"{prefix}roi_share"])
@@ -181,7 +184,7 @@ def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
                 for voxel, mean in zip(data["voxel"].values, means, strict=True):
                     row = {"measure": "shift", "roi": roi, "voxel": voxel, "guide": guide}
                     rows.append(common | row | {"value": mean})
-        together = _with_all(differences, image)
+        together = _with_all(differences, image, _find_first(judged))
         if together:
             difference, clusters = together.get(ALL, next(iter(together.values())))
             found = clustered_effect(difference.ravel(), clusters.ravel())[0]
@@ -195,6 +198,7 @@ def _tabulate_models(
 ) -> list[dict]:
     rows: list[dict] = []
     shifts, image, sides = [], [], []
+    first = _find_first(by_roi)
     for roi, data in by_roi.items():
         for direction in DIRECTIONS:
             own = data.sel(direction=direction)
@@ -205,9 +209,9 @@ def _tabulate_models(
                     row = {"panel": "models", "measure": "shift", "roi": roi, "voxel": voxel}
                     row |= {"direction": direction, "guide": "description", "model": model}
                     rows.append(row | {"value": mean})
-            shifts.append(shift.sel(model=["evaluator", "encoder"]).values)
-            image.append(own["start"].values)
-            sides += [direction] * data.sizes["voxel"]
+            shifts.append(shift.sel(model=["evaluator", "encoder"]).values[:, first[roi]])
+            image.append(own["start"].values[first[roi]])
+            sides += [direction] * int(first[roi].sum())
     if not shifts:
         return rows
     values, clusters = np.concatenate(shifts, axis=1), np.concatenate(image)
@@ -247,14 +251,30 @@ def _correlate_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _with_all(
-    values: Mapping[str, np.ndarray], image: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray],
+    image: Mapping[str, np.ndarray],
+    first: Mapping[str, np.ndarray],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Values and images (voxel, chosen) of each region and, if there are two, of all of them."""
+    """Values and images (voxel, chosen) of each region and, if there are two, of all of them.
+
+    first: of _find_first, so that of all regions each voxel counts once.
+    """
     parts = {roi: (values[roi], image[roi]) for roi in values}
     if len(parts) > 1:
-        together = (np.concatenate(part) for part in zip(*parts.values(), strict=True))
-        parts[ALL] = tuple(together)
+        once = [[part[first[roi]] for part in pair] for roi, pair in parts.items()]
+        parts[ALL] = tuple(np.concatenate(part) for part in zip(*once, strict=True))
     return parts
+
+
+def _find_first(by_roi: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
+    """Tell which of a region's voxels no region before it has tested: bool (voxel,), by region."""
+    seen: set[int] = set()
+    first = {}
+    for roi, data in by_roi.items():
+        voxels = data["voxel"].values.tolist()
+        first[roi] = np.array([voxel not in seen for voxel in voxels], dtype=bool)
+        seen.update(voxels)
+    return first
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

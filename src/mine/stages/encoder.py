@@ -22,6 +22,7 @@ from mine.core.splits import derive_seed, derive_seeds, draw_validation
 from mine.randomness import generator
 from mine.sections import FITS
 from mine.statistics import (
+    LEAST_CEILING,
     bootstrap_interval,
     bootstrap_over_images,
     bootstrap_weights,
@@ -36,9 +37,6 @@ from mine.statistics import (
 )
 
 HALVES = ("first_half", "second_half")
-
-# A ceiling below this is mostly estimation error: dividing by it would show noise as prediction.
-LEAST_CEILING = 0.1
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024

@@ -57,7 +57,8 @@ def measure_preference(
     """Measure which categories the voxels of one ROI prefer.
 
     profiles: by ROI, all of the subject's: of their described voxels the null hypotheses are made,
-    with the same generator the same ones for every ROI. categories: name -> keys of
+    with the same generator the same ones for every ROI. Voxels that ROIs share count once: the
+    ROI's own as it describes them, others as described if any ROI does. categories: name -> keys of
     mine.sections.Category. text: (category, feature). group_text: (group, feature), text of each
     group's word. stimuli: of the test images. responses: ``predicted`` and ``measured``, (image,
     voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of these voxels. level:
@@ -66,7 +67,7 @@ def measure_preference(
     Returns the store described in docs/stores.md. Raises InputError for a contrast that the
     localiser lacks and for instances that the images lack.
     """
-    own, subject = _join_voxels({roi: profiles[roi]}), _join_voxels(profiles)
+    own, subject = profiles[roi].sel(fit="all"), _join_voxels(profiles)
     labels = label_images(stimuli, categories)
     found = [
         _compare_profiles(
@@ -112,11 +113,13 @@ class Found:
 
 
 def _join_voxels(profiles: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Profiles of several ROIs as one, each voxel once."""
-    parts = [each[list(PROFILE_VARIABLES)].sel(fit="all") for each in profiles.values()]
+    """Profiles of several ROIs as one, ascending by voxel, whatever the order of the ROIs: of a
+    voxel of several that of the first by name among those that describe it, or among all."""
+    parts = [profiles[roi][list(PROFILE_VARIABLES)].sel(fit="all") for roi in sorted(profiles)]
     joined = xr.concat(parts, "voxel")
-    _, first = np.unique(joined["voxel"].values, return_index=True)
-    return joined.isel(voxel=np.sort(first))
+    order = np.lexsort((~joined["described"].values, joined["voxel"].values))
+    _, first = np.unique(joined["voxel"].values[order], return_index=True)
+    return joined.isel(voxel=order[first])
 
 
 def _compare_profiles(
@@ -133,9 +136,15 @@ def _compare_profiles(
 
     own, subject: the ROI's voxels and all of the subject's (:func:`_join_voxels`).
     """
-    described = subject["described"].values
-    weights = np.maximum(subject["group_z"].values, 0)[described]
-    cosine = _cosines(subject["embedding"].values, text)
+    weights = np.maximum(subject["group_z"].values, 0)[subject["described"].values]
+    # The ROI's voxels by its own profiles, and after them those of the others alone.
+    others = ~np.isin(subject["voxel"].values, own["voxel"].values)
+    embedding, described = (
+        np.concatenate([own[name].values, subject[name].values[others]])
+        for name in ("embedding", "described")
+    )
+    voxels = own.sizes["voxel"]
+    cosine = _cosines(embedding, text)
     mean = own["embedding"].values[own["described"].values].sum(axis=0, keepdims=True)
     mean = _cosines(mean, text)
     if weights.any():
@@ -147,42 +156,40 @@ def _compare_profiles(
     q = benjamini_hochberg(np.where(described[:, None], p, np.nan), axis=0)
     # A profile that is not to be believed prefers nothing.
     preferred = prefer(z, np.broadcast_to(described[:, None], z.shape), axis=1)
-    inside = np.isin(subject["voxel"].values, own["voxel"].values)
     shares = np.array(
         [
             share_p(
                 few,
-                (described & inside).sum(),
+                described[:voxels].sum(),
                 preferring_all=many,
                 all_voxels=described.sum(),
             )
             for few, many in zip(
-                _count(preferred[inside], len(text)), _count(preferred, len(text)), strict=True
+                _count(preferred[:voxels], len(text)), _count(preferred, len(text)), strict=True
             )
         ]
     )
     share_q = benjamini_hochberg(shares)
-    rows = subject.indexes["voxel"].get_indexer(own["voxel"].values)
     by_voxel = ("category", "voxel")
     evidence = xr.Dataset(
         {
             "cosine": (
                 by_voxel,
-                cosine[rows].T.astype(np.float32),
+                cosine[:voxels].T.astype(np.float32),
                 {"long_name": "cosine of the profile with the category in text space"},
             ),
             "cosine_z": (
                 by_voxel,
-                z[rows].T.astype(np.float32),
+                z[:voxels].T.astype(np.float32),
                 {
                     "long_name": "the same above its mean over random profiles",
                     "units": "standard deviations over random profiles",
                 },
             ),
-            "cosine_p": (by_voxel, p[rows].T, {"long_name": "against random profiles"}),
+            "cosine_p": (by_voxel, p[:voxels].T, {"long_name": "against random profiles"}),
             "cosine_q": (
                 by_voxel,
-                q[rows].T,
+                q[:voxels].T,
                 {"long_name": "false discovery rate over the subject's described voxels"},
             ),
             "roi_cosine": ("category", mean[0], {"long_name": "of the mean profile"}),
@@ -201,7 +208,7 @@ def _compare_profiles(
         }
     )
     best = prefer(mean_z, ~(share_q[None] > level), axis=1)
-    return Found(evidence, preferred[None, rows], best)
+    return Found(evidence, preferred[None, :voxels], best)
 
 
 def _cosines(embedding: np.ndarray, text: np.ndarray) -> np.ndarray:

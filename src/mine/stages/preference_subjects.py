@@ -143,11 +143,10 @@ def _list_responses(preference: xr.Dataset) -> list[dict[str, object]]:
 def _list_thresholds(by_roi: Mapping[str, xr.Dataset]) -> list[dict[str, object]]:
     """Rows of how often profiles prefer the localiser's category, by the least t-value.
 
-    Voxels of two regions count once.
+    Voxels of two regions count once, if either describes them.
     """
     voxels = pd.concat([_list_voxels(each) for each in by_roi.values()])
-    voxels = voxels.drop_duplicates("voxel")
-    voxels = voxels[voxels["described"] & np.isfinite(voxels["t"])]
+    voxels = voxels[voxels["described"] & np.isfinite(voxels["t"])].drop_duplicates("voxel")
     rows = []
     for threshold in THRESHOLDS:
         above = voxels[voxels["t"] >= threshold]
@@ -188,15 +187,16 @@ def label_voxels(by_roi: Mapping[str, xr.Dataset]) -> tuple[np.ndarray, np.ndarr
 
     by_roi: datasets of mine.stages.preference.measure_preference. Returns the voxels, ascending,
     and int (voxel, evidence): 1 + the place of the category among all; 0 where none is preferred.
+    Of a voxel of two regions it is the preference in the first of them in which it has one.
     """
-    voxels = np.concatenate([each["voxel"].values for each in by_roi.values()])
-    labels = [
-        (each["preferred"].values.T[..., None] == each["category"].values)
-        @ np.arange(1, each.sizes["category"] + 1)
-        for each in by_roi.values()
-    ]
-    voxels, first = np.unique(voxels, return_index=True)
-    return voxels, np.concatenate(labels)[first]
+    voxels = np.unique(np.concatenate([each["voxel"].values for each in by_roi.values()]))
+    labels = np.zeros((len(voxels), next(iter(by_roi.values())).sizes["evidence"]), dtype=int)
+    for each in by_roi.values():
+        categories = np.arange(1, each.sizes["category"] + 1)
+        own = (each["preferred"].values.T[..., None] == each["category"].values) @ categories
+        rows = np.searchsorted(voxels, each["voxel"].values)
+        labels[rows] = np.where(labels[rows] == 0, own, labels[rows])
+    return voxels, labels
 
 
 def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -10,10 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.evidence import resample_words
-from mine.statistics import interval
-
-# A voxel with a ceiling below this has hardly a profile that could be the same.
-LEAST_CEILING = 0.3
+from mine.statistics import CLEAR_CEILING, interval
 
 TEXTS = {
     "own": "correlation of a voxel's profiles between random starts",
@@ -41,12 +38,12 @@ def compare_seeds(
     - own (kind, voxel): of a voxel's profile with its own of the other start; 0 for an empty one
     - others (kind, voxel): with those of the region's other voxels, NaN where it is the only one
     - noise_ceiling (voxel), as given
-    - mean_own, mean_others (kind): their means over voxels with a ceiling of LEAST_CEILING or more,
+    - mean_own, mean_others (kind): their means over voxels with a ceiling of CLEAR_CEILING or more,
       over all where none is known, with <name>_interval (kind, bound): 95% bootstrap percentiles
       over images; voxels: how many these are
     """
     known = np.isfinite(noise_ceiling).any()
-    able = noise_ceiling >= LEAST_CEILING if known else np.ones(len(noise_ceiling), dtype=bool)
+    able = noise_ceiling >= CLEAR_CEILING if known else np.ones(len(noise_ceiling), dtype=bool)
     # All images once are the first of the resamples.
     drawn = np.vstack([np.full(weights.shape[1], 1 / weights.shape[1]), weights])
     found = [
@@ -129,8 +126,8 @@ def tabulate_seeds(
     where its encoders were never fitted; empty where this was not asked. predicted: subject -> bool
     (voxel,), which voxels it takes to be predicted where they were fitted to shuffled responses.
     ``randomised_described``, ``shuffled_predicted``: the share of the region's voxels, and under
-    ``all`` of the voxels of any region, without an interval. A voxel that is not predicted is not
-    described, so that the latter is a bound.
+    ``all`` of the voxels of any region, each once and if it holds in any, without an interval. A
+    voxel that is not predicted is not described, so that the latter is a bound.
     """
     rows: list[tuple[object, ...]] = []
     for (subject, roi), dataset in compared.items():
@@ -149,7 +146,7 @@ def tabulate_seeds(
             frame["randomised_described"] = described[subject, roi].sel(voxel=voxels).values
         shares.append(pd.DataFrame(frame).assign(subject=subject, roi=roi))
     table = pd.concat(shares)
-    once = table.drop_duplicates(["subject", "voxel"]).assign(roi="all")
+    once = table.groupby(["subject", "voxel"], as_index=False, sort=False).max().assign(roi="all")
     for (subject, roi), own in pd.concat([table, once]).groupby(["subject", "roi"], sort=False):
         for measure in own.columns.intersection(["randomised_described", "shuffled_predicted"]):
             rows.append((measure, subject, roi, own[measure].mean(), np.nan, np.nan, len(own)))

@@ -26,7 +26,12 @@ from mine.statistics.bootstrap import (
     interval,
     stratified_weights,
 )
-from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import (
+    CLEAR_CEILING,
+    LEAST_CEILING,
+    ncsnr_from_trials,
+    noise_ceiling,
+)
 from mine.statistics.curves import area_under_curve
 from mine.statistics.discrimination import (
     area_under_roc,
@@ -69,6 +74,8 @@ from mine.statistics.subjects import (
 )
 
 __all__ = [
+    "CLEAR_CEILING",
+    "LEAST_CEILING",
     "SIGNIFICANT",
     "GroupEffect",
     "PairMean",

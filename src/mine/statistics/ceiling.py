@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_CEILING = 0.1
+"""Noise ceiling below which it is mostly error of estimation, and a ratio to it shows noise."""
+
+CLEAR_CEILING = 0.3
+"""Noise ceiling below which a voxel has hardly a profile that could be right, or the same again."""
+
 
 def ncsnr_from_trials(
     trials: np.ndarray,

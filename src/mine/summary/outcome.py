@@ -6,6 +6,7 @@ It is read in the process that runs the workflow, and so imports the standard li
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 PLACES = {
@@ -17,30 +18,33 @@ PLACES = {
 """Where to look, the first thing first."""
 
 
-def describe_outcome(folder: Path) -> str:
+def describe_outcome(folder: Path, subjects: Iterable[str]) -> str:
     """Say in a few lines what is in a folder of results and where to look first; nothing is said of
     what is not there, and of a folder without any of it "".
 
-    folder: `results/<name>`.
+    folder: `results/<name>`. subjects: those of the configuration; summaries of others may be left
+    from an earlier one.
     """
     there = {folder / name: what for name, what in PLACES.items() if (folder / name).exists()}
     if not there:
         return ""
-    lines = [*_count_voxels(folder / "summary"), "Look first at"]
+    lines = [*_count_voxels(folder / "summary", subjects), "Look first at"]
     width = max(len(str(path)) for path in there)
     lines += [f"  {path!s:{width}}  {what}" for path, what in there.items()]
     return "\n".join(lines)
 
 
-def _count_voxels(folder: Path) -> list[str]:
+def _count_voxels(folder: Path, subjects: Iterable[str]) -> list[str]:
     """A line for each subject that was summed up: how many of its voxels are described."""
     lines = []
-    for path in sorted(folder.glob("*.tsv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        if path.stem == "subjects" or not rows:
+    for subject in subjects:
+        path = folder / f"{subject}.tsv"
+        if not path.exists():
             continue
-        described, voxels = (sum(int(row[key]) for row in rows) for key in ("described", "voxels"))
-        counts = f"{described:,} of {voxels:,} voxels in {len(rows)} regions"
-        lines.append(f"{path.stem}: {counts} are described")
+        with path.open(encoding="utf-8", newline="") as file:
+            # The last row is of all regions together, and counts each voxel once.
+            *regions, together = csv.DictReader(file, delimiter="\t")
+        described, voxels = (int(together[key]) for key in ("described", "voxels"))
+        counts = f"{described:,} of {voxels:,} voxels in {len(regions)} regions"
+        lines.append(f"{subject}: {counts} are described")
     return lines

@@ -11,18 +11,22 @@ import xarray as xr
 
 from mine.figures.encoder import has_ceiling
 from mine.figures.style import REASONS
-from mine.statistics import share_interval
+from mine.figures.voxels import WITHHELD
+from mine.stages.preference import EVIDENCE
+from mine.statistics import LEAST_CEILING, share_interval
 
+ALL = "all"
 WORDS = 4
-TEXTS = ("roi", "words", "profile", "measured", "localiser")
-EVIDENCE = ("profile", "measured", "localiser")
+# Predictions prefer something even where voxels answer to nothing.
+SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
+TEXTS = ("roi", "words", *SHOWN)
 BOUNDS = ("", "_low", "_high")
 
 
 def tabulate_regions(
     by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset, words: np.ndarray
 ) -> pd.DataFrame:
-    """Return a row for each region of a subject, from its stores.
+    """Return a row for each region of a subject, from its stores, and one for all of them together.
 
     by_roi: region -> ``profiles``, ``preference``, ``structure``, ``sufficiency`` and
     ``counterfactuals`` by name. scores: of the subject. words: the vocabulary.
@@ -41,16 +45,27 @@ def tabulate_regions(
     - tested: voxels whose words were tested by pictures and edits; pictures: d_z of the distance to
       the original's response, random tokens' words less the top tokens'; insertion, removal: d_z of
       the shift by the description's feature less by a random one; all by the evaluator
+
+    The last row, of roi ``all``, has voxels, reasons, share, scored and tested alone. A voxel of
+    several regions counts once in it, with the reason of the region in which it passed most
+    conditions: described if any region describes it, and tested if any tested it.
     """
-    return pd.DataFrame(
-        [
-            {"roi": roi, **_count_voxels(stores["profiles"], words)}
-            | _score(scores.sel(roi=roi))
-            | _tell_structure(stores["preference"], stores["structure"])
-            | _tell_causes(stores["sufficiency"], stores["counterfactuals"])
-            for roi, stores in by_roi.items()
-        ]
-    )
+    rows: list[dict[str, object]] = [
+        {"roi": roi}
+        | _count_reasons(stores["profiles"]["reason"].values)
+        | _describe_profiles(stores["profiles"], words)
+        | _score(scores.sel(roi=roi))
+        | _tell_structure(stores["preference"], stores["structure"])
+        | _tell_causes(stores["sufficiency"], stores["counterfactuals"])
+        for roi, stores in by_roi.items()
+    ]
+    return pd.DataFrame([*rows, {"roi": ALL} | _count_together(by_roi, scores)])
+
+
+def split_regions(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows of regions, and that of all of them together."""
+    together = table["roi"] == ALL
+    return table[~together], table[together].iloc[0]
 
 
 def read_regions(path: Path | str) -> pd.DataFrame:
@@ -61,20 +76,36 @@ def read_regions(path: Path | str) -> pd.DataFrame:
     return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
-def _count_voxels(profiles: xr.Dataset, words: np.ndarray) -> dict[str, object]:
-    reason = profiles["reason"].values
+def _count_reasons(reason: np.ndarray) -> dict[str, object]:
+    """Count voxels by reason, (voxel,), with the share that is described."""
+    counts = {name: int((reason == name).sum()) for name in REASONS}
+    low, high = share_interval(counts["described"], len(reason))
+    share = counts["described"] / len(reason) if len(reason) else np.nan
+    found = {"voxels": len(reason), **counts}
+    return found | {"share": share, "share_low": low, "share_high": high}
+
+
+def _count_together(
+    by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset
+) -> dict[str, object]:
+    """Count the voxels of all regions, each once; nothing else is known of them together."""
+    passed = pd.CategoricalDtype([*WITHHELD, "described"], ordered=True)
+    reasons = pd.concat([each["profiles"]["reason"].to_series() for each in by_roi.values()])
+    reasons = reasons.astype(passed).groupby(level="voxel").max()
+    ceiling = scores["noise_ceiling"].values[reasons.index.to_numpy()]
+    tested = np.concatenate([each["sufficiency"]["voxel"].values for each in by_roi.values()])
+    found = _count_reasons(reasons.to_numpy()) | dict.fromkeys(TEXTS[1:], "") | {"clusters": 0}
+    found["scored"] = int((np.nan_to_num(ceiling) >= LEAST_CEILING).sum())
+    return found | {"tested": len(np.unique(tested))}
+
+
+def _describe_profiles(profiles: xr.Dataset, words: np.ndarray) -> dict[str, object]:
     described = profiles["described"].values
-    low, high = share_interval(int(described.sum()), len(described))
     own = profiles.sel(sign="positive").isel(voxel=np.flatnonzero(described))
     listed, counts = np.unique(own["word"].values[own["listed"].values], return_counts=True)
     most = np.argsort(-counts, kind="stable")[:WORDS]
     reliable = own["reliability"].values
     return {
-        "voxels": len(described),
-        **{name: int((reason == name).sum()) for name in REASONS},
-        "share": described.mean() if len(described) else np.nan,
-        "share_low": low,
-        "share_high": high,
         "reliability": float(np.median(reliable)) if len(reliable) else np.nan,
         "words": ", ".join(f"{words[listed[place]]} ({counts[place]})" for place in most),
     }
@@ -90,7 +121,7 @@ def _score(own: xr.Dataset) -> dict[str, object]:
 
 def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, object]:
     found: dict[str, object] = {
-        name: str(preference["roi_preferred"].sel(evidence=name).values) for name in EVIDENCE
+        name: str(preference["roi_preferred"].sel(evidence=name).values) for name in SHOWN
     }
     clusters = int(structure.attrs["clusters"])
     mean, p = [np.nan] * 3, np.nan

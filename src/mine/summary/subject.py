@@ -12,8 +12,9 @@ import xarray as xr
 from mine.figures.strips import format_count
 from mine.figures.style import name_model
 from mine.figures.voxels import WITHHELD
-from mine.statistics import SIGNIFICANT
+from mine.statistics import LEAST_CEILING, SIGNIFICANT
 from mine.summary.page import Page
+from mine.summary.regions import SHOWN, split_regions
 from mine.summary.texts import (
     NONE,
     join,
@@ -41,6 +42,7 @@ def summarise_subject(
     the subject. level: false discovery rate of words. least_voxels: described voxels that a region
     needs for its structure to be measured.
     """
+    regions, together = split_regions(table)
     of_ceiling = bool(np.isfinite(responses["noise_ceiling"].values).any())
     images = pd.Series(responses["split"].values).value_counts()
     score = "R² / ceiling" if of_ceiling else "R²"
@@ -57,18 +59,20 @@ def summarise_subject(
         rows=[_write_row(row) for _, row in table.iterrows()],
         note=(
             f"{score}: on test images, with 95% intervals over images. Described: share of the "
-            "voxels with Wilson's 95% interval. Words: with how many voxels list them. By words, "
-            "responses, localiser: the category that the region prefers. Told apart: "
-            "identification of voxels by their measured tuning, chance 0.5, with an interval over "
-            "voxels. d: mean over standard deviation of paired differences to a control (words of "
-            "random tokens; another feature) by the evaluator, with 95% intervals over images; a "
-            "dash: not measured."
+            "voxels with Wilson's 95% interval; of all regions each voxel counts once. Words: with "
+            "how many voxels list them. By words, responses, localiser: the category that the "
+            "region prefers. Told apart: identification of voxels by their measured tuning, chance "
+            "0.5, with an interval over voxels. d: mean over standard deviation of paired "
+            "differences to a control (words of random tokens; another feature) by the evaluator, "
+            "with 95% intervals over images; a dash: not measured."
         ),
         sections={
-            "What was found": _say_found(table),
-            "How sure it is": _say_sure(table, evaluator, level=level, of_ceiling=of_ceiling),
+            "What was found": _say_found(regions, together),
+            "How sure it is": _say_sure(
+                regions, together, evaluator, level=level, of_ceiling=of_ceiling
+            ),
             "What was left out, and why": _say_left_out(
-                table, responses, rois, least_voxels=least_voxels
+                regions, together, responses, rois, least_voxels=least_voxels
             ),
         },
     )
@@ -76,7 +80,7 @@ def summarise_subject(
 
 def _write_row(row: pd.Series) -> list[str]:
     clusters = {0: NONE, 1: "none"}.get(row["clusters"], str(row["clusters"]))
-    preferred = [row[name] or NONE for name in ("profile", "measured", "localiser")]
+    preferred = [row[name] or NONE for name in SHOWN]
     return [
         row["roi"],
         str(row["voxels"]),
@@ -90,8 +94,8 @@ def _write_row(row: pd.Series) -> list[str]:
     ]
 
 
-def _say_found(table: pd.DataFrame) -> list[str]:
-    described, voxels = table["described"].sum(), table["voxels"].sum()
+def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
+    described, voxels = together["described"], together["voxels"]
     agree = name_where(
         table, lambda row: bool(row["profile"]) and row["profile"] == row["measured"]
     )
@@ -120,7 +124,12 @@ def _say_found(table: pd.DataFrame) -> list[str]:
 
 
 def _say_sure(
-    table: pd.DataFrame, evaluator: xr.Dataset, *, level: float, of_ceiling: bool
+    table: pd.DataFrame,
+    together: pd.Series,
+    evaluator: xr.Dataset,
+    *,
+    level: float,
+    of_ceiling: bool,
 ) -> list[str]:
     known = table[np.isfinite(table["score"])]
     others = [name for name in ("ridge", "caption", "banded") if name in table]
@@ -129,7 +138,7 @@ def _say_sure(
     )
     unit = "of the noise ceiling" if of_ceiling else "of the variance (there is no noise ceiling)"
     reliable = table["reliability"].dropna()
-    tested = int(table["tested"].sum())
+    tested = int(together["tested"])
     return [
         f"Of held-out test images the encoder explains {write_number(known['score'].median())} "
         f"{unit}, median over regions"
@@ -150,13 +159,18 @@ def _say_sure(
 
 
 def _say_left_out(
-    table: pd.DataFrame, responses: xr.Dataset, rois: xr.Dataset, *, least_voxels: int
+    table: pd.DataFrame,
+    together: pd.Series,
+    responses: xr.Dataset,
+    rois: xr.Dataset,
+    *,
+    least_voxels: int,
 ) -> list[str]:
     attributes: dict[str, Any] = responses.attrs
     said = [
-        f"{table[reason].sum():,} voxels, “{reason}”: {why}."
+        f"{together[reason]:,} voxels, “{reason}”: {why}."
         for reason, why in WITHHELD.items()
-        if table[reason].sum()
+        if together[reason]
     ]
     said += [
         f"Region {roi}: {why}."
@@ -170,11 +184,11 @@ def _say_left_out(
     untested = name_where(table, lambda row: row["tested"] == 0)
     if untested:
         said.append(f"Pictures and edits of {join(untested)}: no voxel's words could be tested.")
-    unscored = int((table["voxels"] - table["scored"]).sum())
+    unscored = int(together["voxels"] - together["scored"])
     if unscored and np.isfinite(responses["noise_ceiling"].values).any():
         said.append(
-            f"R² over the ceiling of {format_count(unscored, 'voxel')} whose ceiling is below 0.1, "
-            "where the ratio is noise."
+            f"R² over the ceiling of {format_count(unscored, 'voxel')} whose ceiling is below "
+            f"{LEAST_CEILING:g}, where the ratio is noise."
         )
     counts: Mapping[str, str] = {
         "voxels_invalid": "{:,} of the selected voxels: no usable response.",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
-from mine.summary.regions import EVIDENCE
+from mine.summary.regions import ALL, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 
 MEANS = ("share", "score", "identification", "pictures", "insertion", "removal")
@@ -22,14 +22,15 @@ ENOUGH = 3
 
 
 def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Put the regions of several subjects together, a row each.
+    """Put the regions of several subjects together, a row each, all regions' last.
 
     tables: subject -> :func:`mine.summary.regions.tabulate_regions`. Columns: roi; subjects, which
     have it; voxels and described, sums; of each of MEANS its mean over subjects with Student's 95%
-    interval from three subjects on; of each of EVIDENCE the category that most subjects' region
+    interval from three subjects on; of each of SHOWN the category that most subjects' region
     prefers, and as <evidence>_subjects how many of them.
     """
-    names = list(dict.fromkeys(roi for table in tables.values() for roi in table["roi"]))
+    names = dict.fromkeys(roi for table in tables.values() for roi in table["roi"])
+    names = [*(roi for roi in names if roi != ALL), ALL]
     by_subject = {subject: table.set_index("roi") for subject, table in tables.items()}
     rows = []
     for roi in names:
@@ -42,7 +43,7 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             if len(own) < ENOUGH:
                 low = high = np.nan
             row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        for evidence in EVIDENCE:
+        for evidence in SHOWN:
             preferred = own[evidence][own[evidence] != ""].mode()
             row[evidence] = preferred.iloc[0] if len(preferred) else ""
             row[f"{evidence}_subjects"] = int((own[evidence] == row[evidence]).sum())
@@ -53,6 +54,7 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page:
     """Say what holds across subjects. tables: as of :func:`average_regions`."""
     table = average_regions(tables)
+    regions, together = split_regions(table)
     columns = ["region", "subjects", "voxels", "R² / ceiling", "described", "by words"]
     columns += ["by responses", "by localiser", "told apart", "pictures, d", "insertion, d"]
     columns += ["removal, d"]
@@ -68,9 +70,9 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
             "noise ceiling. A dash: not measured."
         ),
         sections={
-            "What was found": _say_found(tables, table),
+            "What was found": _say_found(tables, regions, together),
             "How sure it is": _say_sure(len(tables)),
-            "What was left out, and why": _say_left_out(tables, table),
+            "What was left out, and why": _say_left_out(tables, regions),
         },
     )
 
@@ -78,7 +80,7 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
 def _write_row(row: pd.Series) -> list[str]:
     preferred = [
         f"{row[name]} ({row[f'{name}_subjects']}/{row['subjects']})" if row[name] else NONE
-        for name in EVIDENCE
+        for name in SHOWN
     ]
     return [
         row["roi"],
@@ -92,7 +94,9 @@ def _write_row(row: pd.Series) -> list[str]:
     ]
 
 
-def _say_found(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> list[str]:
+def _say_found(
+    tables: Mapping[str, pd.DataFrame], table: pd.DataFrame, together: pd.Series
+) -> list[str]:
     same = table[
         (table["profile"] != "")
         & (table["profile"] == table["measured"])
@@ -106,7 +110,7 @@ def _say_found(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> list[
         for name, what in CAUSES.items()
     ]
     said = [
-        f"{table['described'].sum():,} of {table['voxels'].sum():,} voxels are described.",
+        f"{together['described']:,} of {together['voxels']:,} voxels are described.",
         "Words and measured responses prefer one and the same category in every subject that has "
         f"the region: {join(named)}.",
         "Of the regions of all subjects that were tested, the causal effect has an interval over "
@@ -140,8 +144,8 @@ def _say_left_out(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> li
         if len(unknown):
             said.append(f"{what} of {join(unknown)}: in no subject could it be measured.")
     reasons = [
-        f"{own['voxels'].sum() - own['described'].sum():,} in {name}"
-        for name, own in tables.items()
+        f"{own['voxels'] - own['described']:,} in {name}"
+        for name, (_, own) in zip(tables, map(split_regions, tables.values()), strict=True)
     ]
     said.append(f"Voxels that are not described: {join(reasons)}; the reasons are on their pages.")
     return said

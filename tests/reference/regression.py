@@ -1,0 +1,20 @@
+"""A regression's robust error, from whole matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.stats
+
+
+def robust_p(response: np.ndarray, known: np.ndarray, column: np.ndarray) -> float:
+    """HC3 as a sandwich of whole matrices, Bell & McCaffrey's degrees of freedom as traces."""
+    design = np.column_stack([known, column])
+    inverse = np.linalg.inv(design.T @ design)
+    rest = np.eye(len(response)) - design @ inverse @ design.T
+    residuals, left = rest @ response, np.diag(rest)
+    meat = design.T @ np.diag(np.square(residuals / left)) @ design
+    error = np.sqrt((inverse @ meat @ inverse)[-1, -1])
+    parts = rest * ((design @ inverse)[:, -1] / left)
+    own = parts.T @ parts
+    degrees = np.trace(own) ** 2 / np.trace(own @ own)
+    return scipy.stats.t.sf((inverse @ design.T @ response)[-1] / error, degrees)
