@@ -107,6 +107,11 @@ def test_only_what_is_concerned_runs_again(folder: Path) -> None:
     # No rule fetches captions.
     (folder / "captions.json").write_text('{"annotations": [], "info": {}}')
     assert jobs(run(folder, *TARGETS)) == {"stimuli"}
+    # Where there is no network, what was copied there is read as it is.
+    config["download"] = {"accept_terms": False, "endpoint": "http://127.0.0.1:9"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.rmtree(folder / "results")
+    assert jobs(run(folder, *TARGETS)) == {"responses", "rois", "stimuli"}
 
 
 @pytest.mark.slow
