@@ -125,7 +125,8 @@ def read_region(root: Path, subject: str, region: Region, *, space: str) -> list
     """Read a region as boolean maps, to be united: the combined volume, else each hemisphere's, or
     both surfaces in one.
 
-    Returns an empty list if the subject has no such file.
+    Returns an empty list if the subject has no such file. Raises InputError if it has that of one
+    hemisphere alone, or labels that are NaN.
     """
     value = None
     if region.label is not None:
@@ -458,4 +459,9 @@ def _read_files(root: Path, subject: str, region: Region, space: str) -> list[Ma
         paths = [folder / "roi" / f"{region.source}.nii.gz"]
         if not paths[0].is_file():
             paths = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
+            lacking = [path for path in paths if not path.is_file()]
+            if len(lacking) == 1:
+                raise InputError(
+                    f"{lacking[0]}: expected both hemispheres of {region.source}, found one"
+                )
     return [nsd_files.read_volume(path) for path in paths if path.is_file()]
