@@ -223,9 +223,14 @@ def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
         def _read(self, key: tuple[int | slice, ...]) -> np.ndarray:
             return self.variable[key].values
 
+    def wrap(variable: xr.Variable) -> indexing.MemoryCachedArray:
+        # As Xarray wraps its own: what was once read whole is kept.
+        lazy = indexing.LazilyIndexedArray(Slices(variable))
+        return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))
+
     return dataset.assign(
         {
-            name: (one.dims, indexing.LazilyIndexedArray(Slices(one.variable)), one.attrs)
+            name: (one.dims, wrap(one.variable), one.attrs)
             for name, one in dataset.data_vars.items()
             if _type_name(one.dtype) != "string"
         }

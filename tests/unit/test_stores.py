@@ -162,6 +162,8 @@ def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:
     opened = open_store(tmp_path / "a.zarr")
     assert not opened["response"].variable._in_memory
     np.testing.assert_array_equal(opened["response"][2990:].values, response[2990:])
+    # What was once read whole is kept.
+    assert np.shares_memory(opened["response"].values, opened["response"].values)
 
 
 PICKS = [
