@@ -102,7 +102,8 @@ def test_only_what_is_concerned_runs_again(folder: Path) -> None:
     assert jobs(run(folder, *TARGETS)) == {"download"}
     config["rois"] = ["FFA-1", "OFA", "V1d"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    assert jobs(run(folder, *TARGETS)) == {"download", "rois"}
+    members = "results/small/subj01/V1d/members.json"
+    assert jobs(run(folder, *TARGETS, members)) == {"download", "rois"}
     assert "prf-visualrois" in (folder / "results/small/download/regions.tsv").read_text()
     # No rule fetches captions.
     (folder / "captions.json").write_text('{"annotations": [], "info": {}}')
