@@ -17,10 +17,11 @@ from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.lens import read_sentences, read_vocabulary
 from mine.core.preference import find_unknown
-from mine.datasets import coco, download, listing
+from mine.datasets import coco, download, listing, nsd_rois
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.provenance import manifest_path
+from mine.references import voxel_references
 from mine.sections import MODEL_FILES, Generator, Lens
 from mine.stores import read_manifest
 
@@ -97,11 +98,21 @@ def check_config(
 
 def _check_dataset(config: Config) -> list[str]:
     if _dataset_is_to_come(config):
-        # What COCO says of the images no rule fetches.
-        files = [*config.dataset.captions, *config.dataset.instances]
-        return [] if config.demo else coco.list_missing(files)
+        return [] if config.demo else _check_own(config)
     reader = open_dataset(config.dataset)
     return reader.check(subjects=config.subjects, rois=config.roi_references())
+
+
+def _check_own(config: Config) -> list[str]:
+    """List what no rule fetches of NSD and is not there: COCO's annotations, masks of one's own."""
+    dataset = config.dataset
+    references = [*voxel_references(dataset), *config.roi_references().values()]
+    return [
+        *coco.list_missing([*dataset.captions, *dataset.instances]),
+        *nsd_rois.list_missing_masks(
+            Path(dataset.root), references, subjects=config.subjects, space=dataset.space
+        ),
+    ]
 
 
 def _check_categories(config: Config) -> list[str]:

@@ -277,7 +277,6 @@ def _download(options: argparse.Namespace) -> int:
     if options.models:
         return _fetch_models(config)
     chosen, root = config.download, Path(config.dataset.root)
-    download.require_terms(chosen.accept_terms)
     selection = Selection(**config.selection())
     if options.dry_run:
         plan = download.plan_download(
@@ -289,6 +288,7 @@ def _download(options: argparse.Namespace) -> int:
         print("\n".join(plan.describe()))
         download.check_disk(plan)
         return 0
+    download.require_terms(chosen.accept_terms)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
         download.download_files(

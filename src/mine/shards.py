@@ -84,11 +84,7 @@ def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
 
 def _runs(rows: np.ndarray, *, row_bytes: int) -> list[slice]:
     """Return slices that hold ascending rows, of at most READ_BYTES each. Rows that are less than a
-    chunk apart are read together, with those between them.
-
-    Where it is given a list of rows, Zarr holds all coordinates of every number in them, forty
-    times what it reads; of a slice, four times.
-    """
+    chunk apart are read together, with those between them."""
     near, most = (max(1, limit // max(1, row_bytes)) for limit in (CHUNK_BYTES, READ_BYTES))
     parts = np.split(rows, np.flatnonzero(np.diff(rows) > near) + 1)
     return [

@@ -199,7 +199,42 @@ def open_store(path: Path | str) -> xr.Dataset:
         # Snakemake leaves a time stamp in the folder of every store it has made.
         warnings.filterwarnings("ignore", message=r".*\.snakemake_timestamp.*")
         dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False)
-    return _plain(dataset)
+    return _read_by_slices(_plain(dataset))
+
+
+def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
+    """Return an opened dataset of which lists of places are picked in memory, out of a slice from
+    the first to the last of them.
+
+    Where it is given a list, Zarr holds all coordinates of every number that it stands for, thirty
+    times what it reads; of a slice, hardly more than what it reads.
+    """
+    from xarray.backends import BackendArray
+    from xarray.core import indexing
+
+    class Slices(BackendArray):
+        def __init__(self, variable: xr.Variable) -> None:
+            self.variable, self.shape, self.dtype = variable, variable.shape, variable.dtype
+
+        def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+            basic = indexing.IndexingSupport.BASIC
+            return indexing.explicit_indexing_adapter(key, self.shape, basic, self._read)
+
+        def _read(self, key: tuple[int | slice, ...]) -> np.ndarray:
+            return self.variable[key].values
+
+    def wrap(variable: xr.Variable) -> indexing.MemoryCachedArray:
+        # As Xarray wraps its own: what was once read whole is kept.
+        lazy = indexing.LazilyIndexedArray(Slices(variable))
+        return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))
+
+    return dataset.assign(
+        {
+            name: (one.dims, wrap(one.variable), one.attrs)
+            for name, one in dataset.data_vars.items()
+            if _type_name(one.dtype) != "string"
+        }
+    )
 
 
 def _check_files(path: Path, sizes: Mapping[str, int]) -> None:

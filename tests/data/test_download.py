@@ -352,6 +352,9 @@ def test_terms_have_to_be_accepted(
         "terms and conditions (https://naturalscenesdataset.org, under its data access), found "
         "false\n"
     )
+    # What there is may be looked at before.
+    assert main(["download", str(path), "--dry-run"]) == 0
+    assert "are to be fetched" in capsys.readouterr().out
     assert not (tmp_path / "nsd").exists()
 
 

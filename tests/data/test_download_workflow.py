@@ -81,6 +81,10 @@ def test_dataset_is_fetched_once_and_then_read(
 
 @pytest.mark.slow
 def test_only_what_is_concerned_runs_again(folder: Path) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["dataset"]["captions"] = ["captions.json"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "captions.json").write_text('{"annotations": []}')
     run(folder, *TARGETS)
     # Shards are known from the beginning once the table of images is there.
     said = run(folder, "-n", "--until", "low_level")
@@ -90,7 +94,6 @@ def test_only_what_is_concerned_runs_again(folder: Path) -> None:
     assert jobs(run(folder, *TARGETS)) == set()
     # Another limit makes nothing stale; other code of the download, or a region more, fetches and
     # verifies, and no response is read again.
-    config = yaml.safe_load((folder / "config.yaml").read_text())
     config["download"]["connections"] = 2
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert jobs(run(folder, *TARGETS)) == set()
@@ -99,8 +102,17 @@ def test_only_what_is_concerned_runs_again(folder: Path) -> None:
     assert jobs(run(folder, *TARGETS)) == {"download"}
     config["rois"] = ["FFA-1", "OFA", "V1d"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    assert jobs(run(folder, *TARGETS)) == {"download", "rois"}
+    members = "results/small/subj01/V1d/members.json"
+    assert jobs(run(folder, *TARGETS, members)) == {"download", "rois"}
     assert "prf-visualrois" in (folder / "results/small/download/regions.tsv").read_text()
+    # No rule fetches captions.
+    (folder / "captions.json").write_text('{"annotations": [], "info": {}}')
+    assert jobs(run(folder, *TARGETS)) == {"stimuli"}
+    # Where there is no network, what was copied there is read as it is.
+    config["download"] = {"accept_terms": False, "endpoint": "http://127.0.0.1:9"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    shutil.rmtree(folder / "results")
+    assert jobs(run(folder, *TARGETS)) == {"responses", "rois", "stimuli"}
 
 
 @pytest.mark.slow

@@ -502,6 +502,12 @@ def roi_lacks_a_hemisphere(world):
     nsd_files.name_sides(world.roi)[0].unlink()
 
 
+@fault("rh.floc-faces.nii.gz: expected both hemispheres of floc-faces", formats=VOLUMES)
+def roi_is_of_one_hemisphere(world):
+    world.roi.rename(world.roi.with_name(f"lh.{world.roi.name}"))
+    world.roi.with_name(f"rh.{world.roi.name}").unlink(missing_ok=True)
+
+
 @fault("floc-faces.mgz.ctab: expected a number and a name in line 2")
 def names_of_labels_cannot_be_read(world):
     (world.labels / "floc-faces.mgz.ctab").write_text("0 Unknown\nFFA-1 2\n")

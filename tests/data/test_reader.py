@@ -74,3 +74,16 @@ def test_a_voxel_set_of_another_name_is_what_that_stands_for(tmp_path: Path, kin
     ]
     assert read[0] == read[1]
     assert file is None or str(tmp_path / file) in read[1]
+
+
+def test_files_of_ones_own_count_where_the_tables_are_downloaded(tmp_path: Path) -> None:
+    key, subject, reference, file = make_world("nsd", tmp_path)
+    captions = tmp_path / "captions.json"
+    captions.write_text("{}")
+    dataset = restore_section(Dataset, key | {"captions": [str(captions)], "voxels": [reference]})
+    read = {
+        group: list_read(dataset, group, subject=subject, references=[reference], downloaded=True)
+        for group in ("stimuli", "images", "responses", "regions")
+    }
+    mask = [str(tmp_path / file)]
+    assert read == {"stimuli": [str(captions)], "images": [], "responses": mask, "regions": mask}

@@ -118,6 +118,34 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     ]
 
 
+@pytest.mark.parametrize(
+    ("mask", "missing"),
+    [
+        ("masks/{subject}.nii.gz", []),
+        ("mask/{subject}.nii.gz", ["nsd/mask/subj01.nii.gz", "nsd/mask/subj02.nii.gz"]),
+        ("masks/subj01.nii.gz", ["nsd/masks/subj01.nii.gz"]),
+        ("nsddata/ppdata/{subject}/food.nii.gz", []),
+    ],
+    ids=["of one subject", "of none", "named", "among what is fetched"],
+)
+@pytest.mark.parametrize("key", ["rois", "voxels"])
+def test_masks_that_no_rule_fetches_are_missed_before_a_download(
+    analysis: dict, key: str, mask: str, missing: list[str]
+) -> None:
+    del analysis["demo"]
+    analysis["subjects"] = ["subj01", "subj02"]
+    analysis["dataset"]["roi_references"] = {"food": mask}
+    (analysis if key == "rois" else analysis["dataset"])[key] = ["food"]
+    analysis["download"] = {"accept_terms": True}
+    # A subject may lack a region.
+    Path("nsd/masks").mkdir(parents=True)
+    Path("nsd/masks/subj02.nii.gz").touch()
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
+        f"ROI mask {path}: expected a NIfTI file, found none" for path in missing
+    ]
+
+
 def test_wrong_keys_come_alone(analysis: dict) -> None:
     shutil.rmtree("clip")
     Path("config.yaml").write_text(yaml.safe_dump({**analysis, "seed": -1, "nom": 1}))

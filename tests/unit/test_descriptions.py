@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -47,9 +49,16 @@ def signed_maps(voxels: int = 4, images: int = 6, seed: int = 0) -> np.ndarray:
 
 
 def select(attributions, seed=0):
-    return select_tokens(
-        attributions, kept=KEPT, tokens=TOKENS, generator=np.random.default_rng(seed)
-    )
+    """Each condition's tokens and weights, (voxel, image, rank), drawn image by image."""
+    options = {"kept": KEPT, "tokens": TOKENS, "generator": np.random.default_rng(seed)}
+    images = range(attributions.sizes["image"])
+    drawn = [select_tokens(attributions.isel(image=image), **options) for image in images]
+    return {
+        name: [
+            np.stack(arrays, axis=1) for arrays in zip(*(each[name] for each in drawn), strict=True)
+        ]
+        for name in DESCRIPTIONS
+    }
 
 
 def test_top_tokens_are_the_strongest_positive_ones():
@@ -114,6 +123,19 @@ def test_lowest_control_takes_the_lowest_first():
             used = set(top[0][voxel, image][top[1][voxel, image] > 0])
             order = np.argsort(np.abs(maps[voxel, image]), kind="stable")
             assert token[voxel, image].tolist() == [t for t in order if t not in used][:KEPT]
+
+
+def test_memory_does_not_grow_with_the_tokens_of_all_images():
+    attributions = make_attributions(blob_maps(100, 60), kept=1, lowest=1)
+    options = {"world": make_world(60), "token_fraction": 1 / TOKENS, "words": 1, "phrase_words": 1}
+    describe(attributions.isel(voxel=[0]), **options)
+    tracemalloc.start()
+    try:
+        describe(attributions, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * 60 * TOKENS * np.dtype(np.int64).itemsize
 
 
 @pytest.mark.parametrize("grouped", [False, True])

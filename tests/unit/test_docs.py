@@ -83,6 +83,16 @@ def test_every_rule_has_its_heading() -> None:
     assert not rules - set(headings(ROOT / "docs/pipeline.md"))
 
 
+def test_rules_that_take_a_gpu_are_listed() -> None:
+    taken = set()
+    for path in RULES:
+        for block in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.MULTILINE)[1:]:
+            taken |= {block.split(":")[0]} if "gpu=gpus(" in block else set()
+    text = (ROOT / "docs/cluster.md").read_text()
+    part = text.split(":slurm_partition=gpu")[1].split("\n\n")[1]
+    assert len(taken) > 10 and set(re.findall(r"`(\w+)`", part)) == taken
+
+
 def test_every_figure_is_explained() -> None:
     page = (ROOT / "docs/figures.md").read_text()
     captions = sorted((ROOT / "workflow/report").glob("figure_*.rst"))

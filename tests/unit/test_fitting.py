@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from mine.core import fitting
 from mine.core.encoder import (
     EncoderWeights,
     gather_voxels,
+    move_weights,
     position_basis,
     predict,
     split_encoder,
@@ -244,6 +246,29 @@ def test_the_fit_stops_early_and_keeps_its_best_epoch():
     reached = (1 - error / about).mean()
     assert reached == pytest.approx(history.validation_r2[history.best_epoch], abs=1e-6)
     assert np.abs(np.delete(history.validation_r2, history.best_epoch) - reached).min() > 1e-4
+
+
+def test_an_epoch_is_validated_where_it_is_fitted(monkeypatch):
+    tokens, responses, _ = plant(40, noise=1.0)
+    asked, seen = [], []
+
+    def move(weights, device):
+        asked.append(device)
+        # No number lies there, so none can be computed anywhere else.
+        return move_weights(weights, "meta")
+
+    def spy(weights, images, phi, **batches):
+        seen.append(weights.key.device.type)
+        return np.zeros((len(images), len(weights.bias)), np.float32)
+
+    monkeypatch.setattr(fitting, "move_weights", move)
+    monkeypatch.setattr(fitting, "predict", spy)
+    weights, _ = fit_encoder(
+        tokens, responses, phi=position_basis(ROWS, COLUMNS, 1), validation=hold_out(40), seed=0,
+        device="cpu", epochs=2, **SMALL,
+    )  # fmt: skip
+    assert (asked, seen) == (["cpu"] * 2, ["meta"] * 2)
+    assert weights.key.device.type == "cpu"
 
 
 def test_what_is_kept_is_the_average_of_the_weights_and_changes_no_step():

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,43 @@ def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:
     opened = open_store(tmp_path / "a.zarr")
     assert not opened["response"].variable._in_memory
     np.testing.assert_array_equal(opened["response"][2990:].values, response[2990:])
+    # What was once read whole is kept.
+    assert np.shares_memory(opened["response"].values, opened["response"].values)
+
+
+PICKS = [
+    {"image": [3, 90, 1], "voxel": [5, 2]},
+    {"image": np.arange(100) % 7 == 0, "voxel": slice(10, 2, -3)},
+    {"image": [], "voxel": np.array([-1, 3])},
+    {"voxel": -1},
+    {"image": xr.DataArray([2, 99], dims="pair"), "voxel": xr.DataArray([7, 0], dims="pair")},
+]
+
+
+@pytest.mark.parametrize("pick", PICKS, ids=map(str, range(len(PICKS))))
+def test_what_is_picked_of_a_store_is_what_is_picked_in_memory(
+    tmp_path: Path, pick: dict[str, object]
+) -> None:
+    response = np.random.default_rng(0).normal(size=(2, 11, 100, 3))
+    dataset = xr.Dataset({"response": (("sign", "voxel", "image", "rank"), response)})
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    opened = open_store(tmp_path / "a.zarr")
+    xr.testing.assert_identical(opened.isel(pick).load(), dataset.isel(pick))
+
+
+def test_picking_takes_no_more_memory_than_what_lies_between(tmp_path: Path) -> None:
+    response = np.random.default_rng(0).normal(size=(20, 400, 50)).astype("float32")
+    dataset = xr.Dataset({"response": (("voxel", "image", "rank"), response)})
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    odd = np.arange(1, 400, 2)
+    open_store(tmp_path / "a.zarr").isel(image=odd[:1]).load()
+    tracemalloc.start()
+    try:
+        picked = open_store(tmp_path / "a.zarr").isel(image=odd).load()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * (dataset.nbytes + picked.nbytes)
 
 
 def test_a_store_can_be_loaded_but_for_one_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
@@ -206,6 +244,7 @@ def test_writing_replaces_store_and_leftovers(dataset: xr.Dataset, tmp_path: Pat
 
 WRITER = """
 import sys
+import tracemalloc
 import numpy as np, xarray as xr
 from mine import stores
 

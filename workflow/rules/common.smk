@@ -214,14 +214,19 @@ def dataset_section():
 
 def dataset_digest(group, references=()):
     """Return the digest of what a job reads of the dataset, as a function of its wildcards. The
-    demo's own is known by its manifest, and a downloaded one is taken not to change."""
-    if settings.demo is not None or settings.download.accept_terms:
+    demo's own is known by its manifest, and what is downloaded is taken not to change."""
+    if settings.demo is not None:
         return ""
 
     def find(wildcards):
-        subject = wildcards.get("subject", "")
         return digest(
-            listing.list_read(settings.dataset, group, subject=subject, references=references)
+            listing.list_read(
+                settings.dataset,
+                group,
+                subject=wildcards.get("subject", ""),
+                references=references,
+                downloaded=settings.download.accept_terms,
+            )
         )
 
     return find

@@ -20,6 +20,7 @@ import torch
 from mine.core.encoder import (
     EncoderWeights,
     join_encoders,
+    move_weights,
     predict,
     project_tokens,
     select_voxels,
@@ -192,7 +193,11 @@ def fit_subjects(
         reached = []
         for each, own, (_, held), mean in zip(subjects, weights, splits, centres, strict=True):
             predicted = predict(
-                own, each.tokens[held], phi, voxel_batch=voxel_batch, image_batch=image_batch
+                move_weights(own, device),
+                each.tokens[held],
+                phi,
+                voxel_batch=voxel_batch,
+                image_batch=image_batch,
             )
             reached.append(mean_r2(each.responses[held], predicted, mean))
         losses.append(total / sum(map(math.prod, zip(map(len, orders), voxels, strict=True))))

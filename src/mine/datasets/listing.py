@@ -50,7 +50,12 @@ def list_files(dataset: Dataset) -> list[str]:
 
 
 def list_read(
-    dataset: Dataset, group: str, *, subject: str = "", references: Iterable[str] = ()
+    dataset: Dataset,
+    group: str,
+    *,
+    subject: str = "",
+    references: Iterable[str] = (),
+    downloaded: bool = False,
 ) -> list[str]:
     """Return the files, as far as they are there, whose content decides what a job reads.
 
@@ -61,6 +66,7 @@ def list_read(
         group: "stimuli", "images", "responses" or "regions".
         subject: whose responses or regions.
         references: what the regions to be read stand for.
+        downloaded: whether NSD's tables come from its bucket, so that they are not among them.
     """
     root = Path(dataset.root)
     tables = [*dataset.captions, *dataset.instances] if group == "stimuli" else []
@@ -71,7 +77,7 @@ def list_read(
     elif dataset.kind == "algonauts" and group == "responses":
         files = _find_all(root, [f"{{subject}}/{ALGONAUTS_RESPONSES}/*_training_fmri.npy"], subject)
     else:
-        files = [] if group == "images" else list_files(dataset)
+        files = [] if group == "images" or downloaded else list_files(dataset)
         if group == "responses":
             files += _list_masks(dataset, voxel_references(dataset), subject)
     return sorted(file for file in {*tables, *files} if Path(file).is_file())

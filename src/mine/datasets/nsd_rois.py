@@ -30,6 +30,7 @@ import numpy as np
 import xarray as xr
 
 from mine.datasets import nsd_files
+from mine.datasets.attempts import attempt
 from mine.datasets.rois import Members, describe_rois
 from mine.datasets.voxels import SurfaceVoxels, VoxelSet
 from mine.errors import InputError
@@ -100,7 +101,7 @@ def find_region(root: Path, subject: str, reference: str, *, space: str) -> Regi
     name, or if a relative path leaves the dataset's folder.
     """
     if reference.endswith(MASKS):
-        return _find_mask(root, subject, reference, space)
+        return _find_mask(root, subject, reference, space, others=list_subjects(root))
     region = _find_here(root, subject, reference, space)
     if region is not None:
         return region
@@ -125,7 +126,8 @@ def read_region(root: Path, subject: str, region: Region, *, space: str) -> list
     """Read a region as boolean maps, to be united: the combined volume, else each hemisphere's, or
     both surfaces in one.
 
-    Returns an empty list if the subject has no such file.
+    Returns an empty list if the subject has no such file. Raises InputError if it has that of one
+    hemisphere alone, or labels that are NaN.
     """
     value = None
     if region.label is not None:
@@ -398,7 +400,25 @@ def _find_contrast(atlas: str) -> str | None:
     return CONTRASTS.get(atlas, atlas.removeprefix("floc-"))
 
 
-def _find_mask(root: Path, subject: str, reference: str, space: str) -> Region | None:
+def list_missing_masks(
+    root: Path, references: Iterable[str], *, subjects: Sequence[str], space: str
+) -> list[str]:
+    """Return a sentence for each mask of one's own that is not there, before the dataset is.
+
+    The same sentence that find_region has for it later; a region that one subject has may be
+    missing in others. What would lie among NSD's own files may come with them.
+    """
+    problems: list[str] = []
+    for reference in references:
+        if reference.endswith(MASKS) and Path(reference).parts[0] != "nsddata":
+            for subject in subjects:
+                attempt(problems, _find_mask, root, subject, reference, space, others=subjects)
+    return list(dict.fromkeys(problems))
+
+
+def _find_mask(
+    root: Path, subject: str, reference: str, space: str, *, others: Sequence[str]
+) -> Region | None:
     surface = space in nsd_files.SURFACES
     if surface and "{hemisphere}" not in reference:
         raise InputError(
@@ -413,8 +433,9 @@ def _find_mask(root: Path, subject: str, reference: str, space: str) -> Region |
     missing = [path for path in list_paths(subject) if not path.is_file()]
     if not missing:
         return Region(reference, str(_place_mask(root, subject, reference)))
-    others = list_subjects(root) if "{subject}" in reference else []
-    elsewhere = any(path.is_file() for other in others for path in list_paths(other))
+    elsewhere = "{subject}" in reference and any(
+        path.is_file() for other in others for path in list_paths(other)
+    )
     if elsewhere and missing == list_paths(subject):
         return None
     what = "the values of a hemisphere" if surface else "a NIfTI file"
@@ -458,4 +479,9 @@ def _read_files(root: Path, subject: str, region: Region, space: str) -> list[Ma
         paths = [folder / "roi" / f"{region.source}.nii.gz"]
         if not paths[0].is_file():
             paths = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
+            lacking = [path for path in paths if not path.is_file()]
+            if len(lacking) == 1:
+                raise InputError(
+                    f"{lacking[0]}: expected both hemispheres of {region.source}, found one"
+                )
     return [nsd_files.read_volume(path) for path in paths if path.is_file()]

@@ -28,11 +28,11 @@ from mine.core.synonyms import choose_groups, group_mass, name_groups
 def select_tokens(
     attributions: xr.Dataset, *, kept: int, tokens: int, generator: np.random.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return each condition's tokens and their weights, both (voxel, image, rank).
+    """Return each condition's tokens and their weights, both (voxel, rank), in one image.
 
-    Top tokens are weighted by their attribution over the sum of the selected ones; control tokens
-    equally. Where fewer than ``kept`` tokens have positive attribution the rest has weight 0, and
-    so have controls where fewer tokens are left.
+    attributions: of that image. Top tokens are weighted by their attribution over the sum of the
+    selected ones; control tokens equally. Where fewer than ``kept`` tokens have positive
+    attribution the rest has weight 0, and so have controls where fewer tokens are left.
     """
     token = attributions["token"].sel(sign="positive").values[..., :kept].astype(np.int64)
     weight = attributions["attribution"].sel(sign="positive").values[..., :kept].astype(np.float32)
@@ -83,7 +83,7 @@ def describe_images(
     """
     tokens = lens.sizes["token"]
     kept = max(1, round(token_fraction * tokens))
-    selected = select_tokens(attributions, kept=kept, tokens=tokens, generator=generator)
+    evidence = attributions[["token", "attribution", "lowest"]]
     names = vocabulary["word"].values
     base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values
     groups = int(group.max()) + 1
@@ -91,8 +91,9 @@ def describe_images(
     shape = (len(DESCRIPTIONS), attributions.sizes["voxel"], attributions.sizes["image"])
     count = min(words, groups)
     word = np.empty((*shape, count), dtype=np.int32)
-    weight, clearest = (np.empty((*shape, count), dtype=np.float32) for _ in range(2))
+    weight, chance = (np.empty((*shape, count), dtype=np.float32) for _ in range(2))
     patch = np.empty((*shape, count), dtype=np.int16)
+    described = np.empty((*shape, kept), dtype=np.int16)
     rarest = np.argsort(rates, kind="stable")[:count]
     for image in range(shape[2]):
         said, score = lens["word"].values[image], lens["score"].values[image]
@@ -101,19 +102,26 @@ def describe_images(
         said = read.place(said)
         mass = word_mass(said, score, words=len(read.words))
         grouped = group_mass(said, score, read.group, len(read.groups))
+        # Image by image: over all, the order of all tokens would be by far the largest array.
+        selected = select_tokens(
+            evidence.isel(image=image), kept=kept, tokens=tokens, generator=generator
+        )
         for index, condition in enumerate(DESCRIPTIONS):
-            token, share = (array[:, image] for array in selected[condition])
+            token, share = selected[condition]
+            described[index, :, image] = np.where(share > 0, token, -1)
             spread = _spread_shares(token, share, tokens)
             excess = spread @ grouped - rates[read.groups]
             best = _best_columns(excess, count)
             weight[index, :, image] = np.take_along_axis(excess, best, axis=1)
             contribution = share[..., None] * grouped[token[..., None], best[:, None]]
             by_token = contribution.argmax(axis=1)
-            patch[index, :, image] = np.take_along_axis(token, by_token, axis=1)
-            clearest[index, :, image] = grouped[patch[index, :, image], best]
+            clearest = np.take_along_axis(token, by_token, axis=1)
+            patch[index, :, image] = clearest
             named = name_groups(spread @ mass, read.group, len(read.groups))
             word[index, :, image] = read.words[np.take_along_axis(named, best, axis=1)]
-    chance = chance_of(clearest, word, vocabulary)
+            chance[index, :, image] = chance_of(
+                grouped[clearest, best], word[index, :, image], vocabulary
+            )
     said = (weight > 0) & (chance <= false_words)
     phrase = _join_words(names, word, said, phrase_words)
     dimensions = ("condition", "voxel", "image", "rank")
@@ -134,9 +142,7 @@ def describe_images(
             "phrase": (dimensions[:-1], phrase),
             "token": (
                 (*dimensions[:-1], "place"),
-                np.stack(
-                    [np.where(share > 0, token, -1) for token, share in selected.values()]
-                ).astype(np.int16),
+                described,
                 {"long_name": "tokens described, strongest first; -1: none"},
             ),
         },
