@@ -126,7 +126,7 @@ def test_tables_say_what_the_stores_hold(region: Region) -> None:
     assert (table["preferred_by_responses"].to_numpy() == preferred.values).all()
     if region.structure.attrs["clusters"] > 1:
         clustered = table["cluster"].dropna().sort_index()
-        assert (clustered.to_numpy() == region.structure["cluster"].values).all()
+        assert (clustered.to_numpy() == region.structure["cluster"].values + 1).all()
     else:
         assert table["cluster"].isna().all()
 

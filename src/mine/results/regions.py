@@ -141,7 +141,7 @@ class Region:
         halves and `reliability_p`; `described`; `reason`, the first condition that fails where it
         is not; `words` and `suppressed`, the first four each, empty unless it is described;
         `preferred_by_words` and `preferred_by_responses`, categories, empty where there is none;
-        `cluster`, missing where the voxel is in none or the region has none.
+        `cluster`, from 1, missing where the voxel is in none or the region has none.
         """
         return self._table.copy()
 
@@ -164,7 +164,7 @@ class Region:
         cluster = self.structure["cluster"].to_series()
         if self.structure.attrs["clusters"] < 2:
             cluster = cluster[:0]
-        table["cluster"] = cluster.astype("Int64").reindex(table.index)
+        table["cluster"] = cluster.astype("Int64").reindex(table.index) + 1
         return table
 
     def explain(self, image: Image, *, voxels: list[int] | None = None) -> dict[int, Explanation]:
