@@ -24,17 +24,21 @@ from mine.summary.regions import read_regions, tabulate_regions
 from mine.summary.subject import summarise_subject
 from mine.summary.subjects import average_regions, summarise_subjects
 
-WORDS = np.array(["face", "dog", "red"])
+WORDS = np.array(["face", "dog", "red", "visage"])
+GROUP = np.array([0, 1, 2, 0])
 BOUNDS = ["value", "low", "high"]
 
 
 def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.Dataset]:
-    """Stores of a region: each described voxel lists the first word, every second one another."""
+    """Stores of a region: each described voxel lists the first word, the first voxel by a synonym,
+    and every second one another."""
     voxels = len(reasons)
     described = np.array([reason == "described" for reason in reasons])
     listed = np.zeros((2, voxels, 2), bool)
     listed[0, described, 0] = True
     listed[0, np.flatnonzero(described)[::2], 1] = True
+    word = np.tile([0, 2], (2, voxels, 1))
+    word[:, 0, 0] = 3
     tested = int(described.any())
     around = np.array([d, d - 0.2, d + 0.2]) if tested else np.full(3, np.nan)
     return {
@@ -42,7 +46,7 @@ def make_stores(reasons: list[str], *, clusters: int, d: float) -> dict[str, xr.
             {
                 "reason": ("voxel", np.array(reasons)),
                 "described": ("voxel", described),
-                "word": (("sign", "voxel", "rank"), np.tile([0, 2], (2, voxels, 1))),
+                "word": (("sign", "voxel", "rank"), word),
                 "listed": (("sign", "voxel", "rank"), listed),
                 "reliability": ("voxel", np.linspace(0, 1, voxels)),
             },
@@ -107,7 +111,7 @@ def make_table(*, ceiling: float = 0.5) -> pd.DataFrame:
         },
         coords={"model": ["mine", "ridge"], "roi": list(by_roi), "bound": ["low", "high"]},
     )
-    return tabulate_regions(by_roi, scores, WORDS)
+    return tabulate_regions(by_roi, scores, WORDS, GROUP)
 
 
 def make_page(table: pd.DataFrame, *, ceiling: float = 0.5, absent: str = "EBA") -> Page:

@@ -18,7 +18,8 @@ by_roi = {
     for place, path in enumerate(given.profiles)
 }
 words = open_store(given.vocabulary)["word"].values
-table = tabulate_regions(by_roi, open_store(given.scores), words)
+group = open_store(given.base_rates)["group"].values
+table = tabulate_regions(by_roi, open_store(given.scores), words, group)
 page = summarise_subject(
     table,
     responses=open_store(given.responses),

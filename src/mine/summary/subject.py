@@ -57,8 +57,8 @@ def summarise_subject(
         rows=[_write_row(row) for _, row in table.iterrows()],
         note=(
             f"{score}: on test images, with 95% intervals over images. Described: share of the "
-            "voxels with Wilson's 95% interval. Words: with how many voxels list them. By words, "
-            "responses, localiser: the category that the region prefers. Told apart: "
+            "voxels with Wilson's 95% interval. Words: with how many voxels list them or a "
+            "synonym. By words, responses, localiser: the category preferred. Told apart: "
             "identification of voxels by their measured tuning, chance 0.5, with an interval over "
             "voxels. d: mean over standard deviation of paired differences to a control (words of "
             "random tokens; another feature) by the evaluator, with 95% intervals over images; a "
