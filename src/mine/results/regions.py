@@ -202,14 +202,15 @@ class Voxel:
 
         Columns: `image`, identity; `prediction` and measured `response`, in standard deviations of
         the response; `phrase`, the words that describe what drove the voxel, empty where the lens
-        says nothing clearly there, or the image is no test image and so has no description.
+        says nothing clearly there, missing where the image is no test image and so has no
+        description.
         """
         region = self.region
         image = region.profiles["exemplar"].sel(voxel=self.number).values
         prediction = region.attributions["prediction"].sel(voxel=self.number, image=image)
         response = region.subject.responses["response"].isel(voxel=self.number).sel(image=image)
         said = region.descriptions["phrase"].sel(condition="attribution", voxel=self.number)
-        phrases = said.to_series().reindex(image).fillna("")
+        phrases = said.to_series().reindex(image)
         return pd.DataFrame(
             {
                 "image": image,
