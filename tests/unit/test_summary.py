@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,13 @@ def make_table(*, ceiling: float = 0.5) -> pd.DataFrame:
     return tabulate_regions(by_roi, scores, WORDS, GROUP)
 
 
-def make_page(table: pd.DataFrame, *, ceiling: float = 0.5, absent: str = "EBA") -> Page:
+def make_page(
+    table: pd.DataFrame,
+    *,
+    ceiling: float = 0.5,
+    absent: str = "EBA",
+    evaluator_r2: Sequence[float] = (0.1, 0.25, 0.6, 0.7),
+) -> Page:
     responses = xr.Dataset(
         {
             "split": ("image", ["training"] * 7 + ["test"] * 3),
@@ -134,7 +141,7 @@ def make_page(table: pd.DataFrame, *, ceiling: float = 0.5, absent: str = "EBA")
         name="demo",
         responses=responses,
         rois=xr.Dataset(attrs={"absent": [absent], "absent_reason": ["no such label"]}),
-        evaluator=xr.Dataset({"r2": ("voxel", np.full(6, 0.25))}),
+        evaluator_r2=np.array(evaluator_r2),
         level=0.05,
         least_voxels=10,
     )
@@ -204,6 +211,13 @@ def test_only_intervals_above_zero_count_as_found() -> None:
     assert "as the original did than pictures from random tokens' words in 1 of 1 regions" in said
     assert "more than another feature in 1 of 1 regions (FFA-1)" in said
     assert "taking it out lowers it more in 0 of 1 regions (none)" in said
+
+
+def test_the_evaluator_is_reported_where_it_judged() -> None:
+    said = " ".join(make_page(make_table()).sections["How sure it is"])
+    assert "R² on test images is 0.42 in these voxels, their median, between 0.10 and 0.70;" in said
+    nothing = make_page(make_table(), evaluator_r2=[]).sections["How sure it is"]
+    assert "R² on test images" not in " ".join(nothing) and "nan" not in " ".join(nothing)
 
 
 @pytest.mark.parametrize("regions", [0, 8, 60])
