@@ -46,6 +46,7 @@ def main() -> None:
                 {"all": options.voxels},
                 images=options.images,
                 words=words,
+                group=np.arange(len(words)),
                 tokens=256,
                 voxels=make_voxels(options.voxels, shape=(40, 40, 40)),
             )

@@ -1,8 +1,8 @@
 """Draw the figure of the first page from finished results.
 
 ``python docs/overview.py results/demo`` draws a row for the best predicted described voxel of each
-region that was tested: the words of its profile, test images of largest predicted response with
-what drives it, and whether the region's features are causal.
+region that was tested: the first five words of its profile, test images of largest predicted
+response with what drives it, and whether the region's features are causal.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ def _draw_row(figure: Figure, top: float, region: Region) -> None:
     words = voxel.profile.words[:WORDS]
     axes = add_axes(figure, 37, top + 1.5, 19, 4 * len(words))
     axes.barh(range(len(words)), words["added"], 0.7, color=BLUE)
-    axes.set(ylim=(max(len(words), 1) - 0.5, -0.5), xlim=(0, 1), xticks=[])
+    axes.set(ylim=(max(len(words), 1) - 0.5, -0.5), xlim=(0, 1), xticks=[0, 1])
     axes.set_yticks(range(len(words)), words["word"])
-    axes.spines["bottom"].set_visible(False)
     for place, image in enumerate(_choose_images(region, number)):
         _draw_image(
             figure, images_left + place * (SIDE + SMALL + 2.5), top + 1, region, number, image

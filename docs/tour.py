@@ -7,7 +7,10 @@
 # it.
 
 # %%
+import pandas as pd
+
 import mine
+from mine.core.synonyms import gather_listed, name_as_listed
 
 results = mine.open("results/demo")
 subject = results["subj01"]
@@ -82,9 +85,13 @@ print(effect.to_pandas().round(2))
 
 # %% [markdown]
 # ## Words across regions
+#
+# The words that most voxels list, with how many do. Synonyms are one word, which goes in a profile
+# by the one of them that is clearest there, and here by the one that most profiles list.
 
 # %%
 for name in subject.rois:
-    words = subject[name].table()["words"]
-    first = words[words != ""].str.split(", ").str[0].value_counts()
-    print(name, first.head(3).to_dict())
+    profiles = subject[name].profiles
+    known = name_as_listed([profiles], results.base_rates["group"].values)
+    listed = pd.Series(results.words[known[gather_listed(profiles)]])
+    print(name, listed.value_counts().head(3).to_dict())

@@ -18,8 +18,9 @@ from mine.figures.voxels import WITHHELD, describe_voxels
 
 PAGES = Path(__file__).resolve().parents[2] / "workflow/browser"
 WORDS = np.array(
-    ["dog", "hot dog", "house", "face", "<img src=x onerror=alert(1)>", "naïve", "sea"]
+    ["dog", "hot dog", "house", "face", "<img src=x onerror=alert(1)>", "naïve", "sea", "ocean"]
 )
+GROUP = np.array([0, 1, 2, 3, 4, 5, 6, 6])
 CATEGORIES = ["faces", "places"]
 REASONS = ["described", "no reliable profile", "retinotopic"]
 SHAPE = (12, 14, 10)
@@ -215,6 +216,7 @@ def write_site(
     write_images: bool = True,
     tested: bool = True,
     words: np.ndarray = WORDS,
+    group: np.ndarray = GROUP,
     tokens: int = TOKENS,
     voxels: VolumeVoxels | None = None,
 ) -> None:
@@ -254,6 +256,7 @@ def write_site(
             measured,
             table,
             words=words,
+            group=group,
             images=images,
             tests=tests,
         )

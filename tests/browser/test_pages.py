@@ -99,9 +99,22 @@ def test_a_searched_word_finds_the_voxels_that_list_it(visit: Visit) -> None:
     assert visit.page.inner_text("#count").startswith("“dog” drives")
     assert visit.page.inner_text("#live") == visit.page.inner_text("#count")
     visit.page.fill("#search", "zebra")
-    assert visit.page.inner_text("#count") == "“zebra” is listed in no profile here"
+    said = "“zebra” is listed in no profile here, nor is a synonym of it"
+    assert visit.page.inner_text("#count") == said
     visit.page.keyboard.press("Escape")
     assert visit.page.inner_text("#count") == "50 voxels"
+
+
+def test_a_synonym_of_a_listed_word_finds_it_too(visit: Visit) -> None:
+    visit.open()
+    shown = {}
+    for word in ("sea", "ocean"):
+        visit.page.fill("#search", word)
+        assert visit.page.inner_text("#count").startswith(f"“{word}” or a synonym drives")
+        shown[word] = visit.page.locator("#rows [role=option]").all_inner_texts()
+    assert any("ocean (sea)" in text for text in shown["sea"])
+    assert any("sea (ocean)" in text for text in shown["ocean"])
+    assert len(shown["sea"]) == len(shown["ocean"])
 
 
 def test_filters_leave_the_voxels_that_they_name(visit: Visit) -> None:

@@ -14,11 +14,13 @@ from PIL import Image
 from mine.browser import region
 from mine.browser.brain import describe_brain
 from mine.browser.cards import pack_shares
+from mine.browser.index import index_region
 from mine.browser.pictures import write_pictures
 from mine.browser.scripts import scale_to_bytes, write_script
 from mine.browser.subject import write_subject
 from mine.datasets.voxels import ListedVoxels, VolumeVoxels
-from tests.browser.synthetic import WORDS, make_scores, make_stores, write_site
+from mine.figures.voxels import describe_voxels
+from tests.browser.synthetic import GROUP, WORDS, make_scores, make_stores, write_site
 
 
 def read_script(path: Path) -> tuple[str, object]:
@@ -112,6 +114,35 @@ def test_only_voxels_that_are_described_list_words(folder: Path) -> None:
     assert any(columns["cluster"]) and max(columns["cluster"]) == len(index["clusters"]) == 2
 
 
+def test_a_word_stands_beside_the_others_of_its_group(folder: Path) -> None:
+    _, index = read_script(folder / "FFA-1/index.js")
+    beside = dict(zip(index["words"], index["synonyms"], strict=True))
+    assert {"sea", "ocean", "dog"} <= beside.keys()
+    others = {"sea": ["ocean"], "ocean": ["sea"]}
+    assert beside == {word: others.get(word, []) for word in beside}
+
+
+def test_a_cluster_goes_by_the_words_that_most_profiles_list() -> None:
+    stores = make_stores(np.arange(35), images=6)
+    profiles, structure = stores["profiles"], stores["structure"]
+    structure["cluster_word"][:] = [[6, 7], [2, -1]]
+    profiles["word"].loc[{"sign": "positive"}] = np.arange(2, 8)
+    profiles["listed"].loc[{"sign": "positive", "rank": 4}] = False
+    profiles["listed"].loc[{"sign": "positive", "rank": 5}] = True
+    table = describe_voxels(profiles, make_scores(35), WORDS)
+    index = index_region(
+        profiles,
+        structure,
+        stores["preference"],
+        table,
+        words=WORDS,
+        group=GROUP,
+        tested=np.array([]),
+    )
+    words = [[index["words"][word] for word in own["words"]] for own in index["clusters"]]
+    assert words == [["ocean", "ocean"], ["house"]]
+
+
 def test_only_tested_voxels_show_tests_and_their_pictures_are_written(folder: Path) -> None:
     _, index = read_script(folder / "PPA/index.js")
     _, part = read_script(folder / "PPA/cards/0.js")
@@ -189,6 +220,7 @@ def test_the_volume_behind_the_slices_is_a_picture_of_the_dataset(
         measured=xr.DataArray(np.zeros((1, 1)), dims=("image", "voxel")),
         brain={"geometry": "volume", "background": "AAAA"},
         words=WORDS,
+        group=GROUP,
         read=lambda images: np.zeros((len(images), 8, 8, 3), np.uint8),
         template="{}",
         method="inpainting",

@@ -51,7 +51,9 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "responses": ["results/subj01/responses.zarr"],
         "scores": "results/subj01/scores.zarr",
     }
-    write_history(make_job("table", inputs=stores, outputs={"": ["results/table.tsv"]}))
+    job = make_job("table", inputs=stores, outputs={"": ["results/table.tsv"]})
+    job.wildcards = Named({"control": "", "roi": "EBA"})
+    write_history(job)
     return tmp_path
 
 
@@ -192,6 +194,7 @@ def test_chain_leads_back_to_the_raw_files_and_tells_each_once(results: Path) ->
     ]
     assert list_problems(nodes) == []
     text = render_tree(nodes)
+    assert "made by rule table of roi EBA, code" in text
     assert text.count("made by rule responses of subject subj01, code code of resp") == 1
     assert "responses: results/subj01/responses.zarr  (above)" in text
     assert "data/betas.hdf5  5 bytes" in text and 'dataset = {"root": "data"' in text

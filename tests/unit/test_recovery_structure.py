@@ -170,6 +170,7 @@ def test_a_row_is_a_described_voxel_with_its_own_label():
     label = np.array(["", "red", "", "", "dog"])
     table = tabulate_structure(structure, label, np.array([0.95, 0.9, 0.85]))
     assert table["label"].tolist() == ["dog", "red", ""]
+    assert table["cluster"].tolist() == [1, 2, 1]
     assert table["identification"].tolist() == [0.9, 0.8, 0.7]
     assert table["null_low"].unique() == pytest.approx([0.31])
     assert table["null_high"].unique() == pytest.approx([0.69])

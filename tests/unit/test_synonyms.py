@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from mine.core import synonyms
 from mine.core.synonyms import (
@@ -12,6 +13,7 @@ from mine.core.synonyms import (
     group_mass,
     group_synonyms,
     merge_inflections,
+    name_as_listed,
     name_groups,
 )
 
@@ -217,3 +219,35 @@ def test_forms_of_forms_end_at_the_first_base():
     text = unit(np.array([[1.0, 0.0, 0.1], [1.0, 0.1, 0.0], [1.0, 0.12, 0.0], [0.0, 1.0, 0.0]]))
     root = merge_inflections(["paint", "painting", "paintings", "sky"], text)
     assert root.tolist() == [0, 0, 0, 3]
+
+
+def test_a_group_goes_by_the_word_that_most_described_voxels_list():
+    random, group = np.random.default_rng(0), random_groups(words=30, groups=8)
+    shape = 2, 40, 5
+    regions = [
+        xr.Dataset(
+            {
+                # The groups of the last words are listed nowhere.
+                "word": (("sign", "voxel", "rank"), random.integers(0, 6, shape)),
+                "listed": (("sign", "voxel", "rank"), random.random(shape) < 0.5),
+                "described": ("voxel", random.random(40) < 0.5),
+            },
+            coords={"sign": ["positive", "negative"]},
+        )
+        for _ in range(2)
+    ]
+    votes = [
+        int(word)
+        for region in regions
+        for voxel in range(40)
+        for word, listed in zip(
+            region["word"].values[0, voxel], region["listed"].values[0, voxel], strict=True
+        )
+        if listed and region["described"].values[voxel]
+    ]
+    name = name_as_listed(regions, group)
+    for word in range(30):
+        own = [vote for vote in votes if group[vote] == group[word]]
+        most = max(sorted(set(own)), key=own.count) if own else word
+        assert name[word] == most
+    assert len(set(name)) > 8 and (name != np.arange(30)).any()

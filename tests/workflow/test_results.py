@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -126,7 +127,7 @@ def test_tables_say_what_the_stores_hold(region: Region) -> None:
     assert (table["preferred_by_responses"].to_numpy() == preferred.values).all()
     if region.structure.attrs["clusters"] > 1:
         clustered = table["cluster"].dropna().sort_index()
-        assert (clustered.to_numpy() == region.structure["cluster"].values).all()
+        assert (clustered.to_numpy() == region.structure["cluster"].values + 1).all()
     else:
         assert table["cluster"].isna().all()
 
@@ -158,6 +159,8 @@ def test_exemplars_are_the_images_of_largest_prediction(region: Region) -> None:
         for _, row in exemplars.iterrows():
             measured = region.subject.responses["response"].isel(voxel=number)
             assert row["response"] == measured.sel(image=row["image"]).item()
+            described = row["image"] in region.descriptions["image"].values
+            assert pd.isna(row["phrase"]) != described
 
 
 def test_names_that_are_not_there_are_refused(results: Results, tmp_path: Path) -> None:

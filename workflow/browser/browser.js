@@ -86,12 +86,13 @@
     fields.cluster.disabled = !clusters.length;
   }
 
-  /** Places of the words of an index that begin with the query; all of an exact one come first. */
+  /** Places of the words of an index that are the query or begin with it, or that have a synonym which does: each with that synonym, "" where it is the word itself. */
   function matchWords(index, query) {
-    const found = new Set();
+    const found = new Map(), is = (name) => name.toLowerCase() === query;
+    const begins = (name) => name.toLowerCase().split(/[\s_-]+/).some((part) => part.startsWith(query));
     index.words.forEach((word, place) => {
-      const text = word.toLowerCase();
-      if (text === query || text.split(/[\s_-]+/).some((part) => part.startsWith(query))) found.add(place);
+      const names = [word, ...index.synonyms[place]], name = names.find(is) ?? names.find(begins);
+      if (name !== undefined) found.set(place, name === word ? "" : name);
     });
     return found;
   }
@@ -108,9 +109,10 @@
       if (cluster && columns.cluster[place] !== cluster) continue;
       if (reason && columns.reason[place] !== reason) continue;
       entry.sign = null;
+      entry.found = new Map();
       if (query) {
         if (!matches.has(index)) matches.set(index, matchWords(index, query));
-        const words = matches.get(index);
+        const words = entry.found = matches.get(index);
         if (columns.positive[place].some((word) => words.has(word))) entry.sign = "positive";
         else if (columns.negative[place].some((word) => words.has(word))) entry.sign = "negative";
         else continue;
@@ -124,7 +126,8 @@
     const suppressed = shown.filter((entry) => entry.sign === "negative").length;
     const drives = shown.length - suppressed, plural = (count) => `${count} voxel${count === 1 ? "" : "s"}`;
     let text = plural(shown.length);
-    if (query) text = shown.length ? `“${query}” drives ${plural(drives)}${suppressed ? `, suppresses ${suppressed}` : ""}` : `“${query}” is listed in no profile here`;
+    const other = shown.some(({ index, place, sign, found }) => sign && index.columns[sign][place].some((word) => found.get(word)));
+    if (query) text = shown.length ? `“${query}”${other ? " or a synonym" : ""} drives ${plural(drives)}${suppressed ? `, suppresses ${suppressed}` : ""}` : `“${query}” is listed in no profile here, nor is a synonym of it`;
     find("count").textContent = text;
     find("clear").hidden = !(query || region || category !== ALL || cluster || reason);
     mine.say(text);
@@ -151,7 +154,7 @@
 
   function drawRow(entry, number) {
     const { index, place, region, voxel } = entry, columns = index.columns, r2 = columns.r2[place];
-    const words = columns[entry.sign || "positive"][place].slice(0, 5).map((word) => index.words[word]).join(", ");
+    const words = columns[entry.sign || "positive"][place].slice(0, 5).map((word) => index.words[word] + (entry.found.get(word) ? ` (${entry.found.get(word)})` : "")).join(", ");
     const category = columns.reason[place] === "described" ? columns.preferred.profile[place] : -1;
     const text = words ? (entry.sign === "negative" ? `not ${words}` : words) : columns.reason[place];
     return make("div", { class: `row${number === state.active ? " active" : ""}${state.open.some((own) => same(own, entry)) ? " open" : ""}`, id: `row-${number}`, role: "option", "aria-selected": String(number === state.active), "aria-setsize": state.shown.length, "aria-posinset": number + 1, style: { top: `${number * ROW}px` }, onclick: () => { state.active = number; select(entry, true); } },

@@ -21,6 +21,7 @@ rule browser_subject:
             scores="<results>/{subject}/scores.zarr",
             responses="<results>/{subject}/responses.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
         ),
         dataset=dataset_files(),
     output:

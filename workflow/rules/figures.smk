@@ -228,6 +228,7 @@ rule figure_structure:
             structure="<results>/{subject}/{roi}/structure.zarr",
             profiles="<results>/{subject}/{roi}/profiles.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
         ),
         dataset=dataset_files(),
     output:

@@ -35,7 +35,9 @@ rule structure_subjects:
     input:
         **reads(
             structure=regions("{results}/{subject}/{roi}/structure.zarr"),
+            profiles=regions("{results}/{subject}/{roi}/profiles.zarr"),
             vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
         ),
     output:
         "<results>/clusters.tsv",

@@ -18,6 +18,7 @@ rule summary_subject:
             scores="<results>/{subject}/scores.zarr",
             evaluator="<results>/{subject}/evaluator.zarr",
             vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
         ),
     output:
         page=report(

@@ -43,6 +43,7 @@ write_subject(
         background=dataset.read_background(subject, voxels),
     ),
     words=open_store(given.vocabulary)["word"].values,
+    group=open_store(given.base_rates)["group"].values,
     read=dataset.open_stimuli().read,
     template=params.prompt,
     method=params.method,

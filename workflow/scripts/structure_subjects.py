@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+from mine.core.synonyms import name_as_listed
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
@@ -14,9 +15,11 @@ given, params = snakemake.input, snakemake.params
 structures = defaultdict(dict)
 for path in map(Path, given.structure):
     structures[path.parts[-3]][path.parts[-2]] = open_store(path).load()
+group = open_store(given.base_rates)["group"].values
+name = name_as_listed(map(open_store, given.profiles), group)
 table = compare_structures(
     structures,
-    words=open_store(given.vocabulary)["word"].values,
+    words=open_store(given.vocabulary)["word"].values[name],
     draws=params.draws,
     generator=generator(params.seed, "structure_subjects"),
 )

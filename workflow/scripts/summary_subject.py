@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
@@ -18,12 +20,14 @@ by_roi = {
     for place, path in enumerate(given.profiles)
 }
 words = open_store(given.vocabulary)["word"].values
-table = tabulate_regions(by_roi, open_store(given.scores), words)
+group = open_store(given.base_rates)["group"].values
+table = tabulate_regions(by_roi, open_store(given.scores), words, group)
+tested = np.unique(np.concatenate([own["sufficiency"]["voxel"] for own in by_roi.values()]))
 page = summarise_subject(
     table,
     responses=open_store(given.responses),
     rois=open_store(given.rois),
-    evaluator=open_store(given.evaluator),
+    evaluator_r2=open_store(given.evaluator)["r2"].values[tested],
     name=params.name,
     level=params.level,
     least_voxels=params.least_voxels,

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.browser.scripts import round_numbers
+from mine.core.synonyms import name_as_listed
 from mine.stages.preference import EVIDENCE
 
 
@@ -17,17 +18,19 @@ def index_region(
     table: pd.DataFrame,
     *,
     words: np.ndarray,
+    group: np.ndarray,
     tested: np.ndarray,
 ) -> dict[str, object]:
     """Gather a region's voxels as columns, in the order of its stores.
 
     profiles, structure, preference: stores of the region. table: of
-    mine.figures.voxels.describe_voxels. words: (word,) the vocabulary. tested: voxels whose
-    features were tested.
+    mine.figures.voxels.describe_voxels. words, group: (word,) the vocabulary and its groups of
+    synonyms. tested: voxels whose features were tested.
 
-    Words are places in the list ``words`` of the index. ``positive`` and ``negative`` are the words
-    that are listed, which for a voxel that is not described are none. ``cluster`` counts from 1, 0
-    for none; in a region of one cluster none is reported.
+    Words are places in the list ``words`` of the index; ``synonyms`` has the others of each one's
+    group. ``positive`` and ``negative`` are the words that are listed, which for a voxel that is
+    not described are none. ``cluster`` counts from 1, 0 for none; in a region of one cluster none
+    is reported. Words of clusters go by :func:`mine.core.synonyms.name_as_listed`.
     """
     voxels = profiles["voxel"].values
     own = table.loc[voxels]
@@ -50,12 +53,13 @@ def index_region(
             for evidence in EVIDENCE
         },
     }
-    clusters = _describe_clusters(structure, local)
+    clusters = _describe_clusters(structure, name_as_listed([profiles], group), local)
     return {
         "categories": categories,
         "columns": columns,
         "clusters": clusters,
         "words": local.names,
+        "synonyms": local.list_synonyms(group),
     }
 
 
@@ -74,6 +78,17 @@ class WordTable:
             self._places[word] = len(self.names)
             self.names.append(str(self.words[word]))
         return self._places[word]
+
+    def list_synonyms(self, group: np.ndarray) -> list[list[str]]:
+        """The others of each word's group, of the file's words in their order. group: (word,)."""
+        return [
+            [
+                str(self.words[other])
+                for other in np.flatnonzero(group == group[word])
+                if other != word
+            ]
+            for word in self._places
+        ]
 
 
 def _list_words(profile: xr.Dataset, described: np.ndarray, local: WordTable) -> list[list[int]]:
@@ -94,14 +109,19 @@ def _find_clusters(structure: xr.Dataset, voxels: np.ndarray) -> np.ndarray:
     return found
 
 
-def _describe_clusters(structure: xr.Dataset, local: WordTable) -> list[dict[str, object]]:
-    """The number of voxels and the telling words of each reported cluster, by falling size."""
+def _describe_clusters(
+    structure: xr.Dataset, name: np.ndarray, local: WordTable
+) -> list[dict[str, object]]:
+    """The number of voxels and the telling words of each reported cluster, by falling size.
+
+    name: (word,), the word by which each goes.
+    """
     if int(structure.attrs["clusters"]) < 2:
         return []
     return [
         {
             "voxels": int((structure["cluster"].values == number).sum()),
-            "words": [local.place(word) for word in row if word >= 0],
+            "words": [local.place(name[word]) for word in row if word >= 0],
         }
         for number, row in enumerate(structure["cluster_word"].values)
     ]

@@ -34,6 +34,7 @@ def write_region(
     table: pd.DataFrame,
     *,
     words: np.ndarray,
+    group: np.ndarray,
     images: int,
     tests: Mapping[int, Mapping[str, object]],
 ) -> np.ndarray:
@@ -41,8 +42,9 @@ def write_region(
 
     key: "subject/region", under which the page is handed the files. stores: ``profiles``,
     ``attributions``, ``descriptions``, ``structure`` and ``preference`` of the region. scores: of
-    the subject. measured: responses (image, voxel) of the subject. table: describe_voxels. tests:
-    of mine.browser.causal.describe_tests. The others are those of make_cards.
+    the subject. measured: responses (image, voxel) of the subject. table: describe_voxels. group:
+    (word,), the groups of synonyms. tests: of mine.browser.causal.describe_tests. The others are
+    those of make_cards.
     """
     profiles, descriptions = stores["profiles"][PROFILE], stores["descriptions"]
     shown = descriptions["image"].values
@@ -52,6 +54,7 @@ def write_region(
         stores["preference"],
         table,
         words=words,
+        group=group,
         tested=np.array(sorted(tests), dtype=int),
     )
     grid = [profiles.sizes["row"], profiles.sizes["column"]]

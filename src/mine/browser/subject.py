@@ -34,6 +34,7 @@ def write_subject(
     measured: xr.DataArray,
     brain: Mapping[str, object],
     words: np.ndarray,
+    group: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
     template: str,
     method: str,
@@ -45,10 +46,11 @@ def write_subject(
 
     scores: store of the subject. measured: (image, voxel), its responses to test images. brain: of
     :func:`mine.browser.brain.describe_brain`.
-    words: (word,) the vocabulary. read: identities → uint8 (image, row, column, 3). template,
-    method: of pictures and edits. images: on a card. side: of pictures, in pixels, at most.
-    write_images: whether the dataset's own pictures are written: images, edits of them, which are
-    images of the dataset but for a few patches, and the volume behind the slices.
+    words, group: (word,) the vocabulary and its groups of synonyms. read: identities → uint8
+    (image, row, column, 3). template, method: of pictures and edits. images: on a card. side: of
+    pictures, in pixels, at most. write_images: whether the dataset's own pictures are written:
+    images, edits of them, which are images of the dataset but for a few patches, and the volume
+    behind the slices.
     """
     shown: set[int] = set()
     listed = []
@@ -68,6 +70,7 @@ def write_subject(
             measured,
             describe_voxels(stores["profiles"], scores, words),
             words=words,
+            group=group,
             images=images,
             tests=tests,
         )

@@ -3,10 +3,11 @@ without repeats."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 ENDINGS = tuple(
     pair.split(":")
@@ -172,6 +173,30 @@ def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
         candidate = np.where(own == np.repeat(largest, count, axis=1), word, np.int32(len(group)))
         names[:, several] = np.minimum.reduceat(candidate, starts, axis=1)
     return names
+
+
+def gather_listed(profiles: xr.Dataset) -> np.ndarray:
+    """Return the words that drive the described voxels of a region, as often as they are listed:
+    int (listed,). profiles: store of the region."""
+    own = profiles[["word", "listed"]].sel(sign="positive")
+    chosen = own["listed"].values & profiles["described"].values[:, None]
+    return own["word"].values[chosen]
+
+
+def name_as_listed(regions: Iterable[xr.Dataset], group: np.ndarray) -> np.ndarray:
+    """Return the word by which each word's group goes among some voxels: int (word,).
+
+    It is the one that most described voxels list, of equals the first. Of a group that none lists
+    each word stays itself. regions: profiles of each region. group: (word,).
+    """
+    words = len(group)
+    count = sum(
+        (np.bincount(gather_listed(own), minlength=words) for own in regions), np.zeros(words)
+    )
+    groups = int(group.max()) + 1
+    name = name_groups(count[None], group, groups)[0]
+    listed = np.bincount(group, weights=count, minlength=groups) > 0
+    return np.where(listed[group], name[group], np.arange(words))
 
 
 def drop_repeats(words: np.ndarray, text: np.ndarray, *, cosine: float) -> np.ndarray:

@@ -54,8 +54,8 @@ def tabulate_structure(
     """List the voxels of one region, a row each.
 
     structure: store of the ROI. label: (voxel of the subject,), of :func:`label_voxels`.
-    identification_planted: (voxel of the structure,). Columns: ``voxel``, ``label``, ``cluster``,
-    ``clusters`` of the region, ``identification`` by measured responses,
+    identification_planted: (voxel of the structure,). Columns: ``voxel``, ``label``, ``cluster``
+    from 1, ``clusters`` of the region, ``identification`` by measured responses,
     ``identification_planted``, and ``null_low`` and ``null_high``, between which 95% of the draws
     of one shared tuning have their mean.
     """
@@ -66,7 +66,7 @@ def tabulate_structure(
         {
             "voxel": voxel,
             "label": label[voxel],
-            "cluster": structure["cluster"].values,
+            "cluster": structure["cluster"].values + 1,
             "clusters": structure.attrs["clusters"],
             "identification": own["identification"].values,
             "identification_planted": identification_planted,

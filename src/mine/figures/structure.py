@@ -337,9 +337,9 @@ def _draw_clusters(
 ) -> None:
     clusters = structure.attrs["clusters"]
     title = (
-        "What the clusters answer to more than the other voxels"
+        f"Words of clusters that add to those above them, at most {WORDS}"
         if clusters > 1
-        else ("Images of largest response")
+        else "Images of largest response"
     )
     letter = "e" if clusters > 1 else "d"
     write_panel_title(figure, EDGE, CLUSTERS - 9, letter, title)

@@ -65,7 +65,11 @@ def print_voxel(voxel: Voxel) -> str:
     ):
         shown = words.rename(columns={"added": "partial r", "added_p": "p"}).drop(columns="effect")
         parts.append(f"{title}\n{format_table(shown) if len(shown) else 'none'}")
-    parts.append(f"images of largest prediction\n{format_table(voxel.exemplars)}")
+    parts.append(
+        f"images of largest prediction\n{format_table(voxel.exemplars)}\n"
+        "phrase: – of an image that is no test image, and so not described; empty where the lens "
+        "says nothing\nclearly."
+    )
     return "\n\n".join(parts)
 
 

@@ -141,7 +141,7 @@ class Region:
         halves and `reliability_p`; `described`; `reason`, the first condition that fails where it
         is not; `words` and `suppressed`, the first four each, empty unless it is described;
         `preferred_by_words` and `preferred_by_responses`, categories, empty where there is none;
-        `cluster`, missing where the voxel is in none or the region has none.
+        `cluster`, from 1, missing where the voxel is in none or the region has none.
         """
         return self._table.copy()
 
@@ -164,7 +164,7 @@ class Region:
         cluster = self.structure["cluster"].to_series()
         if self.structure.attrs["clusters"] < 2:
             cluster = cluster[:0]
-        table["cluster"] = cluster.astype("Int64").reindex(table.index)
+        table["cluster"] = cluster.astype("Int64").reindex(table.index) + 1
         return table
 
     def explain(self, image: Image, *, voxels: list[int] | None = None) -> dict[int, Explanation]:
@@ -202,14 +202,15 @@ class Voxel:
 
         Columns: `image`, identity; `prediction` and measured `response`, in standard deviations of
         the response; `phrase`, the words that describe what drove the voxel, empty where the lens
-        says nothing clearly there, or the image is no test image and so has no description.
+        says nothing clearly there, missing where the image is no test image and so has no
+        description.
         """
         region = self.region
         image = region.profiles["exemplar"].sel(voxel=self.number).values
         prediction = region.attributions["prediction"].sel(voxel=self.number, image=image)
         response = region.subject.responses["response"].isel(voxel=self.number).sel(image=image)
         said = region.descriptions["phrase"].sel(condition="attribution", voxel=self.number)
-        phrases = said.to_series().reindex(image).fillna("")
+        phrases = said.to_series().reindex(image)
         return pd.DataFrame(
             {
                 "image": image,

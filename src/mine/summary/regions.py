@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
 from mine.figures.style import REASONS
 from mine.figures.voxels import WITHHELD
@@ -24,12 +25,16 @@ BOUNDS = ("", "_low", "_high")
 
 
 def tabulate_regions(
-    by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset, words: np.ndarray
+    by_roi: Mapping[str, Mapping[str, xr.Dataset]],
+    scores: xr.Dataset,
+    words: np.ndarray,
+    group: np.ndarray,
 ) -> pd.DataFrame:
     """Return a row for each region of a subject, from its stores, and one for all of them together.
 
     by_roi: region -> ``profiles``, ``preference``, ``structure``, ``sufficiency`` and
-    ``counterfactuals`` by name. scores: of the subject. words: the vocabulary.
+    ``counterfactuals`` by name. scores: of the subject. words, group: (word,) the vocabulary and
+    its groups of synonyms.
 
     Columns, of which those that end in _low and _high are bounds of a 95% interval:
 
@@ -38,7 +43,8 @@ def tabulate_regions(
     - score: ΣR² / Σ noise ceiling over scored voxels, or the mean R² where no voxel has a ceiling;
       ridge, caption, banded: the same of the baselines
     - reliability: median over the described voxels
-    - words: those that most described voxels list, with how many do
+    - words: of the groups of synonyms that most described voxels list the word that most of them
+      list, with how many list the group
     - profile, measured, localiser: category that the region prefers by each, or empty
     - identification, identification_p: of the tuning, p under one shared tuning; clusters: how many
       (1: none are reported; 0: not measured)
@@ -53,7 +59,7 @@ def tabulate_regions(
     rows: list[dict[str, object]] = [
         {"roi": roi}
         | _count_reasons(stores["profiles"]["reason"].values)
-        | _describe_profiles(stores["profiles"], words)
+        | _describe_profiles(stores["profiles"], words, group)
         | _score(scores.sel(roi=roi))
         | _tell_structure(stores["preference"], stores["structure"])
         | _tell_causes(stores["sufficiency"], stores["counterfactuals"])
@@ -99,12 +105,14 @@ def _count_together(
     return found | {"tested": len(np.unique(tested))}
 
 
-def _describe_profiles(profiles: xr.Dataset, words: np.ndarray) -> dict[str, object]:
+def _describe_profiles(
+    profiles: xr.Dataset, words: np.ndarray, group: np.ndarray
+) -> dict[str, object]:
     described = profiles["described"].values
-    own = profiles.sel(sign="positive").isel(voxel=np.flatnonzero(described))
-    listed, counts = np.unique(own["word"].values[own["listed"].values], return_counts=True)
+    name = name_as_listed([profiles], group)
+    listed, counts = np.unique(name[gather_listed(profiles)], return_counts=True)
     most = np.argsort(-counts, kind="stable")[:WORDS]
-    reliable = own["reliability"].values
+    reliable = profiles["reliability"].values[described]
     return {
         "reliability": float(np.median(reliable)) if len(reliable) else np.nan,
         "words": ", ".join(f"{words[listed[place]]} ({counts[place]})" for place in most),

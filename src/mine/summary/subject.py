@@ -32,15 +32,16 @@ def summarise_subject(
     name: str,
     responses: xr.Dataset,
     rois: xr.Dataset,
-    evaluator: xr.Dataset,
+    evaluator_r2: np.ndarray,
     level: float,
     least_voxels: int,
 ) -> Page:
     """Say what was found in a subject.
 
-    table: of :func:`mine.summary.regions.tabulate_regions`. responses, rois, evaluator: stores of
-    the subject. level: false discovery rate of words. least_voxels: described voxels that a region
-    needs for its structure to be measured.
+    table: of :func:`mine.summary.regions.tabulate_regions`. responses, rois: stores of the
+    subject. evaluator_r2: (voxel,), on test images, of the voxels whose words were tested. level:
+    of words, false discovery rate in attributions and p of measured responses. least_voxels:
+    described voxels that a region needs for its structure to be measured.
     """
     regions, together = split_regions(table)
     of_ceiling = bool(np.isfinite(responses["noise_ceiling"].values).any())
@@ -60,16 +61,16 @@ def summarise_subject(
         note=(
             f"{score}: on test images, with 95% intervals over images. Described: share of the "
             "voxels with Wilson's 95% interval; of all regions each voxel counts once. Words: with "
-            "how many voxels list them. By words, responses, localiser: the category that the "
-            "region prefers. Told apart: identification of voxels by their measured tuning, chance "
-            "0.5, with an interval over voxels. d: mean over standard deviation of paired "
-            "differences to a control (words of random tokens; another feature) by the evaluator, "
-            "with 95% intervals over images; a dash: not measured."
+            "how many voxels list them or a synonym. By words, responses, localiser: the category "
+            "that the region prefers. Told apart: identification of voxels by their measured "
+            "tuning, chance 0.5, with an interval over voxels. d: mean over standard deviation of "
+            "paired differences to a control (words of random tokens; another feature) by the "
+            "evaluator, with 95% intervals over images; a dash: not measured."
         ),
         sections={
             "What was found": _say_found(regions, together),
             "How sure it is": _say_sure(
-                regions, together, evaluator, level=level, of_ceiling=of_ceiling
+                regions, together, evaluator_r2, level=level, of_ceiling=of_ceiling
             ),
             "What was left out, and why": _say_left_out(
                 regions, together, responses, rois, least_voxels=least_voxels
@@ -109,7 +110,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
     measured = int((table["clusters"] > 0).sum())
     return [
         f"{described:,} of {format_count(voxels, 'voxel')} in {format_count(len(table), 'region')} "
-        "are described in words that attributions yield and measured responses confirm.",
+        "are described: by a first word that is significant in the attributions, and by words that "
+        "all add to measured responses.",
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
@@ -126,7 +128,7 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
 def _say_sure(
     table: pd.DataFrame,
     together: pd.Series,
-    evaluator: xr.Dataset,
+    evaluator_r2: np.ndarray,
     *,
     level: float,
     of_ceiling: bool,
@@ -143,19 +145,29 @@ def _say_sure(
         f"Of held-out test images the encoder explains {write_number(known['score'].median())} "
         f"{unit}, median over regions"
         + (f"; baselines on the same images {rivals}." if rivals else "."),
-        f"Words are corrected over the vocabulary at a false discovery rate of {level:g}, and the "
-        "test responses have no part in them. Profiles of two encoders, each fitted to and read on "
-        f"its own half of the images, correlate at {write_number(reliable.median())} (median of "
-        "the regions' medians over described voxels).",
+        "The first word of a voxel is significant in the attributions (false discovery rate "
+        f"{level:g} over words); every listed word adds to measured responses, p ≤ {level:g} "
+        "corrected over the words offered. The test responses have no part in them. Profiles of "
+        "two encoders, each fitted to and read on its own half of the images, correlate at "
+        f"{write_number(reliable.median())} (median of the regions' medians over described "
+        "voxels).",
         f"Pictures and edits were made for {format_count(tested, 'voxel')} and judged by an "
         "encoder of another model, fitted to the other half of the images, which had no part in "
-        "choosing the words; which voxels are described was asked of both halves. Its R² on test "
-        "images is "
-        f"{write_number(float(np.median(evaluator['r2'].values)))}, median over all voxels; where "
-        "it is low, a test finds little.",
+        "choosing the words; which voxels are described was asked of both halves. "
+        f"{_say_range(evaluator_r2)}",
         "Intervals over images say what other images would give in this subject. They say nothing "
         "of other people, and of neighbouring voxels none is an independent witness.",
     ]
+
+
+def _say_range(evaluator_r2: np.ndarray) -> str:
+    if not len(evaluator_r2):
+        return ""
+    low, median, high = map(write_number, np.quantile(evaluator_r2, [0, 0.5, 1]))
+    return (
+        f"Its R² on test images is {median} in these voxels, their median, between {low} and "
+        f"{high}; where it is low, a test finds little."
+    )
 
 
 def _say_left_out(
