@@ -37,17 +37,16 @@ def bound_flips(effect, simulations, generator, *, images: int) -> np.ndarray:
     return statistics.sign_flip_bound(z) <= LEVEL
 
 
-def flip_family(effect, simulations, generator, *, images: int, correct: str) -> np.ndarray:
+def flip_family(effect, simulations, generator, *, images: int) -> np.ndarray:
     """Rejections that were to be, or without an effect whether there was any."""
     found = np.empty(simulations)
     for simulation in range(simulations):
         noise = generator.normal(size=(images, COLUMNS)) + generator.normal(size=(images, 1))
         differences = noise / np.sqrt(2) + effect * (np.arange(COLUMNS) < AFFECTED)
-        _, p, p_familywise = statistics.sign_flip_max_test(
+        _, p = statistics.sign_flip_test(
             differences, permutations=PERMUTATIONS, generator=generator
         )
-        corrected = p_familywise if correct == "maximum" else statistics.benjamini_hochberg(p)
-        rejected = corrected <= LEVEL
+        rejected = statistics.benjamini_hochberg(p) <= LEVEL
         found[simulation] = rejected[:AFFECTED].mean() if effect else rejected.any()
     return found
 
@@ -90,28 +89,16 @@ def select_word(effect, simulations, generator, *, images: int, words: int) -> n
     return found
 
 
-def average_subjects(effect, simulations, generator, *, subjects: int) -> np.ndarray:
-    values = generator.normal(size=(subjects, simulations)) + effect
-    return statistics.mean_over_subjects(values).p <= LEVEL
-
-
 # Test, its units, which simulations, effects, and how many simulations in one of many.
-IMAGE_EFFECTS, SUBJECT_EFFECTS = (0.2, 0.5, 0.8), (0.5, 1.0, 1.5)
+IMAGE_EFFECTS = (0.2, 0.5, 0.8)
 TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
     ("sign_flip_test", "20 images", partial(flip_signs, images=20), IMAGE_EFFECTS, 1),
     ("sign_flip_test", "100 images", partial(flip_signs, images=100), IMAGE_EFFECTS, 1),
     ("sign_flip_bound", "100 images", partial(bound_flips, images=100), IMAGE_EFFECTS, 1),
     (
-        "sign_flip_max_test",
-        f"100 images, {COLUMNS} columns",
-        partial(flip_family, images=100, correct="maximum"),
-        IMAGE_EFFECTS,
-        10,
-    ),
-    (
         "benjamini_hochberg of sign_flip_test",
         f"100 images, {COLUMNS} columns",
-        partial(flip_family, images=100, correct="rate"),
+        partial(flip_family, images=100),
         IMAGE_EFFECTS,
         10,
     ),
@@ -136,8 +123,6 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
         IMAGE_EFFECTS,
         10,
     ),
-    ("mean_over_subjects", "4 subjects", partial(average_subjects, subjects=4), SUBJECT_EFFECTS, 1),
-    ("mean_over_subjects", "8 subjects", partial(average_subjects, subjects=8), SUBJECT_EFFECTS, 1),
 ]
 
 

@@ -44,9 +44,9 @@ def bootstrap_scores(measured, predicted, options, generator) -> list[tuple]:
 
 
 def flip_signs(measured, predicted, options, generator) -> tuple:
-    """Paired test of two models' squared errors, corrected for all voxels by the maximum."""
+    """Paired test of two models' squared errors."""
     differences = np.square(measured) - np.square(measured - 0.5 * predicted)
-    return statistics.sign_flip_max_test(
+    return statistics.sign_flip_test(
         differences, permutations=options.resamples, generator=generator
     )
 
@@ -60,12 +60,13 @@ def discriminate(measured, positive, options, generator) -> tuple:
     return area, p, statistics.area_under_roc_interval(measured, positive, weights)
 
 
-def size_effects(measured, positive, options, generator) -> statistics.GroupEffect:
-    """Cohen's d and d′ with intervals."""
+def size_effects(measured, positive, options, generator) -> tuple:
+    """d′ with its interval."""
     weights = statistics.stratified_weights(
         positive, resamples=options.resamples, generator=generator
     )
-    return statistics.group_effect(measured, positive, weights=weights)
+    size = statistics.d_prime(measured, positive)
+    return size, statistics.d_prime_interval(measured, positive, weights)
 
 
 def main() -> None:
@@ -76,9 +77,9 @@ def main() -> None:
     measured, predicted, positive = make_responses(options, generator)
     parts = {
         "bootstrap_scores": partial(bootstrap_scores, measured, predicted),
-        "sign_flip_max": partial(flip_signs, measured, predicted),
+        "sign_flip": partial(flip_signs, measured, predicted),
         "area_under_roc": partial(discriminate, measured, positive),
-        "group_effect": partial(size_effects, measured, positive),
+        "d_prime": partial(size_effects, measured, positive),
     }
     measurements = {}
     with threadpool_limits(options.threads):

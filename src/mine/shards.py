@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,20 @@ def list_shards(path: Path | str) -> list[Path]:
     return [path.with_name(name) for name in names]
 
 
-def open_images(paths: Iterable[Path | str], images: np.ndarray) -> xr.Dataset:
+def open_images(
+    paths: Iterable[Path | str], images: np.ndarray, *, only: Sequence[str] | None = None
+) -> xr.Dataset:
     """Read some images out of the shards that hold them, in the order asked for.
 
-    paths: stores with an ``image`` coordinate of identities. images: (image,) identities. Hardly
-    more than the chunks that hold them is read. Raises InputError if one is in none of the shards.
+    paths: stores with an ``image`` coordinate of identities. images: (image,) identities. only:
+    names of the variables that are read; None reads all. Hardly more than the chunks that hold them
+    is read. Raises InputError if one is in none of the shards.
     """
     import xarray as xr
 
     shards = list(map(open_store, paths))
+    if only is not None:
+        shards = [shard[list(only)] for shard in shards]
     missing = np.setdiff1d(images, np.concatenate([shard["image"].values for shard in shards]))
     if len(missing):
         raise InputError(

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from mine.datasets.held_out import draw_test_images
-from mine.datasets.reader import open_dataset
+from mine.datasets.listing import list_read
+from mine.datasets.reader import open_dataset, restore_section
 from mine.datasets.voxels import voxels_of
+from mine.sections import Dataset
 from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
 from tests.data.random_folder import FORMATS, SUBJECTS, SUFFIX, RandomFolder
@@ -272,6 +274,38 @@ def test_voxels_outside_a_localisers_mask_have_no_t_value(tmp_path: Path, caplog
     expected = np.where(np.arange(len(voxels)) < 2, np.nan, 1)
     np.testing.assert_array_equal(rois["t"].sel(contrast="faces"), expected)
     assert f"localiser faces: 2 of {len(voxels)} voxels have no t-value" in caplog.messages
+
+
+@pytest.mark.parametrize("reference", ["wang.V1", "{subject}/rois/wang.V1.nii.gz"])
+def test_the_mask_that_is_read_is_one_whose_change_is_seen(tmp_path: Path, reference: str) -> None:
+    world = RandomFolder(tmp_path, format="nifti", seed=0, regular=True)
+    masks = [tmp_path / subject / "rois" / "wang.V1.nii.gz" for subject in SUBJECTS]
+    for mask in masks:
+        mask.with_name("FFA.nii.gz").rename(mask)
+    dataset = restore_section(Dataset, world.key | {"voxels": [reference]})
+    reader = open_dataset(dataset)
+    rois = reader.read_rois(
+        SUBJECTS[0], rois={"V1": reference}, voxels=reader.read_subject(SUBJECTS[0]).voxels
+    )
+    assert rois["member"].values.all()
+    for group in ("responses", "regions"):
+        read = list_read(dataset, group, subject=SUBJECTS[0], references=[reference])
+        assert str(masks[0]) in read and str(masks[1]) not in read
+
+
+def test_the_images_that_are_read_are_those_whose_change_is_seen(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="nifti", seed=0, regular=True)
+    table = tmp_path / "images.tsv"
+    header, *lines = table.read_text().splitlines()
+    lines = [f" {line}" for line in lines]  # cells are taken without blanks around them
+    lines[5] = lines[5].replace("\tA picture", '\t"A picture', 1)
+    table.write_text("\n".join([header, *lines]))
+    dataset = restore_section(Dataset, world.key)
+    read = open_dataset(dataset).open_stimuli().paths.values()
+    assert list_read(dataset, "images") == sorted(map(str, read)) and len(read) == len(world.names)
+    # What is no table is refused by the job that reads it, not while rules are read.
+    table.write_text("pictures\n")
+    assert list_read(dataset, "images") == []
 
 
 def test_whether_an_image_tests_depends_on_nothing_else() -> None:

@@ -53,7 +53,10 @@ def score_captions(weight, features, presence, text, count):
 
 
 def correlate_captions(response, presence, group):
-    """Correlation with the presence of each group and its q over groups that vary: two (group,)."""
+    """Correlation of the response's normal scores with the presence of each group and its q over
+    groups that vary: two (group,)."""
+    rank = [sum(other <= one for other in response) for one in response]  # no two are equal
+    response = stats.norm.ppf(np.array(rank) / (len(response) + 1))
     r, p = [], []
     for number in range(max(group) + 1):
         has = [any(row[w] for w in np.flatnonzero(group == number)) for row in presence]

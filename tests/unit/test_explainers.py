@@ -179,11 +179,30 @@ def test_planted_word_is_named_first(rival, material):
     np.testing.assert_array_equal(GROUP[word[:, 0]], GROUP[LIKED])
 
 
-def test_correlation_is_sure_of_what_was_planted_and_of_no_noise(material):
+def test_weights_are_read_as_the_word_that_they_point_at():
+    random = np.random.default_rng(2)
+    text = np.linalg.qr(random.normal(size=(16, 16)))[0][:9]
+    shown = random.integers(0, 9, 400)
+    pooled = 5 + 2 * text[shown] + 0.1 * random.normal(size=(400, 16))
+    weights = np.arange(1, 10)[:, None] * text
+    score = weight_projection.read_weights(weights, pooled, text)
+    np.testing.assert_array_equal(score.argmax(axis=1), np.arange(9))
+
+
+def test_correlation_is_sure_of_what_was_planted(material):
     sure = caption_correlation.explain(material).sure
     assert sure[np.arange(len(LIKED)), GROUP[LIKED]].all()
+
+
+@pytest.mark.parametrize("freedom", [1000, 2, 1])
+def test_correlation_is_sure_of_no_noise_however_heavy_its_tails(material, freedom):
     random = np.random.default_rng(1)
-    noise = replace(material, responses=random.standard_normal((len(material.responses), 200)))
+    count = len(material.responses)
+    noise = replace(
+        material,
+        responses=random.standard_t(freedom, size=(count, 400)),
+        presence=random.random((count, WORDS)) < 0.02,  # as few captions have most words
+    )
     assert caption_correlation.explain(noise).sure.any(axis=1).mean() < 0.1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mine.core.splits import split_halves
 from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
@@ -15,7 +16,6 @@ from mine.stages.encoder import (
     score_predictions,
     score_roi,
     shuffle_halves,
-    split_halves,
 )
 from mine.statistics import r_squared
 from tests.reference.planted_encoder import (

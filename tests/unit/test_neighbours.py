@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from mine.core.backbone import load_backbone
-from mine.core.lens import apply_lens, read_lens, score_nearest
+from mine.core.lens import apply_lens, keep_words, read_lens, score_nearest
 from mine.core.neighbours import (
     TEMPERATURE,
     Contexts,
@@ -261,6 +261,7 @@ def test_words_are_ranked_by_their_nearest_context():
         "contexts": (contexts.vectors, contexts.owner),
     }
     word, score = apply_lens(tokens, words_per_token=4, **options)
+    some, _ = apply_lens(tokens, words_per_token=4, **keep_words(options, np.array([2, 3, 7])))
     for image in range(2):
         for token in range(5):
             nearest = {}
@@ -272,6 +273,8 @@ def test_words_are_ranked_by_their_nearest_context():
             assert word[image, token].tolist() == ranked[:4]
             chance = np.exp(np.array([nearest[owner] for owner in ranked]) / 0.2)
             np.testing.assert_allclose(score[image, token], (chance / chance.sum())[:4], rtol=2e-3)
+            fewer = [place for place in ranked if place in (2, 3, 7)]
+            assert some[image, token].tolist() == [(2, 3, 7).index(place) for place in fewer]
     for memory_bytes in (1, 200, 1000):
         again = apply_lens(tokens, words_per_token=4, memory_bytes=memory_bytes, **options)
         np.testing.assert_array_equal(again[0], word)

@@ -26,6 +26,7 @@ def paths(tmp_path: Path) -> list[Path]:
         dataset = xr.Dataset(
             {
                 "tokens": (("image", "token"), images[:, None] * 10.0 + np.arange(3)),
+                "mean": (("image",), images * 10.0 + 1),
                 "row": (("token",), np.arange(3)),
             },
             coords={"image": images},
@@ -62,6 +63,17 @@ def test_images_come_in_the_order_asked_for(paths, images):
 def test_the_order_of_the_shards_changes_nothing(paths):
     images = np.array([21, 4, 9])
     xr.testing.assert_identical(open_images(paths, images), open_images(paths[::-1], images))
+
+
+def test_what_is_not_asked_for_is_not_read(paths):
+    chosen = np.array([21, 4])
+    whole, some = (open_images(paths, chosen, only=only) for only in (None, ["row", "mean"]))
+    xr.testing.assert_identical(some, whole.drop_vars("tokens"))
+    for chunk in paths[0].parent.glob("*.zarr/tokens/c/*/*"):
+        chunk.write_bytes(bytes(chunk.stat().st_size))
+    with pytest.raises(RuntimeError):
+        open_images(paths, chosen)
+    xr.testing.assert_identical(open_images(paths, chosen, only=["row", "mean"]), some)
 
 
 def test_what_has_no_image_stays_as_it_is(paths):

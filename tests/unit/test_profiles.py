@@ -12,8 +12,9 @@ from scipy import stats
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.core.evidence import resample_words, score_words
 from mine.core.lens import word_mass
+from mine.core.splits import split_halves
 from mine.stages.attributions import attribute
-from mine.stages.encoder import fit_subject, split_halves
+from mine.stages.encoder import fit_subject
 from mine.stages.profiles import (
     REASONS,
     build_profiles,

@@ -17,7 +17,6 @@ from mine.demo.recovery import (
     match_voxels,
     patch_shares,
     predict_bounds,
-    read_ridge_words,
     score_voxels,
     summarise,
     tabulate_scores,
@@ -430,17 +429,6 @@ def test_bounds_do_not_see_the_test_responses():
     again = predict_bounds(truth, measured, training=training, alphas=[1.0])
     for name, predicted in first.items():
         np.testing.assert_array_equal(predicted, again[name])
-
-
-def test_ridge_weights_are_read_as_the_word_that_they_point_at():
-    random = np.random.default_rng(2)
-    text = np.linalg.qr(random.normal(size=(16, 16)))[0][:9]
-    shown = random.integers(0, 9, 400)
-    pooled = 5 + 2 * text[shown] + 0.1 * random.normal(size=(400, 16))
-    vocabulary = xr.Dataset({"text": (("word", "feature"), text)})
-    weights = np.arange(1, 10)[:, None] * text
-    words = read_ridge_words(weights, pooled, vocabulary)
-    np.testing.assert_array_equal(words, np.arange(9))
 
 
 def test_category_rois_are_those_with_a_planted_category():

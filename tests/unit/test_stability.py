@@ -175,9 +175,15 @@ def test_agreement_equals_loops_over_sets():
                 assert set(array[token].nonzero()[0]) == groups and array.max() == 1
 
 
-def test_of_logits_the_first_word_depends_on_nothing_that_is_varied():
-    *problem, _ = make_problem(unit=False)
-    table = measure(*problem, embed_words=None)
+@pytest.mark.parametrize("contexts", [False, True])
+def test_of_logits_and_contexts_the_first_word_depends_on_nothing_that_is_varied(contexts):
+    tokens, shuffled, lens, base_rates, _ = make_problem(unit=contexts)
+    if contexts:
+        random = np.random.default_rng(7)
+        near = np.repeat(lens["text"], 3, axis=0)
+        near += 0.1 * random.normal(size=near.shape).astype(np.float32)
+        lens["contexts"] = near.astype(np.float16), np.repeat(np.arange(COUNT, dtype=np.int32), 3)
+    table = measure(tokens, shuffled, lens, base_rates, embed_words=None)
     assert set(table["varied"]) == {"vocabulary", "temperature"}
     assert (table[table["measure"] == "first"]["value"] == 1).all()
     # With half of the words tokens of the others say these, which they would not.

@@ -30,20 +30,19 @@ def literal_area(values, positive):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_area_under_roc_is_that_of_all_pairs_and_of_scikit_learn(generator, ties):
+def test_area_is_that_of_all_pairs_and_of_scikit_learn(generator, ties):
     values, positive = make_groups(generator, 14, 31, 6, effect=0.4, ties=ties)
-    found = statistics.area_under_roc(values, positive)
+    found, _ = statistics.mann_whitney_test(values, positive)
     np.testing.assert_allclose(found, literal_area(values, positive), rtol=1e-12)
     np.testing.assert_allclose(found, [roc_auc_score(positive, column) for column in values.T])
-    np.testing.assert_allclose(statistics.area_under_roc(values, ~positive), 1 - found)
-    np.testing.assert_allclose(statistics.area_under_roc(-values, positive), 1 - found)
+    np.testing.assert_allclose(statistics.mann_whitney_test(values, ~positive)[0], 1 - found)
+    np.testing.assert_allclose(statistics.mann_whitney_test(-values, positive)[0], 1 - found)
 
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_mann_whitney_p_is_scipys_and_that_of_the_formula(generator, ties):
     values, positive = make_groups(generator, 14, 31, 7, effect=0.4, ties=ties)
     area, p = statistics.mann_whitney_test(values, positive, columns=3)
-    np.testing.assert_allclose(area, statistics.area_under_roc(values, positive))
     for column in range(7):
         first, second = values[positive, column], values[~positive, column]
         expected = scipy.stats.mannwhitneyu(first, second, method="asymptotic")
@@ -111,7 +110,6 @@ def test_columns_that_are_separated_constant_or_unknown(generator):
     expected = [1, 0, 0.5, np.nan]
     area, p = statistics.mann_whitney_test(values, positive)
     np.testing.assert_array_equal(area, expected)
-    np.testing.assert_array_equal(statistics.area_under_roc(values, positive), expected)
     np.testing.assert_array_equal(
         statistics.area_under_roc_interval(values, positive, weights), [expected, expected]
     )
@@ -121,7 +119,7 @@ def test_columns_that_are_separated_constant_or_unknown(generator):
 def test_what_has_no_two_groups_is_refused():
     values = np.ones((6, 2))
     with pytest.raises(ValueError, match="found one kind"):
-        statistics.area_under_roc(values, np.ones(6, bool))
+        statistics.mann_whitney_test(values, np.ones(6, bool))
     with pytest.raises(ValueError, match="one bool per image; found .* int64"):
         statistics.mann_whitney_test(values, np.arange(6))
     with pytest.raises(ValueError, match="two other images or more are needed; found 1"):

@@ -23,15 +23,33 @@ GROUP = np.array([0, 0, 1, 2, 3, 4, 5, 6])
 FEATURES = 12
 
 
-def make_lens(random: np.random.Generator, *, unit: bool = True) -> dict:
-    text = random.normal(size=(len(WORDS), FEATURES)).astype(np.float32)
-    text /= np.linalg.norm(text, axis=1, keepdims=True)
-    mean = random.normal(size=FEATURES).astype(np.float32)
-    return {"token_mean": mean, "text": text, "temperature": 0.2, "unit": unit}
+def make_lens(random: np.random.Generator, *, unit: bool = True, contexts: bool = False) -> dict:
+    def draw(count: int) -> np.ndarray:
+        rows = random.normal(size=(count, FEATURES)).astype(np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    text, mean = draw(len(WORDS)), random.normal(size=FEATURES).astype(np.float32)
+    lens = {"token_mean": mean, "text": text, "temperature": 0.2, "unit": unit}
+    if contexts:
+        owner = np.repeat(np.arange(len(WORDS), dtype=np.int32), [1, 2, 3, 1, 2, 3, 1, 2])
+        lens["contexts"] = draw(len(owner)).astype(np.float16), owner
+    return lens
 
 
 def make_tokens(random: np.random.Generator, images: int, count: int = 1) -> np.ndarray:
     return random.normal(size=(images, count, FEATURES)).astype(np.float32) * 2
+
+
+def score_words(tokens: np.ndarray, lens: dict) -> np.ndarray:
+    """Cosines or logits, literally: (image, token, word)."""
+    rows = tokens.astype(float) - lens["token_mean"]
+    if lens["unit"]:
+        rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    if "contexts" not in lens:
+        return rows @ lens["text"].T
+    vectors, owner = lens["contexts"]
+    near = rows @ vectors.astype(float).T
+    return np.stack([near[..., owner == word].max(axis=-1) for word in range(len(WORDS))], axis=-1)
 
 
 def read(
@@ -39,10 +57,7 @@ def read(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities of groups, literally, (image, token, group), the group of the first word and
     its probability."""
-    rows = tokens.astype(float) - lens["token_mean"]
-    if lens["unit"]:
-        rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
-    score = rows @ lens["text"].T
+    score = score_words(tokens, lens)
     every = special.softmax(score / temperature, axis=-1)
     groups = np.stack([every[..., GROUP == g].sum(axis=-1) for g in range(7)], axis=-1)
     first = GROUP[score.argmax(axis=-1)]
@@ -84,14 +99,15 @@ def test_first_words_and_their_odds_equal_a_literal_softmax(unit, temperature):
     random = np.random.default_rng(0)
     lens, tokens = make_lens(random, unit=unit), make_tokens(random, 9, 4)
     _, expected, sure = read(tokens, lens, temperature)
+    score = score_words(tokens, lens).astype(np.float32)
     for block in (1, 2**20):
-        first, odds = read_first(tokens, lens, GROUP, temperature=temperature, memory_bytes=block)
+        first, odds = read_first(score, GROUP, temperature=temperature, memory_bytes=block)
         assert (first == expected).all()
         np.testing.assert_allclose(special.expit(odds), sure, rtol=1e-4)
         known = sure < 1 - 1e-9
         np.testing.assert_allclose(odds[known], special.logit(sure[known]), rtol=2e-4, atol=2e-4)
     # At any temperature the odds are numbers, and the first word is the same.
-    cold, odds = read_first(tokens, lens, GROUP, temperature=1e-5)
+    cold, odds = read_first(score, GROUP, temperature=1e-5)
     assert np.isfinite(odds).all() and (cold == expected).all()
 
 
@@ -118,10 +134,10 @@ def test_a_planted_temperature_is_recovered(planted, unit):
             assert after < before
 
 
-@pytest.mark.parametrize("planted", [0.07, 0.5])
-def test_the_search_finds_what_a_grid_finds(planted):
+@pytest.mark.parametrize(("planted", "contexts"), [(0.07, False), (0.5, False), (0.1, True)])
+def test_the_search_finds_what_a_grid_finds(planted, contexts):
     random = np.random.default_rng(2)
-    lens, tokens = make_lens(random), make_tokens(random, 400)
+    lens, tokens = make_lens(random, contexts=contexts), make_tokens(random, 400)
     captions = draw_captions(random, tokens, lens, planted)
 
     def measure_loss(temperature: float) -> float:

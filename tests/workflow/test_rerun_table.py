@@ -41,7 +41,7 @@ READERS = {
     "browser_subject",
     "rois": "regions scores attribute paint preference figure_encoder summary_subject",
     "categories": "preference",
-    "fit_encoder": "scores fit_evaluator attribute profile features paint structure",
+    "fit_encoder": "scores attribute profile features paint",
     "baselines": "scores profile",
     "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject "
     "browser_subject",

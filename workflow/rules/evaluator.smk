@@ -31,7 +31,6 @@ rule fit_evaluator:
     input:
         **reads(
             responses="<results>/{subject}/responses.zarr",
-            encoder="<results>/{subject}/encoder/second_half.zarr",
             images="<evaluator>/images/shards.json",
         ),
     output:

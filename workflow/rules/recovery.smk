@@ -123,10 +123,6 @@ rule recovery_structure:
             responses="<results>/{subject}/responses.zarr",
             lens="<embeddings>/lens/shards.json",
             base_rates="<embeddings>/base_rates.zarr",
-            halves=[
-                f"<results>/{{subject}}/encoder/{half}.zarr"
-                for half in ("first_half", "second_half")
-            ],
             structure=of_rois("<results>/{subject}/{roi}/structure.zarr"),
         ),
     output:
@@ -139,6 +135,7 @@ rule recovery_structure:
         code=code("recovery_structure"),
         rois=settings.rois,
         words=settings.structure.words,
+        seed=settings.seed,
     message:
         "Comparing the clusters of {wildcards.subject} with what was planted"
     script:

@@ -5,10 +5,6 @@ rule structure:
     input:
         **reads(
             profiles="<results>/{subject}/{roi}/profiles.zarr",
-            halves=[
-                f"<results>/{{subject}}/encoder/{half}.zarr"
-                for half in ("first_half", "second_half")
-            ],
             responses="<results>/{subject}/responses.zarr",
             lens="<embeddings>/lens/shards.json",
             base_rates="<embeddings>/base_rates.zarr",

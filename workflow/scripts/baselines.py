@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from mine.core.splits import split_halves
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.shards import list_shards, open_images
 from mine.stages.baselines import fit_baselines
-from mine.stages.encoder import split_halves
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
@@ -18,7 +18,7 @@ halves = split_halves(images[training], seed=params.seed)
 captions = open_store(snakemake.input.captions)["caption"].sel(image=images).values
 log.info("%d of %d images have captions", captions.any(axis=1).sum(), len(images))
 baselines = fit_baselines(
-    open_images(list_shards(snakemake.input.images), images)["pooled"].values,
+    open_images(list_shards(snakemake.input.images), images, only=["pooled"])["pooled"].values,
     open_images(list_shards(snakemake.input.low_level), images)["feature_value"].values,
     responses["response"].values,
     training=training,

@@ -25,7 +25,7 @@ images = measured["image"].values
 test = responses["image"].values[responses["split"].values == "test"]
 vocabulary, base_rates = open_store(given.vocabulary), open_store(given.base_rates)
 captions = open_store(given.stimuli)["captions"].sel(image=images).values
-pooled = open_images(list_shards(given.images), images)["pooled"].values
+pooled = open_images(list_shards(given.images), images, only=["pooled"])["pooled"].values
 encoder = fit_unit_ridge(
     pooled,
     measured["response"].values,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mine.core.splits import split_halves
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -12,8 +13,8 @@ from mine.stores import open_store, read_manifest, write_store
 log = start_logging(snakemake)
 params = snakemake.params
 responses = open_store(snakemake.input.responses).load()
-images = responses["image"].values
-second_half = open_store(snakemake.input.encoder)["image"].values
+images, is_test = responses["image"].values, responses["split"].values == "test"
+_, second_half = split_halves(images[~is_test], seed=params.seed)
 shards = list_shards(snakemake.input.images)
 embedded = open_images(shards, images)
 evaluator = fit_evaluator(
@@ -21,7 +22,7 @@ evaluator = fit_evaluator(
     responses["response"].values,
     share=embedded["share"].values,
     fitted=np.isin(images, second_half),
-    test=responses["split"].values == "test",
+    test=is_test,
     alphas=params.alphas,
     folds=params.folds,
     seed=params.seed,

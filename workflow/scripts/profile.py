@@ -1,5 +1,7 @@
 """Build the profiles of one region, and judge which of them may be believed."""
 
+import numpy as np
+
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -20,14 +22,16 @@ predicted, semantic = qualify_voxels(
 voxels = attributions["all"]["voxel"].values
 responses = open_store(snakemake.input.responses)
 responses = responses.isel(image=responses["split"].values != "test")
+images = {part: dataset["image"].values for part, dataset in attributions.items()}
+training = responses["image"].values
+lens = open_images(
+    list_shards(snakemake.input.lens), np.unique(np.concatenate([training, *images.values()]))
+)
 profiles = build_profiles(
     attributions,
-    {
-        part: open_images(list_shards(snakemake.input.lens), dataset["image"].values)
-        for part, dataset in attributions.items()
-    },
+    {part: lens.sel(image=own) for part, own in images.items()},
     measured=responses["response"].isel(voxel=voxels).values,
-    measured_lens=open_images(list_shards(snakemake.input.lens), responses["image"].values),
+    measured_lens=lens.sel(image=training),
     text=open_store(snakemake.input.vocabulary)["text"].values,
     group=base_rates["group"].values,
     predicted=predicted[voxels],

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mine.core.splits import split_halves
 from mine.core.tuning import read_words
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_structure import identify_planted, label_voxels, tabulate_structure
@@ -20,7 +21,7 @@ lens, group = (
     open_images(list_shards(given.lens), image),
     open_store(given.base_rates)["group"].values,
 )
-halves = [np.searchsorted(image, open_store(path)["image"].values) for path in given.halves]
+halves = [np.searchsorted(image, half) for half in split_halves(image, seed=params.seed)]
 planted = truth["response"].sel(image=image)
 tables = {}
 for roi, path in zip(params.rois, given.structure, strict=True):

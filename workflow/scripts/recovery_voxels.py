@@ -1,6 +1,7 @@
 """Score the words and places found for each voxel of one subject against what was planted."""
 
-from mine.demo.recovery import match_voxels, read_ridge_words, score_voxels
+from mine.demo.recovery import match_voxels, score_voxels
+from mine.explainers.weight_projection import read_weights
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.shards import list_shards, open_images
@@ -10,9 +11,13 @@ start_logging(snakemake)
 given, rois = snakemake.input, snakemake.params.rois
 responses = open_store(given.responses).load()
 is_test = responses["split"].values == "test"
-embedded = open_images(list_shards(given.images), responses["image"].values)
-vocabulary = open_store(given.vocabulary).load()
-weights = open_store(given.baselines)["ridge_weight"].values
+embedded = open_images(list_shards(given.images), responses["image"].values, only=["pooled"])
+vocabulary = open_store(given.vocabulary)
+ridge_words = read_weights(
+    open_store(given.baselines)["ridge_weight"].values,
+    embedded["pooled"].values[~is_test],
+    vocabulary["text"].values,
+).argmax(axis=1)
 voxels = score_voxels(
     match_voxels(open_store(given.truth).load(), responses),
     open_store(given.truth_images),
@@ -20,7 +25,7 @@ voxels = score_voxels(
     controls=dict(zip(rois, map(open_store, given.controls), strict=True)),
     attributions=dict(zip(rois, map(open_store, given.attributions), strict=True)),
     noise_ceiling=responses["noise_ceiling"].values,
-    ridge_words=read_ridge_words(weights, embedded["pooled"].values[~is_test], vocabulary),
+    ridge_words=ridge_words,
     vocabulary=vocabulary["word"].values,
     test=responses["image"].values[is_test],
     grid=(embedded.attrs["rows"], embedded.attrs["columns"]),

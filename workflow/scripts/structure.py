@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mine.core.splits import split_halves
 from mine.datasets.maps import write_map
 from mine.datasets.voxels import voxels_of
 from mine.history import write_history
@@ -24,7 +25,7 @@ structure = measure_structure(
     open_images(list_shards(given.lens), responses["image"].values),
     base_rates["group"].values,
     base_rates["base_rate"].values,
-    halves=tuple(open_store(path)["image"].values for path in given.halves),
+    halves=split_halves(responses["image"].values, seed=params.seed),
     place=voxels.position,
     level=params.false_discovery_rate,
     generator=generator(params.seed, "structure", *snakemake.wildcards),

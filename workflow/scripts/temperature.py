@@ -38,6 +38,7 @@ table = judge_temperature(
     read_lens(vocabulary),
     vocabulary["word"].values,
     open_store(given.base_rates)["group"].values,
+    device=backbone.device,
     resamples=params.resamples,
     generator=random,
 )

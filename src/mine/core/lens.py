@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,17 @@ def read_lens(vocabulary: xr.Dataset) -> dict[str, Any]:
     return lens
 
 
+def keep_words(lens: Mapping[str, Any], kept: np.ndarray) -> dict[str, Any]:
+    """Return the lens of some words alone. lens: of :func:`read_lens`. kept: the places of these
+    words, ascending."""
+    part = {**lens, "text": lens["text"][kept]}
+    if "contexts" in lens:
+        vectors, owner = lens["contexts"]
+        own = np.isin(owner, kept)
+        part["contexts"] = vectors[own], np.searchsorted(kept, owner[own])
+    return part
+
+
 def apply_lens(
     tokens: np.ndarray,
     *,
@@ -177,30 +188,60 @@ def apply_lens(
     first. Tokens are read in blocks so that no more than ``memory_bytes`` of (token, word) scores
     exist at once. device: where the scores are computed, that of the model that made the tokens.
     """
-    import torch
-
     images, count, _ = tokens.shape
     kept = min(words_per_token, len(text))
     flat = tokens.reshape(images * count, -1)
     words = np.empty((len(flat), kept), dtype=np.int32)
     scores = np.empty((len(flat), kept), dtype=np.float16)
-    block = max(1, memory_bytes // (8 * len(text)))
-    columns = torch.as_tensor(text, dtype=torch.float32, device=device).T
-    for start in range(0, len(flat), block):
-        part = slice(start, start + block)
-        rows = flat[part] - token_mean
-        rows = ((_unit(rows) if unit else rows) / temperature).astype(np.float32)
-        rows = torch.as_tensor(rows, device=device)
-        if contexts is None:
-            logits = rows @ columns
-        else:
-            logits = score_nearest(rows, *contexts, words=len(text), memory_bytes=memory_bytes)
+    for part, logits in score_tokens(
+        flat,
+        token_mean=token_mean,
+        text=text,
+        temperature=temperature,
+        unit=unit,
+        contexts=contexts,
+        device=device,
+        memory_bytes=memory_bytes,
+    ):
         value, best = logits.topk(kept, dim=1)
         highest = value[:, :1].clone()
         total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
         words[part] = best.cpu().numpy()
         scores[part] = (value.sub_(highest).exp_() / total).cpu().numpy()
     return words.reshape(images, count, kept), scores.reshape(images, count, kept)
+
+
+def score_tokens(
+    tokens: np.ndarray,
+    *,
+    token_mean: np.ndarray,
+    text: np.ndarray,
+    temperature: float,
+    unit: bool = True,
+    contexts: tuple[np.ndarray, np.ndarray] | None = None,
+    device: torch.device | str = "cpu",
+    memory_bytes: int = 2**28,
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Score every word in tokens: what the softmax over words is of, the cosine or logit over the
+    temperature.
+
+    tokens: raw (token, feature). The others: see :func:`apply_lens`. Yields blocks of tokens, which
+    of them and float32 (token, word), that may be written to.
+    """
+    import torch
+
+    block = max(1, memory_bytes // (8 * len(text)))
+    columns = torch.as_tensor(text, dtype=torch.float32, device=device).T
+    for start in range(0, len(tokens), block):
+        part = slice(start, start + block)
+        rows = tokens[part] - token_mean
+        rows = ((_unit(rows) if unit else rows) / temperature).astype(np.float32)
+        rows = torch.as_tensor(rows, device=device)
+        if contexts is None:
+            yield part, rows @ columns
+        else:
+            options = {"words": len(text), "memory_bytes": memory_bytes}
+            yield part, score_nearest(rows, *contexts, **options)
 
 
 def score_nearest(

@@ -24,7 +24,7 @@ from mine.errors import InputError
 from mine.statistics import (
     area_under_roc_interval,
     d_prime,
-    group_effect,
+    d_prime_interval,
     mann_whitney_test,
     stratified_weights,
 )
@@ -233,10 +233,9 @@ def bound_comparison(
     if not np.isfinite(found.auc[0]):
         return np.full((2, 3), np.nan)
     weights = stratified_weights(carries, resamples=resamples, generator=generator)
-    low, high = area_under_roc_interval(values[:, None], carries, weights)
-    size = group_effect(values[:, None], carries, weights=weights)
-    bounds = (found.auc, low, high), (size.d_prime, size.d_prime_low, size.d_prime_high)
-    return np.array(bounds)[..., 0]
+    area = area_under_roc_interval(values[:, None], carries, weights)
+    size = d_prime_interval(values[:, None], carries, weights)
+    return np.array([(found.auc, *area), (found.d_prime, *size)])[..., 0]
 
 
 # --- preferences ---

@@ -1,4 +1,5 @@
-"""Which images a fit validates on, and the seed that it starts from: the same for every form."""
+"""The halves of the training images, which images a fit validates on, and the seed that it starts
+from: the same for every form."""
 
 from __future__ import annotations
 
@@ -10,6 +11,17 @@ from mine.randomness import generator
 
 if TYPE_CHECKING:
     from sklearn.model_selection import KFold
+
+
+def split_halves(training_images: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint halves of the training images, drawn at random; each ascends.
+
+    Of an odd number the first half has one more. The same for any order of ``training_images``.
+    """
+    images = np.sort(np.asarray(training_images))
+    shuffled = generator(seed, "halves").permutation(images)
+    middle = (len(images) + 1) // 2
+    return np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
 
 
 def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.ndarray:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from mine.datasets.folder_tables import IMAGE_COLUMNS, ImageList, read_image_list
 from mine.datasets.found import FoundKeys, choose_regions
-from mine.datasets.grids import describe_format
 from mine.datasets.image_files import HEADERS, measure_image
-from mine.datasets.patterns import find_files
+from mine.datasets.patterns import describe_format, find_files
 from mine.datasets.tables import Table, read_table
 from mine.errors import InputError
 from mine.sections import NAME, Folder

@@ -10,9 +10,8 @@ import numpy as np
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
 from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.folder_tables import ImageList, Trials
-from mine.datasets.grids import describe_format
 from mine.datasets.image_files import check_images
-from mine.datasets.patterns import check_pattern, list_names
+from mine.datasets.patterns import check_pattern, describe_format, list_names
 from mine.datasets.series import Series
 from mine.references import voxel_references
 from mine.sections import Dataset

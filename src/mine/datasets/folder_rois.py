@@ -18,8 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.datasets.grids import Grid, describe_format, read_map, read_region
-from mine.datasets.patterns import NAMES, check_pattern, fill_pattern, find_files, find_hemispheres
+from mine.datasets.grids import Grid, read_map, read_region
+from mine.datasets.patterns import (
+    NAMES,
+    check_pattern,
+    fill_pattern,
+    find_files,
+    find_hemispheres,
+    split_label,
+)
 from mine.datasets.patterns import list_names as list_braces
 from mine.datasets.rois import Members
 from mine.errors import InputError
@@ -53,12 +60,10 @@ class Place:
 
 def place_region(reference: str, folder: Folder) -> Place:
     """Find out what a reference to an ROI means; InputError where it means nothing."""
-    pattern, _, label = reference.rpartition(":")
-    if not (pattern and label.isdecimal()):
-        pattern, label = reference, ""
-    if describe_format(pattern):
-        check_pattern(pattern, key=f"ROI {reference}", allowed=("subject", "hemisphere"))
-        return Place(pattern, int(label) if label else None, None)
+    path = split_label(reference)
+    if path is not None:
+        check_pattern(path[0], key=f"ROI {reference}", allowed=("subject", "hemisphere"))
+        return Place(*path, None)
     if re.fullmatch(NAMES["roi"], reference):
         return Place(folder.rois, None, reference)
     raise InputError(

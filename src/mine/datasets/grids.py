@@ -19,7 +19,7 @@ import numpy as np
 
 from mine.datasets.nsd_files import open_mgh
 from mine.datasets.numpy_files import open_array
-from mine.datasets.patterns import fill_pattern, find_hemispheres, list_names
+from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
 
@@ -90,22 +90,6 @@ class Grid:
             millimetres=None if places is None else places[flat],
             space=space,
         )
-
-
-def describe_format(path: Path | str) -> str:
-    """Format of a file by its name: nifti, gifti, cifti, mgh, npy, hdf5; "" for another."""
-    name = str(path).lower()
-    for suffixes, form in (
-        ((".dscalar.nii", ".dtseries.nii", ".dlabel.nii"), "cifti"),
-        ((".nii", ".nii.gz"), "nifti"),
-        ((".gii", ".gii.gz"), "gifti"),
-        ((".mgh", ".mgz"), "mgh"),
-        ((".npy",), "npy"),
-        ((".hdf5", ".h5", ".mat"), "hdf5"),
-    ):
-        if name.endswith(suffixes):
-            return form
-    return ""
 
 
 def read_map(root: Path, pattern: str, grid: Grid, **known: str) -> tuple[np.ndarray, Path] | None:

@@ -6,13 +6,13 @@ with them every job, read this; the readers are behind mine.datasets.reader.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mine.datasets.patterns import find_files, list_names
+from mine.datasets.patterns import find_files, list_names, split_label
+from mine.datasets.tables import read_table
 from mine.errors import InputError
 from mine.references import voxel_references
 from mine.sections import Dataset, Folder
@@ -73,13 +73,13 @@ def list_read(
     if dataset.kind == "folder":
         files = _list_folder(dataset, group, subject, references)
     elif group == "regions":
-        files = _list_masks(dataset, references, subject)
+        files = _find_all(root, references, subject)
     elif dataset.kind == "algonauts" and group == "responses":
         files = _find_all(root, [f"{{subject}}/{ALGONAUTS_RESPONSES}/*_training_fmri.npy"], subject)
     else:
         files = [] if group == "images" or downloaded else list_files(dataset)
         if group == "responses":
-            files += _list_masks(dataset, voxel_references(dataset), subject)
+            files += _find_all(root, voxel_references(dataset), subject)
     return sorted(file for file in {*tables, *files} if Path(file).is_file())
 
 
@@ -100,34 +100,24 @@ def _list_folder(
     return [str(root / folder.images), *_find_all(root, patterns, subject)]
 
 
-def _list_masks(dataset: Dataset, references: Iterable[str], subject: str) -> list[str]:
-    """Return the files of the references that are paths."""
-    patterns = [pattern for pattern in map(_drop_label, references) if "." in pattern]
-    return _find_all(Path(dataset.root), patterns, subject)
-
-
 def _list_images(table: Path) -> list[str]:
-    """Return the files that a table of images names; none where there is no such table."""
-    if not table.is_file():
+    """Return the files that a table of images names; none where it is no such table, of which the
+    job that reads it tells."""
+    try:
+        names = read_table(table, needed=["image"]).columns["image"]
+    except InputError:
         return []
-    with open(table, newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        return [str(table.parent / row["image"]) for row in rows if row.get("image")]
+    return [str(table.parent / name) for name in names]
 
 
 def _place_region(folder: Folder, reference: str) -> str:
     """Return the pattern of the map that an ROI's name, or the path of a map, stands for."""
-    pattern = _drop_label(reference)
-    return pattern if "." in pattern else folder.rois.replace("{roi}", reference)
-
-
-def _drop_label(reference: str) -> str:
-    """Take the number of a label off a path: `atlas.nii.gz:1` -> `atlas.nii.gz`."""
-    return re.sub(r":\d+$", "", reference)
+    path = split_label(reference)
+    return folder.rois.replace("{roi}", reference) if path is None else path[0]
 
 
 def _find_all(root: Path, patterns: Iterable[str | None], subject: str) -> list[str]:
-    """Return the files that any of the patterns means for a subject."""
+    """Return the files that any of the patterns means for a subject; a name means none."""
     found = [find_files(root, pattern, subject=subject) for pattern in patterns if pattern]
     return [str(one.path) for files in found for one in files]
 

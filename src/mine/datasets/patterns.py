@@ -44,6 +44,31 @@ def list_names(pattern: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"\{(\w*)\}", pattern)))
 
 
+def describe_format(path: Path | str) -> str:
+    """Format of a file by its name: nifti, gifti, cifti, mgh, npy, hdf5; "" for another."""
+    name = str(path).lower()
+    for suffixes, form in (
+        ((".dscalar.nii", ".dtseries.nii", ".dlabel.nii"), "cifti"),
+        ((".nii", ".nii.gz"), "nifti"),
+        ((".gii", ".gii.gz"), "gifti"),
+        ((".mgh", ".mgz"), "mgh"),
+        ((".npy",), "npy"),
+        ((".hdf5", ".h5", ".mat"), "hdf5"),
+    ):
+        if name.endswith(suffixes):
+            return form
+    return ""
+
+
+def split_label(reference: str) -> tuple[str, int | None] | None:
+    """Path of a map and the label in it, ``atlas.nii.gz:3``, or None for all above 0; None where a
+    reference to an ROI is no such path but a name, which may have points too."""
+    path, _, label = reference.rpartition(":")
+    if path and label.isdecimal() and describe_format(path):
+        return path, int(label)
+    return (reference, None) if describe_format(reference) else None
+
+
 def check_pattern(pattern: str, *, key: str, allowed: tuple[str, ...]) -> None:
     """Raise InputError unless a pattern has only the allowed names and stays in its folder."""
     for name in list_names(pattern):

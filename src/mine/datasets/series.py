@@ -21,12 +21,12 @@ import numpy as np
 from mine.datasets.grids import (
     UNREADABLE,
     Grid,
-    describe_format,
     find_affine,
     find_cortex,
     load_image,
 )
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
+from mine.datasets.patterns import describe_format
 from mine.errors import InputError
 
 HDF5_NAMES = ("betasmd", "modelmd", "betas")

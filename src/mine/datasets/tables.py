@@ -1,14 +1,19 @@
-"""Tables as BIDS has them: tab-separated, a header, UTF-8, n/a for what is missing."""
+"""Tables as BIDS has them: tab-separated, a header, UTF-8, n/a for what is missing.
+
+Imports nothing heavy before there are numbers to be read, because the workflow's rules read this.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mine.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MISSING = "n/a"
 
@@ -29,6 +34,8 @@ class Table:
 
     def read_numbers(self, column: str, *, minimum: int) -> np.ndarray:
         """A column of whole numbers as int64 (row,), minimum - 1 where one is missing."""
+        import numpy as np
+
         numbers = np.empty(len(self), dtype=np.int64)
         for row, text in enumerate(self.columns[column]):
             number = minimum - 1 if text == MISSING else _read_number(text)
@@ -42,6 +49,8 @@ class Table:
 
     def read_split(self, column: str) -> np.ndarray:
         """A column that splits images: "training", "test", or "" where it is missing: (row,)."""
+        import numpy as np
+
         words = {"train": "training", "training": "training", "test": "test", MISSING: ""}
         for row, text in enumerate(self.columns[column]):
             if text not in words:

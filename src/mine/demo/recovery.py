@@ -16,8 +16,6 @@ from scipy import ndimage
 
 from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
-from mine.explainers.interface import unit
-from mine.explainers.weight_projection import average_images
 from mine.statistics import CLEAR_CEILING, bootstrap_mean, share_interval
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
@@ -300,19 +298,6 @@ def predict_bounds(
         "planted_ridge": ridge.predict(standard[~training]).astype(np.float32),
         "noiseless": (planted[~training] * slope + shift).astype(np.float32),
     }
-
-
-def read_ridge_words(weights: np.ndarray, pooled: np.ndarray, vocabulary: xr.Dataset) -> np.ndarray:
-    """Read ridge weights out in words as BrainSCUBA reads voxel weights (arXiv 2310.04420).
-
-    The unit weight vector is projected onto the training images' unit embeddings e_i by a softmax,
-    Σ_i softmax_i(⟨w, e_i⟩ / temperature) e_i, which brings it among what images look like; its word
-    is that of largest cosine with the result, both centred as for the lens. weights: (voxel,
-    feature). Returns the index of each voxel's word: (voxel,).
-    """
-    images = unit(pooled)
-    projected = average_images(weights, images) - images.mean(axis=0)
-    return np.argmax(projected @ vocabulary["text"].values.T, axis=1)
 
 
 def tabulate_scores(scores: xr.Dataset, subject: str) -> pd.DataFrame:

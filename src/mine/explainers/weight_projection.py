@@ -3,7 +3,7 @@
 A weight vector lies where no image does, so it is brought among images first: to the mean of the
 unit embeddings e_n of natural images, weighted by how near they are,
 
-    s_n = softmax over n of ⟨w, e_n⟩ / τ          w* = Σ_n s_n e_n        both at unit length
+    s_n = softmax over n of ⟨w, e_n⟩ / τ          w* = Σ_n s_n e_n / |Σ_n s_n e_n|
 
 with w at unit length and τ = 1/150. Published, w* goes through a captioner that was trained on
 such embeddings and has a length from the images' lengths, which a direction has no use for; the
@@ -23,17 +23,22 @@ TEMPERATURE = 1 / 150
 
 def explain(material: Material) -> Explanation:
     """Name what a voxel's weights are nearest to, once they are among images."""
-    images = unit(material.features)
-    projected = unit(average_images(material.weight, images))
-    direction = unit(projected - images.mean(axis=0))
-    return Explanation(*best_of_groups(direction @ material.text.T, material.group))
+    score = read_weights(material.weight, material.features, material.text)
+    return Explanation(*best_of_groups(score, material.group))
 
 
-def average_images(
-    weight: np.ndarray, images: np.ndarray, *, temperature: float = TEMPERATURE
+def read_weights(
+    weight: np.ndarray,
+    features: np.ndarray,
+    text: np.ndarray,
+    *,
+    temperature: float = TEMPERATURE,
 ) -> np.ndarray:
-    """The mean of images that are near to weights, (voxel, feature): Σ_n s_n e_n.
+    """Return the cosine of w* − mean e with each word: (voxel, word).
 
-    weight: (voxel, feature). images: (image, feature), of unit length.
+    weight: (voxel, feature). features: (image, feature), embeddings of images, of any length. text:
+    (word, feature), centred over the vocabulary, of unit length.
     """
-    return softmax(unit(weight) @ images.T / temperature, axis=1) @ images
+    images = unit(features)
+    projected = unit(softmax(unit(weight) @ images.T / temperature, axis=1) @ images)
+    return unit(projected - images.mean(axis=0)) @ text.T

@@ -18,7 +18,7 @@ from mine.core.encoder import (
     weights_to_dataset,
 )
 from mine.core.fitting import FitHistory, FittingData, fit_ensemble
-from mine.core.splits import derive_seed, derive_seeds, draw_validation
+from mine.core.splits import derive_seed, derive_seeds, draw_validation, split_halves
 from mine.randomness import generator
 from mine.sections import FITS
 from mine.statistics import (
@@ -40,17 +40,6 @@ HALVES = ("first_half", "second_half")
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024
-
-
-def split_halves(training_images: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint halves of the training images, drawn at random; each ascends.
-
-    Of an odd number the first half has one more. The same for any order of ``training_images``.
-    """
-    images = np.sort(np.asarray(training_images))
-    shuffled = generator(seed, "halves").permutation(images)
-    middle = (len(images) + 1) // 2
-    return np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
 
 
 def shuffle_halves(responses: np.ndarray, training_images: np.ndarray, *, seed: int) -> np.ndarray:

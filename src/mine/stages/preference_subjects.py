@@ -228,5 +228,5 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _estimate_mean(values: np.ndarray) -> dict[str, float]:
     """A mean over subjects with Student's 95% interval; nan for the ends of one value's."""
-    found = mean_over_subjects(values[:, None], alternative=None)
+    found = mean_over_subjects(values[:, None])
     return {name: float(getattr(found, key)[0]) for name, key in BOUNDS.items()}

@@ -3,7 +3,7 @@
 The same tokens are read again, and every reading is held to a null of its own, of the same shuffled
 tokens (mine.core.calibration):
 
-    prompts      by some of the prompts, against others of them
+    prompts      by some of the prompts, against others of them, where words are put into prompts
     vocabulary   by a random half of the words, against all; a word that is left out does not count
     temperature  at half and at twice the temperature, against the lens's own
 
@@ -25,7 +25,7 @@ import xarray as xr
 from scipy import sparse
 
 from mine.core.calibration import label_groups, measure_null, read_groups
-from mine.core.lens import apply_lens, embed_vocabulary
+from mine.core.lens import apply_lens, embed_vocabulary, keep_words
 from mine.statistics import bootstrap_ratio, bootstrap_weights
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def measure_stability(
     images than the first, none of them among the tokens'. lens: of
     :func:`mine.core.lens.read_lens`. base_rates: see
     :func:`mine.stages.embeddings.measure_base_rates`. embed_words: of the backbone. prompts: of the
-    lens; of a model that is read by logits, which has none, they are not looked at. level: largest
-    chance of a word that is said.
+    lens; one by logits or by contexts has none, and they are not looked at. level: largest chance
+    of a word that is said.
 
     Returns rows of ``varied``, ``readings`` (the two; empty for all pairs together), ``measure``
     (``first``, ``said``), ``word`` (that of largest base rate in its group; empty for all),
@@ -89,7 +89,8 @@ def measure_stability(
 
     groups = int(group.max()) + 1
     whole, pairs = read({}), []
-    if lens["unit"]:
+    by_prompts = lens["unit"] and "contexts" not in lens
+    if by_prompts:
         vectors = embed_words(words.tolist(), prompts)
         parts = {
             " | ".join(part): read({"text": embed_vocabulary(embed_words(words.tolist(), part))[0]})
@@ -100,8 +101,10 @@ def measure_stability(
             for one, other in combinations(parts, 2)
         ]
     for name, kept in split_words(words, generator):
-        text = embed_vocabulary(vectors[kept])[0] if lens["unit"] else lens["text"][kept]
-        pairs.append(("vocabulary", f"{name}; all", read({"text": text}, kept), whole))
+        part = keep_words(lens, kept)
+        if by_prompts:
+            part["text"] = embed_vocabulary(vectors[kept])[0]
+        pairs.append(("vocabulary", f"{name}; all", read(part, kept), whole))
     for name, factor in FACTORS.items():
         changed = read({"temperature": factor * lens["temperature"]})
         pairs.append(("temperature", f"{name}; own", changed, whole))

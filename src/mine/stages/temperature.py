@@ -23,14 +23,18 @@ read at the temperature of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
+from mine.core.lens import score_tokens
 from mine.core.mentions import find_mentioned
 from mine.statistics import bootstrap_over_images, bootstrap_ratio, bootstrap_weights, interval
+
+if TYPE_CHECKING:
+    import torch
 
 READINGS = ("own", "fitted")
 BINS = 10
@@ -51,11 +55,13 @@ def judge_temperature(
     *,
     resamples: int,
     generator: np.random.Generator,
+    device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """Compare the probabilities of first words with how often captions mention them.
 
     tokens: raw (image, token, feature), of two images or more that no fit saw. captions: of each
     image. lens: of :func:`mine.core.lens.read_lens`. words, group: (word,), of the vocabulary.
+    device: where tokens are scored, that of the model that made them.
     Returns rows of ``measure``, ``reading`` (``own``: at the lens's temperature; ``fitted``),
     ``from``, ``to`` (the bin of probabilities; nan for all), ``confidence`` (mean probability),
     ``value``, ``low``, ``high`` (95%, images resampled) and ``n``, tokens:
@@ -68,24 +74,24 @@ def judge_temperature(
     Of fitted temperatures all but ``temperature`` itself is of images that had no part in the fit.
     """
     mentioned = find_mentioned(captions, words, group)
-    every, own = np.arange(len(tokens)), lens["temperature"]
-    first, odds = read_first(tokens, lens, group, temperature=own)
+    own, score = lens["temperature"], _score(tokens, lens, device)
+    first, odds = read_first(score, group, temperature=own)
     right = np.take_along_axis(mentioned, first, axis=1)
 
-    def weigh(temperature: float, images: np.ndarray) -> np.ndarray:
-        return read_first(tokens[images], lens, group, temperature=temperature)[1]
+    def weigh(temperature: float, images: np.ndarray | slice = slice(None)) -> np.ndarray:
+        return read_first(score[images], group, temperature=temperature)[1]
 
-    def fit(images: np.ndarray) -> float:
+    def fit(images: np.ndarray | slice = slice(None)) -> float:
         return fit_temperature(lambda t: _lose(weigh(t, images), right[images]).mean(), own)
 
-    fitted, after = fit(every), np.empty_like(odds)
+    fitted, after = fit(), np.empty_like(odds)
     folds = generator.permutation(len(tokens)) % 2
     for fold in (0, 1):
         here = np.flatnonzero(folds == fold)
         after[here] = weigh(fit(np.flatnonzero(folds != fold)), here)
     weights = bootstrap_weights(len(tokens), resamples=resamples, generator=generator)
     around = [fitted * np.exp(shift) for shift in (-STEP, 0, STEP)]
-    losses = [_lose(weigh(t, every), right).mean(axis=1) for t in around]
+    losses = [_lose(weigh(t), right).mean(axis=1) for t in around]
     low, high = np.nan, np.nan
     if abs(np.log(fitted / own)) < np.log(RANGE) - STEP:
         low, high = fitted * np.exp(interval(move_optimum(losses, weights)))
@@ -99,37 +105,28 @@ def judge_temperature(
 
 
 def read_first(
-    tokens: np.ndarray,
-    lens: Mapping[str, Any],
-    group: np.ndarray,
-    *,
-    temperature: float,
-    memory_bytes: int = 2**26,
+    score: np.ndarray, group: np.ndarray, *, temperature: float, memory_bytes: int = 2**26
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the group of each token's first word, int (image, token), and the log odds of its
     probability, log c − log(1 − c), float64: a probability near one would be one.
 
-    tokens: raw (image, token, feature). lens: of :func:`mine.core.lens.read_lens`; its temperature
-    is not used. group: int (word,). Tokens are read in blocks of at most ``memory_bytes`` of
-    scores.
+    score: cosines or logits, (image, token, word). group: int (word,). Tokens are read in blocks of
+    at most ``memory_bytes`` of scores.
     """
-    flat = tokens.reshape(-1, tokens.shape[-1])
+    flat = score.reshape(-1, len(group))
     first, odds = np.empty(len(flat), dtype=np.int64), np.empty(len(flat))
     block = max(1, memory_bytes // (4 * len(group)))
     for start in range(0, len(flat), block):
         part = slice(start, start + block)
-        rows = (flat[part] - lens["token_mean"]).astype(np.float32)
-        if lens["unit"]:
-            rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        score = rows @ lens["text"].T
-        first[part] = group[score.argmax(axis=1)]
-        mass = np.exp((score - score.max(axis=1, keepdims=True)) / np.float32(temperature))
+        here = flat[part]
+        first[part] = group[here.argmax(axis=1)]
+        mass = np.exp((here - here.max(axis=1, keepdims=True)) / np.float32(temperature))
         own = group == first[part][:, None]
         inside = np.where(own, mass, 0).sum(axis=1, dtype=np.float64)
         mass[own] = 0
         outside = np.maximum(mass.sum(axis=1, dtype=np.float64), LEAST)
         odds[part] = np.log(inside) - np.log(outside)
-    return first.reshape(tokens.shape[:2]), odds.reshape(tokens.shape[:2])
+    return first.reshape(score.shape[:2]), odds.reshape(score.shape[:2])
 
 
 def fit_temperature(measure_loss: Callable[[float], float], start: float) -> float:
@@ -155,6 +152,16 @@ def move_optimum(losses: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     below, here, above = (weights @ loss for loss in losses)
     slope, curvature = (above - below) / (2 * STEP), (above - 2 * here + below) / STEP**2
     return -slope / curvature
+
+
+def _score(tokens: np.ndarray, lens: Mapping[str, Any], device: torch.device | str) -> np.ndarray:
+    """The cosines or logits of all words, float32 (image, token, word): once, since every
+    temperature divides the same."""
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    score = np.empty((len(flat), len(lens["text"])), dtype=np.float32)
+    for part, found in score_tokens(flat, **{**lens, "temperature": 1.0}, device=device):
+        score[part] = found.cpu().numpy()
+    return score.reshape(*tokens.shape[:2], -1)
 
 
 def _lose(odds: np.ndarray, right: np.ndarray) -> np.ndarray:

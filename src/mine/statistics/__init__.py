@@ -4,13 +4,13 @@
 - scores: R² and Pearson correlation
 - curves: area under a curve
 - bootstrap: resampled images, percentile intervals
-- permutation: paired sign-flip test, alone or for a family of columns, and a bound on its p
+- permutation: paired sign-flip test, and a bound on its p
 - multiple_comparisons: false discovery rate
-- effects: Cohen's d_z and d, d′, with intervals
+- effects: Cohen's d_z, d′, with intervals
 - discrimination: area under the ROC curve with interval and p
 - regression: forward selection
 - proportions: shares with binomial intervals
-- subjects: means over subjects and over pairs of them, shares of subjects, prevalence
+- subjects: means over subjects and over pairs of them
 
 Arrays come as (image, column), where a column is a voxel, a word or any other quantity measured on
 every image. Everything is vectorised over columns. The unit is the image, within a subject, but for
@@ -34,24 +34,16 @@ from mine.statistics.ceiling import (
 )
 from mine.statistics.curves import area_under_curve
 from mine.statistics.discrimination import (
-    area_under_roc,
     area_under_roc_interval,
     mann_whitney_test,
 )
 from mine.statistics.effects import (
-    GroupEffect,
-    PairedEffect,
     clustered_effect,
     d_prime,
-    group_effect,
-    paired_effect,
+    d_prime_interval,
 )
 from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
-from mine.statistics.permutation import (
-    sign_flip_bound,
-    sign_flip_max_test,
-    sign_flip_test,
-)
+from mine.statistics.permutation import sign_flip_bound, sign_flip_test
 from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection, normal_scores
 from mine.statistics.scores import (
@@ -66,25 +58,18 @@ from mine.statistics.scores import (
 from mine.statistics.subjects import (
     PairMean,
     SubjectMean,
-    SubjectShare,
     mean_over_pairs,
     mean_over_subjects,
-    prevalence_bound,
-    share_of_subjects,
 )
 
 __all__ = [
     "CLEAR_CEILING",
     "LEAST_CEILING",
     "SIGNIFICANT",
-    "GroupEffect",
     "PairMean",
-    "PairedEffect",
     "Selection",
     "SubjectMean",
-    "SubjectShare",
     "area_under_curve",
-    "area_under_roc",
     "area_under_roc_interval",
     "benjamini_hochberg",
     "bootstrap_interval",
@@ -95,8 +80,8 @@ __all__ = [
     "clustered_effect",
     "correlate_rows",
     "d_prime",
+    "d_prime_interval",
     "forward_selection",
-    "group_effect",
     "interval",
     "mann_whitney_test",
     "mean_over_pairs",
@@ -104,18 +89,14 @@ __all__ = [
     "ncsnr_from_trials",
     "noise_ceiling",
     "normal_scores",
-    "paired_effect",
     "pearson",
     "pearson_of_means",
     "pearson_terms",
-    "prevalence_bound",
     "r_squared",
     "r_squared_of_means",
     "r_squared_terms",
     "share_interval",
-    "share_of_subjects",
     "sign_flip_bound",
-    "sign_flip_max_test",
     "sign_flip_test",
     "stratified_weights",
 ]

@@ -10,34 +10,20 @@ import scipy
 from mine.statistics.bootstrap import interval, weights_of_groups
 
 
-def area_under_roc(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve: P(positive > other) + ½ P(positive = other), per column.
-
-    From midranks R of all images: (Σ_positive R − n₁ (n₁ + 1) / 2) / (n₁ n₀), which is
-    Mann–Whitney's U over the number of pairs (Hanley & McNeil 1982, Radiology 143). ½ is chance.
-
-    values: (image, column). positive: bool (image,), with n₁ true and n₀ false.
-    Returns (column,); nan for a column with a nan. Raises ValueError if a group is empty.
-    """
-    values, positive = _check_groups(values, positive)
-    count = int(positive.sum())
-    ranks = scipy.stats.rankdata(values, axis=0, nan_policy="propagate")
-    above = ranks[positive].sum(axis=0) - count * (count + 1) / 2
-    return above / (count * (len(positive) - count))
-
-
 def mann_whitney_test(
     values: np.ndarray, positive: np.ndarray, *, columns: int = 1024
 ) -> tuple[np.ndarray, np.ndarray]:
     """Area under the ROC curve with the two-sided p of the Mann–Whitney test, the image as unit.
 
-    With U = area n₁ n₀ and n = n₁ + n₀, z = (|U − n₁ n₀ / 2| − ½) / σ is normal if positive and
-    other images are drawn from one distribution, where σ² = n₁ n₀ / 12 (n + 1 − Σ (t³ − t) /
-    (n (n − 1))) over the numbers t of images that share a value (Mann & Whitney 1947). The normal
-    approximation is good from about 10 images of either kind.
+    The area is P(positive > other) + ½ P(positive = other), of which ½ is chance (Hanley & McNeil
+    1982, Radiology 143). With U = area n₁ n₀ and n = n₁ + n₀, z = (|U − n₁ n₀ / 2| − ½) / σ is
+    normal if positive and other images are drawn from one distribution, where σ² = n₁ n₀ / 12
+    (n + 1 − Σ (t³ − t) / (n (n − 1))) over the numbers t of images that share a value (Mann &
+    Whitney 1947). The normal approximation is good from about 10 images of either kind.
 
-    values, positive: as for area_under_roc. columns: columns ranked at a time, which bounds memory.
-    Returns (area, p), each (column,). p of a constant column is 1.
+    values: (image, column). positive: bool (image,), with n₁ true and n₀ false. columns: columns
+    ranked at a time, which bounds memory. Returns (area, p), each (column,); nan for a column with
+    a nan, and p of a constant one is 1. Raises ValueError if a group is empty.
     """
     values, positive = _check_groups(values, positive)
     area, p = np.empty(values.shape[1]), np.empty(values.shape[1])
@@ -70,9 +56,9 @@ def area_under_roc_interval(
     exact up to 2²⁴ pairs; the work is of order resamples × images, and memory of resamples ×
     (2 images + ``columns``) floats.
 
-    values, positive: as for area_under_roc. weights: (resample, image), best of stratified_weights.
-    Returns (low, high), each (column,); nan for a column with a nan. Raises ValueError if a group
-    has fewer than two images, or if a resample lacks a group.
+    values, positive: as for mann_whitney_test. weights: (resample, image), best of
+    stratified_weights. Returns (low, high), each (column,); nan for a column with a nan. Raises
+    ValueError if a group has fewer than two images, or if a resample lacks a group.
     """
     values, positive = _check_groups(values, positive)
     split = weights_of_groups(weights, positive)

@@ -37,7 +37,7 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         own = pd.DataFrame([table.loc[roi] for table in by_subject.values() if roi in table.index])
         row: dict[str, object] = {"roi": roi, "subjects": len(own)}
         row |= {name: int(own[name].sum()) for name in ("voxels", "described")}
-        found = mean_over_subjects(own[list(MEANS)].to_numpy(float), alternative=None)
+        found = mean_over_subjects(own[list(MEANS)].to_numpy(float))
         bounds = zip(found.mean, found.low, found.high, strict=True)
         for name, (value, low, high) in zip(MEANS, bounds, strict=True):
             if len(own) < ENOUGH:
