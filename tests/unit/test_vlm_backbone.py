@@ -15,7 +15,7 @@ from mine.core.backbone import load_backbone
 from mine.core.lens import apply_lens, read_lens
 from mine.core.vlm_backbone import LanguageBackbone
 from mine.errors import InputError
-from mine.stages.embeddings import build_vocabulary, embed_categories
+from mine.stages.embeddings import build_vocabulary, embed_captions, embed_categories
 from tests.reference.tiny_vlms import FAMILIES, PATCH, SIDE, save_model
 
 # PaliGemma's processor hands tensors to numpy in the old way.
@@ -191,6 +191,22 @@ def test_texts_have_unit_length_and_do_not_depend_on_the_batch(folders):
         apart = np.concatenate([backbone.encode_texts([text]) for text in texts])
         np.testing.assert_allclose(embedded, apart, atol=1e-4)
         assert np.abs(embedded[0] - embedded[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_begin_where_the_tokenizer_says_that_texts_begin(folders, family):
+    backbone = load(folders[family])
+    words = backbone.tokenizer.convert_tokens_to_ids(["▁a", "▁dog"])
+    start, end = (backbone.tokenizer.convert_tokens_to_ids(mark) for mark in ("[bos]", "[eos]"))
+    begins = family not in (*DYNAMIC, "llava_onevision")
+    expected = [[start, *words], [start]] if begins else [words, [end]]
+    assert backbone.number_texts(["a dog", ""]) == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_without_captions_have_features_of_none(folders, family):
+    caption = embed_captions(load(folders[family]), [[], []], np.array([5, 6]))["caption"]
+    assert caption.shape == (2, 32) and not caption.values.any()
 
 
 def test_category_without_a_word_of_the_model_is_refused(folders):

@@ -123,12 +123,22 @@ class LanguageBackbone:
     def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
         """Encode texts: the mean over a text's positions of the last layer's state, unit length,
         float32 (text, feature)."""
-        numbers = self.tokenizer(texts)["input_ids"]
+        numbers = self.number_texts(texts)
         found = np.empty((len(texts), self.head.weight.shape[1]), dtype=np.float32)
         for part, ids in self.batch_texts(numbers, size=batch_size):
             hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
             found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
         return found
+
+    def number_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return texts as the numbers of their tokens, each from the mark at which texts begin,
+        where the tokenizer has one; a text without any token is its end."""
+        numbers, start = self.tokenizer(list(texts))["input_ids"], self.tokenizer.bos_token_id
+        if start is None:
+            ends = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+            return [own or [next(end for end in ends if end is not None)] for own in numbers]
+        # PaliGemma's processor, which sets the mark after an image itself, takes it off others.
+        return [own if own[:1] == [start] else [start, *own] for own in numbers]
 
     def batch_texts(
         self, numbers: Sequence[list[int]], *, size: int
