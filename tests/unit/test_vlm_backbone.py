@@ -10,6 +10,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from mine.core.backbone import load_backbone
 from mine.core.lens import apply_lens, read_lens
@@ -312,6 +313,23 @@ def test_logits_that_are_more_than_a_product_are_refused(folders, monkeypatch):
 
     monkeypatch.setattr(kind, "forward", capped)
     assert "unembedding" in refuse(folders["gemma3"])
+
+
+def test_overflow_is_refused(folders, tmp_path):
+    folder = copy_model(folders["llava"], tmp_path / "llava")
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("projector.linear_2.weight"))
+    save_file(weights | {name: 1e7 * weights[name]}, folder / "model.safetensors", {"format": "pt"})
+    large = load(folder)
+    assert np.isfinite(large.encode_images(random_images(1))[0]).all()
+    sentence = "backbone.dtype: expected one .* stay finite, found float{}, in which they overflow"
+    with pytest.raises(InputError, match=sentence.format(16)):
+        load(folder, dtype="float16")
+    large.decoder.norm.weight[0] = torch.nan
+    with pytest.raises(InputError, match=sentence.format(32)):
+        large.encode_images(random_images(1))
+    with pytest.raises(InputError, match=sentence.format(32)):
+        large.encode_texts(["a dog"])
 
 
 def test_a_variant_leaves_its_model_as_it_was(folders):

@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mine.core.backbone import KEY
+from mine.core.backbone import DTYPE, KEY
 from mine.core.devices import choose_device
 from mine.core.hubs import find_repository
 from mine.core.lens import BEGINNING, token_words
-from mine.core.models import digest_folder, explain_refusal
+from mine.core.models import check_finite, digest_folder, explain_refusal
 from mine.errors import InputError
 
 PROBE = 224
@@ -71,7 +71,9 @@ class LanguageBackbone:
         inputs = self.prepare(images)
         tokens = self.decoder.norm(self.read_layer(inputs)[self.find_places(inputs)])
         tokens = tokens.unflatten(0, (len(images), -1))[:, : self.rows * self.columns].float()
-        return tokens.cpu().numpy(), tokens.mean(dim=1).cpu().numpy()
+        pooled = tokens.mean(dim=1).cpu().numpy()
+        check_finite(pooled, self.network.dtype, key=DTYPE)
+        return tokens.cpu().numpy(), pooled
 
     def prepare(self, images: np.ndarray) -> Any:
         """Return the model's inputs for images, uint8 (image, row, column, 3)."""
@@ -128,6 +130,7 @@ class LanguageBackbone:
         for part, ids in self.batch_texts(numbers, size=batch_size):
             hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
             found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
+        check_finite(found, self.network.dtype, key=DTYPE)
         return found
 
     def number_texts(self, texts: Sequence[str]) -> list[list[int]]:
@@ -299,8 +302,10 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
         )
     last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
     lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
+    check_finite(said.float().cpu().numpy(), backbone.network.dtype, key=DTYPE)
     error = (lens - said).abs().max()
-    if error > 1e-2 * said.abs().max():
+    # Not `>`, which no NaN is.
+    if not error <= 1e-2 * said.abs().max():
         raise InputError(
             f"{KEY}: expected a model whose next word follows from its final norm and its "
             f"unembedding alone, found {model!r}, whose logits are {float(error):.2g} off"
