@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from mine.core.backbone import load_backbone
 from mine.core.lens import apply_lens, read_lens
@@ -22,6 +23,8 @@ from tests.reference.tiny_vlms import FAMILIES, PATCH, SIDE, save_model
 # PaliGemma's processor hands tensors to numpy in the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
+TILED = ("llava_next", "llava_onevision")
+"""Families that see an image whole and in tiles."""
 DYNAMIC = ("qwen2_vl", "qwen2_5_vl")
 """Families that take images of any size, and merge two by two patches."""
 NAMES = ["dog", "cat", "sea"]
@@ -53,7 +56,8 @@ def forward(backbone: LanguageBackbone, images: np.ndarray):
 
 
 def hooks(backbone: LanguageBackbone) -> int:
-    return sum(len(module._forward_hooks) for module in backbone.decoder.layers)
+    layers = sum(len(module._forward_hooks) for module in backbone.decoder.layers)
+    return layers + len(backbone.decoder._forward_pre_hooks)
 
 
 # --- tokens ---
@@ -77,6 +81,29 @@ def test_tokens_are_the_normed_states_of_a_plain_forward_pass(folders, family):
         np.testing.assert_allclose(pooled, tokens.mean(axis=1), rtol=1e-5, atol=1e-6)
         assert tokens.dtype == pooled.dtype == np.float32
     assert np.abs(tokens[0] - tokens[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", TILED)
+def test_tiles_are_left_out_and_change_no_token(folders, family):
+    backbone, given, tiles = load(folders[family]), [], []
+    backbone.decoder.layers[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    tower = backbone.network.model.vision_tower
+    tower.register_forward_pre_hook(lambda _, args: tiles.append(len(args[0])))
+    plain = AutoModelForImageTextToText.from_pretrained(folders[family]).eval()
+    processor = AutoProcessor.from_pretrained(folders[family])
+    for rows, columns in ((SIDE, SIDE), (2 * SIDE, 2 * SIDE), (70, 20)):
+        images = random_images(2, side=80)[:, :rows, :columns]
+        tokens, _ = backbone.encode_images(images)
+        inputs = processor(images=list(images), text=["<image>"] * 2, return_tensors="pt")
+        with torch.no_grad():
+            states = plain(**inputs, output_hidden_states=True).hidden_states[-1]
+        places = inputs["input_ids"] == plain.config.image_token_id
+        whole = states[places].unflatten(0, (2, -1))[:, :16].numpy()
+        np.testing.assert_allclose(tokens, whole, rtol=1e-4, atol=1e-5)
+        assert tiles.pop() == 4 and places.sum() > 2 * 2 * 16
+    # What comes before the image is the mark at which texts begin.
+    begins = family == "llava_next"
+    assert {states.shape[1] for states in given} == {16 + begins} and not hooks(backbone)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

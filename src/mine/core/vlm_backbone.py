@@ -69,8 +69,12 @@ class LanguageBackbone:
         The pooled embedding is the mean of the tokens.
         """
         inputs = self.prepare(images)
-        tokens = self.decoder.norm(self.read_layer(inputs)[self.find_places(inputs)])
-        tokens = tokens.unflatten(0, (len(images), -1))[:, : self.rows * self.columns].float()
+        places, end = self.find_places(inputs), None
+        if self.tiled:
+            # Texts are alike, and so are the places of all images.
+            end = int(places[0].nonzero()[self.rows * self.columns - 1]) + 1
+        tokens = self.decoder.norm(self.read_layer(inputs, end=end)[places[:, :end]])
+        tokens = tokens.unflatten(0, (len(images), -1)).float()
         pooled = tokens.mean(dim=1).cpu().numpy()
         check_finite(pooled, self.network.dtype, key=DTYPE)
         return tokens.cpu().numpy(), pooled
@@ -105,20 +109,27 @@ class LanguageBackbone:
         """Return which positions are the image's: bool (image, position)."""
         return inputs["input_ids"] == self.network.config.image_token_id
 
-    def read_layer(self, inputs: Any) -> torch.Tensor:
-        """Return the residual stream after the layer, (image, position, width); later layers are
-        not computed."""
+    def read_layer(self, inputs: Any, *, end: int | None = None) -> torch.Tensor:
+        """Return the residual stream after the layer, (image, position, width), of positions up to
+        ``end``; later layers, and later positions, are not computed."""
+
+        def cut(module: torch.nn.Module, given: Any, named: dict[str, Any]) -> Any:
+            first = {name: named[name][:, :end] for name in ("inputs_embeds", "attention_mask")}
+            return given, named | first
 
         def stop(module: torch.nn.Module, given: Any, output: Any) -> None:
             raise _ReachedError(output[0] if isinstance(output, tuple) else output)
 
-        handle = self.decoder.layers[self.layer - 1].register_forward_hook(stop)
+        handles = [self.decoder.layers[self.layer - 1].register_forward_hook(stop)]
+        if end is not None:
+            handles.append(self.decoder.register_forward_pre_hook(cut, with_kwargs=True))
         try:
             self.network(**inputs, use_cache=False)
         except _ReachedError as reached:
             return reached.hidden
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
         raise RuntimeError(f"layer {self.layer} is no part of the model's forward pass")
 
     @torch.inference_mode()
@@ -215,6 +226,11 @@ class LanguageBackbone:
         return self.network.get_decoder()
 
     @property
+    def tiled(self) -> bool:
+        """Whether the model sees an image whole and in tiles."""
+        return bool(getattr(self.network.config, "image_grid_pinpoints", None))
+
+    @property
     def head(self) -> torch.nn.Module:
         """The unembedding."""
         return self.network.get_output_embeddings()
@@ -260,6 +276,10 @@ def load_language_backbone(
     chosen = choose_device(device, key="backbone.device")
     network = network.to(chosen).eval().requires_grad_(False)
     backbone = LanguageBackbone(network, processor, layer or 0, side, chosen, digest)
+    if backbone.tiled:
+        # Tiles come after the whole, and attention looks back: they change nothing that is read.
+        grid = [[network.config.vision_config.image_size] * 2]
+        network.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints = grid
     layers = len(getattr(backbone.decoder, "layers", ()))
     if not layers or not hasattr(backbone.decoder, "norm"):
         raise InputError(
@@ -283,7 +303,6 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
         # Of all positions, the logits of a large model may be gigabytes.
         said = backbone.network(**inputs, use_cache=False, logits_to_keep=1).logits
     count, config = int(backbone.find_places(inputs).sum()), backbone.network.config
-    tiled = bool(getattr(config, "image_grid_pinpoints", None))
     if "image_grid_thw" in inputs:
         if backbone.side is None:
             raise InputError(
@@ -292,11 +311,11 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
             )
         merged = backbone.processor.image_processor.merge_size
         rows, columns = (int(cut) // merged for cut in inputs["image_grid_thw"][0, 1:])
-    elif tiled:
+    elif backbone.tiled:
         rows = columns = config.vision_config.image_size // config.vision_config.patch_size
     else:
         rows = columns = isqrt(count)
-    if not count or rows * columns > count or (rows * columns < count and not tiled):
+    if not count or rows * columns > count or (rows * columns < count and not backbone.tiled):
         raise InputError(
             f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
         )
