@@ -38,20 +38,24 @@ VISION = {
 }
 
 
-def build_tokenizer(*marks: str, **named: str) -> Any:
-    """Build a tokenizer of PIECES with marks besides, some of them by a name of the processor's."""
+def build_tokenizer(*marks: str, begins: bool = True, **named: str) -> Any:
+    """Build a tokenizer of PIECES with marks besides, some of them by a name of the processor's.
+
+    begins: whether a mark is set where a text begins; those of Qwen know none.
+    """
     entries = [*SPECIAL, *PIECES, *marks]
     ids = {entry: index for index, entry in enumerate(entries)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[unk]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[bos] $A", special_tokens=[("[bos]", ids["[bos]"])]
-    )
+    if begins:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[bos] $A", special_tokens=[("[bos]", ids["[bos]"])]
+        )
     return hub.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[pad]",
         unk_token="[unk]",
-        bos_token="[bos]",
+        bos_token="[bos]" if begins else None,
         eos_token="[eos]",
         additional_special_tokens=[mark for mark in marks if mark not in named.values()],
         extra_special_tokens=named,
@@ -110,7 +114,8 @@ def build_llava_next() -> tuple[Any, Any]:
 
 
 def build_llava_onevision() -> tuple[Any, Any]:
-    tokenizer = build_tokenizer("<image>", "<video>", image_token="<image>", video_token="<video>")
+    named = {"image_token": "<image>", "video_token": "<video>"}
+    tokenizer = build_tokenizer(*named.values(), begins=False, **named)
     grid = [[SIDE, SIDE], [2 * SIDE, 2 * SIDE]]
     config = hub.LlavaOnevisionConfig(
         vision_config=hub.SiglipVisionConfig(**VISION, vision_use_head=False),
@@ -141,7 +146,7 @@ QWEN_TEMPLATE = (
 
 def _qwen(version: str) -> tuple[Any, Any]:
     start, end, image, video = QWEN_MARKS
-    tokenizer = build_tokenizer(*QWEN_MARKS, image_token=image, video_token=video)
+    tokenizer = build_tokenizer(*QWEN_MARKS, begins=False, image_token=image, video_token=video)
     number = tokenizer.convert_tokens_to_ids
     vision = {"depth": 2, "num_heads": 2, "patch_size": PATCH, "spatial_merge_size": 2}
     if version == "2":

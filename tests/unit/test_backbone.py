@@ -228,6 +228,18 @@ def test_lower_precision_gives_nearly_the_same(names, dtype):
     assert low.encode_texts(["a dog"]).dtype == np.float32
 
 
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_overflow_is_refused(names, alignment):
+    backbone = load(names["tok"], alignment)
+    backbone.model.visual.proj[0, 0] = torch.inf
+    backbone.model.token_embedding.weight[:] = torch.nan
+    sentence = "backbone.dtype: expected one .* stay finite, found float32, in which they overflow"
+    with pytest.raises(InputError, match=sentence):
+        backbone.encode_images(random_images(1))
+    with pytest.raises(InputError, match=sentence):
+        backbone.encode_texts(["a dog"])
+
+
 def test_alignments_differ_from_each_other(names):
     images = random_images(1)
     found = [load(names["tok"], alignment).encode_images(images)[0] for alignment in ALIGNMENTS]

@@ -66,16 +66,17 @@ def list_contexts(
     """Each text alone, position by position: unit vectors of every word, (layer, feature)."""
     found, seen = defaultdict(list), set()
     for text in texts:
-        ids = backbone.tokenizer(text)["input_ids"]
+        begin = "" if backbone.tokenizer.bos_token is None else "[bos] "
+        ids = backbone.tokenizer(begin + text, add_special_tokens=False)["input_ids"]
         with torch.no_grad():
             output = backbone.decoder(
                 input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False
             )
         for position in range(2, len(ids)):
             name = backbone.tokenizer.convert_ids_to_tokens(ids[position]).removeprefix("▁")
-            begin = tuple(ids[: position + 1])
-            if name in NAMES and begin not in seen:
-                seen.add(begin)
+            prefix = tuple(ids[: position + 1])
+            if name in NAMES and prefix not in seen:
+                seen.add(prefix)
                 rows = []
                 for layer in layers:
                     state = output.hidden_states[layer][0, position]

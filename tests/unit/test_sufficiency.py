@@ -9,7 +9,8 @@ import xarray as xr
 from mine.core.choosing import choose_responsive, choose_voxels
 from mine.core.conditions import DESCRIPTIONS, PICTURES
 from mine.core.prompts import join_words
-from mine.stages.generation import plan_pictures, planned_images, record_pictures
+from mine.errors import InputError
+from mine.stages.generation import make_pictures, plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency, measured_originals
 from tests.reference.causal import VOCABULARY, make_features
 
@@ -44,6 +45,45 @@ def respond(pictures: xr.Dataset, values: np.ndarray, original: np.ndarray) -> x
         {"evaluator": shown, "encoder": shown},
         {"evaluator": before, "encoder": before},
     )
+
+
+def test_a_model_that_fails_at_the_originals_fails_before_anything_is_painted():
+    pictures, painted = plan(), []
+    voxels = int(pictures["voxel"].max()) + 1
+
+    class Tools:
+        overflows = True
+
+        def observe(self, images):
+            if self.overflows:
+                raise InputError("backbone.dtype: expected another")
+            mean = images.reshape(len(images), -1).mean(axis=1, dtype=np.float32)
+            return {"evaluator": np.repeat(mean[:, None], voxels, axis=1)}, None
+
+        def generate(self, prompts, *, seeds):
+            painted.extend(prompts)
+            pixels = np.asarray(seeds, np.int64)[:, None, None, None] % 200
+            return np.broadcast_to(pixels, (len(prompts), 2, 2, 3)).astype(np.uint8)
+
+    def make():
+        count = pictures.sizes["picture"]
+        parts = [slice(start, min(start + 4, count)) for start in range(0, count, 4)]
+        return make_pictures(pictures, tools, tools, read, parts=parts)
+
+    def read(images):
+        return np.broadcast_to(images[:, None, None, None], (len(images), 3, 3, 3)).astype(np.uint8)
+
+    tools = Tools()
+    with pytest.raises(InputError, match="backbone.dtype"):
+        make()
+    assert not painted
+    tools.overflows = False
+    made = make()
+    assert painted == pictures["prompt"].values.tolist()
+    shown = np.broadcast_to(pictures["seed"].values[:, None] % 200, made["response"].shape[1:])
+    np.testing.assert_array_equal(made["response"].values[0], shown)
+    image = made["image"].values
+    np.testing.assert_array_equal(made["original"].values[0], np.where(image < 0, np.nan, image))
 
 
 def test_voxels_are_chosen_among_the_described_by_faithfulness():

@@ -10,17 +10,21 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from mine.core.backbone import load_backbone
 from mine.core.lens import apply_lens, read_lens
 from mine.core.vlm_backbone import LanguageBackbone
 from mine.errors import InputError
-from mine.stages.embeddings import build_vocabulary, embed_categories
+from mine.stages.embeddings import build_vocabulary, embed_captions, embed_categories
 from tests.reference.tiny_vlms import FAMILIES, PATCH, SIDE, save_model
 
 # PaliGemma's processor hands tensors to numpy in the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
+TILED = ("llava_next", "llava_onevision")
+"""Families that see an image whole and in tiles."""
 DYNAMIC = ("qwen2_vl", "qwen2_5_vl")
 """Families that take images of any size, and merge two by two patches."""
 NAMES = ["dog", "cat", "sea"]
@@ -52,7 +56,8 @@ def forward(backbone: LanguageBackbone, images: np.ndarray):
 
 
 def hooks(backbone: LanguageBackbone) -> int:
-    return sum(len(module._forward_hooks) for module in backbone.decoder.layers)
+    layers = sum(len(module._forward_hooks) for module in backbone.decoder.layers)
+    return layers + len(backbone.decoder._forward_pre_hooks)
 
 
 # --- tokens ---
@@ -76,6 +81,29 @@ def test_tokens_are_the_normed_states_of_a_plain_forward_pass(folders, family):
         np.testing.assert_allclose(pooled, tokens.mean(axis=1), rtol=1e-5, atol=1e-6)
         assert tokens.dtype == pooled.dtype == np.float32
     assert np.abs(tokens[0] - tokens[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", TILED)
+def test_tiles_are_left_out_and_change_no_token(folders, family):
+    backbone, given, tiles = load(folders[family]), [], []
+    backbone.decoder.layers[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    tower = backbone.network.model.vision_tower
+    tower.register_forward_pre_hook(lambda _, args: tiles.append(len(args[0])))
+    plain = AutoModelForImageTextToText.from_pretrained(folders[family]).eval()
+    processor = AutoProcessor.from_pretrained(folders[family])
+    for rows, columns in ((SIDE, SIDE), (2 * SIDE, 2 * SIDE), (70, 20)):
+        images = random_images(2, side=80)[:, :rows, :columns]
+        tokens, _ = backbone.encode_images(images)
+        inputs = processor(images=list(images), text=["<image>"] * 2, return_tensors="pt")
+        with torch.no_grad():
+            states = plain(**inputs, output_hidden_states=True).hidden_states[-1]
+        places = inputs["input_ids"] == plain.config.image_token_id
+        whole = states[places].unflatten(0, (2, -1))[:, :16].numpy()
+        np.testing.assert_allclose(tokens, whole, rtol=1e-4, atol=1e-5)
+        assert tiles.pop() == 4 and places.sum() > 2 * 2 * 16
+    # What comes before the image is the mark at which texts begin.
+    begins = family == "llava_next"
+    assert {states.shape[1] for states in given} == {16 + begins} and not hooks(backbone)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -193,6 +221,22 @@ def test_texts_have_unit_length_and_do_not_depend_on_the_batch(folders):
         assert np.abs(embedded[0] - embedded[1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_begin_where_the_tokenizer_says_that_texts_begin(folders, family):
+    backbone = load(folders[family])
+    words = backbone.tokenizer.convert_tokens_to_ids(["▁a", "▁dog"])
+    start, end = (backbone.tokenizer.convert_tokens_to_ids(mark) for mark in ("[bos]", "[eos]"))
+    begins = family not in (*DYNAMIC, "llava_onevision")
+    expected = [[start, *words], [start]] if begins else [words, [end]]
+    assert backbone.number_texts(["a dog", ""]) == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_without_captions_have_features_of_none(folders, family):
+    caption = embed_captions(load(folders[family]), [[], []], np.array([5, 6]))["caption"]
+    assert caption.shape == (2, 32) and not caption.values.any()
+
+
 def test_category_without_a_word_of_the_model_is_refused(folders):
     backbone = load(folders["llava"])
     mean = np.zeros(32, dtype=np.float32)
@@ -296,6 +340,23 @@ def test_logits_that_are_more_than_a_product_are_refused(folders, monkeypatch):
 
     monkeypatch.setattr(kind, "forward", capped)
     assert "unembedding" in refuse(folders["gemma3"])
+
+
+def test_overflow_is_refused(folders, tmp_path):
+    folder = copy_model(folders["llava"], tmp_path / "llava")
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("projector.linear_2.weight"))
+    save_file(weights | {name: 1e7 * weights[name]}, folder / "model.safetensors", {"format": "pt"})
+    large = load(folder)
+    assert np.isfinite(large.encode_images(random_images(1))[0]).all()
+    sentence = "backbone.dtype: expected one .* stay finite, found float{}, in which they overflow"
+    with pytest.raises(InputError, match=sentence.format(16)):
+        load(folder, dtype="float16")
+    large.decoder.norm.weight[0] = torch.nan
+    with pytest.raises(InputError, match=sentence.format(32)):
+        large.encode_images(random_images(1))
+    with pytest.raises(InputError, match=sentence.format(32)):
+        large.encode_texts(["a dog"])
 
 
 def test_a_variant_leaves_its_model_as_it_was(folders):

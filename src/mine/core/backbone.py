@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ALIGNMENTS = ("output", "value", "self", "contribution")
 """How a CLIP's patch tokens reach the joint space; see clip_backbone.py."""
 
-KEY = "backbone.model"
+KEY, DTYPE = "backbone.model", "backbone.dtype"
 
 LOADED = tuple("kind model pretrained digest alignment layer side dtype device".split())
 """Keys of the configuration's section that say which model is loaded and how it is read."""
@@ -54,6 +54,7 @@ class Backbone(Protocol):
 
         Returns raw tokens (image, token, feature), row-major over the grid of ``rows`` ×
         ``columns``, and the pooled embedding (image, feature), both float32 and not normalised.
+        Raises InputError if the model's numbers overflow, as :meth:`encode_texts` does.
         """
 
     def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mine.core.backbone import ALIGNMENTS, KEY
+from mine.core.backbone import ALIGNMENTS, DTYPE, KEY
 from mine.core.devices import choose_device
 from mine.core.lens import average_prompts
-from mine.core.models import explain_refusal, load_open_clip
+from mine.core.models import check_finite, explain_refusal, load_open_clip
 from mine.errors import InputError
 
 
@@ -68,7 +68,10 @@ class ClipBackbone:
         else:
             tokens = align_tokens(before, after, last, self.alignment)
             tokens = visual.ln_post(tokens[:, 1:]) @ visual.proj
-        return tokens.float().cpu().numpy(), pooled.float().cpu().numpy()
+        found = tokens.float().cpu().numpy(), pooled.float().cpu().numpy()
+        for numbers in found:
+            check_finite(numbers, visual.proj.dtype, key=DTYPE)
+        return found
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
@@ -79,7 +82,9 @@ class ClipBackbone:
             )
             for start in range(0, len(texts), batch_size)
         ]
-        return functional.normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
+        found = functional.normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
+        check_finite(found, parts[0].dtype, key=DTYPE)
+        return found
 
     def choose_words(self, words: list[str]) -> list[str]:
         """Return all words: any text has an embedding."""

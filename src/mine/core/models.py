@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mine.errors import InputError
@@ -84,4 +85,16 @@ def check_digest(found: str, expected: str | None, *, key: str) -> None:
     if expected not in (None, found):
         raise InputError(
             f"{key}: expected the model of this digest, {expected}, found one of digest {found}"
+        )
+
+
+def check_finite(numbers: np.ndarray, dtype: torch.dtype, *, key: str) -> None:
+    """Raise InputError if numbers that a model computed overflow.
+
+    key: of the configuration, which names the model's precision, dtype.
+    """
+    if not np.isfinite(numbers).all():
+        raise InputError(
+            f"{key}: expected one in which the model's numbers stay finite, found "
+            f"{str(dtype).removeprefix('torch.')}, in which they overflow"
         )

@@ -154,7 +154,7 @@ def gather_contexts(
     layer.
     """
     layers = choose_layers(len(backbone.decoder.layers), layers)
-    numbers = [own[:LONGEST] for own in backbone.tokenizer(list(texts))["input_ids"]]
+    numbers = [own[:LONGEST] for own in backbone.number_texts(texts)]
     found = find_places(backbone, words, numbers)
     kept = [word for word in dict.fromkeys(words) if word in found]
     entries = []

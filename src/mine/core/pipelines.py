@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from mine.core.hubs import HUB_ID
+from mine.core.models import check_finite
 from mine.errors import InputError
 from mine.provenance import digest_files
 
@@ -251,11 +252,7 @@ def call_pipeline(pipeline: Any, **options: Any) -> np.ndarray:
     accepted = inspect.signature(pipeline.__call__).parameters
     known = {name: value for name, value in options.items() if name in accepted}
     images = np.asarray(pipeline(**known, output_type="np").images)
-    if not np.isfinite(images).all():
-        raise InputError(
-            "generator.dtype: expected one in which the model's numbers stay finite, found "
-            f"{str(pipeline.dtype).removeprefix('torch.')}, in which they overflow"
-        )
+    check_finite(images, pipeline.dtype, key="generator.dtype")
     return (images * 255).round().astype(np.uint8)
 
 

@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mine.core.backbone import KEY
+from mine.core.backbone import DTYPE, KEY
 from mine.core.devices import choose_device
 from mine.core.hubs import find_repository
 from mine.core.lens import BEGINNING, token_words
-from mine.core.models import digest_folder, explain_refusal
+from mine.core.models import check_finite, digest_folder, explain_refusal
 from mine.errors import InputError
 
 PROBE = 224
@@ -69,9 +69,15 @@ class LanguageBackbone:
         The pooled embedding is the mean of the tokens.
         """
         inputs = self.prepare(images)
-        tokens = self.decoder.norm(self.read_layer(inputs)[self.find_places(inputs)])
-        tokens = tokens.unflatten(0, (len(images), -1))[:, : self.rows * self.columns].float()
-        return tokens.cpu().numpy(), tokens.mean(dim=1).cpu().numpy()
+        places, end = self.find_places(inputs), None
+        if self.tiled:
+            # Texts are alike, and so are the places of all images.
+            end = int(places[0].nonzero()[self.rows * self.columns - 1]) + 1
+        tokens = self.decoder.norm(self.read_layer(inputs, end=end)[places[:, :end]])
+        tokens = tokens.unflatten(0, (len(images), -1)).float()
+        pooled = tokens.mean(dim=1).cpu().numpy()
+        check_finite(pooled, self.network.dtype, key=DTYPE)
+        return tokens.cpu().numpy(), pooled
 
     def prepare(self, images: np.ndarray) -> Any:
         """Return the model's inputs for images, uint8 (image, row, column, 3)."""
@@ -103,32 +109,50 @@ class LanguageBackbone:
         """Return which positions are the image's: bool (image, position)."""
         return inputs["input_ids"] == self.network.config.image_token_id
 
-    def read_layer(self, inputs: Any) -> torch.Tensor:
-        """Return the residual stream after the layer, (image, position, width); later layers are
-        not computed."""
+    def read_layer(self, inputs: Any, *, end: int | None = None) -> torch.Tensor:
+        """Return the residual stream after the layer, (image, position, width), of positions up to
+        ``end``; later layers, and later positions, are not computed."""
+
+        def cut(module: torch.nn.Module, given: Any, named: dict[str, Any]) -> Any:
+            first = {name: named[name][:, :end] for name in ("inputs_embeds", "attention_mask")}
+            return given, named | first
 
         def stop(module: torch.nn.Module, given: Any, output: Any) -> None:
             raise _ReachedError(output[0] if isinstance(output, tuple) else output)
 
-        handle = self.decoder.layers[self.layer - 1].register_forward_hook(stop)
+        handles = [self.decoder.layers[self.layer - 1].register_forward_hook(stop)]
+        if end is not None:
+            handles.append(self.decoder.register_forward_pre_hook(cut, with_kwargs=True))
         try:
             self.network(**inputs, use_cache=False)
         except _ReachedError as reached:
             return reached.hidden
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
         raise RuntimeError(f"layer {self.layer} is no part of the model's forward pass")
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
         """Encode texts: the mean over a text's positions of the last layer's state, unit length,
         float32 (text, feature)."""
-        numbers = self.tokenizer(texts)["input_ids"]
+        numbers = self.number_texts(texts)
         found = np.empty((len(texts), self.head.weight.shape[1]), dtype=np.float32)
         for part, ids in self.batch_texts(numbers, size=batch_size):
             hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state.float()
             found[part] = functional.normalize(hidden.mean(dim=1), dim=-1).cpu().numpy()
+        check_finite(found, self.network.dtype, key=DTYPE)
         return found
+
+    def number_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return texts as the numbers of their tokens, each from the mark at which texts begin,
+        where the tokenizer has one; a text without any token is its end."""
+        numbers, start = self.tokenizer(list(texts))["input_ids"], self.tokenizer.bos_token_id
+        if start is None:
+            ends = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+            return [own or [next(end for end in ends if end is not None)] for own in numbers]
+        # PaliGemma's processor, which sets the mark after an image itself, takes it off others.
+        return [own if own[:1] == [start] else [start, *own] for own in numbers]
 
     def batch_texts(
         self, numbers: Sequence[list[int]], *, size: int
@@ -202,6 +226,11 @@ class LanguageBackbone:
         return self.network.get_decoder()
 
     @property
+    def tiled(self) -> bool:
+        """Whether the model sees an image whole and in tiles."""
+        return bool(getattr(self.network.config, "image_grid_pinpoints", None))
+
+    @property
     def head(self) -> torch.nn.Module:
         """The unembedding."""
         return self.network.get_output_embeddings()
@@ -247,6 +276,10 @@ def load_language_backbone(
     chosen = choose_device(device, key="backbone.device")
     network = network.to(chosen).eval().requires_grad_(False)
     backbone = LanguageBackbone(network, processor, layer or 0, side, chosen, digest)
+    if backbone.tiled:
+        # Tiles come after the whole, and attention looks back: they change nothing that is read.
+        grid = [[network.config.vision_config.image_size] * 2]
+        network.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints = grid
     layers = len(getattr(backbone.decoder, "layers", ()))
     if not layers or not hasattr(backbone.decoder, "norm"):
         raise InputError(
@@ -270,7 +303,6 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
         # Of all positions, the logits of a large model may be gigabytes.
         said = backbone.network(**inputs, use_cache=False, logits_to_keep=1).logits
     count, config = int(backbone.find_places(inputs).sum()), backbone.network.config
-    tiled = bool(getattr(config, "image_grid_pinpoints", None))
     if "image_grid_thw" in inputs:
         if backbone.side is None:
             raise InputError(
@@ -279,18 +311,20 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
             )
         merged = backbone.processor.image_processor.merge_size
         rows, columns = (int(cut) // merged for cut in inputs["image_grid_thw"][0, 1:])
-    elif tiled:
+    elif backbone.tiled:
         rows = columns = config.vision_config.image_size // config.vision_config.patch_size
     else:
         rows = columns = isqrt(count)
-    if not count or rows * columns > count or (rows * columns < count and not tiled):
+    if not count or rows * columns > count or (rows * columns < count and not backbone.tiled):
         raise InputError(
             f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
         )
     last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
     lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
+    check_finite(said.float().cpu().numpy(), backbone.network.dtype, key=DTYPE)
     error = (lens - said).abs().max()
-    if error > 1e-2 * said.abs().max():
+    # Not `>`, which no NaN is.
+    if not error <= 1e-2 * said.abs().max():
         raise InputError(
             f"{KEY}: expected a model whose next word follows from its final norm and its "
             f"unembedding alone, found {model!r}, whose logits are {float(error):.2g} off"

@@ -110,6 +110,8 @@ def make_pictures(
     read: uint8 (image, row, column, 3) of images by identity. parts: slices that cover the
     pictures, one after the other. Returns what :func:`record_pictures` does.
     """
+    # Before hours of painting, so that a model that fails here fails at once.
+    originals = observer.observe(read(planned_images(plan["image"])))[0]
     prompts, seeds = plan["prompt"].values.tolist(), plan["seed"].values
     pixels = np.zeros((0, 1, 1, 3), np.uint8)
     for part in parts:
@@ -117,10 +119,7 @@ def make_pictures(
         if part.start == 0:
             pixels = np.empty((len(prompts), *made.shape[1:]), np.uint8)
         pixels[part] = made
-    originals = read(planned_images(plan["image"]))
-    return record_pictures(
-        plan, pixels, observer.observe(pixels)[0], observer.observe(originals)[0]
-    )
+    return record_pictures(plan, pixels, observer.observe(pixels)[0], originals)
 
 
 def record_pictures(
