@@ -51,8 +51,12 @@ def signed_maps(voxels: int = 4, images: int = 6, seed: int = 0) -> np.ndarray:
 def select(attributions, seed=0):
     """Each condition's tokens and weights, (voxel, image, rank), drawn image by image."""
     options = {"kept": KEPT, "tokens": TOKENS, "generator": np.random.default_rng(seed)}
-    images = range(attributions.sizes["image"])
-    drawn = [select_tokens(attributions.isel(image=image), **options) for image in images]
+    positive = attributions.sel(sign="positive")
+    evidence = [positive[name].values for name in ("token", "attribution", "lowest")]
+    drawn = [
+        select_tokens(*(array[:, image] for array in evidence), **options)
+        for image in range(attributions.sizes["image"])
+    ]
     return {
         name: [
             np.stack(arrays, axis=1) for arrays in zip(*(each[name] for each in drawn), strict=True)

@@ -26,16 +26,22 @@ from mine.core.synonyms import choose_groups, group_mass, name_groups
 
 
 def select_tokens(
-    attributions: xr.Dataset, *, kept: int, tokens: int, generator: np.random.Generator
+    token: np.ndarray,
+    attribution: np.ndarray,
+    lowest: np.ndarray,
+    *,
+    kept: int,
+    tokens: int,
+    generator: np.random.Generator,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return each condition's tokens and their weights, both (voxel, rank), in one image.
 
-    attributions: of that image. Top tokens are weighted by their attribution over the sum of the
-    selected ones; control tokens equally. Where fewer than ``kept`` tokens have positive
-    attribution the rest has weight 0, and so have controls where fewer tokens are left.
+    token, attribution: the positive ones of an attributions store, (voxel, rank); lowest: of it
+    (voxel, lowest). Top tokens are weighted by their attribution over the sum of the selected ones;
+    control tokens equally. Where fewer than ``kept`` tokens have positive attribution the rest has
+    weight 0, and so have controls where fewer tokens are left.
     """
-    token = attributions["token"].sel(sign="positive").values[..., :kept].astype(np.int64)
-    weight = attributions["attribution"].sel(sign="positive").values[..., :kept].astype(np.float32)
+    token, weight = token[:, :kept].astype(np.int64), attribution[:, :kept].astype(np.float32)
     weight = np.where(token >= 0, weight, 0)
     used = np.zeros((*token.shape[:-1], tokens + 1), dtype=bool)
     np.put_along_axis(used, np.where(token >= 0, token, tokens), True, axis=-1)
@@ -43,7 +49,7 @@ def select_tokens(
     order = generator.random(used.shape, dtype=np.float32) + used
     drawn = np.argsort(order, axis=-1)[..., :kept]
     # Where only few tokens drive the voxel they can be among the lowest too: those come last.
-    lowest = attributions["lowest"].values.astype(np.int64)
+    lowest = lowest.astype(np.int64)
     is_top = np.take_along_axis(used, lowest, axis=-1)
     others = np.argsort(is_top, axis=-1, kind="stable")[..., :kept]
     lowest = np.take_along_axis(lowest, others, axis=-1)
@@ -83,7 +89,8 @@ def describe_images(
     """
     tokens = lens.sizes["token"]
     kept = max(1, round(token_fraction * tokens))
-    evidence = attributions[["token", "attribution", "lowest"]]
+    positive = attributions.sel(sign="positive")
+    evidence = [positive[name].values for name in ("token", "attribution", "lowest")]
     names = vocabulary["word"].values
     base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values
     groups = int(group.max()) + 1
@@ -94,6 +101,7 @@ def describe_images(
     weight, chance = (np.empty((*shape, count), dtype=np.float32) for _ in range(2))
     patch = np.empty((*shape, count), dtype=np.int16)
     described = np.empty((*shape, kept), dtype=np.int16)
+    clearest = np.empty((*shape[:2], count), dtype=np.float32)
     rarest = np.argsort(rates, kind="stable")[:count]
     for image in range(shape[2]):
         said, score = lens["word"].values[image], lens["score"].values[image]
@@ -104,7 +112,7 @@ def describe_images(
         grouped = group_mass(said, score, read.group, len(read.groups))
         # Image by image: over all, the order of all tokens would be by far the largest array.
         selected = select_tokens(
-            evidence.isel(image=image), kept=kept, tokens=tokens, generator=generator
+            *(array[:, image] for array in evidence), kept=kept, tokens=tokens, generator=generator
         )
         for index, condition in enumerate(DESCRIPTIONS):
             token, share = selected[condition]
@@ -115,13 +123,11 @@ def describe_images(
             weight[index, :, image] = np.take_along_axis(excess, best, axis=1)
             contribution = share[..., None] * grouped[token[..., None], best[:, None]]
             by_token = contribution.argmax(axis=1)
-            clearest = np.take_along_axis(token, by_token, axis=1)
-            patch[index, :, image] = clearest
+            patch[index, :, image] = np.take_along_axis(token, by_token, axis=1)
+            clearest[index] = grouped[patch[index, :, image], best]
             named = name_groups(spread @ mass, read.group, len(read.groups))
             word[index, :, image] = read.words[np.take_along_axis(named, best, axis=1)]
-            chance[index, :, image] = chance_of(
-                grouped[clearest, best], word[index, :, image], vocabulary
-            )
+        chance[:, :, image] = chance_of(clearest, word[:, :, image], vocabulary)
     said = (weight > 0) & (chance <= false_words)
     phrase = _join_words(names, word, said, phrase_words)
     dimensions = ("condition", "voxel", "image", "rank")
