@@ -190,6 +190,26 @@ def test_only_the_mask_is_repainted(generators, family):
     np.testing.assert_array_equal(nothing, IMAGES)
 
 
+def test_what_is_not_repainted_is_decoded_as_it_was_encoded(pipelines, monkeypatch):
+    """Where nothing is repainted, the decoder is given what the encoder gave."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    draw, encoded, decoded = DiagonalGaussianDistribution.sample, [], []
+
+    def record(self, generator=None):
+        encoded.append(draw(self, generator))
+        return encoded[-1]
+
+    monkeypatch.setattr(DiagonalGaussianDistribution, "sample", record)
+    generator = load(pipelines["stable-diffusion-3"], batch_size=3)
+    vae = generator._open("inpaint").vae
+    assert vae.config.shift_factor
+    decode = vae.decode
+    monkeypatch.setattr(vae, "decode", lambda z, **rest: decoded.append(z) or decode(z, **rest))
+    make(generator, "inpaint", masks=np.zeros_like(MASKS))
+    torch.testing.assert_close(decoded[0], torch.cat(encoded[:3]), rtol=1e-4, atol=1e-5)
+
+
 def test_a_model_of_its_own_inpaints_without_seeing_what_was_there(pipelines):
     generator = load(pipelines["stable-diffusion"], inpainting=str(pipelines["inpainting"]))
     masks = cover_cells(MASKS, side=SIDE, cell=CELL)
