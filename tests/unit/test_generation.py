@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from dataclasses import fields
+from itertools import product
 
 import numpy as np
 import pytest
@@ -119,6 +120,31 @@ def test_guidance_is_left_out_where_it_makes_no_difference(pipelines):
             generator=torch.Generator().manual_seed(index + 1),
         ).images[0]
         assert np.abs(made[index].astype(int) - np.asarray(by_hand).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("task", TASKS)
+def test_an_empty_negative_prompt_is_none(generators, family, task):
+    generator = generators[family]
+    plain = make(generator, task)
+    np.testing.assert_array_equal(make(generator, task, negative=["", "", ""]), plain)
+    mixed = make(generator, task, negative=["", "red snow", ""])
+    assert np.abs(mixed[[0, 2]].astype(int) - plain[[0, 2]]).max() <= 1
+    assert differs(mixed[1], plain[1]) == (family != "flux")
+
+
+def test_empty_negative_prompts_are_apart_only_where_they_are_guided_otherwise(pipelines):
+    batches = {}
+    for family, guidance in product(FAMILIES, (1.0, 3.0)):
+        generator, seen = load(pipelines[family], guidance=guidance, batch_size=4), []
+        pipeline = generator._open("generate")
+        pipeline.vae.decoder.register_forward_pre_hook(
+            lambda _, given, seen=seen: seen.append(len(given[0]))
+        )
+        make(generator, "generate", negative=["", "red snow", ""])
+        batches[family, guidance] = seen
+    assert batches.pop(("stable-diffusion-xl", 3.0)) == [1, 2]
+    assert list(batches.values()) == [[3]] * 7
 
 
 def test_repainting_has_a_guidance_of_its_own(pipelines):

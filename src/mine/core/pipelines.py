@@ -244,6 +244,19 @@ def needs_guidance(
     return np.array([prompt != other for prompt, other in zip(prompts, others, strict=True)], bool)
 
 
+def gives_negative(
+    pipeline: Any, prompts: Sequence[str], negative: Sequence[str] | None, *, guidance: float
+) -> np.ndarray:
+    """Return for which prompts a pipeline is given the negative one: bool (prompt,).
+
+    Stable Diffusion XL guides away from zeros where it is given none, and from an empty one's
+    encoding: the empty are left out, so that nothing is the same whether it is said or not.
+    """
+    zeros = guidance > 1 and pipeline.config.get("force_zeros_for_empty_prompt", False)
+    given = [False] * len(prompts) if negative is None else [bool(n) or not zeros for n in negative]
+    return np.array(given, bool)
+
+
 def call_pipeline(pipeline: Any, **options: Any) -> np.ndarray:
     """Call a pipeline with those options that it knows.
 
