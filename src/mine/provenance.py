@@ -34,11 +34,14 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("mine", *sorted(names))}
 
 
-def digest_files(path: Path | str, *, without: Iterable[str] = ()) -> str:
+def digest_files(
+    path: Path | str, *, patterns: Iterable[str] = ("*",), without: Iterable[str] = ()
+) -> str:
     """Digest a file, or every file of a folder by relative name and content.
 
     Args:
         path: the file or the folder.
+        patterns: of names in a folder, of which a file that counts has one.
         without: names of files that do not count.
 
     Raises:
@@ -48,8 +51,10 @@ def digest_files(path: Path | str, *, without: Iterable[str] = ()) -> str:
     if path.is_file():
         files = [(path.name, path)]
     elif path.is_dir():
-        found = (file for file in path.rglob("*") if file.is_file() and file.name not in without)
-        files = sorted((file.relative_to(path).as_posix(), file) for file in found)
+        found = {file for pattern in patterns for file in path.rglob(pattern) if file.is_file()}
+        files = sorted(
+            (file.relative_to(path).as_posix(), file) for file in found if file.name not in without
+        )
     else:
         raise InputError(f"{path}: expected a file or a folder, found nothing")
     digest = hashlib.sha256()

@@ -300,10 +300,11 @@ def test_digest_changes_with_the_files_and_with_nothing_else(tmp_path):
     assert load(name).digest != first
 
 
-def test_scores_beside_a_model_are_no_part_of_it(tmp_path):
+@pytest.mark.parametrize("file", ["scores.json", "README.md", ".gitattributes"])
+def test_what_is_said_beside_a_model_is_no_part_of_it(tmp_path, file):
     name = write_folder(tmp_path / "model")
     first = load(name).digest
-    (tmp_path / "model/scores.json").write_text("{}")
+    (tmp_path / "model" / file).write_text("{}")
     assert load(name).digest == first
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from dataclasses import fields
+from itertools import product
 
 import numpy as np
 import pytest
@@ -121,6 +122,31 @@ def test_guidance_is_left_out_where_it_makes_no_difference(pipelines):
         assert np.abs(made[index].astype(int) - np.asarray(by_hand).astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("task", TASKS)
+def test_an_empty_negative_prompt_is_none(generators, family, task):
+    generator = generators[family]
+    plain = make(generator, task)
+    np.testing.assert_array_equal(make(generator, task, negative=["", "", ""]), plain)
+    mixed = make(generator, task, negative=["", "red snow", ""])
+    assert np.abs(mixed[[0, 2]].astype(int) - plain[[0, 2]]).max() <= 1
+    assert differs(mixed[1], plain[1]) == (family != "flux")
+
+
+def test_empty_negative_prompts_are_apart_only_where_they_are_guided_otherwise(pipelines):
+    batches = {}
+    for family, guidance in product(FAMILIES, (1.0, 3.0)):
+        generator, seen = load(pipelines[family], guidance=guidance, batch_size=4), []
+        pipeline = generator._open("generate")
+        pipeline.vae.decoder.register_forward_pre_hook(
+            lambda _, given, seen=seen: seen.append(len(given[0]))
+        )
+        make(generator, "generate", negative=["", "red snow", ""])
+        batches[family, guidance] = seen
+    assert batches.pop(("stable-diffusion-xl", 3.0)) == [1, 2]
+    assert list(batches.values()) == [[3]] * 7
+
+
 def test_repainting_has_a_guidance_of_its_own(pipelines):
     own = load(pipelines["stable-diffusion"], inpainting_guidance=9.0)
     high = load(pipelines["stable-diffusion"], guidance=9.0)
@@ -188,6 +214,26 @@ def test_only_the_mask_is_repainted(generators, family):
         assert differs(painted[index][MASKS[index]], IMAGES[index][MASKS[index]])
     nothing = make(generators[family], "inpaint", masks=np.zeros_like(MASKS))
     np.testing.assert_array_equal(nothing, IMAGES)
+
+
+def test_what_is_not_repainted_is_decoded_as_it_was_encoded(pipelines, monkeypatch):
+    """Where nothing is repainted, the decoder is given what the encoder gave."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    draw, encoded, decoded = DiagonalGaussianDistribution.sample, [], []
+
+    def record(self, generator=None):
+        encoded.append(draw(self, generator))
+        return encoded[-1]
+
+    monkeypatch.setattr(DiagonalGaussianDistribution, "sample", record)
+    generator = load(pipelines["stable-diffusion-3"], batch_size=3)
+    vae = generator._open("inpaint").vae
+    assert vae.config.shift_factor
+    decode = vae.decode
+    monkeypatch.setattr(vae, "decode", lambda z, **rest: decoded.append(z) or decode(z, **rest))
+    make(generator, "inpaint", masks=np.zeros_like(MASKS))
+    torch.testing.assert_close(decoded[0], torch.cat(encoded[:3]), rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_its_own_inpaints_without_seeing_what_was_there(pipelines):

@@ -267,6 +267,8 @@ def test_model_of_a_hub_is_read_from_its_cache_at_its_revision(folders, tmp_path
         copy_model(folders[family], own / "snapshots" / revision)
         (own / "refs").mkdir(exist_ok=True)
         (own / "refs" / name).write_text(revision)
+        # A cache may hold all of a repository.
+        (own / "snapshots" / revision / "README.md").write_text(name)
     options = {"kind": "vlm", "pretrained": None, "device": "cpu"}
     for model, family in (("hf-hub:a/b", "llava"), ("hf-hub:a/b@older", "paligemma")):
         found = load_backbone(model=model, **options)

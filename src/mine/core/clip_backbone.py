@@ -48,7 +48,8 @@ class ClipBackbone:
         """Encode images: see :class:`mine.core.backbone.Backbone`.
 
         The pooled embedding is that of open_clip's ``encode_image``. It is the mean of the tokens
-        with ``output`` and an average-pooled model, and with ``contribution``.
+        with ``output`` and an average-pooled model, unless it normalises after pooling (CLIPA), and
+        with ``contribution``.
         """
         from PIL import Image
 

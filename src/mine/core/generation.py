@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from mine.core.pipelines import (
     call_pipeline,
     choose_side,
     find_model,
+    gives_negative,
     needs_guidance,
     open_pipeline,
     set_memory_format,
@@ -159,7 +161,11 @@ class Generator:
         side = choose_side(pipeline, self.size)
         made = np.zeros((len(prompts), side, side, 3), np.uint8)
         guidance = self.inpainting_guidance if task == "inpaint" else self.guidance
-        for batch, is_guided in self._batches(needs_guidance(pipeline, prompts, negative)):
+        kinds = (
+            needs_guidance(pipeline, prompts, negative),
+            gives_negative(pipeline, prompts, negative, guidance=guidance),
+        )
+        for batch, is_guided, is_kept_away in self._batches(*kinds):
             made[batch] = call_pipeline(
                 pipeline,
                 prompt=[prompts[one] for one in batch],
@@ -169,17 +175,17 @@ class Generator:
                 guidance_scale=guidance if is_guided else 1.0,
                 # On the CPU, so that the noise of a seed is the same on every device.
                 generator=[torch.Generator("cpu").manual_seed(int(seeds[one])) for one in batch],
+                **({"negative_prompt": [negative[i] for i in batch]} if is_kept_away else {}),
                 **_give_images(images, batch, pipeline, side, **options),
-                **({} if negative is None else {"negative_prompt": [negative[i] for i in batch]}),
             )
         return made if images is None else resize_images(made, *images.shape[1:3])
 
-    def _batches(self, is_guided: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
-        """Divide what is to be made into batches, those without guidance apart."""
-        for kind in (True, False):
-            those = np.flatnonzero(is_guided == kind)
+    def _batches(self, *kinds: np.ndarray) -> Iterator[tuple[Any, ...]]:
+        """Divide what is to be made into batches of one kind each, by kinds, bool (prompt,)."""
+        for kind in product((True, False), repeat=len(kinds)):
+            those = np.flatnonzero(np.all(np.stack(kinds, axis=1) == kind, axis=1))
             for start in range(0, len(those), self.batch_size):
-                yield those[start : start + self.batch_size], kind
+                yield those[start : start + self.batch_size], *kind
 
     def _open(self, task: str) -> Any:
         """Return the pipeline of a task; the first that uses a model reads the weights."""

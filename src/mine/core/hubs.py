@@ -18,6 +18,10 @@ from mine.errors import InputError
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """Organisation and name of a model of the Hugging Face hub."""
 
+MODEL_PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+"""Names of the files that a model consists of; others beside it say what it is, or are other forms
+of its weights."""
+
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Switches of the hubs' libraries, which read them when they are imported."""
 
@@ -92,9 +96,11 @@ def find_repository(model: str, *, fetch: bool) -> str:
     from huggingface_hub import snapshot_download
 
     name, _, revision = model.removeprefix("hf-hub:").partition("@")
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
     return snapshot_download(
-        name, revision=revision or None, allow_patterns=patterns, local_files_only=not fetch
+        name,
+        revision=revision or None,
+        allow_patterns=list(MODEL_PATTERNS),
+        local_files_only=not fetch,
     )
 
 

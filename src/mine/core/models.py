@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mine.core.hubs import MODEL_PATTERNS
 from mine.errors import InputError
 from mine.provenance import digest_files
 from mine.sections import MODEL_FILES
@@ -61,8 +62,8 @@ def digest_folder(model: str, *, kind: str, key: str) -> str | None:
     for name in MODEL_FILES[kind]:
         if not any(folder.glob(name)):
             raise InputError(f"{key}: expected {folder} to hold {name}, found no such file")
-    # What a model was found to reach is no part of it.
-    return digest_files(folder, without=["scores.json"])
+    # What a model was found to reach is no part of it, nor is what only a whole clone of it has.
+    return digest_files(folder, patterns=MODEL_PATTERNS, without=["scores.json"])
 
 
 def digest_network(network: Any, preprocess: Any) -> str:
