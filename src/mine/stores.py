@@ -43,6 +43,10 @@ DIGEST_BYTES = 64 * 2**20
 """Most of a variable that is in memory while its content is digested; the digest is the same for
 any."""
 
+LIST_COST = 32
+"""Places of a slice that take as much memory as one of a list: Zarr holds the coordinates of every
+number that a list stands for."""
+
 READER = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """What reads chunks: zarrs, twice as fast as Zarr's own code. It does not write them, since it does
 not tell a full disk from another failure."""
@@ -206,8 +210,8 @@ def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
     """Return an opened dataset of which lists of places are picked in memory, out of a slice from
     the first to the last of them.
 
-    Where it is given a list, Zarr holds all coordinates of every number that it stands for, thirty
-    times what it reads; of a slice, hardly more than what it reads.
+    Given a list, Zarr holds thirty times what it reads; of a slice, hardly more than that. Only
+    where the places of a list are further apart (``LIST_COST``) is the list handed on.
     """
     from xarray.backends import BackendArray
     from xarray.core import indexing
@@ -217,10 +221,13 @@ def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
             self.variable, self.shape, self.dtype = variable, variable.shape, variable.dtype
 
         def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-            basic = indexing.IndexingSupport.BASIC
-            return indexing.explicit_indexing_adapter(key, self.shape, basic, self._read)
+            lists = [own for own in key.tuple if isinstance(own, np.ndarray) and own.size]
+            is_far_spread = any(np.ptp(own) >= LIST_COST * own.size for own in lists)
+            kinds = indexing.IndexingSupport
+            support = kinds.OUTER if is_far_spread else kinds.BASIC
+            return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
 
-        def _read(self, key: tuple[int | slice, ...]) -> np.ndarray:
+        def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
             return self.variable[key].values
 
     def wrap(variable: xr.Variable) -> indexing.MemoryCachedArray:

@@ -201,6 +201,21 @@ def test_picking_takes_no_more_memory_than_what_lies_between(tmp_path: Path) -> 
     assert peak < 2 * (dataset.nbytes + picked.nbytes)
 
 
+def test_a_few_far_apart_are_picked_without_what_lies_between(tmp_path: Path) -> None:
+    response = np.random.default_rng(0).normal(size=(400, 20, 500)).astype("float32")
+    dataset = xr.Dataset({"response": (("voxel", "image", "rank"), response)})
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    open_store(tmp_path / "a.zarr").isel(voxel=[3]).load()
+    tracemalloc.start()
+    try:
+        picked = open_store(tmp_path / "a.zarr").isel(voxel=[7, 390]).load()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    xr.testing.assert_identical(picked, dataset.isel(voxel=[7, 390]))
+    assert peak < dataset.nbytes / 2
+
+
 def test_a_store_can_be_loaded_but_for_one_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     loaded = load_store(tmp_path / "a.zarr", lazy="token")
