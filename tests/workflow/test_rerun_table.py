@@ -35,7 +35,8 @@ READERS = {
     "embed_evaluator": "gather",
     "gather": "base_rates fit_encoder baselines scores attribute describe profile features plan "
     "structure fit_evaluator",
-    "base_rates": "describe profile features plan paint preference structure",
+    "base_rates": "describe profile features plan paint preference structure structure_subjects "
+    "figure_structure summary_subject browser_subject",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
     "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
     "browser_subject",
@@ -49,8 +50,8 @@ READERS = {
     "attribute": "describe profile features preference figure_voxels figure_faithfulness "
     "browser_subject",
     "describe": "figure_voxels browser_subject",
-    "profile": "features preference structure figure_described figure_voxels figure_structure "
-    "figure_generated figure_edits summary_subject browser_subject",
+    "profile": "features preference structure structure_subjects figure_described figure_voxels "
+    "figure_structure figure_generated figure_edits summary_subject browser_subject",
     "features": "plan",
     "plan": "paint",
     "paint": "sufficiency counterfactuals figure_generated figure_edits browser_subject",
