@@ -69,9 +69,12 @@ def select_candidate(effect, simulations, generator, *, images: int) -> np.ndarr
     return found
 
 
-def select_word(effect, simulations, generator, *, images: int, words: int) -> np.ndarray:
+def select_word(
+    effect, simulations, generator, *, images: int, words: int, plain: bool = False
+) -> np.ndarray:
     """The same of words as profiles offer them, for a voxel that sees half of its main feature:
-    each is read in a tenth of the images, anywhere and together with the feature."""
+    each is read in a tenth of the images, anywhere and together with the feature. plain: by the t
+    of the partial correlation, which asks that responses vary alike in all images."""
     found = np.empty(simulations, dtype=bool)
     for simulation in range(simulations):
         main = generator.random(images) < 0.2
@@ -84,8 +87,11 @@ def select_word(effect, simulations, generator, *, images: int, words: int) -> n
             np.hstack([read, main[:, None] * read]),
             count=1,
         )
-        taken = first.order[0] % words == 0
-        found[simulation] = first.p[0] <= LEVEL and (effect == 0 or taken)
+        taken, p = first.order[0] % words == 0, first.p[0]
+        if plain:
+            r, degrees = first.correlation[0], images - 3
+            p = 2 * words * scipy.stats.t.sf(r * np.sqrt(degrees / (1 - r**2)), degrees)
+        found[simulation] = p <= LEVEL and (effect == 0 or taken)
     return found
 
 
@@ -120,6 +126,13 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
         "forward_selection",
         "1,000 images, 120 words, half of the main feature seen",
         partial(select_word, images=1000, words=120),
+        IMAGE_EFFECTS,
+        10,
+    ),
+    (
+        "plain t",
+        "1,000 images, 120 words, half of the main feature seen",
+        partial(select_word, images=1000, words=120, plain=True),
         IMAGE_EFFECTS,
         10,
     ),

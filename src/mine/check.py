@@ -105,13 +105,13 @@ def _check_dataset(config: Config) -> list[str]:
 
 def _check_own(config: Config) -> list[str]:
     """List what no rule fetches of NSD and is not there: COCO's annotations, masks of one's own."""
-    dataset = config.dataset
-    references = [*voxel_references(dataset), *config.roi_references().values()]
+    dataset, root = config.dataset, Path(config.dataset.root)
+    of_all, of_some = voxel_references(dataset), config.roi_references().values()
+    options = {"subjects": config.subjects, "space": dataset.space}
     return [
         *coco.list_missing([*dataset.captions, *dataset.instances]),
-        *nsd_rois.list_missing_masks(
-            Path(dataset.root), references, subjects=config.subjects, space=dataset.space
-        ),
+        *nsd_rois.list_missing_masks(root, of_all, **options),
+        *nsd_rois.list_missing_masks(root, of_some, others=config.subjects, **options),
     ]
 
 

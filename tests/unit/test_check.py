@@ -137,9 +137,11 @@ def test_masks_that_no_rule_fetches_are_missed_before_a_download(
     analysis["dataset"]["roi_references"] = {"food": mask}
     (analysis if key == "rois" else analysis["dataset"])[key] = ["food"]
     analysis["download"] = {"accept_terms": True}
-    # A subject may lack a region.
+    # A subject may lack a region, and not its voxels.
     Path("nsd/masks").mkdir(parents=True)
     Path("nsd/masks/subj02.nii.gz").touch()
+    if key == "voxels" and mask == "masks/{subject}.nii.gz":
+        missing = ["nsd/masks/subj01.nii.gz"]
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         f"ROI mask {path}: expected a NIfTI file, found none" for path in missing

@@ -11,7 +11,7 @@ from tests.reference.regression import robust_p
 
 
 def test_forward_selection_equals_least_squares_step_by_step():
-    """Each step against the partial correlation of residuals, and p against images left out."""
+    """Each step against the partial correlation of residuals, p against HC3 as whole matrices."""
     random = np.random.default_rng(5)
     known = random.normal(size=(80, 2))
     candidates = random.normal(size=(80, 6)) + known[:, :1]

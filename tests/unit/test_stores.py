@@ -259,7 +259,6 @@ def test_writing_replaces_store_and_leftovers(dataset: xr.Dataset, tmp_path: Pat
 
 WRITER = """
 import sys
-import tracemalloc
 import numpy as np, xarray as xr
 from mine import stores
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mine.core.synonyms import name_as_listed
 from mine.figures.catalogue import FIGURES
 from mine.stores import open_store
 
@@ -183,7 +184,9 @@ def check_profiles(table: pd.DataFrame, folder: Path) -> Pairs:
 
 
 def check_structure(table: pd.DataFrame, folder: Path) -> Pairs:
-    store, words = open_store(folder / "structure.zarr").load(), vocabulary(folder)
+    store = open_store(folder / "structure.zarr").load()
+    named = name_as_listed([open_store(folder / "profiles.zarr")], groups(folder))
+    words = vocabulary(folder)[named]
     yield len(table) > 0, store.attrs["clusters"] > 0
     # `count` is a method of a row.
     for row in table.rename(columns={"count": "number"}).itertuples():
@@ -303,6 +306,12 @@ def vocabulary(folder: Path) -> np.ndarray:
     """The words of the results that a region's folder belongs to."""
     store: xr.Dataset = open_store(folder.parents[1] / "embeddings/clip/vocabulary.zarr")
     return store["word"].values
+
+
+def groups(folder: Path) -> np.ndarray:
+    """The group of synonyms of each of these words."""
+    store: xr.Dataset = open_store(folder.parents[1] / "embeddings/clip/base_rates.zarr")
+    return store["group"].values
 
 
 CHECKS = {

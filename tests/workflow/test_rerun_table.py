@@ -227,9 +227,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "bootstrap.resamples": (
         key("bootstrap", resamples=11),
-        follow(
-            "configuration", "scores", "attribute", "preference", "sufficiency", "counterfactuals"
-        ),
+        follow("configuration", "scores", "attribute", "preference"),
     ),
     "a function in core": (
         new_function("core/integrated_gradients.py"),
@@ -241,7 +239,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "a function in statistics": (
         new_function("statistics/proportions.py"),
-        follow("preference_subjects", "structure_subjects", "preference_maps", "summary_subject")
+        follow("preference_subjects", "preference_maps", "summary_subject")
         | {"figure_described", "figure_preference"},
     ),
     "an image": (flip_image, follow(*PIXELS)),

@@ -7,10 +7,11 @@ import shutil
 from base64 import urlsafe_b64encode
 from dataclasses import asdict
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from mine.config import REPLACED, InputError, describe_changes, load_config
-from mine.core.hubs import OFFLINE, list_hub_models
+from mine.core.hubs import MODEL_PATTERNS, OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.memory import Memory, digest_contents
@@ -370,12 +371,14 @@ FETCHED = [
 
 @cache
 def local_model_files(*names):
-    """Return the files of the local models of sections; none of a hub's. What a model was found to
-    reach is no part of it."""
-    keys = ("model", "inpainting", "editing")
-    chosen = [section(name)[key] for name in names for key in keys if section(name).get(key)]
-    folders = [Path(model.removeprefix("local-dir:")) for model in chosen]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    """Return the files of the local models of sections, those of which their digest is; none of a
+    hub's. What a model was found to reach is no part of it."""
+    files = set()
+    for name, key in product(names, ("model", "inpainting", "editing")):
+        if model := section(name).get(key):
+            folder = Path(model.removeprefix("local-dir:"))
+            for pattern in ["*"] if name == "generator" else MODEL_PATTERNS:
+                files.update(file for file in folder.rglob(pattern) if file.is_file())
     return sorted(str(file) for file in files if file.name != "scores.json")
 
 

@@ -202,8 +202,6 @@ rule tabulate_explainers:
         "<benchmarks>/tabulate_explainers.tsv"
     params:
         code=code("tabulate_explainers"),
-        resamples=settings.bootstrap.resamples,
-        seed=settings.seed,
     message:
         "Putting explainers into one table"
     script:

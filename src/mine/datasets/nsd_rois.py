@@ -401,18 +401,24 @@ def _find_contrast(atlas: str) -> str | None:
 
 
 def list_missing_masks(
-    root: Path, references: Iterable[str], *, subjects: Sequence[str], space: str
+    root: Path,
+    references: Iterable[str],
+    *,
+    subjects: Sequence[str],
+    space: str,
+    others: Sequence[str] = (),
 ) -> list[str]:
     """Return a sentence for each mask of one's own that is not there, before the dataset is.
 
-    The same sentence that find_region has for it later; a region that one subject has may be
-    missing in others. What would lie among NSD's own files may come with them.
+    The same sentence that find_region has for it later. others: subjects of whom one is enough to
+    have it, as of a region; a voxel set has to be every subject's. What would lie among NSD's own
+    files may come with them.
     """
     problems: list[str] = []
     for reference in references:
         if reference.endswith(MASKS) and Path(reference).parts[0] != "nsddata":
             for subject in subjects:
-                attempt(problems, _find_mask, root, subject, reference, space, others=subjects)
+                attempt(problems, _find_mask, root, subject, reference, space, others=others)
     return list(dict.fromkeys(problems))
 
 

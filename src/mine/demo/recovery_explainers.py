@@ -184,6 +184,8 @@ def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
                 value, low, high = clustered_effect(known.to_numpy(dtype=float), blobs)[0]
                 if blobs.max() + 1 < LEAST_BLOBS:
                     low = high = np.nan
+                if name == measure:  # a share, or a mean of shares
+                    low, high = np.clip((low, high), 0, 1)
                 place = (explainer, subject, roi, name)
                 rows.append(dict(zip(COLUMNS, (*place, value, low, high, len(known)), strict=True)))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -224,8 +224,7 @@ def _draw_interval(
     axes.errorbar(
         value,
         place,
-        # A percentile interval need not hold the estimate; an error bar cannot be negative.
-        xerr=np.maximum([value - low, high - value], 0),
+        xerr=[value - low, high - value],
         fmt="o",
         color=colour,
         markersize=2.8 if filled else 2.5,

@@ -45,8 +45,8 @@ def tabulate_exact(
     item, against (``exact`` or ``planted``), subject, roi, voxel, direction, condition, image, x,
     value, low, high, n, images. Items: ``edit``, x the exact edit's change and value the
     generator's; ``correlation`` and ``slope`` of the generator's on the exact one, by direction and
-    over both; ``bin``, means over edits of like x, over both directions. Intervals are 95%, images
-    resampled. n counts edits of voxels.
+    over both; ``bin``, means over edits of like x, over both directions. Intervals are 95%, of
+    bins from images left out, of the others from images resampled. n counts edits of voxels.
     """
     # Of a table without rows no column would be known to hold numbers.
     edits = edits.astype({"change": float, "image": int} | dict.fromkeys(TARGETS, float))

@@ -20,7 +20,7 @@ class Selection:
     correlation: np.ndarray
     """(step,): its partial correlation with the response, given what was known and taken before"""
     p: np.ndarray
-    """(step,): its one-sided p by sign flips, times the number of tests, at most 1"""
+    """(step,): one-sided p of its coefficient, times the number of tests, at most 1"""
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
