@@ -120,7 +120,9 @@ def test_the_end_names_what_is_there_and_nothing_else(tmp_path: Path) -> None:
     for name in ("subj01", "subj02", "subjects"):
         (tmp_path / f"summary/{name}.tsv").write_text(f"{head}{rows}")
     (tmp_path / "summary/subjects.html").touch()
-    said = describe_outcome(tmp_path, ["subj01", "subj03"])
+    # Nothing is said of a page that does not count all regions together.
+    (tmp_path / "summary/subj04.tsv").write_text(head)
+    said = describe_outcome(tmp_path, ["subj01", "subj03", "subj04"])
     assert said.startswith("subj01: 7 of 1,209 voxels in 2 regions are described\nLook first at\n")
     # The first thing to look at comes first.
     assert said.index("summary/subjects.html") < said.index("figures")

@@ -42,8 +42,11 @@ def _count_voxels(folder: Path, subjects: Iterable[str]) -> list[str]:
         if not path.exists():
             continue
         with path.open(encoding="utf-8", newline="") as file:
-            # The last row is of all regions together, and counts each voxel once.
-            *regions, together = csv.DictReader(file, delimiter="\t")
+            regions = {row["roi"]: row for row in csv.DictReader(file, delimiter="\t")}
+        # That of all regions together, which counts each voxel once.
+        together = regions.pop("all", None)
+        if together is None:
+            continue
         described, voxels = (int(together[key]) for key in ("described", "voxels"))
         counts = f"{described:,} of {voxels:,} voxels in {len(regions)} regions"
         lines.append(f"{subject}: {counts} are described")
