@@ -32,9 +32,9 @@ READERS = {
     "captions": "baselines",
     "embed": "gather",
     "low_level": "gather",
-    "embed_evaluator": "gather",
+    "embed_evaluator": "gather fit_evaluator",
     "gather": "base_rates fit_encoder baselines scores attribute describe profile features plan "
-    "structure fit_evaluator",
+    "structure",
     "base_rates": "describe profile features plan paint preference structure structure_subjects "
     "figure_structure summary_subject browser_subject",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
