@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.stores import open_store, write_table
 from mine.summary.page import write_page
-from mine.summary.regions import tabulate_regions
+from mine.summary.regions import find_tested, tabulate_regions
 from mine.summary.subject import summarise_subject
 
 OF_REGIONS = ("profiles", "preference", "structure", "sufficiency", "counterfactuals")
@@ -22,12 +20,11 @@ by_roi = {
 words = open_store(given.vocabulary)["word"].values
 group = open_store(given.base_rates)["group"].values
 table = tabulate_regions(by_roi, open_store(given.scores), words, group)
-tested = np.unique(np.concatenate([own["sufficiency"]["voxel"] for own in by_roi.values()]))
 page = summarise_subject(
     table,
     responses=open_store(given.responses),
     rois=open_store(given.rois),
-    evaluator_r2=open_store(given.evaluator)["r2"].values[tested],
+    evaluator_r2=open_store(given.evaluator)["r2"].values[find_tested(by_roi)],
     name=params.name,
     level=params.level,
     least_voxels=params.least_voxels,

@@ -68,6 +68,12 @@ def tabulate_regions(
     return pd.DataFrame([*rows, {"roi": ALL} | _count_together(by_roi, scores)])
 
 
+def find_tested(by_roi: Mapping[str, Mapping[str, xr.Dataset]]) -> np.ndarray:
+    """The voxels whose words were tested by pictures and edits, each once, ascending. by_roi: of
+    :func:`tabulate_regions`."""
+    return np.unique(np.concatenate([own["sufficiency"]["voxel"] for own in by_roi.values()]))
+
+
 def split_regions(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Return the rows of regions, and that of all of them together."""
     together = table["roi"] == ALL
@@ -99,10 +105,9 @@ def _count_together(
     reasons = pd.concat([each["profiles"]["reason"].to_series() for each in by_roi.values()])
     reasons = reasons.astype(passed).groupby(level="voxel").max()
     ceiling = scores["noise_ceiling"].values[reasons.index.to_numpy()]
-    tested = np.concatenate([each["sufficiency"]["voxel"].values for each in by_roi.values()])
     found = _count_reasons(reasons.to_numpy()) | dict.fromkeys(TEXTS[1:], "") | {"clusters": 0}
     found["scored"] = int((np.nan_to_num(ceiling) >= LEAST_CEILING).sum())
-    return found | {"tested": len(np.unique(tested))}
+    return found | {"tested": len(find_tested(by_roi))}
 
 
 def _describe_profiles(
