@@ -17,7 +17,7 @@ from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.lens import read_sentences, read_vocabulary
 from mine.core.preference import find_unknown
-from mine.datasets import coco, download, listing, nsd_rois
+from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.provenance import manifest_path
@@ -110,8 +110,8 @@ def _check_own(config: Config) -> list[str]:
     options = {"subjects": config.subjects, "space": dataset.space}
     return [
         *coco.list_missing([*dataset.captions, *dataset.instances]),
-        *nsd_rois.list_missing_masks(root, of_all, **options),
-        *nsd_rois.list_missing_masks(root, of_some, others=config.subjects, **options),
+        *nsd_masks.list_missing_masks(root, of_all, **options),
+        *nsd_masks.list_missing_masks(root, of_some, others=config.subjects, **options),
     ]
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mine.datasets import nsd_files, nsd_sessions, nsd_synthetic
-from mine.datasets.nsd_rois import ATLASES, MASKS
+from mine.datasets.nsd_masks import MASKS
+from mine.datasets.nsd_rois import ATLASES
 from mine.errors import InputError
 
 EXPERIMENT, STIMULI, REGIONS, SYNTHETIC = "experiment", "stimuli", "regions", "synthetic"

@@ -21,7 +21,6 @@ always where the volume is *above 0*. Leaving out -1 alone would take in unlabel
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 import xarray as xr
 
 from mine.datasets import nsd_files
-from mine.datasets.attempts import attempt
+from mine.datasets.nsd_masks import MASKS, find_mask, name_mask
 from mine.datasets.rois import Members, describe_rois
 from mine.datasets.voxels import SurfaceVoxels, VoxelSet
 from mine.errors import InputError
@@ -47,9 +46,6 @@ ATLASES = (
 
 CONTRASTS = {"floc-words": "word"}
 """Localiser contrasts that are not called as their atlas is."""
-
-MASKS = (".nii", ".nii.gz", ".mgh", ".mgz", ".gii")
-"""How the path of a mask ends."""
 
 Map = nsd_files.Volume | nsd_files.Surface
 
@@ -101,7 +97,8 @@ def find_region(root: Path, subject: str, reference: str, *, space: str) -> Regi
     name, or if a relative path leaves the dataset's folder.
     """
     if reference.endswith(MASKS):
-        return _find_mask(root, subject, reference, space, others=list_subjects(root))
+        mask = find_mask(root, subject, reference, space, others=list_subjects(root))
+        return None if mask is None else Region(reference, str(mask))
     region = _find_here(root, subject, reference, space)
     if region is not None:
         return region
@@ -398,74 +395,6 @@ def _find_contrast(atlas: str) -> str | None:
     if not atlas.startswith("floc-"):
         return None
     return CONTRASTS.get(atlas, atlas.removeprefix("floc-"))
-
-
-def list_missing_masks(
-    root: Path,
-    references: Iterable[str],
-    *,
-    subjects: Sequence[str],
-    space: str,
-    others: Sequence[str] = (),
-) -> list[str]:
-    """Return a sentence for each mask of one's own that is not there, before the dataset is.
-
-    The same sentence that find_region has for it later. others: subjects of whom one is enough to
-    have it, as of a region; a voxel set has to be every subject's. What would lie among NSD's own
-    files may come with them.
-    """
-    problems: list[str] = []
-    for reference in references:
-        if reference.endswith(MASKS) and Path(reference).parts[0] != "nsddata":
-            for subject in subjects:
-                attempt(problems, _find_mask, root, subject, reference, space, others=others)
-    return list(dict.fromkeys(problems))
-
-
-def _find_mask(
-    root: Path, subject: str, reference: str, space: str, *, others: Sequence[str]
-) -> Region | None:
-    surface = space in nsd_files.SURFACES
-    if surface and "{hemisphere}" not in reference:
-        raise InputError(
-            f"ROI mask {reference}: expected {{hemisphere}} in the name, since {space} has a file "
-            "for each, found none"
-        )
-
-    def list_paths(name: str) -> list[Path]:
-        path = _place_mask(root, name, reference)
-        return list(name_mask(path)) if surface else [path]
-
-    missing = [path for path in list_paths(subject) if not path.is_file()]
-    if not missing:
-        return Region(reference, str(_place_mask(root, subject, reference)))
-    elsewhere = "{subject}" in reference and any(
-        path.is_file() for other in others for path in list_paths(other)
-    )
-    if elsewhere and missing == list_paths(subject):
-        return None
-    what = "the values of a hemisphere" if surface else "a NIfTI file"
-    raise InputError(f"ROI mask {missing[0]}: expected {what}, found none")
-
-
-def name_mask(path: Path) -> tuple[Path, Path]:
-    """Files of a mask of both hemispheres, from a path with {hemisphere}."""
-    left, right = (Path(str(path).replace("{hemisphere}", side)) for side in nsd_files.SIDES)
-    return left, right
-
-
-def _place_mask(root: Path, subject: str, reference: str) -> Path:
-    path = Path(reference.replace("{subject}", subject))
-    if path.is_absolute():
-        return path
-    # by name, not by link: links inside the dataset (as DataLad makes them) are its owner's
-    inside = os.path.normpath(path)
-    if inside.split(os.sep)[0] == os.pardir:
-        raise InputError(
-            f"ROI mask {reference}: expected a path inside {Path(root)} or an absolute one, found "
-            "one that leaves it"
-        )
-    return Path(root) / inside
 
 
 def _read_files(root: Path, subject: str, region: Region, space: str) -> list[Map]:
