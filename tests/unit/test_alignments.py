@@ -140,6 +140,9 @@ class Planted:
     def variants(self) -> dict[str, Planted]:
         return {f"noise {noise}": replace(self, noise=noise) for noise in (0.01, 1.5, 1e4)}
 
+    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: one.encode_images(images)[0] for name, one in self.variants().items()}
+
 
 def compare(backbone: Planted, objects, **options) -> pd.DataFrame:
     settings = {

@@ -72,8 +72,8 @@ def test_tokens_are_the_normed_states_of_a_plain_forward_pass(folders, family):
     assert len(output.hidden_states) == layers + 1
     count = backbone.rows * backbone.columns
     assert count == {"gemma3": 4}.get(family, 9 if family in DYNAMIC else 16)
-    for layer, variant in enumerate(backbone.variants().values(), start=1):
-        tokens, pooled = variant.encode_images(images)
+    for layer in range(1, layers + 1):
+        tokens, pooled = load(folders[family], layer=layer).encode_images(images)
         hidden = output.hidden_states[layer][places].unflatten(0, (2, -1))[:, :count]
         # transformers gives the last state with the final norm already.
         normed = hidden if layer == layers else backbone.decoder.norm(hidden)
@@ -177,14 +177,15 @@ def test_later_layers_are_not_computed_and_nothing_is_left_behind(folders, monke
     assert backbone.encode_images(random_images(1))[0].shape == (1, 16, 32)
 
 
-def test_there_is_a_variant_for_each_layer(folders):
-    backbone = load(folders["llava"])
-    images = random_images(1)
-    variants = backbone.variants()
-    assert list(variants) == ["layer 1", "layer 2", "layer 3"]
-    for layer, variant in enumerate(variants.values(), start=1):
-        expected = load(folders["llava"], layer=layer).encode_images(images)[0]
-        np.testing.assert_array_equal(variant.encode_images(images)[0], expected)
+@pytest.mark.parametrize("family", ["llava", *TILED])
+def test_every_layer_is_read_in_one_forward_pass(folders, family):
+    backbone, images, passes = load(folders[family]), random_images(2), []
+    backbone.decoder.register_forward_pre_hook(lambda *_: passes.append(1))
+    variants = backbone.encode_variants(images)
+    assert list(variants) == ["layer 1", "layer 2", "layer 3"] and len(passes) == 1
+    for layer, tokens in enumerate(variants.values(), start=1):
+        expected, _ = load(folders[family], layer=layer).encode_images(images)
+        np.testing.assert_array_equal(tokens, expected)
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_vl", "gemma3"])

@@ -8,7 +8,7 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -66,8 +66,9 @@ class Backbone(Protocol):
     def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
         """Return a vector for each word that a token is compared with: float32 (word, feature)."""
 
-    def variants(self) -> Mapping[str, Backbone]:
-        """Return the other ways to read the model's tokens, itself among them, by name."""
+    def encode_variants(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return images' tokens, as :meth:`encode_images` does, in every way in which this model's
+        can be read, its own among them, by the name of the way."""
 
 
 def open_backbone(section: Mapping[str, Any], **changes: Any) -> Backbone:
@@ -113,17 +114,6 @@ def load_backbone(
     return backbone
 
 
-def average_tokens(
-    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
-) -> np.ndarray:
-    """Return the mean raw token over images, float32 (feature,)."""
-    total, count = 0.0, 0
-    for tokens in _encode_batches(backbone, images, read_images, batch_size=batch_size):
-        total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
-        count += tokens.shape[0] * tokens.shape[1]
-    return (total / count).astype(np.float32)
-
-
 def sample_tokens(
     backbone: Backbone,
     images: np.ndarray,
@@ -136,19 +126,13 @@ def sample_tokens(
     """Return the mean raw token over images, and at most ``each`` tokens of every image, drawn at
     random: float32 (feature,) and (image, token, feature)."""
     total, count, parts = 0.0, 0, []
-    for tokens in _encode_batches(backbone, images, read_images, batch_size=batch_size):
+    for start in range(0, len(images), batch_size):
+        tokens, _ = backbone.encode_images(read_images(images[start : start + batch_size]))
         total = total + tokens.sum(axis=(0, 1), dtype=np.float64)
         count += tokens.shape[0] * tokens.shape[1]
         order = generator.random(tokens.shape[:2]).argsort(axis=1)[:, :each]
         parts.append(np.take_along_axis(tokens, order[..., None], axis=1))
     return (total / count).astype(np.float32), np.concatenate(parts)
-
-
-def _encode_batches(
-    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
-) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), batch_size):
-        yield backbone.encode_images(read_images(images[start : start + batch_size]))[0]
 
 
 def standardise(tokens: np.ndarray) -> np.ndarray:

@@ -95,10 +95,13 @@ class ClipBackbone:
         """Return the mean over prompts of each word's text embedding, unit length."""
         return average_prompts(words, prompts, self.encode_texts)
 
-    def variants(self) -> dict[str, ClipBackbone]:
-        """Return this model with every alignment that its pooling allows, by the alignment."""
+    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return images' tokens by every alignment that the pooling allows, by the alignment."""
         allowed = ALIGNMENTS if self.model.visual.pool_type == "tok" else ALIGNMENTS[:-1]
-        return {alignment: replace(self, alignment=alignment) for alignment in allowed}
+        return {
+            alignment: replace(self, alignment=alignment).encode_images(images)[0]
+            for alignment in allowed
+        }
 
     @property
     def temperature(self) -> float:

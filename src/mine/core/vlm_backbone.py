@@ -39,11 +39,7 @@ PROBE = 224
 
 
 class _ReachedError(Exception):
-    """Ends a forward pass once the layer that was asked for is there."""
-
-    def __init__(self, hidden: torch.Tensor) -> None:
-        super().__init__("reached")
-        self.hidden = hidden
+    """Ends a forward pass once all layers that were asked for are there."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +64,31 @@ class LanguageBackbone:
 
         The pooled embedding is the mean of the tokens.
         """
+        ((tokens, pooled),) = self._encode_layers(images, [self.layer])
+        return tokens, pooled
+
+    @torch.inference_mode()
+    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return images' tokens after each layer, by the layer, from one forward pass."""
+        layers = range(1, len(self.decoder.layers) + 1)
+        found = self._encode_layers(images, layers)
+        return {f"layer {layer}": tokens for layer, (tokens, _) in zip(layers, found, strict=True)}
+
+    def _encode_layers(
+        self, images: np.ndarray, layers: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give images' tokens and pooled embedding after each layer, as encode_images does."""
         inputs = self.prepare(images)
         places, end = self.find_places(inputs), None
         if self.tiled:
             # Texts are alike, and so are the places of all images.
             end = int(places[0].nonzero()[self.rows * self.columns - 1]) + 1
-        tokens = self.decoder.norm(self.read_layer(inputs, end=end)[places[:, :end]])
-        tokens = tokens.unflatten(0, (len(images), -1)).float()
-        pooled = tokens.mean(dim=1).cpu().numpy()
-        check_finite(pooled, self.network.dtype, key=DTYPE)
-        return tokens.cpu().numpy(), pooled
+        for hidden in self.read_layers(inputs, layers, end=end):
+            tokens = self.decoder.norm(hidden[places[:, :end]])
+            tokens = tokens.unflatten(0, (len(images), -1)).float()
+            pooled = tokens.mean(dim=1).cpu().numpy()
+            check_finite(pooled, self.network.dtype, key=DTYPE)
+            yield tokens.cpu().numpy(), pooled
 
     def prepare(self, images: np.ndarray) -> Any:
         """Return the model's inputs for images, uint8 (image, row, column, 3)."""
@@ -109,28 +120,34 @@ class LanguageBackbone:
         """Return which positions are the image's: bool (image, position)."""
         return inputs["input_ids"] == self.network.config.image_token_id
 
-    def read_layer(self, inputs: Any, *, end: int | None = None) -> torch.Tensor:
-        """Return the residual stream after the layer, (image, position, width), of positions up to
-        ``end``; later layers, and later positions, are not computed."""
+    def read_layers(
+        self, inputs: Any, layers: Sequence[int], *, end: int | None = None
+    ) -> list[torch.Tensor]:
+        """Return the residual stream after each of the layers, in rising order, (image, position,
+        width), of positions up to ``end``; what comes after the last of them, and later positions,
+        are not computed."""
+        found: list[torch.Tensor] = []
 
         def cut(module: torch.nn.Module, given: Any, named: dict[str, Any]) -> Any:
             first = {name: named[name][:, :end] for name in ("inputs_embeds", "attention_mask")}
             return given, named | first
 
-        def stop(module: torch.nn.Module, given: Any, output: Any) -> None:
-            raise _ReachedError(output[0] if isinstance(output, tuple) else output)
+        def keep(module: torch.nn.Module, given: Any, output: Any) -> None:
+            found.append(output[0] if isinstance(output, tuple) else output)
+            if len(found) == len(layers):
+                raise _ReachedError
 
-        handles = [self.decoder.layers[self.layer - 1].register_forward_hook(stop)]
+        handles = [self.decoder.layers[layer - 1].register_forward_hook(keep) for layer in layers]
         if end is not None:
             handles.append(self.decoder.register_forward_pre_hook(cut, with_kwargs=True))
         try:
             self.network(**inputs, use_cache=False)
-        except _ReachedError as reached:
-            return reached.hidden
+        except _ReachedError:
+            return found
         finally:
             for handle in handles:
                 handle.remove()
-        raise RuntimeError(f"layer {self.layer} is no part of the model's forward pass")
+        raise RuntimeError(f"layer {layers[-1]} is no part of the model's forward pass")
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], *, batch_size: int = 256) -> np.ndarray:
@@ -207,13 +224,6 @@ class LanguageBackbone:
         """Return each word's row of the unembedding; there are no prompts around it."""
         rows = self.head.weight[[self._numbers[word] for word in words]]
         return rows.float().cpu().numpy()
-
-    def variants(self) -> dict[str, LanguageBackbone]:
-        """Return this model read after each of its layers, by the layer."""
-        return {
-            f"layer {layer}": replace(self, layer=layer)
-            for layer in range(1, len(self.decoder.layers) + 1)
-        }
 
     @property
     def tokenizer(self) -> Any:
@@ -319,7 +329,7 @@ def _probe(backbone: LanguageBackbone, model: str) -> tuple[int, int]:
         raise InputError(
             f"{KEY}: expected a model whose image tokens make a grid, found {model!r} with {count}"
         )
-    last = replace(backbone, layer=len(backbone.decoder.layers)).read_layer(inputs)
+    (last,) = backbone.read_layers(inputs, [len(backbone.decoder.layers)])
     lens = backbone.decoder.norm(last[:, -1:]) @ backbone.head.weight.T
     check_finite(said.float().cpu().numpy(), backbone.network.dtype, key=DTYPE)
     error = (lens - said).abs().max()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.backbone import Backbone, average_tokens
+from mine.core.backbone import Backbone
 from mine.core.lens import embed_vocabulary, score_nearest
 from mine.core.neighbours import Contexts
 from mine.core.showing import Reader
@@ -105,21 +104,25 @@ def compare_alignments(
     text = text if unit else text * lengths[:, None]
     shares = share_tokens(objects, known, rows=backbone.rows, columns=backbone.columns)
     weights = bootstrap_weights(len(images), resamples=resamples, generator=generator)
-    tables = []
-    for name, variant in backbone.variants().items():
-        token_mean: np.ndarray | float = 0.0
-        if unit:
-            token_mean = average_tokens(variant, images, read_images, batch_size=batch_size)
-        ways = {name: partial(_score_directions, text=text, token_mean=token_mean, unit=unit)}
-        if contexts is not None:
-            ways[f"{name}, neighbours"] = partial(
-                _score_neighbours, contexts=contexts.select(known), device=backbone.device
-            )
-        counted = _count(variant, ways, images, shares, read_images, batch_size=batch_size)
-        for way, counts in counted.items():
-            for measure in MEASURES:
-                table = _summarise(*counts[measure], known, weights, measure=measure)
-                tables.append(table.assign(alignment=way, measure=measure))
+    means: dict[str, np.ndarray] = {}
+    if unit:
+        means = _average_variants(backbone, images, read_images, batch_size=batch_size)
+    nearest = None if contexts is None else contexts.select(known)
+
+    def score(variant: str, tokens: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        yield variant, _score_directions(tokens, text, means.get(variant, 0.0), unit=unit)
+        if nearest is not None:
+            found = _score_neighbours(tokens, nearest, device=backbone.device)
+            yield f"{variant}, neighbours", found
+
+    counted = _count(backbone, score, images, shares, read_images, batch_size=batch_size)
+    tables = [
+        _summarise(*counts[measure], known, weights, measure=measure).assign(
+            alignment=way, measure=measure
+        )
+        for way, counts in counted.items()
+        for measure in MEASURES
+    ]
     columns = ["alignment", "measure", "category", "value", "low", "high", "n"]
     return pd.concat(tables, ignore_index=True)[columns]
 
@@ -143,6 +146,20 @@ def share_tokens(
             cells = mask.reshape(rows, mask.shape[0] // rows, columns, mask.shape[1] // columns)
             shares[image, :, category] = cells.mean(axis=(1, 3)).ravel()
     return shares
+
+
+def _average_variants(
+    backbone: Backbone, images: np.ndarray, read_images: Reader, *, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Return the mean raw token of each of a model's variants over images, float32 (feature,)."""
+    totals: dict[str, np.ndarray | float] = {}
+    for start in range(0, len(images), batch_size):
+        found = backbone.encode_variants(read_images(images[start : start + batch_size]))
+        for variant, tokens in found.items():
+            total = tokens.sum(axis=(0, 1), dtype=np.float64)
+            totals[variant] = totals.get(variant, 0.0) + total
+    count = len(images) * backbone.rows * backbone.columns
+    return {variant: np.float32(total / count) for variant, total in totals.items()}
 
 
 def _score_directions(
@@ -172,33 +189,33 @@ def _score_neighbours(
 
 def _count(
     backbone: Backbone,
-    ways: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    score: Callable[[str, np.ndarray], Iterable[tuple[str, np.ndarray]]],
     images: np.ndarray,
     shares: np.ndarray,
     read_images: Reader,
     *,
     batch_size: int,
 ) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Return, for each way and each measure, how many were right and how many there were: (image,
-    category).
+    """Return, for each way to read tokens and each measure, how many were right and how many there
+    were: (image, category).
 
-    ways: each scores tokens, (image, token, feature) → (image, token, category).
+    score: of a variant and its tokens, (image, token, feature), the ways and in each how well every
+    category fits, (image, token, category).
     """
-    parts: dict[str, list[tuple[np.ndarray, ...]]] = {way: [] for way in ways}
+    parts: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for start in range(0, len(images), batch_size):
         here = slice(start, start + batch_size)
-        tokens, _ = backbone.encode_images(read_images(images[here]))
         shown = shares[here] >= LEAST_SHARE
         alone = shown & (shown.sum(axis=-1, keepdims=True) == 1)
         there = shown.any(axis=1)
-        for way, score_tokens in ways.items():
-            score = score_tokens(tokens)
-            said = np.eye(shares.shape[-1], dtype=bool)[score.argmax(axis=-1)]
-            best = said & alone.any(-1)[..., None]
-            nearest = score.argmax(axis=1)[:, None]
-            touched = np.take_along_axis(shares[here], nearest, axis=1)[:, 0] > 0
-            counted = (alone & best).sum(1), alone.sum(1), (alone | best).sum(1), touched & there
-            parts[way].append((*counted, there))
+        for variant, tokens in backbone.encode_variants(read_images(images[here])).items():
+            for way, fit in score(variant, tokens):
+                said = np.eye(shares.shape[-1], dtype=bool)[fit.argmax(axis=-1)]
+                best = said & alone.any(-1)[..., None]
+                strongest = fit.argmax(axis=1)[:, None]
+                touched = np.take_along_axis(shares[here], strongest, axis=1)[:, 0] > 0
+                counted = (alone & best).sum(1), alone.sum(1), (alone | best).sum(1)
+                parts.setdefault(way, []).append((*counted, touched & there, there))
     counts = {}
     for way, found in parts.items():
         right, total, union, hit, there = map(np.concatenate, zip(*found, strict=True))
