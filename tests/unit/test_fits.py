@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mine.core.encoder import position_basis, predict, weights_from_dataset
 from mine.core.splits import split_halves
 from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
     HALVES,
+    LEVELS,
     TrainingData,
     fit_subject,
     fit_subjects,
+    score_intervals,
     score_predictions,
     score_roi,
     shuffle_halves,
@@ -172,6 +175,53 @@ def test_scores_equal_their_definitions_and_intervals_hold_them():
             assert (row[name].values < bounds.sel(bound="high").values).all()
     np.testing.assert_array_equal(np.isnan(scores["r2_normalised"][0]), [0, 1, 0, 1])
     assert float(scores["r2"].min()) < 0, "negative values are not clipped"
+
+
+def test_the_deviation_that_is_predicted_holds_for_images_that_were_never_seen(subject_fits):
+    images, fits = subject_fits
+    own = fits["all"]
+    tokens, responses, _ = plant(320, noise=0.3)
+    phi = position_basis(ROWS, COLUMNS, 1)
+    left = responses - predict(weights_from_dataset(own), tokens, phi)
+    validated = own["role"].values == "validation"
+    for voxel, found in enumerate(own["residual_deviation"].values):
+        errors = left[validated, voxel].astype(float)
+        assert found == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-4)
+    # Each half's own, on the images of the other half, of which it has seen nothing.
+    others = np.isin(images, fits["second_half"]["image"])
+    half = fits["first_half"]
+    found = score_intervals(
+        predict(weights_from_dataset(half), tokens[others], phi), responses[others],
+        half["residual_deviation"].values, np.ones((1, responses.shape[1]), bool),
+        rois=["all"], resamples=200, seed=0,
+    )  # fmt: skip
+    np.testing.assert_allclose(found["roi_coverage"][:, 0], LEVELS, atol=0.08)
+
+
+def test_coverage_counts_measured_responses_inside_the_predicted_interval():
+    generator = np.random.default_rng(0)
+    deviation = np.array([0.5, 1.0, 2.0])
+    prediction = generator.standard_normal((4000, 3))
+    measured = prediction + deviation * generator.standard_normal((4000, 3))
+    members = np.array([[1, 1, 0], [0, 0, 0]], bool)
+    options = {"rois": ["FFA-1", "none"], "resamples": 300, "seed": 0}
+    found = score_intervals(prediction, measured, deviation, members, **options)
+    for place, (level, reach) in enumerate(zip(LEVELS, (0.6745, 1.2816, 1.96), strict=True)):
+        for voxel in range(3):
+            inside = [
+                abs(measured[image, voxel] - prediction[image, voxel]) <= reach * deviation[voxel]
+                for image in range(4000)
+            ]
+            assert found["coverage"][place, voxel] == pytest.approx(np.mean(inside), abs=1e-3)
+        whole = float(found["roi_coverage"][place, 0])
+        assert whole == pytest.approx(float(found["coverage"][place, :2].mean()))
+        low, high = found["roi_coverage_interval"][place, 0].values
+        # Its standard error, of 8,000 responses, is at most 0.006.
+        assert low < whole < high and high - low < 0.04 and whole == pytest.approx(level, abs=0.02)
+    assert np.isnan(found["roi_coverage"][:, 1]).all()
+    # A deviation that is half of what it should be holds too few.
+    narrow = score_intervals(prediction, measured, deviation / 2, members, **options)
+    assert float(narrow["roi_coverage"].sel(level=0.95, roi="FFA-1")) < 0.75
 
 
 def test_an_roi_is_the_ratio_of_sums_and_differences_are_paired():

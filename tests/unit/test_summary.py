@@ -105,6 +105,7 @@ def make_table(*, ceiling: float = 0.5, shared: dict | None = None) -> pd.DataFr
         {
             "noise_ceiling": ("voxel", np.where(np.arange(6) == 3, 0.09, 1) * ceiling / 0.5),
             "roi_voxels": ("roi", [3, 2, 3][: len(by_roi)]),
+            "roi_coverage": (("level", "roi"), [[0.93, 0.96, 0.95][: len(by_roi)]]),
             "roi_r2_normalised": (("model", "roi"), score),
             "roi_r2_normalised_interval": (
                 ("model", "roi", "bound"),
@@ -113,7 +114,12 @@ def make_table(*, ceiling: float = 0.5, shared: dict | None = None) -> pd.DataFr
             "roi_r2": (("model", "roi"), score / 2),
             "roi_r2_interval": (("model", "roi", "bound"), score[..., None] / 2 + [-0.1, 0.1]),
         },
-        coords={"model": ["mine", "ridge"], "roi": list(by_roi), "bound": ["low", "high"]},
+        coords={
+            "model": ["mine", "ridge"],
+            "roi": list(by_roi),
+            "bound": ["low", "high"],
+            "level": [0.95],
+        },
     )
     return tabulate_regions(by_roi, scores, WORDS, GROUP)
 
@@ -174,7 +180,7 @@ def test_a_region_has_the_numbers_of_its_stores() -> None:
     assert (face["voxels"], face["described"], face["not predicted"]) == (4, 3, 1)
     assert face["share"] == 0.75 and face["share_low"] < 0.75 < face["share_high"]
     assert (face["score"], face["score_low"], face["score_high"]) == pytest.approx((0.8, 0.7, 0.9))
-    assert face["ridge"] == 0.7 and face["scored"] == 3
+    assert face["ridge"] == 0.7 and face["scored"] == 3 and face["coverage"] == 0.93
     assert face["words"] == "face (3), red (2)"
     assert face["reliability"] == pytest.approx(1 / 3)
     assert (face["pictures"], face["removal"]) == (1.0, -1.0)

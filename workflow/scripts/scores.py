@@ -7,7 +7,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.shards import list_shards, open_images
-from mine.stages.encoder import score_predictions, score_roi
+from mine.stages.encoder import score_intervals, score_predictions, score_roi
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
@@ -27,16 +27,12 @@ predictions |= {
 measured, ceiling = test["response"].values, test["noise_ceiling"].values
 draws = {"resamples": params.resamples, "seed": params.seed}
 by_voxel = score_predictions(predictions, measured, ceiling, **draws)
-by_roi = score_roi(
-    predictions,
-    measured,
-    ceiling,
-    rois["member"].values,
-    rois=[str(roi) for roi in rois["roi"].values],
-    **draws,
-)
+members, names = rois["member"].values, [str(roi) for roi in rois["roi"].values]
+by_roi = score_roi(predictions, measured, ceiling, members, rois=names, **draws)
 by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
-scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
+deviation = encoder["residual_deviation"].values
+sure = score_intervals(predictions["mine"], measured, deviation, members, rois=names, **draws)
+scores = xr.merge([by_voxel, by_roi, sure, test[["noise_ceiling"]]])
 log.info("%s", by_roi["roi_r2_normalised"].to_pandas().round(3).to_string())
 write_store(scores, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
 write_history(snakemake)

@@ -69,6 +69,14 @@ class Explanation:
         return float(self.attributions["baseline_prediction"].item())
 
     @property
+    def residual_deviation(self) -> float:
+        """Standard deviation of measured responses around their predictions, on the images that the
+        encoder was validated on, in the same unit: the prediction ± 1.96 of it is to hold 95% of
+        the responses to images of that kind."""
+        encoder = self.region.subject.encoder
+        return float(encoder["residual_deviation"].isel(voxel=self.voxel))
+
+    @property
     def completeness_error(self) -> float:
         """What is missing from the sum of the attributions, over the sum of their magnitudes."""
         return float(self.attributions["completeness_error"].item())

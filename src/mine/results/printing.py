@@ -84,6 +84,7 @@ def print_explanations(region: Region, explanations: Mapping[int, Explanation]) 
             "voxel": table.index,
             "R²": table["r2"],
             "predicted": [one.prediction for one in explanations.values()],
+            "±": [one.residual_deviation for one in explanations.values()],
             "of image": [one.prediction - one.baseline_prediction for one in explanations.values()],
             "words": [one.phrase for one in explanations.values()],
         }
@@ -92,8 +93,9 @@ def print_explanations(region: Region, explanations: Mapping[int, Explanation]) 
     shown = shown.sort_values("predicted", ascending=False, kind="stable")
     return (
         f"{region.name}, {region.subject.name}\n\n{format_table(shown)}\n\n"
-        "predicted: response, in standard deviations of a trial's; of image: how much of it is due "
-        "to this\nimage, which the attributions add up to. Words in brackets: why there are none."
+        "predicted: response, in standard deviations of a trial's; ±: standard deviation of "
+        "measured responses\naround predictions; of image: how much of it is due to this image, "
+        "which the attributions add up to.\nWords in brackets: why there are none."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtri
 
 from mine.core.encoder import (
     move_weights,
@@ -40,6 +41,9 @@ HALVES = ("first_half", "second_half")
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024
+
+LEVELS = (0.5, 0.8, 0.95)
+"""Levels of the intervals that are predicted of measured responses."""
 
 
 def shuffle_halves(responses: np.ndarray, training_images: np.ndarray, *, seed: int) -> np.ndarray:
@@ -112,6 +116,8 @@ def fit_subjects(
     - validation_r2 (voxel), and validation_z, validation_p: the image-level test that the
       prediction of the validation images beats the training mean (Σ of the differences of squared
       errors over its root sum of squares, and the one-sided p of a sign flip)
+    - residual_deviation (voxel): the root of the mean squared error on the validation images, the
+      standard deviation that a measured response is predicted to have around its prediction
     - held_out_r2, held_out_z, held_out_p (voxel), for fits of a half: the same on all images of
       the *other* half, of which the fit has seen nothing
     - training_loss, validation_score (epoch), unless random: see core.fitting.FitHistory; of the
@@ -175,6 +181,8 @@ def fit_subjects(
         for name, (unseen, measured) in tested.items():
             predicted = predict(move_weights(weights, device), unseen, phi)
             dataset.update(_test_prediction(name, measured, predicted, centre, **flips))
+            if name == "validation":
+                dataset["residual_deviation"] = ("voxel", _root_mean_square(measured - predicted))
         if history is not None:
             dataset["training_loss"] = ("epoch", history.training_loss)
             dataset["validation_score"] = ("epoch", history.validation_r2)
@@ -294,8 +302,53 @@ def score_roi(
     return _annotate(dataset)
 
 
+def score_intervals(
+    prediction: np.ndarray,
+    measured: np.ndarray,
+    residual_deviation: np.ndarray,
+    members: np.ndarray,
+    *,
+    rois: list[str],
+    resamples: int,
+    seed: int,
+) -> xr.Dataset:
+    """Count how many measured responses lie in the intervals that the encoder predicts for them.
+
+    The interval of level c is prediction ± Φ⁻¹((1 + c) / 2) · residual_deviation; where it is
+    calibrated, a share c of the measured responses lies in it. prediction, measured: (image,
+    voxel), of images that had no part in the fit. residual_deviation: (voxel,), of fit_subjects.
+    members: bool (roi, voxel).
+
+    Returns coverage (level, voxel), the share over images; roi_coverage (level, roi), the mean over
+    the ROI's voxels, with roi_coverage_interval (level, roi, bound): 95% bootstrap percentiles over
+    images. NaN of an ROI without voxels.
+    """
+    weights = _draw_resamples(len(measured), resamples, seed)
+    reach = ndtri((1 + np.array(LEVELS)) / 2)
+    distance = np.abs(measured - prediction) / residual_deviation
+    inside = np.stack([distance <= each for each in reach])
+    size = members.sum(axis=1)
+    share = np.asarray(members, dtype=float) / np.where(size > 0, size, np.nan)[:, None]
+    by_image = np.einsum("liv,rv->lri", inside, share)
+    bounds = np.stack(interval(by_image @ weights.T, axis=-1), axis=-1)
+    dataset = xr.Dataset(
+        {
+            "coverage": (("level", "voxel"), inside.mean(axis=1)),
+            "roi_coverage": (("level", "roi"), by_image.mean(axis=-1)),
+            "roi_coverage_interval": (("level", "roi", "bound"), bounds),
+        },
+        coords={"level": list(LEVELS), "roi": rois, "bound": ["low", "high"]},
+    )
+    return _annotate(dataset)
+
+
 def _draw_resamples(images: int, resamples: int, seed: int) -> np.ndarray:
     return bootstrap_weights(images, resamples=resamples, generator=generator(seed, "scores"))
+
+
+def _root_mean_square(error: np.ndarray) -> np.ndarray:
+    """Over images, (image, voxel): float32 (voxel,)."""
+    return np.sqrt(np.square(error).mean(axis=0)).astype(np.float32)
 
 
 def _test_prediction(
@@ -327,6 +380,7 @@ _LONG_NAMES = {
     "validation_r2": "R² on the validation images",
     "validation_z": "image-level test that the prediction beats the mean, validation images",
     "validation_p": "one-sided p of validation_z by sign flips over images",
+    "residual_deviation": "root mean squared error on the validation images",
     "held_out_r2": "R² on the images of the other half",
     "held_out_z": "image-level test that the prediction beats the mean, the other half's images",
     "held_out_p": "one-sided p of held_out_z by sign flips over images",
@@ -336,10 +390,12 @@ _LONG_NAMES = {
     "r": "Pearson correlation",
     "r2_normalised": "R² over the noise ceiling",
     "difference": "difference of R² over the noise ceiling, model less reference",
+    "coverage": "share of measured responses inside the predicted interval",
+    "roi_coverage": "the same, mean over the ROI's voxels",
     "voxels": "voxels with a sufficient noise ceiling",
 }
 
-_UNITS = {"readout": "z-scored response", "bias": "z-scored response"}
+_UNITS = dict.fromkeys(("readout", "bias", "residual_deviation"), "z-scored response")
 
 
 def _annotate(dataset: xr.Dataset) -> xr.Dataset:

@@ -42,6 +42,8 @@ def tabulate_regions(
     - share: of the voxels that are described, with Wilson's interval
     - score: ΣR² / Σ noise ceiling over scored voxels, or the mean R² where no voxel has a ceiling;
       ridge, caption, banded: the same of the baselines
+    - coverage: share of measured responses to test images inside the 95% intervals that the
+      encoder predicts, mean over voxels
     - reliability: median over the described voxels
     - words: of the groups of synonyms that most described voxels list the word that most of them
       list, with how many list the group
@@ -127,6 +129,7 @@ def _describe_profiles(
 def _score(own: xr.Dataset) -> dict[str, object]:
     name = "roi_r2_normalised" if has_ceiling(own) else "roi_r2"
     found = {"scored": int(own["roi_voxels"])}
+    found["coverage"] = float(own["roi_coverage"].sel(level=0.95))
     found |= _bound("score", own[name].sel(model="mine"), own[f"{name}_interval"].sel(model="mine"))
     baselines = [str(model) for model in own["model"].values if model != "mine"]
     return found | {model: float(own[name].sel(model=model)) for model in baselines}

@@ -144,7 +144,9 @@ def _say_sure(
     return [
         f"Of held-out test images the encoder explains {write_number(known['score'].median())} "
         f"{unit}, median over regions"
-        + (f"; baselines on the same images {rivals}." if rivals else "."),
+        + (f"; baselines on the same images {rivals}. " if rivals else ". ")
+        + "The 95% intervals that it predicts of responses hold "
+        f"{table['coverage'].min():.0%} to {table['coverage'].max():.0%} of them, by region.",
         "The first word of a voxel is significant in the attributions (false discovery rate "
         f"{level:g} over words); every listed word adds to measured responses, p ≤ {level:g} "
         "corrected over the words offered. The test responses have no part in them. Profiles of "
