@@ -98,6 +98,21 @@ def test_removal_repaints_the_same_patches_whichever_guides_feature_they_carry(w
     assert set(of(edits, "removal", "description")["negative"].values) == {"cat, red"}
 
 
+def test_an_image_whose_description_says_nothing_is_not_what_a_feature_is_taken_from(words):
+    features = make_features(words, [[DOG, RED]])
+    said = features["description"].loc[{"condition": "attribution"}]
+    # Of the images with a dog every second one is described by it.
+    features["description"].loc[{"condition": "attribution"}] = np.where(
+        np.arange(len(words))[:, None] % 4, -1, said
+    )
+    edits = plan(words, features, images=40)
+    start = edits["start"].sel(direction="removal").values
+    assert (start[start >= 0] % 4 == 0).all() and (start >= 0).sum() == 10
+    index = edits["index"].sel(condition="description").values
+    assert ((index >= 0) == (edits["start"].values >= 0)).all()
+    assert set(of(edits, "insertion", "description")["prompt"].values) == {"a photo of dog, red"}
+
+
 def test_an_image_that_leaves_its_controls_no_room_is_passed_over(words):
     filled = words.copy()
     filled[: len(words) // 2 : 2] = DOG

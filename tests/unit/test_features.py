@@ -25,15 +25,18 @@ def make_half() -> tuple[xr.Dataset, np.ndarray]:
     return make_attributions(maps, kept=12, lowest=6, prediction=prediction), measured
 
 
-def gather(**changes) -> xr.Dataset:
+def gather(*, clear: float = 0.0, **changes) -> xr.Dataset:
+    """clear: the probability from which a word is read more clearly than where there is nothing."""
     attributions, measured = make_half()
+    # Of the test images, on which the voxel looks elsewhere.
+    shown = attributions.assign(position_map=1 - attributions["position_map"])
     base_rates = xr.Dataset(
         {
             "base_rate": ("word", np.full(WORLD.words, 0.03, np.float32)),
             "group": ("word", np.arange(WORLD.words)),
             "null_mean": ("word", np.zeros(WORLD.words, np.float32)),
             "null_deviation": ("word", np.ones(WORLD.words, np.float32)),
-            "null_largest": ("shuffled", np.ones(9, np.float32)),
+            "null_largest": ("shuffled", np.full(99, clear, np.float32)),
         },
         coords={"word": [f"word{number}" for number in range(WORLD.words)]},
     )
@@ -48,7 +51,7 @@ def gather(**changes) -> xr.Dataset:
         attributions,
         WORLD.lens,
         descriptions,
-        attributions,
+        shown,
         group=np.arange(WORLD.words),
         measured=measured,
         level=0.05,
@@ -78,6 +81,19 @@ def test_descriptions_say_only_words_above_their_base_rate():
     shows = (WORLD.content == PREFERRED).any(axis=1)
     assert (said[shows, 0] == PREFERRED).all()
     assert ((said >= -1) & (said < WORLD.words)).all()
+
+
+def test_of_the_attribution_only_clear_words_are_tested_and_of_controls_all():
+    every, few, none = gather(), gather(clear=0.5), gather(clear=1.1)
+    for condition in ("random", "lowest"):
+        for other in (few, none):
+            expected = every["description"].sel(condition=condition)
+            xr.testing.assert_equal(other["description"].sel(condition=condition), expected)
+    said, fewer, silent = (
+        (each["description"].sel(condition="attribution").values >= 0).sum()
+        for each in (every, few, none)
+    )
+    assert said > fewer > silent == 0
 
 
 def test_tokens_described_are_those_of_the_attributions():

@@ -98,12 +98,28 @@ def test_voxels_are_chosen_among_the_described_by_faithfulness():
 
 def test_images_are_of_the_upper_quantile_of_the_voxels_own_prediction():
     prediction = np.random.default_rng(0).normal(size=(4, 40))
+    able = np.random.default_rng(1).random((4, 40)) < 0.8
+    able[3] = False
+    able[3, prediction[3].argmax()] = True
     chosen = choose_responsive(
-        prediction, quantile=0.75, most=6, generator=np.random.default_rng(0)
+        prediction, able, quantile=0.75, most=6, generator=np.random.default_rng(0)
     )
-    for row, values in enumerate(prediction):
-        assert (values[chosen[row]] >= np.quantile(values, 0.75)).all()
-        assert len(set(chosen[row])) == 6
+    for row in range(3):
+        assert (prediction[row, chosen[row]] >= np.quantile(prediction[row], 0.75)).all()
+        assert able[row, chosen[row]].all() and len(set(chosen[row])) == 6
+    assert chosen[3].tolist() == [prediction[3].argmax()] + [-1] * 5
+
+
+def test_an_image_whose_description_says_nothing_gets_no_picture():
+    features = make_features(WORDS, [[0], [0]])
+    features["description"].loc[{"condition": "attribution"}] = np.where(
+        np.arange(30)[:, None] % 2, features["description"].sel(condition="attribution"), -1
+    )
+    pictures = plan(features, images=30)
+    shown = pictures["image"].values[pictures["image"].values >= 0] - 100
+    assert len(shown) and (shown % 2 == 1).all()
+    silent = features["description"].copy(data=np.full(features["description"].shape, -1))
+    assert (plan(features.assign(description=silent))["image"].values == -1).all()
 
 
 def test_voxels_with_equal_words_share_their_pictures():

@@ -26,17 +26,23 @@ def choose_voxels(
 
 
 def choose_responsive(
-    prediction: np.ndarray, *, quantile: float, most: int, generator: np.random.Generator
+    prediction: np.ndarray,
+    able: np.ndarray,
+    *,
+    quantile: float,
+    most: int,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """Draw images to which each voxel answers: positions, int (voxel, chosen).
 
-    prediction: (voxel, image), the explained encoder's. The images at or above the voxel's quantile
-    are drawn from; ascending, -1 at the end where there are fewer than ``most``.
+    prediction: (voxel, image), the explained encoder's. able: bool (voxel, image), which may be
+    drawn. Of these the images at or above the voxel's quantile are drawn from; ascending, -1 at the
+    end where there are fewer than ``most``.
     """
     chosen = np.full((len(prediction), most), -1)
     for row, values in enumerate(prediction):
-        able = np.flatnonzero(values >= np.quantile(values, quantile))
-        drawn = draw_some(able, most, generator)
+        responsive = able[row] & (values >= np.quantile(values, quantile))
+        drawn = draw_some(np.flatnonzero(responsive), most, generator)
         chosen[row, : len(drawn)] = drawn
     return chosen
 

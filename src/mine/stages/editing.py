@@ -7,7 +7,7 @@ chosen by whether the voxel's main feature is present, as the lens reads it with
 training images: never by predictions, which would regress to the mean. The conditions are
 
 - ``description``: the words of one image's description (insertion: of an image, drawn at random,
-  that has the main feature; removal: of the image itself)
+  that has the main feature and whose description says something; removal: of the image itself)
 - ``profile``: as many words of the voxel's profile
 - ``random``: the words of random tokens (insertion: of another image); ``lowest``: of the tokens of
   lowest |attribution|; none of the voxel's own, and no more than the guides have. For removal the
@@ -92,6 +92,7 @@ def plan_edits(
         own = features.isel(voxel=voxel)
         main = readings.group[own["profile"].values[0]]
         is_present = largest[:, main] > thresholds[main]
+        says = own["description"].sel(condition="attribution").values[:, 0] >= 0
         sides = zip(DIRECTIONS, (~is_present, is_present), strict=True)
         for row, (direction, able) in enumerate(sides):
             # Voxels of one main feature share their images, and so many of their edits.
@@ -106,7 +107,7 @@ def plan_edits(
                 if column == images:
                     break
                 if direction == "insertion":
-                    lender = _draw_one(is_present, random)
+                    lender = _draw_one(is_present & says, random)
                     planned = _plan_insertion(own, readings, lender, window=window, **common)
                 else:
                     limits = {"dilation": dilation, "most_overlap": most_overlap}
@@ -177,13 +178,13 @@ def _plan_removal(
     dilation: int,
     most_overlap: float,
 ) -> Planned:
-    """Plan the removals of one voxel's features, and of others, from one image; none where no
-    token is attributed to, or where moved masks would cover the feature."""
+    """Plan the removals of one voxel's features, and of others, from one image; none where its
+    description says nothing, or where moved masks would cover the feature."""
     said = _say_features(own, image=image, words=words)
     seeds = np.zeros(readings.lens.sizes["token"], dtype=bool)
     token = own["token"].sel(condition="attribution").values[image]
     seeds[token[token >= 0]] = True
-    if not seeds.any():
+    if not (seeds.any() and len(said["description"])):
         return {}
     seeds = seeds.reshape(readings.lens.attrs["rows"], readings.lens.attrs["columns"])
     # One mask for both guides: were each repainted where its own feature is, what the words of the
@@ -192,7 +193,6 @@ def _plan_removal(
         [
             carry_feature(readings.find(image, spoken[:1]), seeds, dilation=dilation)
             for spoken in said.values()
-            if len(spoken)
         ]
     )
     masks = dict.fromkeys(said, mask)
@@ -212,8 +212,7 @@ def _plan_removal(
             negative = ", ".join(str(readings.vocabulary[word]) for word in spoken)
             planned[condition] = (masks[condition], readings.say(around), negative, spoken)
     planned["unspecific"] = (mask, "", "", NOTHING)
-    if "description" in planned:
-        planned["elsewhere"] = (elsewhere, *planned["description"][1:])
+    planned["elsewhere"] = (elsewhere, *planned["description"][1:])
     return planned
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from mine.core.calibration import find_said
+from mine.core.conditions import DESCRIPTIONS
 from mine.core.listing import read_profiles
 from mine.core.synonyms import drop_repeats
 
@@ -41,7 +43,8 @@ def gather_features(
     Returns, without the voxels for which the half lists no word,
 
     - profile (voxel, rank): the listed words, best first; -1 where there are fewer
-    - description (draw, condition, voxel, image, rank): the words of positive weight; -1 for none
+    - description (draw, condition, voxel, image, rank): of the attribution the words that are said,
+      of the controls those of positive weight; -1 for none
     - token (draw, condition, voxel, image, place): the tokens described; -1 for none
     - prediction (voxel, image): the first half's
     - position_map (voxel, token): mean positive attribution in the half's own images
@@ -58,9 +61,12 @@ def gather_features(
     listed, name = found.listed["positive"], found.scores["positive"].name
     profile = np.where(listed.listed, np.take_along_axis(name, listed.group, axis=1), -1)
     drawn = xr.concat(
-        [one[["word", "weight", "token"]] for one in descriptions], "draw", join="exact"
+        [one[["word", "weight", "chance", "token"]] for one in descriptions], "draw", join="exact"
     )
-    description = np.where(drawn["weight"] > 0, drawn["word"], -1)
+    # A control has its unclear words too: it is not to lose for want of words.
+    is_control = (drawn["condition"] != DESCRIPTIONS[0]).values[:, None, None, None]
+    spoken = np.where(is_control, drawn["weight"] > 0, find_said(drawn))
+    description = np.where(spoken, drawn["word"], -1)
     profile, description = (
         drop_repeats(lists, text, cosine=distinct_cosine) for lists in (profile, description)
     )

@@ -39,7 +39,8 @@ def plan_pictures(
 
     captions: of each image, of which the first is used; an image without gets no picture in that
     condition. template: with {} for the words. words: of a description, at most. images: for each
-    voxel. quantile: of the predicted response, from which images are drawn. A control has at most
+    voxel, of those whose description says something. quantile: of the predicted response, from
+    which images are drawn. A control has at most
     as many words as the description. There is a sample of each prompt for each draw of the random
     tokens, with the words of that draw.
 
@@ -50,14 +51,19 @@ def plan_pictures(
     - image (voxel, chosen): the original, by identity; -1 where a voxel has fewer
     """
     identities = features["image"].values
+    said = {name: features["description"].sel(condition=name).values for name in DESCRIPTIONS}
     chosen = choose_responsive(
-        features["prediction"].values, quantile=quantile, most=images, generator=generator
+        features["prediction"].values,
+        # Its first word; the attribution's are the same in all draws.
+        said["attribution"][0, ..., 0] >= 0,
+        quantile=quantile,
+        most=images,
+        generator=generator,
     )
     samples = features.sizes["draw"]
     seeds = generator.integers(2**31, size=(len(identities), samples))
     picture = np.full((len(PICTURES), *chosen.shape, samples), -1, np.int32)
     known: dict[tuple[str, int], int] = {}
-    said = {name: features["description"].sel(condition=name).values for name in DESCRIPTIONS}
     for voxel, column in np.argwhere(chosen >= 0):
         image = chosen[voxel, column]
         whole = {"caption": next(iter(captions[image]), None), "empty": ""}
