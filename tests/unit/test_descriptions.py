@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mine.core.calibration import join_said
 from mine.core.conditions import DESCRIPTIONS
 from mine.core.lens import word_mass
 from mine.stages.descriptions import describe_images, select_tokens
@@ -31,6 +32,10 @@ def make_vocabulary(world=WORLD, *, group=None, seed=0) -> xr.Dataset:
         },
         coords={"word": [f"word{index}" for index in range(world.words)]},
     )
+
+
+def phrases(described: xr.Dataset) -> np.ndarray:
+    return join_said(described, make_vocabulary()["word"].values)
 
 
 def describe(attributions, vocabulary=None, *, world=WORLD, seed=0, **options) -> xr.Dataset:
@@ -106,7 +111,7 @@ def test_control_without_a_token_left_weighs_nothing():
     maps[..., 3:9] = 1e-3
     attributions = make_attributions(maps, kept=13, lowest=KEPT)
     assert not select(attributions)["lowest"][1].any()
-    assert (describe(attributions).sel(condition="lowest")["phrase"] == "").all()
+    assert (phrases(describe(attributions).sel(condition="lowest")) == "").all()
 
 
 def test_random_control_draws_every_other_token_alike():
@@ -203,9 +208,10 @@ def test_planted_tokens_give_the_planted_word_and_its_patch():
 def test_phrase_joins_the_words_above_their_base_rate():
     described = describe(make_attributions(signed_maps(), kept=13, lowest=13))
     names = make_vocabulary()["word"].values
-    for index in np.ndindex(described["phrase"].shape):
+    joined = phrases(described)
+    for index in np.ndindex(joined.shape):
         word, weight = described["word"].values[index][:3], described["weight"].values[index][:3]
-        assert described["phrase"].values[index] == ", ".join(names[word[weight > 0]])
+        assert joined[index] == ", ".join(names[word[weight > 0]])
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -217,7 +223,8 @@ def test_only_words_that_are_clear_where_they_are_read_best_are_said(grouped):
     )
     names, group = vocabulary["word"].values, vocabulary["group"].values
     spoken = []
-    for condition, voxel, image in np.ndindex(described["phrase"].shape):
+    joined = phrases(described)
+    for condition, voxel, image in np.ndindex(joined.shape):
         here = described.isel(condition=condition, voxel=voxel, image=image)
         lens = WORLD.lens.isel(image=image)
         probability = word_mass(lens["word"].values, lens["score"].values, words=len(group))
@@ -232,7 +239,7 @@ def test_only_words_that_are_clear_where_they_are_read_best_are_said(grouped):
             assert chance == pytest.approx(reached, abs=0.011)
             if weight > 0 and chance <= 0.3:
                 said.append(names[word])
-        assert here["phrase"] == ", ".join(said[:3])
+        assert joined[condition, voxel, image] == phrases(here) == ", ".join(said[:3])
         spoken.append(len(said))
     assert min(spoken) <= 1 < max(spoken)
 
@@ -258,7 +265,7 @@ def test_equal_seeds_give_equal_descriptions_and_others_other_controls():
 
 def test_a_voxel_that_nothing_drives_is_described_by_no_word():
     described = describe(make_attributions(np.full((1, 6, TOKENS), -1.0), kept=13, lowest=13))
-    assert (described.sel(condition="attribution")["phrase"].values == "").all()
+    assert (phrases(described.sel(condition="attribution")) == "").all()
 
 
 def test_more_words_than_groups_are_not_asked_for():

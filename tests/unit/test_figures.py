@@ -136,10 +136,9 @@ def make_explained(voxels: int, images: int = 4) -> tuple[xr.Dataset, xr.Dataset
             "weight": (ranked, np.broadcast_to([0.5, 0.2, -0.1], word.shape)),
             "chance": (ranked, np.full(word.shape, 0.01)),
             "patch": (ranked, np.broadcast_to([4, 4, 1], word.shape)),
-            "phrase": (ranked[:3], np.full(word.shape[:3], "dog, face")),
         },
         coords={"condition": ["attribution", "random", "lowest"], **coordinates},
-        attrs={"false_words": 0.05},
+        attrs={"false_words": 0.05, "phrase_words": 4},
     )
     return attributions, descriptions
 

@@ -31,7 +31,7 @@ OTHER_SIZES = {
 }
 
 
-RANKED = {"word", "description", "profile", "phrase", "cluster_word", "shuffled_word"}
+RANKED = {"word", "description", "profile", "cluster_word", "shuffled_word"}
 RANKED |= {"token", "lowest", "patch", "exemplar"}
 """Words, tokens and images in the order of a number, or what is said of them: two of them change
 places where their numbers are as good as equal."""

@@ -122,6 +122,26 @@ def find_said(described: xr.Dataset) -> np.ndarray:
     return clear & (described["weight"].values > 0)
 
 
+def join_said(described: xr.Dataset, words: np.ndarray) -> np.ndarray:
+    """Return the first words of descriptions that are said, with commas between them: text, of the
+    shape of ``word`` without its ranks, empty where nothing is said.
+
+    words: (word,), the vocabulary. How many are joined is the descriptions' own ``phrase_words``.
+    """
+    ranked = described["word"].transpose(..., "rank")
+    said = find_said(described.transpose(..., "rank"))
+    most = described.attrs["phrase_words"]
+    phrases = [
+        ", ".join(words[own[clear][:most]])
+        for own, clear in zip(
+            ranked.values.reshape(-1, ranked.sizes["rank"]),
+            said.reshape(-1, ranked.sizes["rank"]),
+            strict=True,
+        )
+    ]
+    return np.array(phrases, dtype=str).reshape(ranked.shape[:-1])
+
+
 def chance_of(mass: np.ndarray, word: np.ndarray, base_rates: xr.Dataset) -> np.ndarray:
     """Return how often a token that shows nothing has any word as clear as these: float32, as mass.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from mine.core.calibration import find_said
+from mine.core.calibration import find_said, join_said
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -117,7 +117,7 @@ def draw_attributions(
             predicted = float(attributions["prediction"].sel(voxel=voxel, image=image))
             note = f"{_sign(predicted)} sd\npredicted\n\nimage\n{image}"
             add_text(figure, left + overlay + 1, top + HEAD + side, note, linespacing=1.1)
-            _write_phrases(figure, chosen, left, top + HEAD + overlay, cell - 3)
+            _write_phrases(figure, chosen, words, left, top + HEAD + overlay, cell - 3)
     _add_scale(figure, scale, len(voxels) * block + 2)
     return figure
 
@@ -244,10 +244,10 @@ def _measure(text: str) -> tuple[float, float]:
 
 
 def _write_phrases(
-    figure: Figure, chosen: xr.Dataset, left: float, top: float, width: float
+    figure: Figure, chosen: xr.Dataset, words: np.ndarray, left: float, top: float, width: float
 ) -> None:
     for line, (condition, (name, colour)) in enumerate(CONDITIONS.items()):
-        phrase = str(chosen["phrase"].sel(condition=condition).values) or "nothing"
+        phrase = str(join_said(chosen.sel(condition=condition), words)) or "nothing"
         place = top + 2 * line * LINE
         bold = {"weight": "bold", "color": colour if condition == "attribution" else "#555555"}
         indent = 11.5

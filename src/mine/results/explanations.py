@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.calibration import find_said
+from mine.core.calibration import find_said, join_said
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,8 +93,9 @@ class Explanation:
 
     @property
     def phrase(self) -> str:
-        """The first words of positive weight, with commas."""
-        return str(self.descriptions["phrase"].sel(condition="attribution").item())
+        """The first words that are said, with commas; empty where nothing is."""
+        said = self.descriptions.sel(condition="attribution")
+        return str(join_said(said, self.region.results.words).item())
 
     def plot(self) -> Figure:
         """Draw the image with its attribution and its words."""

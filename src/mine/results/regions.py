@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.calibration import join_said
 from mine.errors import InputError
 from mine.figures.voxels import describe_voxels
 from mine.results.explanations import Explanation, Image, explain_image, tabulate_description
@@ -209,14 +210,14 @@ class Voxel:
         image = region.profiles["exemplar"].sel(voxel=self.number).values
         prediction = region.attributions["prediction"].sel(voxel=self.number, image=image)
         response = region.subject.responses["response"].isel(voxel=self.number).sel(image=image)
-        said = region.descriptions["phrase"].sel(condition="attribution", voxel=self.number)
-        phrases = said.to_series().reindex(image)
+        said = region.descriptions.sel(condition="attribution", voxel=self.number)
+        phrases = pd.Series(join_said(said, region.results.words), said["image"].values)
         return pd.DataFrame(
             {
                 "image": image,
                 "prediction": prediction.values,
                 "response": response.values,
-                "phrase": phrases.to_numpy(),
+                "phrase": phrases.reindex(image).to_numpy(),
             }
         )
 

@@ -81,17 +81,16 @@ def describe_images(
 
     lens: ``word`` and ``score`` (image, token, rank) of the same images. vocabulary: of
     :func:`mine.stages.embeddings.measure_base_rates`. token_fraction: k over the number of tokens.
-    false_words: largest chance of a word that is said. Returns ``word`` int32, ``weight`` and
+    false_words: largest chance of a word that is said, and phrase_words: how many of these a phrase
+    has (:func:`mine.core.calibration.join_said`), are noted. Returns ``word`` int32, ``weight`` and
     ``chance`` float32 (condition, voxel, image, rank), the best ``words`` groups by weight,
-    ``patch`` int16, the token that gave most of the word, ``phrase`` (condition, voxel, image),
-    empty where nothing is said, and ``token`` int16 (condition, voxel, image, place), those
-    described, -1 where there are fewer.
+    ``patch`` int16, the token that gave most of the word, and ``token`` int16 (condition, voxel,
+    image, place), those described, -1 where there are fewer.
     """
     tokens = lens.sizes["token"]
     kept = max(1, round(token_fraction * tokens))
     positive = attributions.sel(sign="positive")
     evidence = [positive[name].values for name in ("token", "attribution", "lowest")]
-    names = vocabulary["word"].values
     base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values
     groups = int(group.max()) + 1
     rates = np.bincount(group, weights=base_rate, minlength=groups).astype(np.float32)
@@ -128,8 +127,6 @@ def describe_images(
             named = name_groups(spread @ mass, read.group, len(read.groups))
             word[index, :, image] = read.words[np.take_along_axis(named, best, axis=1)]
         chance[:, :, image] = chance_of(clearest, word[:, :, image], vocabulary)
-    said = (weight > 0) & (chance <= false_words)
-    phrase = _join_words(names, word, said, phrase_words)
     dimensions = ("condition", "voxel", "image", "rank")
     return xr.Dataset(
         {
@@ -145,7 +142,6 @@ def describe_images(
                 {"long_name": "how often a token that shows nothing has any word as clear"},
             ),
             "patch": (dimensions, patch, {"long_name": "token that gave most of the word"}),
-            "phrase": (dimensions[:-1], phrase),
             "token": (
                 (*dimensions[:-1], "place"),
                 described,
@@ -157,7 +153,7 @@ def describe_images(
             "voxel": attributions["voxel"],
             "image": attributions["image"],
         },
-        attrs={"tokens": kept, "false_words": false_words},
+        attrs={"tokens": kept, "false_words": false_words, "phrase_words": phrase_words},
     )
 
 
@@ -173,10 +169,3 @@ def _best_columns(values: np.ndarray, count: int) -> np.ndarray:
     best = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
     order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1)
-
-
-def _join_words(names: np.ndarray, word: np.ndarray, said: np.ndarray, most: int) -> np.ndarray:
-    """Join the first words that are said with commas: (…, rank) → text (…)."""
-    flat_word, flat_said = word.reshape(-1, word.shape[-1]), said.reshape(-1, word.shape[-1])
-    phrases = [", ".join(names[w[x][:most]]) for w, x in zip(flat_word, flat_said, strict=True)]
-    return np.array(phrases, dtype=str).reshape(word.shape[:-1])
