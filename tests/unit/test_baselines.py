@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from mine.core.ridge import fit_banded_ridge, fit_ridge, make_standardiser
+from mine.stages import baselines
 from mine.stages.baselines import (
     _predict_across_halves,
     fit_baselines,
@@ -177,6 +178,16 @@ def test_test_images_are_predicted_and_never_fitted(planted_baselines):
     changed[~training] = 1e3
     again = run_baselines(embedding, low_level, changed, training, halves)
     assert again.identical(dataset)
+
+
+def test_voxels_that_are_fitted_block_by_block_are_fitted_alike(planted_baselines, monkeypatch):
+    arrays, training, halves, whole = planted_baselines
+    monkeypatch.setattr(baselines, "VOXEL_BLOCK", 20)
+    parts = run_baselines(*arrays, training, halves)
+    assert list(parts.data_vars) == list(whole.data_vars)
+    for name, values in whole.data_vars.items():
+        assert parts[name].dims == values.dims and parts[name].attrs == values.attrs
+        np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(

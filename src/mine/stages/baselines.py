@@ -6,7 +6,8 @@ within them, in float64: the smallest penalties leave kernels that float32 canno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,9 @@ from mine.randomness import generator
 from mine.statistics import r_squared, sign_flip_test
 
 BANDS = ("semantic", "low_level")
+
+VOXEL_BLOCK = 16_384
+"""Voxels that are fitted at once: 90 bytes for each of them and each image."""
 
 
 def fit_baselines(
@@ -68,27 +72,86 @@ def fit_baselines(
     options |= {"folds": draw_folds(folds, seed)}
     bands = [np.asarray(embedding, np.float64), np.asarray(low_level, np.float64)]
     fitted, test = np.flatnonzero(training), np.flatnonzero(~training)
-
-    predictions, penalties, fits = {}, {}, {}
     singles = {"ridge": bands[0]}
     # Learned from zeros alone, or asked of zeros alone, it would say nothing of captions.
     if captions[fitted].any() and captions[test].any():
         singles["caption"] = np.asarray(captions, np.float64)
-    for model, features in singles.items():
-        fits[model] = fit_ridge(features[fitted], responses[fitted], **options)
-        predictions[model] = fits[model].predict(features[test])
-        penalties[model] = fits[model].alpha
-    predict, penalties["banded"], band_weight = fit_banded_ridge(
-        [band[fitted] for band in bands], responses[fitted], mixtures=mixtures, **options
-    )
-    predictions["banded"] = predict([band[test] for band in bands]).sum(axis=0)
-
     # What the low-level features tell of the embedding counts as low-level.
     told = fit_ridge(bands[1][fitted], bands[0][fitted], **options)
     rest = bands[0] - told.predict(bands[1])
-    crossed, low_only = _predict_across_halves(
-        [rest, bands[1]], responses, halves, mixtures=mixtures, **options
+
+    parts = []
+    for start in range(0, responses.shape[1], VOXEL_BLOCK):
+        own = responses[:, start : start + VOXEL_BLOCK]
+        predicted = _fit_to_all(singles, bands, own, fitted, test, mixtures=mixtures, **options)
+        semantic = _compare_bands(
+            [rest, bands[1]],
+            own,
+            halves,
+            mixtures=mixtures,
+            permutations=permutations,
+            seed=seed,
+            **options,
+        )
+        parts.append(predicted | semantic)
+    dataset = xr.concat(
+        [xr.Dataset(part) for part in parts], "voxel", data_vars="minimal"
+    ).assign_coords(
+        model=[*singles, "banded"], band=list(BANDS), half=["first_half", "second_half"]
     )
+    for name, long_name in _LONG_NAMES.items():
+        dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
+    return dataset
+
+
+def _fit_to_all(
+    singles: Mapping[str, np.ndarray],
+    bands: Sequence[np.ndarray],
+    responses: np.ndarray,
+    fitted: np.ndarray,
+    test: np.ndarray,
+    *,
+    mixtures: int,
+    **options: Any,
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Fit every model to all training images: what fit_baselines returns of them, by name.
+
+    singles: by model, and bands: (image, feature). fitted, test: positions of images.
+    """
+    fits = {
+        model: fit_ridge(features[fitted], responses[fitted], **options)
+        for model, features in singles.items()
+    }
+    predict, alpha, band_weight = fit_banded_ridge(
+        [band[fitted] for band in bands], responses[fitted], mixtures=mixtures, **options
+    )
+    predictions = [fit.predict(singles[model][test]) for model, fit in fits.items()]
+    predictions.append(predict([band[test] for band in bands]).sum(axis=0))
+    return {
+        "prediction": (("model", "image", "voxel"), np.stack(predictions).astype(np.float32)),
+        "ridge_weight": (
+            ("voxel", "feature"),
+            fits["ridge"].read_weights().T.astype(np.float32),
+        ),
+        "alpha": (("model", "voxel"), np.stack([*(fit.alpha for fit in fits.values()), alpha])),
+        "band_weight": (("band", "voxel"), band_weight),
+    }
+
+
+def _compare_bands(
+    bands: Sequence[np.ndarray],
+    responses: np.ndarray,
+    halves: tuple[np.ndarray, np.ndarray],
+    *,
+    permutations: int,
+    seed: int,
+    **options: Any,
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Ask across halves what either band tells: what fit_baselines returns of it, by name.
+
+    bands: (image, feature), the semantic one less what the low-level features tell of it.
+    """
+    crossed, low_only = _predict_across_halves(bands, responses, halves, **options)
     members = np.sort(np.concatenate(halves))
     measured = responses[members].astype(np.float64)
     semantic_z, semantic_p = [], []
@@ -99,32 +162,12 @@ def fit_baselines(
         z, p = sign_flip_test(gain, permutations=permutations, generator=flips)
         semantic_z.append(z)
         semantic_p.append(p)
-    dataset = xr.Dataset(
-        {
-            "prediction": (
-                ("model", "image", "voxel"),
-                np.stack(list(predictions.values())).astype(np.float32),
-            ),
-            "ridge_weight": (
-                ("voxel", "feature"),
-                fits["ridge"].read_weights().T.astype(np.float32),
-            ),
-            "alpha": (("model", "voxel"), np.stack(list(penalties.values()))),
-            "band_weight": (("band", "voxel"), band_weight),
-            "split_r2": (("band", "voxel"), partition_variance(measured, crossed)),
-            "low_level_r2": ("voxel", r_squared(measured, low_only)),
-            "semantic_z": (("half", "voxel"), np.stack(semantic_z)),
-            "semantic_p": ("voxel", np.max(semantic_p, axis=0)),
-        },
-        coords={
-            "model": list(predictions),
-            "band": list(BANDS),
-            "half": ["first_half", "second_half"],
-        },
-    )
-    for name, long_name in _LONG_NAMES.items():
-        dataset[name].attrs = {"long_name": long_name, "units": _UNITS.get(name, "1")}
-    return dataset
+    return {
+        "split_r2": (("band", "voxel"), partition_variance(measured, crossed)),
+        "low_level_r2": (("voxel",), r_squared(measured, low_only)),
+        "semantic_z": (("half", "voxel"), np.stack(semantic_z)),
+        "semantic_p": (("voxel",), np.max(semantic_p, axis=0)),
+    }
 
 
 def partition_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
