@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mine.figures.style import BLACK, REASONS, new_figure, styled
+from mine.figures.style import BLACK, FEW_REGIONS, REASONS, new_figure, styled
 from mine.statistics import share_interval
 
 
@@ -75,9 +75,11 @@ def draw_described(reasons: Mapping[str, np.ndarray]) -> Figure:
     axes.errorbar(
         beside, middle, yerr=np.maximum(error, 0), fmt="none", ecolor=BLACK, capsize=2, elinewidth=1
     )
+    crowded = len(rois) > FEW_REGIONS
     for place, n in enumerate(first["n"]):
-        axes.text(place, 102, f"n = {n}", ha="center", va="bottom")
-    axes.set(ylabel="Voxels (%)", xlabel="Region", ylim=(0, 110), yticks=range(0, 101, 25))
-    axes.tick_params(axis="x", rotation=45 if len(rois) > 10 else 0)
+        axes.text(place, 102, f"n = {n:,}", ha="center", va="bottom", rotation=90 if crowded else 0)
+    top = 122 if crowded else 110
+    axes.set(ylabel="Voxels (%)", xlabel="Region", ylim=(0, top), yticks=range(0, 101, 25))
+    axes.tick_params(axis="x", rotation=90 if crowded else 0)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(REASONS))
     return figure

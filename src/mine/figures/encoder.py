@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from mine.figures.style import (
     BLACK,
+    FEW_REGIONS,
     GREY,
     LIGHT,
     mark_rois,
@@ -44,10 +45,17 @@ def has_ceiling(scores: xr.Dataset) -> bool:
 @styled
 def draw_encoder(scores: xr.Dataset, rois: xr.Dataset) -> Figure:
     """Draw the scores of one subject (stores ``scores`` and ``rois``)."""
-    figure = new_figure(92)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.55))
+    names = [str(roi) for roi in scores["roi"].values]
+    if len(names) <= FEW_REGIONS:
+        figure = new_figure(92)
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.55))
+    else:
+        # Bars of many regions take the whole width, and the voxels' key the place beside them.
+        figure = new_figure(165)
+        parts = figure.subfigures(2, 1, height_ratios=(1.1, 1))
+        left, right = (part.subplots() for part in parts)
     draw_voxels = _draw_voxels if has_ceiling(scores) else _draw_ordered
-    draw_voxels(left, scores, assign_rois(rois), [str(roi) for roi in scores["roi"].values])
+    draw_voxels(left, scores, assign_rois(rois), names)
     _draw_rois(right, scores)
     return figure
 
@@ -112,14 +120,7 @@ def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[
         ylabel="R² of MINE on test images (share of variance)",
         title="Every voxel",
     )
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.17),
-        ncols=2,
-        columnspacing=1,
-        handletextpad=0.2,
-        markerscale=1.5,
-    )
+    _add_voxel_key(axes, rois, handletextpad=0.2, markerscale=1.5)
 
 
 def _draw_ordered(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[str]) -> None:
@@ -136,7 +137,16 @@ def _draw_ordered(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list
         ylabel="R² of MINE on test images (share of variance)",
         title="Every voxel (the dataset has no noise ceiling)",
     )
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, columnspacing=1)
+    _add_voxel_key(axes, rois)
+
+
+def _add_voxel_key(axes: Axes, rois: list[str], **style: float) -> None:
+    """Add a legend of regions, below or, of many, beside the axes."""
+    if len(rois) <= FEW_REGIONS:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 2}
+    else:
+        place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "ncols": 1 + len(rois) // 18}
+    axes.legend(**place, columnspacing=1, **style)
 
 
 def _name_roi_score(scores: xr.Dataset) -> str:
@@ -181,10 +191,11 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
     if known:
         axes.axhline(1, color=BLACK, linestyle="--", linewidth=0.8)
         axes.annotate("noise ceiling", (len(rois) - 0.5, 1), ha="right", va="bottom")
-        labels = [f"{roi}\nn = {count}" for roi, count in zip(rois, counts, strict=True)]
+        end = "\n" if len(rois) <= FEW_REGIONS else ", "
+        labels = [f"{roi}{end}n = {count:,}" for roi, count in zip(rois, counts, strict=True)]
     else:
         labels = rois
-    axes.set_xticks(range(len(rois)), labels, rotation=45 if len(rois) > 8 else 0)
+    axes.set_xticks(range(len(rois)), labels, rotation=90 if len(rois) > FEW_REGIONS else 0)
     low, high = axes.get_ylim()
     axes.set(
         xlim=(-0.6, len(rois) - 0.4),
@@ -196,8 +207,12 @@ def _draw_rois(axes: Axes, scores: xr.Dataset) -> None:
         else "Regions (no noise ceiling; 95% intervals over images)",
     )
     axes.title.set_fontsize(7)
-    legend = axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, columnspacing=1, handlelength=1
-    )
+    if len(rois) <= FEW_REGIONS:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 2}
+        legend = axes.legend(**place, columnspacing=1, handlelength=1)
+    else:
+        # Below the names, however long.
+        handles = axes.get_legend_handles_labels()
+        legend = axes.figure.legend(*handles, loc="outside lower center", ncols=len(models))
     for patch in legend.get_patches():
         patch.set_alpha(1)  # the first region may be a pale one

@@ -78,6 +78,9 @@ REASONS = {
     "not predicted": LIGHT,
 }
 
+FEW_REGIONS = 8
+"""Regions whose names have room beside each other in the width of a figure; more are turned."""
+
 SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that text is alike everywhere
     "font.size": SIZE,
