@@ -59,4 +59,6 @@ for fit, path, store in zip(params.fits, given.encoder, output.store, strict=Tru
     if curves:
         faithfulness = curves.dataset().assign_coords(voxel=voxels)
         write_store(faithfulness, output.faithfulness, provenance=provenance)
+    # Two fits' attributions at once would take twice the memory.
+    del attributions
 write_history(snakemake)

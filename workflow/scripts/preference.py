@@ -13,7 +13,7 @@ from mine.stores import open_store, write_store
 log = start_logging(snakemake)
 given, params, roi = snakemake.input, snakemake.params, snakemake.wildcards.roi
 profiles = {
-    Path(path).parent.name: open_store(path)[list(PROFILE_VARIABLES)].load()
+    Path(path).parent.name: open_store(path)[list(PROFILE_VARIABLES)].sel(fit=["all"]).load()
     for path in given.profiles
 }
 voxels, responses = profiles[roi]["voxel"].values, open_store(given.responses)

@@ -7,14 +7,16 @@ from mine.core.synonyms import name_as_listed
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stages.structure_subjects import compare_structures
+from mine.stages.structure_subjects import STRUCTURE_VARIABLES, compare_structures
 from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 structures = defaultdict(dict)
 for path in map(Path, given.structure):
-    structures[path.parts[-3]][path.parts[-2]] = open_store(path).load()
+    # The matrices of voxels by voxels stay where they are.
+    own = open_store(path)[list(STRUCTURE_VARIABLES)].sel(fit=["all"])
+    structures[path.parts[-3]][path.parts[-2]] = own.load()
 group = open_store(given.base_rates)["group"].values
 name = name_as_listed(map(open_store, given.profiles), group)
 table = compare_structures(

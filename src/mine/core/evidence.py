@@ -33,8 +33,8 @@ SIGNS = ("positive", "negative")
 
 @dataclass(frozen=True)
 class WordScores:
-    """Evidence for every group of synonyms: each (voxel, group); ``name`` is the group's best
-    word."""
+    """Evidence for every group of synonyms: each (voxel, group), of which z in double precision;
+    ``name`` is the group's best word."""
 
     z: np.ndarray
     z_within: np.ndarray
@@ -73,12 +73,16 @@ def score_words(
             totals[name][named] += add @ values
         for name, values in (("dd", d), ("within2", within)):
             totals[name][named] += add @ np.square(values)
-    totals = {name: total.T for name, total in totals.items()}
-    rounding = _bound_rounding(attributions, sign).sum(axis=1)[:, None]
-    z = totals["d"] / np.sqrt(np.maximum(totals["dd"], rounding))
-    z_within = totals["within"] / np.sqrt(np.maximum(totals["within2"], rounding))
-    effect = totals["d"] / images
-    return WordScores(z, z_within, effect, name_groups(by_word.T, group, groups))
+    rounding = _bound_rounding(attributions, sign).sum(axis=1)
+    effect = (totals["d"] / images).astype(np.float32)
+    # In place: of a large region each of these arrays takes gigabytes.
+    for total, power in (("d", "dd"), ("within", "within2")):
+        root = totals.pop(power)
+        np.sqrt(np.maximum(root, rounding, out=root), out=root)
+        totals[total] /= root
+    z, z_within = totals.pop("d"), totals.pop("within").astype(np.float32)
+    name = name_groups(by_word.T, group, groups)
+    return WordScores(z.T, z_within.T, effect.T, name)
 
 
 def resample_words(

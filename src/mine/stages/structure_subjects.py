@@ -24,6 +24,8 @@ from mine.core.matching import (
 from mine.statistics import interval, mean_over_pairs
 
 ALL = "all"
+STRUCTURE_VARIABLES = ("tuning", "word", "cluster", "cluster_word")
+"""What is read of a store of mine.stages.structure, of the fit ``all``."""
 COLUMNS = ["measure", "subject", "other", "roi", "cluster", "other_cluster", "word", "other_word"]
 COLUMNS += ["value", "low", "high", "p", "n"]
 
@@ -37,8 +39,9 @@ def compare_structures(
 ) -> pd.DataFrame:
     """Compare the clusters of each region between each pair of subjects.
 
-    structures: stores of mine.stages.structure by subject and ROI. words: (word,) the vocabulary.
-    draws: of the null. Returns a table with the columns ``COLUMNS``. Measures:
+    structures: stores of mine.stages.structure by subject and ROI, at least STRUCTURE_VARIABLES.
+    words: (word,) the vocabulary. draws: of the null. Returns a table with the columns ``COLUMNS``.
+    Measures:
 
     - ``clusters``: how many a subject's region has, n described voxels
     - ``match``: correlation of one subject's cluster with its match in the other, each with the
