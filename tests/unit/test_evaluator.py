@@ -311,7 +311,8 @@ def fit(features, responses, fitted, test):
 def test_prediction_is_the_literal_solution() -> None:
     features, responses, fitted, test = plant()
     dataset = fit(features, responses, fitted, test)
-    assert {str(value.dtype) for value in dataset.variables.values()} == {"float32"}
+    weights = dataset.drop_vars("p")
+    assert {str(value.dtype) for value in weights.variables.values()} == {"float32"}
     varying = np.delete(features.astype(np.float64), 4, axis=1)
     mean, scale = varying[fitted].mean(axis=0), varying[fitted].std(axis=0)
     scaled = (varying - mean) / scale * np.delete(SHARE, 4)
@@ -326,6 +327,16 @@ def test_prediction_is_the_literal_solution() -> None:
     np.testing.assert_allclose(dataset["r2"], r_squared(responses[test], predicted[test]), 1e-4)
     np.testing.assert_allclose(dataset["r"], pearson(responses[test], predicted[test]), 1e-4)
     assert dataset["r2"].mean() > 0.5
+
+
+def test_voxels_that_are_predicted_are_told_from_noise() -> None:
+    features, responses, fitted, test = plant()
+    planted = fit(features, responses, fitted, test)["p"].values
+    assert (planted < 0.02).all()
+    noise = np.random.default_rng(5).normal(size=(len(features), 400)).astype(np.float32)
+    p = fit(features, noise, fitted, test)["p"].values
+    # An evaluator of noise is beaten by the mean, so that the test is safe.
+    assert (p <= 0.05).mean() < 0.07 and np.median(p) > 0.5
 
 
 def test_constant_feature_has_no_weight() -> None:

@@ -24,6 +24,7 @@ rule features:
             faithfulness="<results>/{subject}/{roi}/faithfulness.zarr",
             attributions="<results>/{subject}/{roi}/attributions/first_half.zarr",
             encoder="<results>/{subject}/encoder/first_half.zarr",
+            evaluator="<results>/{subject}/evaluator.zarr",
             responses="<results>/{subject}/responses.zarr",
             images="<embeddings>/images/shards.json",
             lens="<embeddings>/lens/shards.json",

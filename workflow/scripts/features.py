@@ -10,14 +10,18 @@ from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, mean_tokens
 from mine.stages.descriptions import describe_images
 from mine.stages.features import gather_features
+from mine.statistics import benjamini_hochberg
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)
 features = params.features
-faithful = open_store(given.faithfulness)["error_auc"]
+level = params.profile["false_discovery_rate"]
+faithful, profiles = open_store(given.faithfulness)["error_auc"], open_store(given.profiles)
+# A voxel that the evaluator cannot predict has no judge.
+predicted = benjamini_hochberg(open_store(given.evaluator)["p"].values) <= level
 chosen = choose_voxels(
-    open_store(given.profiles)["described"].values,
+    profiles["described"].values & predicted[profiles["voxel"].values],
     -faithful.sel(ranking="integrated_gradients", mode="keep").values,
     quantile=features["faithfulness_quantile"],
     most=features["voxels"],
@@ -51,7 +55,7 @@ result = gather_features(
     shown,
     group=base_rates["group"].values,
     measured=responses["response"].sel(image=images).isel(voxel=voxels).values,
-    level=params.profile["false_discovery_rate"],
+    level=level,
     words=params.profile["words"],
     text=open_store(given.vocabulary)["text"].values,
     distinct_cosine=features["distinct_cosine"],

@@ -13,7 +13,7 @@ from mine.core.ridge import fit_ridge
 from mine.core.showing import Reader, show_blank
 from mine.logging import split_work
 from mine.randomness import generator
-from mine.statistics import pearson, r_squared
+from mine.statistics import pearson, r_squared, sign_flip_test
 
 
 def embed_features(
@@ -56,6 +56,7 @@ def fit_evaluator(
     test: np.ndarray,
     alphas: Sequence[float],
     folds: int,
+    permutations: int = 10_000,
     seed: int,
 ) -> xr.Dataset:
     """Fit the evaluator of a subject on some of its images and score it on others.
@@ -63,10 +64,12 @@ def fit_evaluator(
     features: (image, feature). responses: (image, voxel), z-scored. share: (feature,), by which a
     feature counts. fitted, test: bool (image,); images that are neither have no part. alphas:
     penalties to choose from, per voxel. folds: of the cross-validation that chooses, within the
-    fitted images.
+    fitted images. permutations: sign flips of the test.
 
-    Returns the weights (core.evaluator.weights_to_dataset), and of the test images r2 and r
-    (voxel): R² and Pearson correlation. They are those of the weights as they are stored.
+    Returns the weights (core.evaluator.weights_to_dataset), and of the test images r2, r and p
+    (voxel): R², Pearson correlation, and the one-sided p of a sign flip over images that the
+    prediction beats the mean of the fitted images. They are those of the weights as they are
+    stored.
 
     Raises ValueError if an image is both fitted and tested.
     """
@@ -86,6 +89,11 @@ def fit_evaluator(
     predicted = weights_from_dataset(dataset).predict(features[test])
     for name, score in {"r2": r_squared, "r": pearson}.items():
         dataset[name] = ("voxel", score(measured, predicted).astype(np.float32))
+    gain = np.square(measured - responses[fitted].mean(axis=0)) - np.square(measured - predicted)
+    flips = generator(seed, "evaluator", "flips")
+    _, p = sign_flip_test(gain, permutations=permutations, generator=flips)
+    dataset["p"] = ("voxel", p)
     dataset["r2"].attrs = {"long_name": "R² on the test images", "units": "1"}
     dataset["r"].attrs = {"long_name": "Pearson correlation on the test images", "units": "1"}
+    dataset["p"].attrs = {"long_name": "that the test images are predicted", "units": "1"}
     return dataset
