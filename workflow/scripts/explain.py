@@ -5,9 +5,9 @@ import json
 import numpy as np
 
 from mine.core.lens import read_lens
+from mine.core.mentions import find_words
 from mine.core.splits import draw_folds
 from mine.encoders.linear import fit_unit_ridge, scale_to_unit
-from mine.explainers.caption_words import find_words
 from mine.explainers.interface import Material
 from mine.history import write_history
 from mine.logging import start_logging
