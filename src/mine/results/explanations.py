@@ -93,7 +93,7 @@ class Explanation:
 
     @property
     def phrase(self) -> str:
-        """The first words of positive weight, with commas."""
+        """The first of the words that are said, with commas."""
         return str(self.descriptions["phrase"].sel(condition="attribution").item())
 
     def plot(self) -> Figure:
