@@ -188,7 +188,7 @@ def fit_subjects(
                 dataset["residual_deviation"] = ("voxel", _root_mean_square(measured - predicted))
         if history is not None:
             dataset["training_loss"] = ("epoch", history.training_loss)
-            dataset["validation_score"] = ("epoch", history.validation_r2)
+            dataset["validation_score"] = ("epoch", history.validation_score)
             dataset.attrs["best_epoch"] = history.best_epoch
         dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
         datasets.append(_annotate(dataset))
