@@ -634,7 +634,13 @@ class Description:
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     false_discovery_rate: float = setting(
-        "Expected share of false words among those reported.", 0.05, minimum=1e-6, maximum=0.5
+        "Expected share of false words among those reported. The same level decides which voxels "
+        "are predicted and semantic, which are reliable (there it is that of the p itself), which "
+        "categories voxels and regions prefer, whether a region has clusters and which words tell "
+        "them apart, what rival explainers list, and what the controls of `compare_seeds` count.",
+        0.05,
+        minimum=1e-6,
+        maximum=0.5,
     )
     words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
     exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)

@@ -10,7 +10,7 @@ from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
-from mine.core.ridge import fit_banded_ridge, fit_ridge, make_standardiser
+from mine.core.ridge import fit_banded_ridge, fit_ridge, make_standardiser, measure_spread
 from mine.stages import baselines
 from mine.stages.baselines import (
     _predict_across_halves,
@@ -218,3 +218,12 @@ def test_a_half_is_predicted_by_the_other_half_alone():
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one[..., halves[0], :], other[..., halves[0], :])
         assert not np.allclose(one[..., halves[1], :], other[..., halves[1], :])
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_a_constant_feature_has_no_spread_however_many_images_there_are(precision):
+    features = np.random.default_rng(0).normal(size=(9_000, 3)).astype(precision)
+    features[:, 1] = 0.1
+    mean, deviation = measure_spread(features)
+    assert mean.dtype == deviation.dtype == precision and (deviation > 0).tolist() == [1, 0, 1]
+    np.testing.assert_allclose(deviation[[0, 2]], features[:, [0, 2]].std(axis=0), rtol=1e-4)

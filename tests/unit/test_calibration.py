@@ -17,7 +17,6 @@ from mine.core.calibration import (
     shuffle_tokens,
 )
 from mine.core.lens import apply_lens
-from mine.core.mentions import find_mentioned
 from mine.errors import InputError
 from mine.stages import calibration as stage
 from mine.stages.calibration import choose_captioned
@@ -177,15 +176,6 @@ LENS = make_lens(
     ]
 )
 CAPTIONS = [["Two Dogs play."], ["A dog by the sea", "The sky."], ["Mice at the traffic light"]]
-
-
-def test_captions_mention_words_their_group_and_their_inflections():
-    found = find_mentioned(CAPTIONS, np.array(VOCABULARY), GROUP)
-    assert found.tolist() == [
-        [True, False, False, False, False],
-        [True, True, False, True, False],
-        [False, False, True, False, True],
-    ]
 
 
 @pytest.mark.parametrize("block", [1, 2, 250])

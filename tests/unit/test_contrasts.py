@@ -109,3 +109,11 @@ def test_a_single_image_has_a_value_and_no_interval():
 def test_equal_differences_have_a_mean_and_no_effect_size():
     found = clustered_effect(np.full(6, 2.0), np.arange(6))
     assert found[0].tolist() == [2, 2, 2] and np.isnan(found[1]).all()
+
+
+def test_a_voxel_of_equal_differences_has_a_mean_and_no_effect_size():
+    # 0.1 + 0.1 + 0.1 is not 0.3: rounding would leave a tiny deviation and a huge effect.
+    result = run(np.array([[[0.1, 0.1, 0.1], [0.1, 0.2, 0.3]]]), np.tile(np.arange(3), (2, 1)))
+    assert result["mean"].values[0] == pytest.approx([0.1, 0.2])
+    assert np.isnan(result["cohens_dz"].values[0, 0])
+    assert result["cohens_dz"].values[0, 1] == pytest.approx(2.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -131,6 +133,21 @@ def test_removal_forbids_the_feature_and_asks_for_what_is_around(words):
         said = prompt.removeprefix("a photo of ").split(", ")
         around = {VOCABULARY[word] for word in words[image - 100, 1:]}
         assert said[0] in around and "dog" not in said
+
+
+def test_what_is_taken_away_is_not_asked_for_again_around_it():
+    """Both words of the feature's group are read around the mask, more than anything else."""
+    lens = make_readings(np.full((1, 4), 2)).lens
+    word, score = lens["word"].values, lens["score"].values
+    word[0, :, 0], word[0, :, 1], score[0] = DOG, CAT, 0.4
+    word[0, quadrant(1), 1], score[0, quadrant(1), 1] = RED, 0.3
+    group = np.arange(len(VOCABULARY))
+    mask = np.zeros(GRID, dtype=bool)
+    mask.ravel()[quadrant(0)] = True
+    group[CAT] = group[DOG]
+    readings = replace(make_readings(np.full((1, 4), 2)), lens=lens, group=group)
+    assert readings.surround(0, mask, group[[RED]], 3).tolist() == [DOG]
+    assert readings.surround(0, mask, group[[DOG]], 3).tolist() == [RED]
 
 
 def test_controls_never_say_the_voxels_own_words(words):

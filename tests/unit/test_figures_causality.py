@@ -159,6 +159,26 @@ def test_a_voxels_two_guided_shifts_differ_by_its_guidance():
         assert difference == pytest.approx(float(guidance), rel=1e-3, abs=1e-5)
 
 
+def test_places_without_an_image_change_nothing():
+    by_roi = make_subject()
+    found = tabulate(by_roi)
+    padded = {}
+    for roi, (first, second) in by_roi.items():
+        more = {
+            name: second[name].pad(chosen=(0, 3), constant_values=filler)
+            for name, filler in (("start", -1), ("shift", np.nan))
+        }
+        padded[roi] = first, second.drop_dims("chosen").assign(more)
+    pd.testing.assert_frame_equal(tabulate(padded), found)
+
+
+def test_without_any_image_that_was_edited_models_have_no_correlation():
+    first, second = make_subject()["FFA-1"]
+    empty = second.assign(start=xr.full_like(second["start"], -1), shift=second["shift"] * np.nan)
+    table = tabulate({"FFA-1": (first, empty)})
+    assert table[table["measure"] == "correlation"]["value"].isna().all()
+
+
 def test_the_models_correlation_is_that_of_the_points():
     table = tabulate(make_subject())
     models = table[table["panel"] == "models"]

@@ -52,8 +52,8 @@ def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
 def test_subjects_together_have_the_images_that_they_have_apart(fit):
     tokens, responses, _ = plant(100, noise=0.3)
     subjects = [
-        TrainingData(tokens[:60], responses[:60], np.arange(60)),
-        TrainingData(tokens[60:], responses[60:, :3], np.arange(60, 100)),
+        TrainingData(tokens[:60], responses[:60], np.arange(60), "subj01"),
+        TrainingData(tokens[60:], responses[60:, :3], np.arange(60, 100), "subj02"),
     ]
     options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
     options |= {"permutations": 20, "seed": 0, "fit": fit, **SMALL}
@@ -61,7 +61,8 @@ def test_subjects_together_have_the_images_that_they_have_apart(fit):
         options["epochs"] = 1
     together = fit_subjects(subjects, **options)
     for subject, found in zip(subjects, together, strict=True):
-        alone = fit_subject(subject.tokens, subject.responses, subject.images, **options)
+        given = subject.tokens, subject.responses, subject.images
+        alone = fit_subject(*given, name=subject.name, **options)
         np.testing.assert_array_equal(found["image"], alone["image"])
         np.testing.assert_array_equal(found["role"], alone["role"])
         assert found["held_out_p"].sizes == alone["held_out_p"].sizes
@@ -69,6 +70,19 @@ def test_subjects_together_have_the_images_that_they_have_apart(fit):
         # An encoder that is not fitted knows of nobody.
         same = np.array_equal(found["query"], alone["query"])
         assert same == fit.endswith("random")
+
+
+def test_untrained_encoders_of_two_subjects_are_two_and_fitted_ones_know_no_names():
+    tokens, responses, _ = plant(60, noise=0.3)
+    options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
+    options |= {"epochs": 1, "permutations": 20, "seed": 0, **SMALL}
+    for fit, alike in (("all_random", False), ("all", True)):
+        first, second = (
+            fit_subject(tokens, responses, np.arange(60), name=name, fit=fit, **options)
+            for name in ("subj01", "subj02")
+        )
+        for weight in ("key", "query", "readout"):
+            assert np.array_equal(first[weight], second[weight]) == alike
 
 
 def test_halves_are_disjoint_complete_and_independent_of_order():

@@ -123,7 +123,7 @@ def test_planted_directions_are_predicted_and_attended_to(planted_fit):
     predicted = predict(weights, tokens, phi)
     for voxel in range(3):
         assert np.corrcoef(predicted[:, voxel], clean[:, voxel])[0, 1] > 0.9
-    assert history.validation_r2.max() == history.validation_r2[history.best_epoch]
+    assert history.validation_score.max() == history.validation_score[history.best_epoch]
     # The token that holds the direction weighs more than all others together.
     s, u = token_scalars(weights, torch.as_tensor(tokens), phi)
     weighted = (torch.softmax(s, dim=-1) * (u - u.mean(dim=-1, keepdim=True))).sum(dim=2).numpy()
@@ -162,7 +162,7 @@ def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     expected = np.mean([predict(weights, tokens, phi) for weights, _ in members], axis=0)
     np.testing.assert_allclose(predict(joined, tokens, phi), expected, atol=1e-5)
     for found, (_, history) in zip(histories, members, strict=True):
-        np.testing.assert_array_equal(found.validation_r2, history.validation_r2)
+        np.testing.assert_array_equal(found.validation_score, history.validation_score)
     for member, (weights, _) in zip(split_encoder(joined, 3), members, strict=True):
         for name in ("query", "readout", "key", "value", "position"):
             torch.testing.assert_close(getattr(member, name), getattr(weights, name))
@@ -187,7 +187,7 @@ def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
     for field in fields(EncoderWeights):
         found, expected = (getattr(each, field.name) for each in (gathered, whole))
         torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-4)
-    np.testing.assert_allclose(together.validation_r2, history.validation_r2, atol=1e-4)
+    np.testing.assert_allclose(together.validation_score, history.validation_score, atol=1e-4)
     np.testing.assert_allclose(together.training_loss, history.training_loss, rtol=1e-4)
     with pytest.raises(ValueError, match="the same projections"):
         gather_voxels([fits[0], draw_weights()])
@@ -239,13 +239,13 @@ def test_the_fit_stops_early_and_keeps_its_best_epoch():
         learning_rate=1e-2, weight_decay=0.0, **SMALL,
     )  # fmt: skip
     assert len(history.training_loss) == history.best_epoch + 1 + 3 < 60
-    assert history.best_epoch == history.validation_r2.argmax()
+    assert history.best_epoch == history.validation_score.argmax()
     # R² as of other test images: about the mean of those that trained.
     error = np.square(responses[held] - predict(weights, tokens[held], phi)).sum(axis=0)
     about = np.square(responses[held] - responses[~held].mean(axis=0)).sum(axis=0)
     reached = (1 - error / about).mean()
-    assert reached == pytest.approx(history.validation_r2[history.best_epoch], abs=1e-6)
-    assert np.abs(np.delete(history.validation_r2, history.best_epoch) - reached).min() > 1e-4
+    assert reached == pytest.approx(history.validation_score[history.best_epoch], abs=1e-6)
+    assert np.abs(np.delete(history.validation_score, history.best_epoch) - reached).min() > 1e-4
 
 
 def test_an_epoch_is_validated_where_it_is_fitted(monkeypatch):

@@ -159,6 +159,23 @@ def test_p_is_corrected_for_the_words_that_each_was_the_best_of():
     assert found["negative"].added_p[3, 0] == pytest.approx(min(1.0, 6 * p), rel=1e-3)
 
 
+def test_what_suppresses_is_sought_beside_the_words_that_are_listed():
+    random = np.random.default_rng(5)
+    faces = make_faces(random)
+    readings = faces.lens["score"].values.astype(np.float64)
+    largest, mean = readings.max(axis=1), readings.mean(axis=1)
+    measured = faces.drive - 0.3 * largest[:, [CAR]] + random.normal(size=faces.drive.shape)
+    faces.arguments[3]["negative"][1, CAR] = True
+    found = faces.list(measured)
+    assert found["positive"].listed[1].tolist() == [True, True, False, False]
+    assert found["positive"].group[1, 1] == DOG
+    response = -normal_scores(measured)[:, 1]
+    known = [largest[:, FACE], mean[:, FACE], largest[:, DOG]]
+    r, p = adding(response, known, largest[:, CAR])
+    assert found["negative"].added[1, 0] == pytest.approx(r, rel=1e-4)
+    assert found["negative"].added_p[1, 0] == pytest.approx(min(1.0, 6 * p), rel=1e-3)
+
+
 def adding(response: np.ndarray, known: list[np.ndarray], column: np.ndarray) -> tuple:
     """Partial correlation of a column with a response, given others, and its one-sided p."""
     design = np.column_stack([np.ones(len(response)), *known])

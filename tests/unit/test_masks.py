@@ -29,6 +29,12 @@ def test_a_feature_is_carried_by_the_whole_blob_that_a_seed_touches(reading):
     assert (mask == (reading == 0.9)).all()
 
 
+def test_patches_read_half_as_clearly_as_the_clearest_seed_carry_the_feature_too(reading):
+    reading[1, 3], reading[3, 3] = 0.46, 0.44
+    mask = carry_feature(reading, only((2, 1)), dilation=0)
+    assert (mask == ((reading == 0.9) | (reading == 0.46))).all()
+
+
 def test_a_stray_seed_outside_the_feature_adds_nothing(reading):
     assert (
         carry_feature(reading, only((2, 1), (7, 0)), dilation=0)

@@ -370,6 +370,17 @@ def test_a_voxel_prefers_by_its_responses_only_what_is_significant():
     assert (measure("noise")["preferred"].sel(evidence="measured") == "").mean() > 0.9
 
 
+def test_a_voxel_that_answers_less_to_every_category_prefers_none():
+    random = np.random.default_rng(4)
+    shown = np.random.default_rng(1).integers(0, 3, IMAGES)
+    less = random.normal(size=(IMAGES, 20)) - 3.0 * (shown < 2)[:, None]
+    found = measure("noise", responses={"predicted": less, "measured": less})
+    own = found.isel(category=[0, 1]).sel(response="measured")
+    assert (own["auc"] < 0.5).all() and (own["auc_q"].min("category") <= 0.05).all()
+    assert (found["preferred"].sel(evidence="measured") == "").all()
+    assert found["roi_preferred"].sel(evidence="measured") == ""
+
+
 def test_voxels_that_are_not_described_have_no_part_in_the_null():
     other = {**REGIONS, "noise": make_region(50, None, first=21, seed=9)}
     for name in ("cosine_z", "cosine_p", "roi_cosine_z"):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -298,6 +299,35 @@ def test_figure_shows_the_numbers_and_frames_the_preferred(least, tmp_path, monk
     shown = [text for text in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(text.get_fontsize() for text in shown if text.get_text()) >= SIZE
     save_figure(figure, table, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("categories", [3, 6, 8, 12])
+def test_numbers_of_a_map_keep_apart_however_many_categories_there_are(categories):
+    random, regions = np.random.default_rng(0), {}
+    for roi in ("FFA", "PPA", "EBA"):
+        own = make_preference("faces").isel(category=np.resize(np.arange(3), categories))
+        own = own.assign_coords(category=[*CATEGORIES, *map(str, range(categories - 3))])
+        own["roi_cosine_z"] = "category", random.normal(0, 9, categories)
+        own["roi_cosine_z"][:2] = [-11.33, -11.31]
+        own["roi_share"][:] = 1.0
+        own["roi_t"] = "category", random.normal(0, 9, categories)
+        regions[roi] = own
+    figure = draw_preference(tabulate_preference(regions), list(regions), "subj01")
+    canvas = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(canvas) for axes in figure.axes[:4] for text in axes.texts]
+    assert len(boxes) == 4 * 3 * categories
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+
+
+def test_a_figure_says_why_words_are_not_compared_with_a_localiser():
+    regions = make_regions()
+    for t, expected in ((1.0, "fewer than 10 described voxels"), (np.nan, "no localiser")):
+        few = regions["PPA"].assign(t=regions["PPA"]["t"] * t, roi_t=regions["PPA"]["roi_t"] * t)
+        figure = draw_preference(tabulate_preference({"PPA": few}), ["PPA"], "subj01")
+        shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+        reasons = {"fewer than 10 described voxels", "no localiser"}
+        assert reasons & set(shown) == {expected}
 
 
 def test_close_numbers_get_a_decimal_more_and_ties_are_won_by_none():

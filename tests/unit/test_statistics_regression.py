@@ -93,3 +93,30 @@ def test_forward_selection_takes_nothing_from_nothing():
         random.normal(size=9), np.empty((9, 0)), np.empty((9, 0)), count=3
     )
     assert empty.order.size == empty.p.size == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+def test_forward_selection_takes_nothing_of_a_constant_response(value):
+    """Nor of one that is constant but for the rounding of float32."""
+    random = np.random.default_rng(7)
+    candidates = random.random((300, 20))
+    for response in (
+        np.full(300, value),
+        value * (1 + 1e-7 * random.choice([-1, 1], 300)),
+        value * candidates[:, 3],  # known from the first
+    ):
+        found = statistics.forward_selection(response, candidates[:, [3]], candidates, count=5)
+        assert found.order.size == found.correlation.size == found.p.size == 0
+    found = statistics.forward_selection(
+        1 + value * candidates[:, 3], np.empty((300, 0)), candidates, count=5
+    )
+    assert found.order.tolist() == [3] * (value > 0) and (found.correlation < 1 + 1e-9).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_forward_selection_refuses_a_response_that_is_not_finite(value):
+    random = np.random.default_rng(7)
+    response = random.normal(size=30)
+    response[4] = value
+    with pytest.raises(ValueError, match="must be finite in all images"):
+        statistics.forward_selection(response, np.empty((30, 0)), random.random((30, 3)), count=1)

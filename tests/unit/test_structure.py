@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
 from mine.core.clusters import cut_tree, match_labels, stand_for_voxels
-from mine.core.tuning import WordReadings, measure_tuning, read_words
+from mine.core.tuning import WordReadings, measure_tuning, read_words, sign_flip_tuning
 from mine.stages.structure import (
     _test_words,
     contrast_clusters,
@@ -18,7 +18,7 @@ from mine.stages.structure import (
     list_cluster_words,
     measure_structure,
 )
-from mine.statistics import normal_scores
+from mine.statistics import normal_scores, sign_flip_bound
 from tests.reference.causal import VOCABULARY, make_lens
 from tests.reference.regression import robust_p
 
@@ -226,6 +226,16 @@ def test_contrasts_of_noise_list_words_as_rarely_as_is_said(lens):
     ]
     found = (np.array(listed)[:, :, 0] >= 0).any(axis=1)
     assert found.mean() <= 0.10  # binomial(200, .05): above 20 in less than 1 of 500 runs
+
+
+def test_of_a_words_two_readings_the_clearer_counts_with_twice_its_p():
+    random = np.random.default_rng(3)
+    shown, words = random.random((300, 1)), random.random((2, 300, 1))
+    readings = WordReadings(np.column_stack([shown, shown]), words, np.arange(1))
+    contrast = random.normal(size=(300, 1)) + words[0]
+    z, q = _test_words(contrast, readings, np.arange(300))
+    assert z == sign_flip_tuning(contrast, readings, np.arange(300)).max()
+    assert q == pytest.approx(2 * sign_flip_bound(z)) and q < 0.1
 
 
 def test_voxels_that_look_at_different_places_are_given_no_words_for_it():

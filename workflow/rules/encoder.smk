@@ -64,6 +64,7 @@ rule fit_together:
         gpu=gpus("encoder"),
     params:
         code=code("fit_together"),
+        subjects=settings.subjects,
         encoder=ENCODER,
         seed=settings.seed,
     message:

@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 
-from mine.core.lens import read_lens
+from mine.core.mentions import find_words
 from mine.core.splits import draw_folds
 from mine.encoders.linear import fit_unit_ridge, scale_to_unit
-from mine.explainers.caption_words import find_words
 from mine.explainers.interface import Material
 from mine.history import write_history
 from mine.logging import start_logging
@@ -40,7 +39,7 @@ explained = explain_region(
         dense=open_images(list_shards(given.dense), images)["dense"].values,
         lens=open_images(list_shards(given.lens), images),
         presence=find_words(list(map(json.loads, captions)), vocabulary["word"].values),
-        text=read_lens(vocabulary)["text"],
+        text=vocabulary["text"].values,
         group=base_rates["group"].values,
         base_rate=base_rates["base_rate"].values,
         level=params.level,

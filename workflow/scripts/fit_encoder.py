@@ -17,6 +17,7 @@ encoder = fit_subject(
     embedded["tokens"].values,
     responses["response"].values,
     responses["image"].values,
+    name=snakemake.wildcards.subject,
     fit=snakemake.wildcards.fit,
     rows=embedded.attrs["rows"],
     columns=embedded.attrs["columns"],

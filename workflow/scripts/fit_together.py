@@ -11,12 +11,13 @@ from mine.stores import open_store, write_store
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
 subjects = []
-for store in given.responses:
+for name, store in zip(params.subjects, given.responses, strict=True):
     responses = open_store(store)
     responses = responses.isel(image=responses["split"].values != "test").load()
     images = responses["image"].values
     embedded = open_images(list_shards(given.images), images)
-    subjects.append(TrainingData(embedded["tokens"].values, responses["response"].values, images))
+    tokens = embedded["tokens"].values
+    subjects.append(TrainingData(tokens, responses["response"].values, images, name))
 encoders = fit_subjects(
     subjects,
     fit=snakemake.wildcards.fit,

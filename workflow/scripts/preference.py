@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mine.core.synonyms import name_groups
+from mine.core.synonyms import name_by_rate
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -20,7 +20,7 @@ voxels, responses = profiles[roi]["voxel"].values, open_store(given.responses)
 measured = responses["response"].isel(image=responses["split"].values == "test", voxel=voxels)
 images, rates = measured["image"].values, open_store(given.base_rates).load()
 group = rates["group"].values
-names = name_groups(rates["base_rate"].values[None], group, int(group.max()) + 1)[0]
+names = name_by_rate(rates["base_rate"].values, group)
 preference = measure_preference(
     profiles,
     roi,

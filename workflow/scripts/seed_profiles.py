@@ -20,7 +20,8 @@ from mine.statistics import bootstrap_weights
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-given, params, roi = snakemake.input, snakemake.params, snakemake.wildcards.roi
+given, params = snakemake.input, snakemake.params
+subject, roi = snakemake.wildcards.subject, snakemake.wildcards.roi
 responses = open_store(given.responses)
 voxels = open_store(given.rois)["member"].sel(roi=roi).values.nonzero()[0]
 training = responses["image"].values[responses["split"].values != "test"]
@@ -45,7 +46,7 @@ encoders = {
     "fitted": fitted,
     "random": [
         random_encoder(**sizes, basis=phi.shape[1], seed=int(draw))
-        for draw in generator(params.seed, "seeds", "random", roi).integers(2**31, size=2)
+        for draw in generator(params.seed, "seeds", "random", subject, roi).integers(2**31, size=2)
     ],
 }
 compared = compare_seeds(

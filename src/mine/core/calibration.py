@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mine.core.lens import apply_lens
-from mine.core.synonyms import name_groups
+from mine.core.synonyms import name_by_rate
 
 if TYPE_CHECKING:  # scipy is imported where it is used
     import torch
@@ -111,7 +111,7 @@ def read_groups(
 def label_groups(base_rates: xr.Dataset) -> list[str]:
     """Return the name of each group: its word of largest base rate."""
     group, rate = base_rates["group"].values, base_rates["base_rate"].values
-    largest = name_groups(rate[None], group, int(group.max()) + 1)[0]
+    largest = name_by_rate(rate, group)
     return base_rates["word"].values[largest].tolist()
 
 

@@ -40,9 +40,9 @@ def contrast(
             pairs = row[np.isfinite(row)]
             if len(pairs):
                 p = sign_flip_test(pairs[:, None], permutations=permutations, generator=generator)
-                spread = pairs.std(ddof=1) if len(pairs) > 1 else 0.0
-                effect = pairs.mean() / spread if spread > 0 else np.nan
-                by_voxel[(slice(None), *index, voxel)] = pairs.mean(), effect, p[1][0]
+                # Of a voxel each image is a pair, and one of equal pairs has no effect size.
+                mean, effect = clustered_effect(pairs, np.arange(len(pairs)))[:, 0]
+                by_voxel[(slice(None), *index, voxel)] = mean, effect, p[1][0]
         pooled[(slice(None), *index)] = clustered_effect(values.ravel(), np.asarray(image).ravel())
     mean, effect, p = by_voxel
     known = np.isfinite(mean).sum(axis=-1)

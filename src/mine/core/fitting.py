@@ -41,7 +41,7 @@ class FitHistory:
 
     training_loss: np.ndarray
     """(epoch,): mean squared error on the training batches as they came"""
-    validation_r2: np.ndarray
+    validation_score: np.ndarray
     """(epoch,): mean over voxels of R² on the validation images"""
     best_epoch: int
     """the epoch, from 0, whose weights were kept"""
@@ -207,7 +207,7 @@ def fit_subjects(
         elif epoch - best_epoch >= patience:
             break
     history = FitHistory(
-        training_loss=np.array(losses), validation_r2=np.array(scores), best_epoch=best_epoch
+        training_loss=np.array(losses), validation_score=np.array(scores), best_epoch=best_epoch
     )
     return best_weights, history
 

@@ -113,7 +113,8 @@ def embed_vocabulary(
     mean = vectors.mean(axis=0) if mean is None else mean
     centred = vectors - mean
     length = np.linalg.norm(centred, axis=1)
-    return _unit(centred).astype(np.float32), length.astype(np.float32), mean.astype(np.float32)
+    unit = normalise_rows(centred)
+    return unit.astype(np.float32), length.astype(np.float32), mean.astype(np.float32)
 
 
 def embed_category(vectors: np.ndarray, *, text_mean: np.ndarray) -> np.ndarray:
@@ -123,7 +124,7 @@ def embed_category(vectors: np.ndarray, *, text_mean: np.ndarray) -> np.ndarray:
     brought to unit length (:func:`embed_vocabulary`), and they are averaged: the embedding of one
     word of the vocabulary is that word's own.
     """
-    return _unit(_unit(vectors - text_mean).mean(axis=0)).astype(np.float32)
+    return normalise_rows(normalise_rows(vectors - text_mean).mean(axis=0)).astype(np.float32)
 
 
 def average_prompts(
@@ -133,7 +134,9 @@ def average_prompts(
 
     Each prompt's embedding has unit length before the mean.
     """
-    return _unit(sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts))
+    return normalise_rows(
+        sum(encode_texts([prompt.format(word) for word in words]) for prompt in prompts)
+    )
 
 
 def read_lens(vocabulary: xr.Dataset) -> dict[str, Any]:
@@ -235,7 +238,7 @@ def score_tokens(
     for start in range(0, len(tokens), block):
         part = slice(start, start + block)
         rows = tokens[part] - token_mean
-        rows = ((_unit(rows) if unit else rows) / temperature).astype(np.float32)
+        rows = ((normalise_rows(rows) if unit else rows) / temperature).astype(np.float32)
         rows = torch.as_tensor(rows, device=device)
         if contexts is None:
             yield part, rows @ columns
@@ -310,5 +313,6 @@ def word_mass(word: np.ndarray, score: np.ndarray, *, words: int) -> np.ndarray:
     return mass
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def normalise_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows (…, feature) at unit length; zeros stay zeros."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

@@ -53,8 +53,8 @@ def explain_refusal(
 def digest_folder(model: str, *, kind: str, key: str) -> str | None:
     """Identify a model in a local folder by its files; None for one that is elsewhere.
 
-    kind: one of config.MODEL_FILES. key: of the configuration, for messages. Raises InputError if
-    the folder lacks one of these files.
+    kind: one of mine.sections.MODEL_FILES. key: of the configuration, for messages. Raises
+    InputError if the folder lacks one of these files.
     """
     if not model.startswith("local-dir:"):
         return None

@@ -48,7 +48,7 @@ def gather_together(
     return {first: _stack(found) for first, found in parts.items()}
 
 
-def measure_spread(readings: sparse.csc_array) -> np.ndarray:
+def measure_deviation(readings: sparse.csc_array) -> np.ndarray:
     """Return the standard deviation of each group over images, float64 (group,); 0 for one that is
     constant but for rounding."""
     exact = readings.astype(np.float64)
@@ -158,7 +158,7 @@ class Readings:
         return self._on_grid(read_feature(word, score, self.group, self.group[words]))
 
     def surround(self, image: int, mask: np.ndarray, but: np.ndarray, most: int) -> np.ndarray:
-        """The words read around a mask, but for some groups: those of at least half the largest
+        """The words read around a mask, but for some groups: those of more than half the largest
         mass in the patches that touch it, or in all outside where none does."""
         ring = ndimage.binary_dilation(mask, NEIGHBOURS) & ~mask
         outside = (ring if ring.any() else ~mask).ravel()

@@ -144,11 +144,14 @@ def fit_banded_ridge(
 
 
 def measure_spread(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the standard deviation (feature,) of features (image, feature); a
-    deviation that is rounding error alone is 0."""
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    """Return the mean and the standard deviation (feature,) of features (image, feature), in their
+    precision; a deviation that is rounding error alone is 0."""
+    # Sums of thousands of float32 round off enough for a constant to look as if it varied.
+    mean = features.mean(axis=0, dtype=np.float64)
+    deviation = features.std(axis=0, dtype=np.float64)
     varies = deviation > 1e-9 * np.maximum(1.0, np.abs(mean))
-    return mean, np.where(varies, deviation, 0.0)
+    precision = np.result_type(features, np.float32)
+    return mean.astype(precision), np.where(varies, deviation, 0.0).astype(precision)
 
 
 def make_standardiser(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -175,6 +175,13 @@ def name_groups(mass: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     return names
 
 
+def name_by_rate(rate: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the most frequent word of each group, of equals the first: int32 (group,).
+
+    rate, group: (word,)."""
+    return name_groups(rate[None], group, int(group.max()) + 1)[0]
+
+
 def gather_listed(profiles: xr.Dataset) -> np.ndarray:
     """Return the words that drive the described voxels of a region, as often as they are listed:
     int (listed,). profiles: store of the region."""

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mine.core.readings import gather_presence, gather_together, measure_spread
+from mine.core.readings import gather_presence, gather_together, measure_deviation
 
 READINGS = ("anywhere", "together")
 
@@ -59,7 +59,7 @@ def read_words(lens: xr.Dataset, group: np.ndarray, *, shared: int, most: int) -
         return WordReadings(np.zeros((images, 2)), np.zeros((2, images, 0)), np.zeros(0, int))
     largest, mean = gather_presence(lens, group)
     together = gather_together(lens, group, np.array([shared]))[shared]
-    spread = measure_spread(largest)
+    spread = measure_deviation(largest)
     spread[shared] = 0
     kept = np.argsort(-spread, kind="stable")[:most]
     kept = np.sort(kept[spread[kept] > 0])

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mine.explainers.interface import Explanation, Material, best_of_groups, unit
+from mine.core.lens import normalise_rows
+from mine.explainers.interface import Explanation, Material, best_of_groups
 
 IMAGES = 50
 """Best images of a voxel."""
@@ -26,7 +27,9 @@ def explain(material: Material) -> Explanation:
     """Name the keywords of a voxel's best images that are nearest to its weights."""
     predicted = material.weight @ material.features.T
     shared = find_keywords(predicted, material.presence)
-    score = np.where(shared, unit(material.weight) @ unit(material.text).T, -np.inf)
+    score = np.where(
+        shared, normalise_rows(material.weight) @ normalise_rows(material.text).T, -np.inf
+    )
     best, name = best_of_groups(score, material.group)
     # Below every cosine, and still a number.
     return Explanation(np.maximum(best, -2.0), name, named=np.isfinite(best))

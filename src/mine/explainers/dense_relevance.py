@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from mine.core.lens import normalise_rows
 from mine.core.synonyms import name_groups
-from mine.explainers.interface import Explanation, Material, unit
+from mine.explainers.interface import Explanation, Material
 
 TOP_SHARE = 0.01
 """Share of all tokens of the training images that count as a voxel's most relevant."""
@@ -151,7 +152,7 @@ def denoise_tokens(
         # Back to where the patches came from, nothing where they are out of view.
         total = total + _move(seen, -down, -right, fill=0)
     # How often a patch was seen is a length, which is set here.
-    flat = unit(total.reshape(len(images), rows * columns, -1).astype(np.float64))
+    flat = normalise_rows(total.reshape(len(images), rows * columns, -1).astype(np.float64))
     return (np.sqrt(flat.shape[-1]) * flat).astype(np.float32)
 
 

@@ -58,8 +58,3 @@ def best_of_groups(score: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np
     """
     name = name_groups(score, group, int(group.max()) + 1)
     return np.take_along_axis(score, name, axis=1), name
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows (…, feature) at unit length; zeros stay zeros."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

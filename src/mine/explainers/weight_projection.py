@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import softmax
 
-from mine.explainers.interface import Explanation, Material, best_of_groups, unit
+from mine.core.lens import normalise_rows
+from mine.explainers.interface import Explanation, Material, best_of_groups
 
 TEMPERATURE = 1 / 150
 
@@ -39,6 +40,8 @@ def read_weights(
     weight: (voxel, feature). features: (image, feature), embeddings of images, of any length. text:
     (word, feature), centred over the vocabulary, of unit length.
     """
-    images = unit(features)
-    projected = unit(softmax(unit(weight) @ images.T / temperature, axis=1) @ images)
-    return unit(projected - images.mean(axis=0)) @ text.T
+    images = normalise_rows(features)
+    projected = normalise_rows(
+        softmax(normalise_rows(weight) @ images.T / temperature, axis=1) @ images
+    )
+    return normalise_rows(projected - images.mean(axis=0)) @ text.T

@@ -20,6 +20,7 @@ from mine.figures.style import (
     WIDTH,
     add_axes,
     add_text,
+    measure_text,
     new_figure,
     styled,
 )
@@ -42,6 +43,7 @@ FEW = to_rgba(LIGHT)  # of fewer than LEAST_VOXELS described voxels
 LABEL = 27.0
 GAP = 2.5
 CELL = 5.4
+SPACE = 0.8  # between two numbers of a row
 TOP = 10.0
 NAMES = 15.0  # of the categories, beneath the maps
 ROW = 7.2  # of a region's responses
@@ -54,16 +56,19 @@ SPREAD = 46.0
 @styled
 def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figure:
     """Draw the table of mine.stages.preference_subjects.tabulate_preference for one subject."""
-    upper = TOP + CELL * len(rois) + NAMES
+    height, across = CELL * len(rois), _fit_maps(table, rois)
+    row = TOP + height + NAMES
+    upper = row * (len(MAPS) // across)
     shown = ROW * len(rois)
     figure = new_figure(upper + LOWER + max(shown, SWEEP) + 14 + 26, layout=None)
-    width = (WIDTH - EDGE - LABEL - GAP * len(MAPS)) / len(MAPS)
-    _label_regions(figure, table, rois)
+    width = _measure_map(across)
     for place, (letter, entry) in enumerate(zip("abcd", MAPS, strict=True)):
-        left = LABEL + place * (width + GAP)
-        add_text(figure, left - 1, 2, letter, fontsize=HEADING + 1, weight="bold")
-        add_text(figure, left + 3, 2.2, entry[1], fontsize=HEADING)
-        _draw_map(add_axes(figure, left, TOP, width, CELL * len(rois)), table, rois, entry)
+        top, left = row * (place // across), LABEL + place % across * (width + GAP)
+        if left == LABEL:
+            _label_regions(figure, top + TOP, table, rois)
+        add_text(figure, left - 1, top + 2, letter, fontsize=HEADING + 1, weight="bold")
+        add_text(figure, left + 3, top + 2.2, entry[1], fontsize=HEADING)
+        _draw_map(add_axes(figure, left, top + TOP, width, height), table, rois, entry)
     _draw_thresholds(figure, upper, table)
     _draw_responses(figure, upper, table, rois)
     write_note(
@@ -84,15 +89,32 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
     return figure
 
 
-def _label_regions(figure: Figure, table: pd.DataFrame, rois: list[str]) -> None:
+def _measure_map(across: int) -> float:
+    """Width of each of so many maps side by side: mm."""
+    return (WIDTH - EDGE - LABEL - GAP * across) / across
+
+
+def _fit_maps(table: pd.DataFrame, rois: list[str]) -> int:
+    """How many maps stand side by side: as many as leave each number its place."""
+    numbers, categories = [], 1
+    for measure, _, form, *_ in MAPS:
+        values = _pivot(table, measure, "value", rois).to_numpy()
+        numbers += [text for row in values for text in format_row(row, form)]
+        categories = values.shape[1]
+    least = max(measure_text(text, "bold") for text in numbers) + SPACE
+    able = [across for across in (4, 2) if _measure_map(across) >= categories * least]
+    return max(able, default=1)
+
+
+def _label_regions(figure: Figure, upper: float, table: pd.DataFrame, rois: list[str]) -> None:
     able = table[table["measure"] == "share_profile"].groupby("roi")["n"].first()
     whole = table[table["measure"] == "share_measured"].groupby("roi")["n"].first()
     for place, roi in enumerate(rois):
-        top = TOP + CELL * place + 0.9
+        top = upper + CELL * place + 0.9
         add_text(figure, EDGE, top, roi, weight="bold")
         count = f"{able[roi]:.0f}/{whole[roi]:.0f}"
         add_text(figure, LABEL - 1.5, top, count, color=INK, ha="right")
-    add_text(figure, LABEL - 1.5, TOP - 3.2, "described/voxels", color=INK, ha="right")
+    add_text(figure, LABEL - 1.5, upper - 3.2, "described/voxels", color=INK, ha="right")
 
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
@@ -157,6 +179,7 @@ def find_best(values: np.ndarray, written: list[str]) -> int:
 
 
 def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
+    localised = table.loc[table["measure"] == "t", "value"].notna().any()
     table = table[table["n"] >= LEAST_VOXELS]
     rows = table[table["measure"] == "above_t"]
     expected = table[table["measure"] == "above_t_shuffled"]
@@ -169,7 +192,7 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
         ylim=(0, 1.02),
     )
     if rows.empty:
-        text = f"fewer than {LEAST_VOXELS} described voxels"
+        text = f"fewer than {LEAST_VOXELS} described voxels" if localised else "no localiser"
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
         return
     axes.fill_between(rows["threshold"], rows["low"], rows["high"], color=LIGHT, linewidth=0)

@@ -215,9 +215,14 @@ def _tabulate_models(
     if not shifts:
         return rows
     values, clusters = np.concatenate(shifts, axis=1), np.concatenate(image)
-    known, member = np.unique(clusters, return_inverse=True)
-    weights = bootstrap_weights(len(known), resamples=resamples, generator=generator)
-    weights = np.concatenate([np.ones((1, len(known))), weights])[:, member.reshape(clusters.shape)]
+    # -1 fills the places of voxels with fewer images, and is no image that could be drawn.
+    there = clusters >= 0
+    known, member = np.unique(clusters[there], return_inverse=True)
+    weights = np.zeros((1 + resamples, *clusters.shape))
+    weights[0] = there
+    if len(known):
+        drawn = bootstrap_weights(len(known), resamples=resamples, generator=generator)
+        weights[1:, there] = drawn[:, member]
     side = np.array(sides)
     for direction in (*DIRECTIONS, "both"):
         chosen = np.isin(side, list(DIRECTIONS) if direction == "both" else [direction])

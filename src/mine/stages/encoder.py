@@ -69,14 +69,16 @@ class TrainingData:
     """(image, voxel), z-scored"""
     images: np.ndarray
     """(image,), their identities"""
+    name: str = ""
+    """of the subject: weights that are not fitted are drawn for each by its name"""
 
 
 def fit_subject(
-    tokens: np.ndarray, responses: np.ndarray, images: np.ndarray, **options: Any
+    tokens: np.ndarray, responses: np.ndarray, images: np.ndarray, *, name: str = "", **options: Any
 ) -> xr.Dataset:
     """Fit one encoder of a subject: fit_subjects of one, with its options. tokens, responses,
-    images: see TrainingData."""
-    (dataset,) = fit_subjects([TrainingData(tokens, responses, images)], **options)
+    images, name: see TrainingData."""
+    (dataset,) = fit_subjects([TrainingData(tokens, responses, images, name)], **options)
     return dataset
 
 
@@ -104,7 +106,8 @@ def fit_subjects(
     fit: one of FITS. ``_shuffled``: whole rows of the responses are exchanged between images
     (:func:`shuffle_halves`), so the covariance of voxels stays and nothing is left to be learned;
     those of the other half too, or the luck of a fit would count as prediction half of the time.
-    ``_random``: not fitted.
+    ``_random``: not fitted, of weights that each subject has by its name: voxels of two subjects
+    are to be as many controls.
     validation_fraction: share of the fit's images held out of the gradient. permutations: sign
     flips of the tests. members: encoders that are fitted from seeds of their own and averaged
     (core.fitting.fit_ensemble); an untrained one has as many heads as they. options: passed on to
@@ -151,9 +154,9 @@ def fit_subjects(
                 heads=heads * members,
                 head_width=head_width,
                 basis=phi.shape[1],
-                seed=derive_seed(seed, fit),
+                seed=derive_seed(seed, f"{fit} {subject.name}".strip()),
             )
-            for each in data
+            for subject, each in zip(subjects, data, strict=True)
         ]
     else:
         fitted, (history, *_) = fit_ensemble(
@@ -185,7 +188,7 @@ def fit_subjects(
                 dataset["residual_deviation"] = ("voxel", _root_mean_square(measured - predicted))
         if history is not None:
             dataset["training_loss"] = ("epoch", history.training_loss)
-            dataset["validation_score"] = ("epoch", history.validation_r2)
+            dataset["validation_score"] = ("epoch", history.validation_score)
             dataset.attrs["best_epoch"] = history.best_epoch
         dataset.attrs |= {"fit": fit, "rows": rows, "columns": columns}
         datasets.append(_annotate(dataset))

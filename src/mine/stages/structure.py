@@ -30,7 +30,7 @@ from mine.core.identification import (
     prepare_shared,
     spatial_basis,
 )
-from mine.core.synonyms import name_groups
+from mine.core.synonyms import name_by_rate
 from mine.core.tuning import (
     READINGS,
     WordReadings,
@@ -126,7 +126,7 @@ def measure_structure(
     found = np.array(mean)[:, :1, None]
     exceeding = (under_null >= found).sum(axis=2)
     drawn_at_all = np.isfinite(found[..., 0]) & np.isfinite(under_null).all(axis=2)
-    name = name_groups(base_rate[None], group, int(group.max()) + 1)[0]
+    name = name_by_rate(base_rate, group)
     named = name[readings.group]
     return xr.Dataset(
         {

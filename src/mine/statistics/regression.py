@@ -48,13 +48,17 @@ def forward_selection(
     response varies alike in all images (:func:`_robust_p`), corrected for having been the best of
     ``tests`` (Bonferroni): a voxel that sees but half of the faces varies most in images of faces,
     where alone a word that is read together with *face* is not zero. The selection ends where no
-    partial correlation is positive. A candidate of which less than a thousandth is left is one that
-    was taken, under another name, and is passed over.
+    partial correlation is positive, and where of the response rounding alone is left, as of a
+    constant one. A candidate of which less than a thousandth is left is one that was taken, under
+    another name, and is passed over.
 
     response: (image,), best by normal_scores. known: (image, column), maybe none.
     candidates: (image, candidate), sparse or not; a step takes two products with them. tests: how
-    many candidates there were, if some were left out beforehand; all by default.
+    many candidates there were, if some were left out beforehand; all by default. Raises ValueError
+    if a response is not finite.
     """
+    if not np.isfinite(response).all():
+        raise ValueError("a response that is regressed must be finite in all images")
     images, columns = len(response), sparse.csc_array(candidates, dtype=np.float64)
     base = np.column_stack([np.ones(images), known]).astype(np.float64)
     basis, scale = np.linalg.qr(base)
@@ -65,9 +69,10 @@ def forward_selection(
     least = 1e-6 * (size - columns.sum(axis=0) ** 2 / images) + 1e-12 * size
     squares = size - np.square(columns.T @ basis).sum(axis=1)
     tests = columns.shape[1] if tests is None else tests
+    rounding = 1e-6 * np.linalg.norm(response)
     order: list[int] = []
     found: list[tuple[float, float]] = []
-    while len(order) < min(count, columns.shape[1]):
+    while len(order) < min(count, columns.shape[1]) and np.linalg.norm(left) > rounding:
         length = np.sqrt(np.maximum(squares, 1e-300)) * np.linalg.norm(left)
         correlation = np.where(
             squares > least, (columns.T @ left) / np.maximum(length, 1e-300), -np.inf
