@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mine.datasets.reader import open_dataset
 from mine.errors import InputError
 from tests.data.faults import Damaged, Faults, hold_to_one_sentence
 from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
@@ -55,6 +57,16 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
     nib.save(nib.Nifti1Image(values, affine), path)
+
+
+def store_rois_as_arrays(world: Damaged, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Store every region of a volume as .npy, that of the first subject's FFA changed."""
+    for subject in SUBJECTS:
+        for roi in ROIS:
+            values, _ = read(world.path(f"{subject}/rois/{roi}.nii.gz"))
+            first = (subject, roi) == ("sub-01", "FFA")
+            np.save(world.path(f"{subject}/rois/{roi}.npy"), change(values) if first else values)
+    world.key["folder"]["rois"] = "{subject}/rois/{roi}.npy"
 
 
 # --- keys ---
@@ -595,6 +607,21 @@ def roi_has_another_length(world):
         np.save(path, np.zeros(3))
 
 
+@fault("FFA.npy: expected the shape (", "betas.nii.gz, found (")
+def roi_has_no_axes_of_a_volume(world):
+    store_rois_as_arrays(world, lambda values: values.reshape(1, -1))
+
+
+@fault("FFA.mgz: expected a map of the volume of", "as .nii, .nii.gz or .npy, found another name")
+def roi_of_a_volume_is_stored_as_those_of_surfaces(world):
+    for subject in SUBJECTS:
+        values, affine = read(world.path(f"{subject}/rois/FFA.nii.gz"))
+        nib.save(nib.MGHImage(values, affine), world.path(f"{subject}/rois/FFA.mgz"))
+    world.key["folder"]["rois"] = "{subject}/rois/{roi}.mgz"
+    world.rois = {"FFA": "FFA"}
+    world.subjects = ["sub-01"]
+
+
 @fault("FFA.nii.gz: expected the region FFA of dataset.voxels, found no file")
 def voxel_set_is_missing(world):
     world.key["voxels"] = ["FFA"]
@@ -666,6 +693,20 @@ def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format
     world = copy_world(whole, format, tmp_path)
     assert world.check() == []
     world.read_all()
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_array_with_the_axes_of_the_volume_or_one_is_a_region(
+    whole: dict, tmp_path: Path, flat: bool
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    reader = open_dataset(world.key)
+    voxels = reader.read_subject("sub-01").voxels
+    expected = reader.read_rois("sub-01", rois=world.rois, voxels=voxels)
+    store_rois_as_arrays(world, lambda values: values.reshape(-1) if flat else values)
+    assert world.check() == []
+    found = open_dataset(world.key).read_rois("sub-01", rois=world.rois, voxels=voxels)
+    np.testing.assert_array_equal(found["member"], expected["member"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ Each law is held on random miniatures (tests/data/random_folder.py), a new one f
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -14,10 +16,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mine.datasets.grids import Grid, read_map
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.listing import list_read
 from mine.datasets.reader import open_dataset, restore_section
 from mine.datasets.voxels import voxels_of
+from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
@@ -274,6 +278,21 @@ def test_voxels_outside_a_localisers_mask_have_no_t_value(tmp_path: Path, caplog
     expected = np.where(np.arange(len(voxels)) < 2, np.nan, 1)
     np.testing.assert_array_equal(rois["t"].sel(contrast="faces"), expected)
     assert f"localiser faces: 2 of {len(voxels)} voxels have no t-value" in caplog.messages
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_array_of_a_volume_is_told_from_one_with_other_axes(tmp_path: Path, order) -> None:
+    grid = Grid("volume", (3, 4, 5), Path("betas.nii.gz"), affine=np.eye(4))
+    values = np.arange(60).reshape(3, 4, 5)
+    np.save(tmp_path / "map.npy", values.transpose(order))
+    if order == (0, 1, 2):
+        read = read_map(tmp_path, "map.npy", grid)
+        np.testing.assert_array_equal(read[0], values.reshape(-1))
+        return
+    shape = values.transpose(order).shape
+    said = f"map.npy: expected the shape (3, 4, 5) of betas.nii.gz, found {shape}"
+    with pytest.raises(InputError, match=re.escape(said)):
+        read_map(tmp_path, "map.npy", grid)
 
 
 @pytest.mark.parametrize("reference", ["wang.V1", "{subject}/rois/wang.V1.nii.gz"])
