@@ -144,7 +144,7 @@ def images_table_has_a_short_line(world):
     world.edit("images.tsv", cut)
 
 
-@fault("images.tsv: expected each image once, found images/picture_00.png again in")
+@fault("images.tsv: expected each image once, found images/picture_00.png again in line 18")
 def image_is_listed_twice(world):
     world.edit("images.tsv", lambda text: text + text.splitlines()[1] + "\n")
 
@@ -235,6 +235,66 @@ def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
 
 
+@fault("images.tsv: expected the column captions by that name, found caption")
+def column_is_singular(world):
+    world.edit("images.tsv", lambda text: text.replace("captions", "caption", 1))
+
+
+@fault("images.tsv: expected the column split by that name, found Split")
+def column_has_a_capital(world):
+    world.edit("images.tsv", lambda text: text.replace("split", "Split", 1))
+
+
+def add_column(world, name, find):
+    """Add a column to tables of trials. find: number of a row, from 0, and its file -> a cell."""
+    for path in world.root.glob("*/*/trials.tsv"):
+        header, *rows = path.read_text().splitlines()
+        rows = [f"{row}\t{find(number, path)}" for number, row in enumerate(rows)]
+        path.write_text("\n".join([f"{header}\t{name}", *rows]) + "\n")
+
+
+@fault("ses-01/trials.tsv: expected a name as run in every row, found 'n/a' in line 7")
+def run_is_not_told_in_a_row(world):
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: "n/a" if (path, row) == (first, 5) else "1")
+
+
+@fault("ses-01/trials.tsv: expected a name as run in every row, found '' in line 7")
+def run_is_left_empty_in_a_row(world):
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: "" if (path, row) == (first, 5) else "1")
+
+
+@fault(
+    "ses-01/trials.tsv: expected rows in the order of onset within each session and run, or a "
+    "column trial",
+    "found an earlier onset in line 12",
+)
+def rows_are_not_in_the_order_of_onset(world):
+    first = world.path(TRIALS)
+    add_column(world, "onset", lambda row, path: 5 if (path, row) == (first, 10) else 4 * row)
+
+
+@fault("ses-01/trials.tsv: expected seconds or n/a as onset, found 'early' in line 2")
+def onset_is_a_text(world):
+    first = world.path(TRIALS)
+    add_column(world, "onset", lambda row, path: "early" if (path, row) == (first, 0) else row)
+
+
+@fault(
+    "ses-03/b_trials.tsv and 2 other tables: expected two training trials or more in session 3, to "
+    "fit the z-score on, found 1"
+)
+def session_in_several_tables_is_too_short(world):
+    world.key["folder"]["trials"] = "{subject}/ses-{session}/*trials.tsv"
+    folder = world.path("sub-01/ses-03")
+    folder.mkdir()
+    for name, picture in (("", "00"), ("b_", "01"), ("c_", "03")):
+        (folder / f"{name}trials.tsv").write_text(f"image\nimages/picture_{picture}.png\n")
+    values, affine = read(world.path(BETAS))
+    write(folder / "sub-01_ses-03_betas.nii.gz", values[..., :3], affine)
+
+
 def add_numbers(world, change):
     for session in ("01", "02"):
         for subject in SUBJECTS:
@@ -262,7 +322,10 @@ def trials_are_counted_from_zero(world):
     add_numbers(world, lambda text: text.replace("\t1\n", "\t0\n"))
 
 
-@fault("trials.tsv: expected a column run, by which dataset.folder.responses tells files apart")
+@fault(
+    "trials.tsv and 1 other table: expected a column run, by which dataset.folder.responses tells "
+    "files apart"
+)
 def files_are_by_run_and_trials_are_not(world):
     world.key["folder"]["responses"] = "{subject}/ses-{session}/{subject}_ses-*_b{run}s.nii.gz"
     world.subjects = ["sub-01"]
@@ -313,7 +376,10 @@ def session_is_too_short(world):
     write(folder / "sub-01_ses-03_betas.nii.gz", values[..., :2], affine)
 
 
-@fault("trials.tsv: expected each image once, since dataset.folder.averaged is true, found 16")
+@fault(
+    "trials.tsv and 1 other table: expected each image once, since dataset.folder.averaged is "
+    "true, found 16"
+)
 def averages_are_none(world):
     world.key["folder"]["averaged"] = True
     world.subjects = ["sub-01"]
@@ -686,6 +752,25 @@ def test_all_faults_are_told_at_once_and_in_order(whole: dict, tmp_path: Path) -
     order = ["picture_03.png", "betas.nii.gz", "mask.nii.gz", "ROI EBA"]
     assert len(said) == 4
     assert all(word in sentence for word, sentence in zip(order, said, strict=True)), said
+
+
+@pytest.mark.parametrize(
+    ("name", "find"),
+    [
+        ("onset", lambda row, path: 4 * (row % 16)),
+        ("onset", lambda row, path: "n/a" if row % 16 == 3 else row % 16),
+        ("trial", lambda row, path: 32 - row),
+    ],
+)
+def test_onsets_begin_again_with_a_run_and_say_nothing_beside_trial(
+    whole: dict, tmp_path: Path, name: str, find: Callable
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    add_column(world, "run", lambda row, path: 1 + row // 16)
+    add_column(world, name, find)
+    if name == "trial":
+        add_column(world, "onset", lambda row, path: -row)
+    assert world.check() == []
 
 
 @pytest.mark.parametrize("format", FORMATS)

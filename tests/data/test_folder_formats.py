@@ -19,6 +19,7 @@ from PIL import Image
 from mine.datasets.grids import Grid, read_map
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.listing import list_read
+from mine.datasets.patterns import read_label
 from mine.datasets.reader import open_dataset, restore_section
 from mine.datasets.voxels import voxels_of
 from mine.errors import InputError
@@ -278,6 +279,12 @@ def test_voxels_outside_a_localisers_mask_have_no_t_value(tmp_path: Path, caplog
     expected = np.where(np.arange(len(voxels)) < 2, np.nan, 1)
     np.testing.assert_array_equal(rois["t"].sel(contrast="faces"), expected)
     assert f"localiser faces: 2 of {len(voxels)} voxels have no t-value" in caplog.messages
+
+
+@pytest.mark.parametrize("text", ["1", "01", "ses-01", "1.0", "01.00", "run-1"])
+def test_a_label_is_one_however_its_number_is_written(text: str) -> None:
+    assert read_label(text) == "1"
+    assert read_label("1.5") == "1.5" and read_label("v1.0") == "v1.0"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -151,21 +151,23 @@ def _check_split(
     for name, members in (("test", is_test), ("training", ~is_test)):
         if not members.any():
             problems.append(
-                f"{trials.path}: expected {name} images among the {len(shown)} that {subject} saw, "
-                "found none"
+                f"{trials.tell()}: expected {name} images among the {len(shown)} that {subject} "
+                "saw, found none"
             )
     if dataset.folder.averaged and (counts > 1).any():
+        again = np.flatnonzero(used & np.isin(trials.image, shown[counts > 1]))
         problems.append(
-            f"{trials.path}: expected each image once, since dataset.folder.averaged is true, "
-            f"found {int((counts > 1).sum())} of them more than once"
+            f"{trials.tell(again)}: expected each image once, since dataset.folder.averaged is "
+            f"true, found {int((counts > 1).sum())} of them more than once"
         )
     if not dataset.folder.averaged and not is_test.all():
         train = ~np.isin(trials.image, test) & used
         for label in folder_tables.list_sessions(trials, most=dataset.sessions):
-            fitted = int((train & (trials.session() == label)).sum())
+            rows = np.flatnonzero(trials.session() == label)
+            fitted = int(train[rows].sum())
             if dataset.zscore == "training" and fitted < 2:
                 problems.append(
-                    f"{trials.path}: expected two training trials or more in session "
+                    f"{trials.tell(rows)}: expected two training trials or more in session "
                     f"{label or '1'}, to fit the z-score on, found {fitted}"
                 )
 
