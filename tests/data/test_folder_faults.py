@@ -385,6 +385,25 @@ def averages_are_none(world):
     world.subjects = ["sub-01"]
 
 
+@fault("1 other table: expected two test images or more among the 16 that sub-01 saw", "found 1")
+def one_image_tests(world):
+    world.edit("images.tsv", lambda text: text.replace("\ttest\t", "\ttrain\t"))
+    world.edit("images.tsv", lambda text: text.replace("\ttrain\t", "\ttest\t", 1))
+    world.subjects = ["sub-01"]
+
+
+@fault(
+    "dataset.least_noise_ceiling: expected null, or repeats of sub-01's test images or "
+    "dataset.folder.ncsnr, by which there is a noise ceiling, found 0.1"
+)
+def ceiling_is_asked_for_without_repeats(world):
+    world.key |= {"least_noise_ceiling": 0.1, "sessions": 1}
+    world.subjects, seen = ["sub-01"], set()
+    header, *rows = world.path(TRIALS).read_text().splitlines()
+    once = ["n/a" if row in seen else seen.add(row) or row for row in rows]
+    world.path(TRIALS).write_text("\n".join([header, *once]) + "\n")
+
+
 # --- responses ---
 
 
@@ -707,11 +726,19 @@ def localiser_has_another_shape(world):
     write(world.path("sub-01/tmap_faces.nii.gz"), np.zeros((2, 2, 2)), np.eye(4))
 
 
+@fault(
+    "dataset.folder.localiser: expected files of sub-01 or sub-02 in", "found none by {subject}/"
+)
+def localiser_is_not_there(world):
+    world.key["folder"]["localiser"] = "{subject}/tmap_{contrast}.nii.gz"
+
+
 HARMLESS = {
     "roi_is_unknown",
+    "localiser_is_not_there",
     "captions_without_identities",
 }
-"""What the reader can go on with: an ROI that nobody has is left out."""
+"""What the reader can go on with: an ROI or a contrast that nobody has is left out."""
 
 
 def test_there_are_at_least_thirty_faults() -> None:

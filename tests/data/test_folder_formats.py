@@ -14,8 +14,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
+from mine.cli import main
 from mine.datasets.grids import Grid, read_map
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.listing import list_read
@@ -240,6 +242,48 @@ def test_averaged_responses_are_taken_as_they_are(tmp_path: Path) -> None:
     found = build_responses(open_dataset(world.key).read_subject("sub-01"))
     assert np.isnan(found["noise_ceiling"]).all()
     assert found.attrs["noise_ceiling_source"].startswith("none")
+
+
+def test_a_trial_is_told_by_its_file_and_its_line(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="masked", seed=7, regular=True)
+    path = tmp_path / "sub-01/ses-02/sub-01_ses-02_masked.npy"
+    values = np.load(path)
+    values[17] = np.nan
+    np.save(path, values)
+    said = rf"^{path}, response 18 \(trials.tsv, line 19\), sub-01, session 2, trial 18: expected"
+    with pytest.raises(InputError, match=said):
+        build_responses(open_dataset(world.key).read_subject("sub-01"))
+
+
+def test_a_check_says_how_each_subject_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = RandomFolder(tmp_path, format="masked", seed=7, regular=True)
+    (tmp_path / "sub-02/rois/PPA.nii.gz").unlink()
+    for path in tmp_path.glob("*/ses-02/trials.tsv"):
+        rows = path.read_text().splitlines()
+        rows[1] = "n/a"
+        path.write_text("\n".join(rows) + "\n")
+    monkeypatch.setattr("mine.check.check_config", lambda *_, **__: [])
+    content = {"name": "own", "subjects": list(SUBJECTS), "rois": ["FFA", "PPA"]}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**content, "dataset": world.key}))
+    assert main(["check", str(tmp_path / "own.yaml")]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "", "what is left out is said once"
+    _, first, second = captured.out.splitlines()
+    rois = {}
+    for subject in SUBJECTS:
+        reader = open_dataset(world.key)
+        voxels = reader.read_subject(subject).voxels
+        rois[subject] = (len(voxels), reader.read_rois(subject, rois={"FFA": "FFA"}, voxels=voxels))
+    assert first.startswith(
+        "sub-01: 2 sessions of 31 to 32 trials, 16 images (63 of 64 responses are used), of which "
+        "6 test images ("
+    )
+    for line, subject in zip((first, second), SUBJECTS, strict=True):
+        count, members = rois[subject]
+        assert f", {count} voxels, {int(members['member'].sum())} in FFA" in line
+    assert second.endswith(f"; PPA: sub-02 has no file {tmp_path}/sub-02/rois/PPA.nii.gz")
 
 
 def test_sessions_are_taken_from_the_first(tmp_path: Path) -> None:

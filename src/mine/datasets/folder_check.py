@@ -64,6 +64,13 @@ def check_folder(
         reasons = _check_subject(problems, root, subject, dataset, images, rois)
         for name, reason in reasons.items():
             absent.setdefault(name, []).append(reason)
+    if dataset.folder.localiser is not None and not any(
+        folder_rois.list_contrasts(root, subject, dataset.folder) for subject in subjects
+    ):
+        problems.append(
+            f"dataset.folder.localiser: expected files of {' or '.join(subjects)} in {root}, found "
+            f"none by {dataset.folder.localiser}"
+        )
     problems += list_absent(absent, subjects)
     return list(dict.fromkeys(problems))
 
@@ -154,6 +161,19 @@ def _check_split(
                 f"{trials.tell()}: expected {name} images among the {len(shown)} that {subject} "
                 "saw, found none"
             )
+    if int(is_test.sum()) == 1:
+        problems.append(
+            f"{trials.tell()}: expected two test images or more among the {len(shown)} that "
+            f"{subject} saw, over which R² has a variance to explain, found 1"
+        )
+    measured = not dataset.folder.averaged and (counts[is_test] > 1).any()
+    if is_test.any() and dataset.folder.ncsnr is None and not measured:
+        problems += [
+            f"dataset.{key}: expected null, or repeats of {subject}'s test images or "
+            f"dataset.folder.ncsnr, by which there is a noise ceiling, found {value:g}"
+            for key in ("least_ncsnr", "least_noise_ceiling")
+            if (value := getattr(dataset, key)) is not None
+        ]
     if dataset.folder.averaged and (counts > 1).any():
         again = np.flatnonzero(used & np.isin(trials.image, shown[counts > 1]))
         problems.append(
