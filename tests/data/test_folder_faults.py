@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mine.datasets.image_files import find_twins
 from mine.datasets.reader import open_dataset
 from mine.errors import InputError
 from tests.data.faults import Damaged, Faults, hold_to_one_sentence
@@ -233,6 +234,20 @@ def trial_is_missing(world):
 @fault("trials.tsv: expected the columns of trials.tsv, found another choice of run")
 def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
+
+
+@fault("images.tsv: expected each image once, found ./images/picture_00.png again in line 18")
+def image_is_listed_twice_in_two_forms(world):
+    world.edit("images.tsv", lambda text: text + "./" + text.splitlines()[1] + "\n")
+
+
+@fault(
+    "images.tsv: expected a picture to train sub-01 or to test it, found the same file as "
+    "images/picture_01.png, which trains, and images/picture_03.png, which tests"
+)
+def picture_trains_and_tests_under_two_names(world):
+    shutil.copy(world.path("images/picture_03.png"), world.path("images/picture_01.png"))
+    world.subjects = ["sub-01"]
 
 
 @fault("images.tsv: expected the column captions by that name, found caption")
@@ -736,9 +751,11 @@ def localiser_is_not_there(world):
 HARMLESS = {
     "roi_is_unknown",
     "localiser_is_not_there",
+    "picture_trains_and_tests_under_two_names",
     "captions_without_identities",
 }
-"""What the reader can go on with: an ROI or a contrast that nobody has is left out."""
+"""What the reader can go on with: an ROI or a contrast that nobody has is left out; contents of
+images are compared by the check alone, without which no run starts."""
 
 
 def test_there_are_at_least_thirty_faults() -> None:
@@ -805,6 +822,37 @@ def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format
     world = copy_world(whole, format, tmp_path)
     assert world.check() == []
     world.read_all()
+
+
+def test_pictures_that_are_the_same_may_both_train(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    shutil.copy(world.path("images/picture_02.png"), world.path("images/picture_01.png"))
+    assert world.check() == []
+
+
+def test_files_of_one_size_and_the_same_ends_are_told_apart(tmp_path: Path) -> None:
+    contents = [bytes(20000), bytes(9999) + b"1" + bytes(10000), bytes(20000), bytes(3), bytes(20)]
+    paths = [tmp_path / str(number) for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    assert find_twins([*paths, tmp_path / "absent"]) == [[0, 2]]
+
+
+def test_images_may_be_called_in_another_form_of_their_path(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    expected = open_dataset(world.key).read_subject("sub-01").images
+    world.edit(TRIALS, lambda text: text.replace("images/", "./images//"))
+    assert world.check() == []
+    np.testing.assert_array_equal(open_dataset(world.key).read_subject("sub-01").images, expected)
+
+
+def test_a_caption_may_hold_any_character_but_a_tab_and_a_new_line(
+    whole: dict, tmp_path: Path
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    world.edit("images.tsv", lambda text: text.replace("number 1\t", "number\u2028one\x0b\t"))
+    assert world.check() == []
+    assert "number\u2028one" in open_dataset(world.key).read_images(SUBJECTS).captions[1]
 
 
 @pytest.mark.parametrize("flat", [False, True])

@@ -10,7 +10,7 @@ import numpy as np
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
 from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.folder_tables import ImageList, Trials
-from mine.datasets.image_files import check_images
+from mine.datasets.image_files import check_images, find_twins
 from mine.datasets.patterns import check_pattern, describe_format, list_names
 from mine.datasets.series import Series
 from mine.references import voxel_references
@@ -60,8 +60,9 @@ def check_folder(
     key = "dataset.folder.image_side"
     problems += check_images(images.paths, side=dataset.folder.image_side, key=key)
     absent: dict[str, list[str]] = {}
+    twins = find_twins(images.paths)
     for subject in subjects:
-        reasons = _check_subject(problems, root, subject, dataset, images, rois)
+        reasons = _check_subject(problems, root, subject, dataset, images, twins, rois)
         for name, reason in reasons.items():
             absent.setdefault(name, []).append(reason)
     if dataset.folder.localiser is not None and not any(
@@ -111,9 +112,11 @@ def _check_subject(
     subject: str,
     dataset: Dataset,
     images: ImageList,
+    twins: Sequence[Sequence[int]],
     rois: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return why an ROI would be left out in this subject, by name of the ROI."""
+    """Return why an ROI would be left out in this subject, by name of the ROI. twins: identities of
+    images whose files are the same."""
     folder = dataset.folder
     trials = attempt(problems, folder_tables.read_trials, root, subject, folder, images)
     if trials is None:
@@ -121,6 +124,7 @@ def _check_subject(
     test = attempt(problems, folder_tables.find_test, dataset, trials, images)
     if test is not None:
         _check_split(problems, subject, dataset, trials, test)
+        _check_twins(problems, subject, images, twins, trials, test)
     files = attempt(
         problems,
         folder_sessions.find_response_files,
@@ -190,6 +194,28 @@ def _check_split(
                     f"{trials.tell(rows)}: expected two training trials or more in session "
                     f"{label or '1'}, to fit the z-score on, found {fitted}"
                 )
+
+
+def _check_twins(
+    problems: list[str],
+    subject: str,
+    images: ImageList,
+    twins: Sequence[Sequence[int]],
+    trials: Trials,
+    test: np.ndarray,
+) -> None:
+    """Tell a picture that trains under one name and tests under another."""
+    shown = set(trials.image.tolist())
+    for group in twins:
+        tests = [one for one in group if one in shown and one in test]
+        trains = [one for one in group if one in shown and one not in test]
+        if tests and trains:
+            problems.append(
+                f"{images.path}: expected a picture to train {subject} or to test it, found the "
+                f"same file as {images.names[trains[0]]}, which trains, and "
+                f"{images.names[tests[0]]}, which tests"
+            )
+            return
 
 
 def _check_maps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class ImageList:
 
     @property
     def identities(self) -> dict[str, int]:
-        return {name: identity for identity, name in enumerate(self.names)}
+        """Identity by the name in its plainest form."""
+        return {os.path.normpath(name): identity for identity, name in enumerate(self.names)}
 
     def open(self, side: int | None) -> ImageFiles:
         """Open the pixels, brought to a side where one is given."""
@@ -106,7 +108,8 @@ def read_image_list(root: Path, folder: Folder) -> ImageList:
         where = f"{table.path}: expected"
         if name in ("", MISSING):
             raise InputError(f"{where} a file as image, found {name!r} in line {table.line(row)}")
-        if name in seen:
+        # ./a.png is a.png
+        if os.path.normpath(name) in seen:
             raise InputError(
                 f"{where} each image once, found {name} again in line {table.line(row)}"
             )
@@ -114,7 +117,7 @@ def read_image_list(root: Path, folder: Folder) -> ImageList:
             raise InputError(
                 f"{where} paths inside the table's folder, found {name} in line {table.line(row)}"
             )
-        seen.add(name)
+        seen.add(os.path.normpath(name))
     columns = table.columns
     categories = None
     if "categories" in columns:
@@ -265,10 +268,11 @@ def _find_images(table: Table, images: ImageList) -> np.ndarray:
             f"{', '.join(table.columns)}"
         )
     identities = np.empty(len(table), dtype=np.int64)
-    for row, name in enumerate(table.columns[column]):
+    for row, cell in enumerate(table.columns[column]):
+        name = os.path.normpath(cell)
         if name != MISSING and name not in names:
             raise InputError(
-                f"{table.path}: expected images of {images.path.name}, found {name!r} in line "
+                f"{table.path}: expected images of {images.path.name}, found {cell!r} in line "
                 f"{table.line(row)}"
             )
         identities[row] = names.get(name, -1)

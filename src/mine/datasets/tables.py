@@ -99,7 +99,8 @@ def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] =
         raise InputError(f"{path}: expected a table, found no file") from None
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: expected a table in UTF-8, found something else") from None
-    lines = text.splitlines()
+    # not splitlines, for which a line of a caption may end within it, as at U+2028
+    lines = text.split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
