@@ -210,7 +210,7 @@ def captions_without_identities(world):
 # --- trials ---
 
 
-@fault("trials.tsv: expected a table of the trials of sub-01, found no file")
+@fault("dataset.folder.trials: expected a table of the trials of sub-01, found no file", ".tsv")
 def trials_are_missing(world):
     for path in world.path("sub-01").glob("*/trials.tsv"):
         path.unlink()

@@ -326,6 +326,19 @@ def test_averaged_responses_are_taken_as_they_are_and_have_no_ceiling() -> None:
     assert dataset.attrs["noise_ceiling_source"].startswith("none: the responses come averaged")
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0.7), (3, 0), (1, -100)])
+def test_averages_that_were_not_z_scored_are_refused(scale: float, shift: float) -> None:
+    def spoil(_number: int, betas: np.ndarray) -> np.ndarray:
+        return scale * betas + shift
+
+    with pytest.raises(InputError, match="^subj01: expected averages of z-scored responses"):
+        build_responses(change_betas(make_averaged(), spoil))
+
+
+def test_averages_of_many_z_scored_trials_are_small_and_pass() -> None:
+    build_responses(change_betas(make_averaged(), lambda _number, betas: 0.1 * betas))
+
+
 def test_averaged_responses_have_a_ceiling_once_ncsnr_and_repeats_are_known() -> None:
     ncsnr = np.linspace(0.2, 0.9, VOXELS)
     without = build_responses(make_averaged(ncsnr=ncsnr))

@@ -146,7 +146,10 @@ def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> 
     found = find_files(Path(root), folder.trials, subject=subject)
     if not found:
         path = Path(root) / folder.trials.replace("{subject}", subject)
-        raise InputError(f"{path}: expected a table of the trials of {subject}, found no file")
+        raise InputError(
+            f"dataset.folder.trials: expected a table of the trials of {subject}, found no file "
+            f"{path}"
+        )
     parts: dict[str, list[np.ndarray]] = {}
     for number, file in enumerate(found):
         table = read_table(file.path, known=TRIAL_COLUMNS)

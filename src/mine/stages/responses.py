@@ -19,6 +19,9 @@ STANDARDISE_ON = ("training", "all")
 
 VOXEL_BATCH = 8192
 
+LARGEST_MEAN, LARGEST_DEVIATION = 0.5, 2.0
+"""Of the median voxel of averaged responses over images; what lies beyond is in no units of z."""
+
 LEAST_TEST_IMAGES = 2
 """Over one image no response varies, so that there is no variance to explain."""
 
@@ -57,7 +60,8 @@ def build_responses(
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
     Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
-    two trials to fit on, or a least ceiling where there is none.
+    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel,
+    or averages that were plainly not z-scored before.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
@@ -242,6 +246,7 @@ def _average_trials(
         rows = order[np.searchsorted(recording.images[0][order], split.images)]
         values = recording.read_session(0)
         _check_trials(recording, 0, values)
+        _check_averages(recording, values)
         total = values[rows]
         training = total[~split.is_test]
         return total, np.isfinite(total).all(axis=0) & (np.ptp(training, axis=0) > 0), ([], [])
@@ -308,6 +313,29 @@ def _check_trials(recording: Recording, number: int, betas: np.ndarray) -> None:
         recording.subject, number + 1, left_out, usable, len(some),
         _tell_trial(recording, number, some[0]),
     )  # fmt: skip
+
+
+def _check_averages(recording: Recording, values: np.ndarray) -> None:
+    """Raise InputError for averages that were plainly not z-scored before. values: (image, voxel).
+
+    By the median voxel: a mean over images beyond LARGEST_MEAN, or a deviation beyond
+    LARGEST_DEVIATION, where z-scores that were averaged have 0 and at most about 1.
+    """
+    means, deviations = [], []
+    for start in range(0, values.shape[1], VOXEL_BATCH):
+        batch = values[:, start : start + VOXEL_BATCH].astype(np.float64)
+        batch = batch[:, np.isfinite(batch).all(axis=0)]
+        means.append(np.abs(batch.mean(axis=0)))
+        deviations.append(batch.std(axis=0))
+    if not sum(map(len, means)):
+        return
+    mean, deviation = (float(np.median(np.concatenate(part))) for part in (means, deviations))
+    if mean > LARGEST_MEAN or deviation > LARGEST_DEVIATION:
+        raise InputError(
+            f"{recording.files[0] if recording.files else recording.subject}: expected averages of "
+            f"z-scored responses, of a mean near 0 and a deviation of about 1 at most, found "
+            f"{mean:.3g} and {deviation:.3g} in the median voxel"
+        )
 
 
 def _tell_trial(recording: Recording, session: int, trial: int) -> str:
