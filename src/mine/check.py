@@ -23,6 +23,7 @@ from mine.datasets.reader import open_dataset
 from mine.provenance import manifest_path
 from mine.references import voxel_references
 from mine.sections import MODEL_FILES, Generator, Lens
+from mine.stages.responses import describe_recording
 from mine.stores import read_manifest
 
 GIGABYTE = 1e9
@@ -67,6 +68,27 @@ def estimate_work(config: Config) -> str:
         f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
         f"{config.generator.steps} steps each{left}"
     )
+
+
+def describe_subjects(config: Config) -> list[str]:
+    """Say in a line a subject how its tables and regions are understood, so that a mistake shows
+    that is none in form; nothing of a dataset that is yet to come. No response is read.
+
+    Raises InputError as the readers do.
+    """
+    if _dataset_is_to_come(config):
+        return []
+    reader, lines = open_dataset(config.dataset), []
+    for subject in config.subjects:
+        recording = reader.read_subject(subject)
+        said = describe_recording(recording, test=config.dataset.test_images)
+        rois = reader.read_rois(subject, rois=config.roi_references(), voxels=recording.voxels)
+        members = rois["member"].sum("voxel")
+        regions = [f"{int(members.sel(roi=roi))} in {roi}" for roi in rois["roi"].values]
+        reasons = zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True)
+        absent = "".join(f"; {roi}: {reason}" for roi, reason in reasons)
+        lines.append(f"{said}, {len(recording.voxels)} voxels, {', '.join(regions)}{absent}")
+    return lines
 
 
 def check_config(

@@ -253,7 +253,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     # Imported late: `mine config` and `mine --help` need not wait for the readers of files.
-    from mine.check import check_data, estimate_work
+    from mine.check import check_data, describe_subjects, estimate_work
 
     data, name = _read_files(options.config)
     problems = check_data(data, name=name)
@@ -261,7 +261,12 @@ def _check(options: argparse.Namespace) -> int:
         print("\n".join(problems))
         return 1
     config = load_config(data)
+    # What readers log of regions that are left out is among what is said of each subject.
+    logging.getLogger("mine").addHandler(logging.NullHandler())
+    understood = describe_subjects(config)
     print(f"{name}: nothing wrong; {estimate_work(config)}")
+    if understood:
+        print("\n".join(understood))
     if changes := describe_changes(config):
         print(f"{changes}; {REPLACED}")
     return 0

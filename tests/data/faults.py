@@ -37,7 +37,8 @@ class Damaged:
         reader.open_stimuli().read(stimuli["image"].values)
         for subject in self.subjects:
             recording = reader.read_subject(subject)
-            build_responses(recording)
+            options = {key: self.key.get(key) for key in ("least_ncsnr", "least_noise_ceiling")}
+            build_responses(recording, **options)
             reader.read_rois(subject, rois=self.rois, voxels=recording.voxels)
 
 

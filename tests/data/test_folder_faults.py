@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mine.datasets.image_files import find_twins
+from mine.datasets.reader import open_dataset
 from mine.errors import InputError
 from tests.data.faults import Damaged, Faults, hold_to_one_sentence
 from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
@@ -55,6 +58,16 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
     nib.save(nib.Nifti1Image(values, affine), path)
+
+
+def store_rois_as_arrays(world: Damaged, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Store every region of a volume as .npy, that of the first subject's FFA changed."""
+    for subject in SUBJECTS:
+        for roi in ROIS:
+            values, _ = read(world.path(f"{subject}/rois/{roi}.nii.gz"))
+            first = (subject, roi) == ("sub-01", "FFA")
+            np.save(world.path(f"{subject}/rois/{roi}.npy"), change(values) if first else values)
+    world.key["folder"]["rois"] = "{subject}/rois/{roi}.npy"
 
 
 # --- keys ---
@@ -132,7 +145,7 @@ def images_table_has_a_short_line(world):
     world.edit("images.tsv", cut)
 
 
-@fault("images.tsv: expected each image once, found images/picture_00.png again in")
+@fault("images.tsv: expected each image once, found images/picture_00.png again in line 18")
 def image_is_listed_twice(world):
     world.edit("images.tsv", lambda text: text + text.splitlines()[1] + "\n")
 
@@ -197,7 +210,7 @@ def captions_without_identities(world):
 # --- trials ---
 
 
-@fault("trials.tsv: expected a table of the trials of sub-01, found no file")
+@fault("dataset.folder.trials: expected a table of the trials of sub-01, found no file", ".tsv")
 def trials_are_missing(world):
     for path in world.path("sub-01").glob("*/trials.tsv"):
         path.unlink()
@@ -221,6 +234,80 @@ def trial_is_missing(world):
 @fault("trials.tsv: expected the columns of trials.tsv, found another choice of run")
 def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
+
+
+@fault("images.tsv: expected each image once, found ./images/picture_00.png again in line 18")
+def image_is_listed_twice_in_two_forms(world):
+    world.edit("images.tsv", lambda text: text + "./" + text.splitlines()[1] + "\n")
+
+
+@fault(
+    "images.tsv: expected a picture to train sub-01 or to test it, found the same file as "
+    "images/picture_01.png, which trains, and images/picture_03.png, which tests"
+)
+def picture_trains_and_tests_under_two_names(world):
+    shutil.copy(world.path("images/picture_03.png"), world.path("images/picture_01.png"))
+    world.subjects = ["sub-01"]
+
+
+@fault("images.tsv: expected the column captions by that name, found caption")
+def column_is_singular(world):
+    world.edit("images.tsv", lambda text: text.replace("captions", "caption", 1))
+
+
+@fault("images.tsv: expected the column split by that name, found Split")
+def column_has_a_capital(world):
+    world.edit("images.tsv", lambda text: text.replace("split", "Split", 1))
+
+
+def add_column(world, name, find):
+    """Add a column to tables of trials. find: number of a row, from 0, and its file -> a cell."""
+    for path in world.root.glob("*/*/trials.tsv"):
+        header, *rows = path.read_text().splitlines()
+        rows = [f"{row}\t{find(number, path)}" for number, row in enumerate(rows)]
+        path.write_text("\n".join([f"{header}\t{name}", *rows]) + "\n")
+
+
+@fault("ses-01/trials.tsv: expected a name as run in every row, found 'n/a' in line 7")
+def run_is_not_told_in_a_row(world):
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: "n/a" if (path, row) == (first, 5) else "1")
+
+
+@fault("ses-01/trials.tsv: expected a name as run in every row, found '' in line 7")
+def run_is_left_empty_in_a_row(world):
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: "" if (path, row) == (first, 5) else "1")
+
+
+@fault(
+    "ses-01/trials.tsv: expected rows in the order of onset within each session and run, or a "
+    "column trial",
+    "found an earlier onset in line 12",
+)
+def rows_are_not_in_the_order_of_onset(world):
+    first = world.path(TRIALS)
+    add_column(world, "onset", lambda row, path: 5 if (path, row) == (first, 10) else 4 * row)
+
+
+@fault("ses-01/trials.tsv: expected seconds or n/a as onset, found 'early' in line 2")
+def onset_is_a_text(world):
+    first = world.path(TRIALS)
+    add_column(world, "onset", lambda row, path: "early" if (path, row) == (first, 0) else row)
+
+
+@fault(
+    "ses-03/b_trials.tsv and 2 other tables: expected two training trials or more in session 3, to "
+    "fit the z-score on, found 1"
+)
+def session_in_several_tables_is_too_short(world):
+    world.key["folder"]["trials"] = "{subject}/ses-{session}/*trials.tsv"
+    folder = world.path("sub-01/ses-03")
+    folder.mkdir()
+    for name, picture in (("", "00"), ("b_", "01"), ("c_", "03")):
+        (folder / f"{name}trials.tsv").write_text(f"image\nimages/picture_{picture}.png\n")
+    values, affine = read(world.path(BETAS))
+    write(folder / "sub-01_ses-03_betas.nii.gz", values[..., :3], affine)
 
 
 def add_numbers(world, change):
@@ -250,7 +337,10 @@ def trials_are_counted_from_zero(world):
     add_numbers(world, lambda text: text.replace("\t1\n", "\t0\n"))
 
 
-@fault("trials.tsv: expected a column run, by which dataset.folder.responses tells files apart")
+@fault(
+    "trials.tsv and 1 other table: expected a column run, by which dataset.folder.responses tells "
+    "files apart"
+)
 def files_are_by_run_and_trials_are_not(world):
     world.key["folder"]["responses"] = "{subject}/ses-{session}/{subject}_ses-*_b{run}s.nii.gz"
     world.subjects = ["sub-01"]
@@ -301,10 +391,32 @@ def session_is_too_short(world):
     write(folder / "sub-01_ses-03_betas.nii.gz", values[..., :2], affine)
 
 
-@fault("trials.tsv: expected each image once, since dataset.folder.averaged is true, found 16")
+@fault(
+    "trials.tsv and 1 other table: expected each image once, since dataset.folder.averaged is "
+    "true, found 16"
+)
 def averages_are_none(world):
     world.key["folder"]["averaged"] = True
     world.subjects = ["sub-01"]
+
+
+@fault("1 other table: expected two test images or more among the 16 that sub-01 saw", "found 1")
+def one_image_tests(world):
+    world.edit("images.tsv", lambda text: text.replace("\ttest\t", "\ttrain\t"))
+    world.edit("images.tsv", lambda text: text.replace("\ttrain\t", "\ttest\t", 1))
+    world.subjects = ["sub-01"]
+
+
+@fault(
+    "dataset.least_noise_ceiling: expected null, or repeats of sub-01's test images or "
+    "dataset.folder.ncsnr, by which there is a noise ceiling, found 0.1"
+)
+def ceiling_is_asked_for_without_repeats(world):
+    world.key |= {"least_noise_ceiling": 0.1, "sessions": 1}
+    world.subjects, seen = ["sub-01"], set()
+    header, *rows = world.path(TRIALS).read_text().splitlines()
+    once = ["n/a" if row in seen else seen.add(row) or row for row in rows]
+    world.path(TRIALS).write_text("\n".join([header, *once]) + "\n")
 
 
 # --- responses ---
@@ -595,6 +707,21 @@ def roi_has_another_length(world):
         np.save(path, np.zeros(3))
 
 
+@fault("FFA.npy: expected the shape (", "betas.nii.gz, found (")
+def roi_has_no_axes_of_a_volume(world):
+    store_rois_as_arrays(world, lambda values: values.reshape(1, -1))
+
+
+@fault("FFA.mgz: expected a map of the volume of", "as .nii, .nii.gz or .npy, found another name")
+def roi_of_a_volume_is_stored_as_those_of_surfaces(world):
+    for subject in SUBJECTS:
+        values, affine = read(world.path(f"{subject}/rois/FFA.nii.gz"))
+        nib.save(nib.MGHImage(values, affine), world.path(f"{subject}/rois/FFA.mgz"))
+    world.key["folder"]["rois"] = "{subject}/rois/{roi}.mgz"
+    world.rois = {"FFA": "FFA"}
+    world.subjects = ["sub-01"]
+
+
 @fault("FFA.nii.gz: expected the region FFA of dataset.voxels, found no file")
 def voxel_set_is_missing(world):
     world.key["voxels"] = ["FFA"]
@@ -614,11 +741,21 @@ def localiser_has_another_shape(world):
     write(world.path("sub-01/tmap_faces.nii.gz"), np.zeros((2, 2, 2)), np.eye(4))
 
 
+@fault(
+    "dataset.folder.localiser: expected files of sub-01 or sub-02 in", "found none by {subject}/"
+)
+def localiser_is_not_there(world):
+    world.key["folder"]["localiser"] = "{subject}/tmap_{contrast}.nii.gz"
+
+
 HARMLESS = {
     "roi_is_unknown",
+    "localiser_is_not_there",
+    "picture_trains_and_tests_under_two_names",
     "captions_without_identities",
 }
-"""What the reader can go on with: an ROI that nobody has is left out."""
+"""What the reader can go on with: an ROI or a contrast that nobody has is left out; contents of
+images are compared by the check alone, without which no run starts."""
 
 
 def test_there_are_at_least_thirty_faults() -> None:
@@ -661,11 +798,75 @@ def test_all_faults_are_told_at_once_and_in_order(whole: dict, tmp_path: Path) -
     assert all(word in sentence for word, sentence in zip(order, said, strict=True)), said
 
 
+@pytest.mark.parametrize(
+    ("name", "find"),
+    [
+        ("onset", lambda row, path: 4 * (row % 16)),
+        ("onset", lambda row, path: "n/a" if row % 16 == 3 else row % 16),
+        ("trial", lambda row, path: 32 - row),
+    ],
+)
+def test_onsets_begin_again_with_a_run_and_say_nothing_beside_trial(
+    whole: dict, tmp_path: Path, name: str, find: Callable
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    add_column(world, "run", lambda row, path: 1 + row // 16)
+    add_column(world, name, find)
+    if name == "trial":
+        add_column(world, "onset", lambda row, path: -row)
+    assert world.check() == []
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format: str) -> None:
     world = copy_world(whole, format, tmp_path)
     assert world.check() == []
     world.read_all()
+
+
+def test_pictures_that_are_the_same_may_both_train(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    shutil.copy(world.path("images/picture_02.png"), world.path("images/picture_01.png"))
+    assert world.check() == []
+
+
+def test_files_of_one_size_and_the_same_ends_are_told_apart(tmp_path: Path) -> None:
+    contents = [bytes(20000), bytes(9999) + b"1" + bytes(10000), bytes(20000), bytes(3), bytes(20)]
+    paths = [tmp_path / str(number) for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    assert find_twins([*paths, tmp_path / "absent"]) == [[0, 2]]
+
+
+def test_images_may_be_called_in_another_form_of_their_path(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    expected = open_dataset(world.key).read_subject("sub-01").images
+    world.edit(TRIALS, lambda text: text.replace("images/", "./images//"))
+    assert world.check() == []
+    np.testing.assert_array_equal(open_dataset(world.key).read_subject("sub-01").images, expected)
+
+
+def test_a_caption_may_hold_any_character_but_a_tab_and_a_new_line(
+    whole: dict, tmp_path: Path
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    world.edit("images.tsv", lambda text: text.replace("number 1\t", "number\u2028one\x0b\t"))
+    assert world.check() == []
+    assert "number\u2028one" in open_dataset(world.key).read_images(SUBJECTS).captions[1]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_array_with_the_axes_of_the_volume_or_one_is_a_region(
+    whole: dict, tmp_path: Path, flat: bool
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    reader = open_dataset(world.key)
+    voxels = reader.read_subject("sub-01").voxels
+    expected = reader.read_rois("sub-01", rois=world.rois, voxels=voxels)
+    store_rois_as_arrays(world, lambda values: values.reshape(-1) if flat else values)
+    assert world.check() == []
+    found = open_dataset(world.key).read_rois("sub-01", rois=world.rois, voxels=voxels)
+    np.testing.assert_array_equal(found["member"], expected["member"])
 
 
 @pytest.mark.parametrize(

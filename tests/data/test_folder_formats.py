@@ -5,19 +5,26 @@ Each law is held on random miniatures (tests/data/random_folder.py), a new one f
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
+from mine.cli import main
+from mine.datasets.grids import Grid, read_map
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.listing import list_read
+from mine.datasets.patterns import read_label
 from mine.datasets.reader import open_dataset, restore_section
 from mine.datasets.voxels import voxels_of
+from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
@@ -237,6 +244,48 @@ def test_averaged_responses_are_taken_as_they_are(tmp_path: Path) -> None:
     assert found.attrs["noise_ceiling_source"].startswith("none")
 
 
+def test_a_trial_is_told_by_its_file_and_its_line(tmp_path: Path) -> None:
+    world = RandomFolder(tmp_path, format="masked", seed=7, regular=True)
+    path = tmp_path / "sub-01/ses-02/sub-01_ses-02_masked.npy"
+    values = np.load(path)
+    values[17] = np.nan
+    np.save(path, values)
+    said = rf"^{path}, response 18 \(trials.tsv, line 19\), sub-01, session 2, trial 18: expected"
+    with pytest.raises(InputError, match=said):
+        build_responses(open_dataset(world.key).read_subject("sub-01"))
+
+
+def test_a_check_says_how_each_subject_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = RandomFolder(tmp_path, format="masked", seed=7, regular=True)
+    (tmp_path / "sub-02/rois/PPA.nii.gz").unlink()
+    for path in tmp_path.glob("*/ses-02/trials.tsv"):
+        rows = path.read_text().splitlines()
+        rows[1] = "n/a"
+        path.write_text("\n".join(rows) + "\n")
+    monkeypatch.setattr("mine.check.check_config", lambda *_, **__: [])
+    content = {"name": "own", "subjects": list(SUBJECTS), "rois": ["FFA", "PPA"]}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**content, "dataset": world.key}))
+    assert main(["check", str(tmp_path / "own.yaml")]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "", "what is left out is said once"
+    _, first, second = captured.out.splitlines()
+    rois = {}
+    for subject in SUBJECTS:
+        reader = open_dataset(world.key)
+        voxels = reader.read_subject(subject).voxels
+        rois[subject] = (len(voxels), reader.read_rois(subject, rois={"FFA": "FFA"}, voxels=voxels))
+    assert first.startswith(
+        "sub-01: 2 sessions of 31 to 32 trials, 16 images (63 of 64 responses are used), of which "
+        "6 test images ("
+    )
+    for line, subject in zip((first, second), SUBJECTS, strict=True):
+        count, members = rois[subject]
+        assert f", {count} voxels, {int(members['member'].sum())} in FFA" in line
+    assert second.endswith(f"; PPA: sub-02 has no file {tmp_path}/sub-02/rois/PPA.nii.gz")
+
+
 def test_sessions_are_taken_from_the_first(tmp_path: Path) -> None:
     world = RandomFolder(tmp_path, format="gifti", seed=0, regular=True)
     whole = open_dataset(world.key).read_subject("sub-01")
@@ -274,6 +323,27 @@ def test_voxels_outside_a_localisers_mask_have_no_t_value(tmp_path: Path, caplog
     expected = np.where(np.arange(len(voxels)) < 2, np.nan, 1)
     np.testing.assert_array_equal(rois["t"].sel(contrast="faces"), expected)
     assert f"localiser faces: 2 of {len(voxels)} voxels have no t-value" in caplog.messages
+
+
+@pytest.mark.parametrize("text", ["1", "01", "ses-01", "1.0", "01.00", "run-1"])
+def test_a_label_is_one_however_its_number_is_written(text: str) -> None:
+    assert read_label(text) == "1"
+    assert read_label("1.5") == "1.5" and read_label("v1.0") == "v1.0"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_array_of_a_volume_is_told_from_one_with_other_axes(tmp_path: Path, order) -> None:
+    grid = Grid("volume", (3, 4, 5), Path("betas.nii.gz"), affine=np.eye(4))
+    values = np.arange(60).reshape(3, 4, 5)
+    np.save(tmp_path / "map.npy", values.transpose(order))
+    if order == (0, 1, 2):
+        read = read_map(tmp_path, "map.npy", grid)
+        np.testing.assert_array_equal(read[0], values.reshape(-1))
+        return
+    shape = values.transpose(order).shape
+    said = f"map.npy: expected the shape (3, 4, 5) of betas.nii.gz, found {shape}"
+    with pytest.raises(InputError, match=re.escape(said)):
+        read_map(tmp_path, "map.npy", grid)
 
 
 @pytest.mark.parametrize("reference", ["wang.V1", "{subject}/rois/wang.V1.nii.gz"])

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from mine.cli import main
 from mine.config import load_config
@@ -136,6 +137,40 @@ def test_init_finds_a_folder_of_any_format(
     # of so few images none may be drawn
     said = open_dataset(config.dataset).check(subjects=config.subjects, rois={"FFA": "FFA"})
     assert [problem for problem in said if "expected test images" not in problem] == []
+
+
+def test_init_takes_the_side_of_most_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = RandomFolder(tmp_path / "own", format="columns", seed=0, regular=True)
+    Image.new("RGB", (18, 18)).save(world.root / world.names[4])
+    for subject in ("sub-01", "sub-02"):
+        (world.root / subject).rename(world.root / subject.replace("sub-0", "P"))
+    assert main(["init", "folder", "--root", "own", "--output", "it.yaml"]) == 0
+    config = load_config("it.yaml")
+    assert config.dataset.folder.image_side == 32
+    said = capsys.readouterr().out
+    assert "image_side: 32, the shorter side of most images; all sides are from 18 to 32" in said
+    assert sorted(config.categories) == ["cat", "dog"], "also where no subject is found"
+
+
+def test_init_says_what_to_make_of_files_that_cannot_be_read_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = RandomFolder(tmp_path / "own", format="volumes", seed=0, regular=True)
+    for path in world.root.glob("*/*/*.npy"):
+        name = path.with_name("TYPED_FITHRF_GLMDENOISE_RR.npy")
+        np.save(name, np.array({"betasmd": 1}, dtype=object))
+        path.unlink()
+    for path in list(world.root.glob("*/rois/*.nii.gz")):
+        shutil.copy(path, path.with_name(f"lh.{path.name}"))
+        path.rename(path.with_name(f"rh.{path.name}"))
+    assert main(["init", "folder", "--root", "own", "--output", "it.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("np.save('betasmd.npy', np.load('TYPED_FITHRF_GLMDENOISE_RR.npy'") == 1
+    assert "rois: expected one volume for each region, found one for each hemisphere" in said
 
 
 def test_nothing_is_written_over(

@@ -12,7 +12,7 @@ from mine.datasets.coco import measure_visible, read_crop
 from mine.datasets.recording import Recording
 from mine.datasets.voxels import ListedVoxels, SurfaceVoxels, VolumeVoxels, voxels_of
 from mine.errors import InputError
-from mine.stages.responses import build_responses, standardise_session
+from mine.stages.responses import build_responses, describe_recording, standardise_session
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 from mine.stores import open_store, write_store
 
@@ -240,6 +240,72 @@ def test_images_common_to_all_subjects_are_those_the_dataset_names() -> None:
         build_responses(recording, test="shared_common")
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_trial_without_a_finite_voxel_is_named(averaged: bool) -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        betas[:, 0] = np.nan  # beside the field of view
+        betas[17] = np.nan if number == len(recording.images) - 1 else betas[17]
+        return betas
+
+    recording = make_averaged() if averaged else make_recording()
+    spoiled = change_betas(recording, spoil)
+    session = len(recording.images)
+    with pytest.raises(InputError, match=f"^subj01, session {session}, trial 18: expected finite"):
+        build_responses(spoiled)
+    placed = replace(spoiled, tell_trial=lambda session, trial: f"s{session}.npy, response {trial}")
+    with pytest.raises(InputError, match=rf"^s{session - 1}.npy, response 17, subj01, session"):
+        build_responses(placed)
+
+
+def test_trials_that_cost_voxels_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        if number == 1:
+            betas[4, 2:4] = betas[9, 3] = np.nan
+        return betas
+
+    caplog.set_level("INFO")
+    dataset = build_responses(change_betas(make_recording(), spoil))
+    assert dataset.attrs["voxels_invalid"] == 2
+    said = [text for text in caplog.messages if "not finite" in text]
+    assert said == [
+        "subj01, session 2: 2 of 6 voxels are left out, since 2 trials are not finite there, first "
+        "subj01, session 2, trial 5"
+    ]
+
+
+def test_a_session_in_which_no_voxel_varies_is_named() -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        return np.zeros_like(betas) if number == 1 else betas
+
+    with pytest.raises(InputError, match="^subj01, session 2: expected voxels with a response"):
+        build_responses(change_betas(make_recording(), spoil))
+
+
+def test_what_was_understood_is_said_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    recording = make_recording()
+    said = "subj01: 3 sessions of 50 trials, 50 images, of which 4 test images (3 trials each)"
+    assert describe_recording(recording) == said
+    build_responses(recording)
+    assert caplog.messages[0] == f"{said}, 6 voxels"
+    images = tuple(part[: len(part) - number] for number, part in enumerate(recording.images))
+    changed = replace(
+        recording, images=images, labels=("1", "2", "n"), drawn=True, responses=150, test=SHARED[:2]
+    )
+    assert describe_recording(changed).startswith(
+        "subj01: 3 sessions of 48 to 50 trials, named 1, 2, n, 50 images (147 of 150 responses are "
+        "used), of which 2 test images (drawn; "
+    )
+    assert describe_recording(make_averaged()) == (
+        "subj01: averaged responses to 30 images, of which 6 test images"
+    )
+
+
+def test_one_test_image_is_refused() -> None:
+    with pytest.raises(InputError, match="expected 2 test images or more .* found 1$"):
+        build_responses(make_recording(test=SHARED[:1]))
+
+
 def make_averaged(**changes) -> Recording:
     values = np.random.default_rng(2).normal(0, 1, (30, VOXELS)).astype(np.float32)
     images = np.random.default_rng(3).permutation(40)[:30]
@@ -258,6 +324,19 @@ def test_averaged_responses_are_taken_as_they_are_and_have_no_ceiling() -> None:
     assert set(dataset["repeats"].values) == {0} and dataset.attrs["standardise_on"] == "dataset"
     assert np.isnan(dataset["noise_ceiling"]).all() and np.isnan(dataset["ncsnr"]).all()
     assert dataset.attrs["noise_ceiling_source"].startswith("none: the responses come averaged")
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 0.7), (3, 0), (1, -100)])
+def test_averages_that_were_not_z_scored_are_refused(scale: float, shift: float) -> None:
+    def spoil(_number: int, betas: np.ndarray) -> np.ndarray:
+        return scale * betas + shift
+
+    with pytest.raises(InputError, match="^subj01: expected averages of z-scored responses"):
+        build_responses(change_betas(make_averaged(), spoil))
+
+
+def test_averages_of_many_z_scored_trials_are_small_and_pass() -> None:
+    build_responses(change_betas(make_averaged(), lambda _number, betas: 0.1 * betas))
 
 
 def test_averaged_responses_have_a_ceiling_once_ncsnr_and_repeats_are_known() -> None:

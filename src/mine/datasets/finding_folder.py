@@ -15,6 +15,7 @@ from pathlib import Path
 from mine.datasets.folder_tables import IMAGE_COLUMNS, ImageList, read_image_list
 from mine.datasets.found import FoundKeys, choose_regions
 from mine.datasets.image_files import HEADERS, measure_image
+from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, find_files
 from mine.datasets.tables import Table, read_table
 from mine.errors import InputError
@@ -41,6 +42,8 @@ def find_folder(root: Path) -> FoundKeys:
     files = _list_files(root)
     images = _find_images(found, root, files)
     subjects = sorted({part for file in files for part in file.parts[:-1] if _is_subject(part)})
+    if images is not None:
+        _add_categories(found, images)
     if not subjects:
         found.note("subjects", f"folders such as {root / 'sub-01'}")
         return found
@@ -58,8 +61,6 @@ def find_folder(root: Path) -> FoundKeys:
             names = _most_common(patterns[file] for file in tables)
             found.values["dataset.folder.names"] = names
     _find_rois(found, root, patterns, subjects)
-    if images is not None:
-        _add_categories(found, images)
     return found
 
 
@@ -102,14 +103,23 @@ def _find_images(found: FoundKeys, root: Path, files: list[Path]) -> ImageList |
     found.values["dataset.folder.images"] = str(table)
     try:
         images = read_image_list(root, Folder(images=str(table)))
-        sizes = {
+        sizes = Counter(
             measure_image(path) for path in images.paths[:: max(1, len(images.paths) // HEADERS)]
-        }
+        )
     except InputError as error:
         found.notes.append(str(error))
         return None
     if len(sizes) > 1 or any(rows != columns for rows, columns in sizes):
-        found.values["dataset.folder.image_side"] = max(16, min(min(size) for size in sizes))
+        # the most common side, not the least: one small image, a blank say, would shrink them all
+        sides = Counter()
+        for size, count in sizes.items():
+            sides[min(size)] += count
+        side = max(sides, key=lambda side: (sides[side], -side))
+        found.values["dataset.folder.image_side"] = max(16, side)
+        found.notes.append(
+            f"dataset.folder.image_side: {max(16, side)}, the shorter side of most images; "
+            f"all sides are from {min(sides)} to {max(sides)}"
+        )
     return images
 
 
@@ -137,9 +147,21 @@ def _find_responses(found: FoundKeys, root: Path, patterns: dict[Path, str]) -> 
     pattern = _most_common(patterns[file] for file in named or candidates)
     if pattern is None:
         found.note("dataset.folder.responses", "files of responses with an axis of trials")
+        _explain_pickles(found, root, patterns)
     else:
         found.values["dataset.folder.responses"] = pattern
     return pattern
+
+
+def _explain_pickles(found: FoundKeys, root: Path, files: Iterable[Path]) -> None:
+    """Say how to save the betas of GLMsingle's results, where these are all that is there."""
+    for file in files:
+        if file.name.startswith("TYPE") and describe_format(file) == "npy":
+            try:
+                open_array(root / file, axes=(2, 4))
+            except InputError as error:
+                found.notes.append(str(error))
+                return
 
 
 def _find_rois(
@@ -158,6 +180,11 @@ def _find_rois(
     if pattern is None:
         found.note("dataset.folder.rois", f"maps in a folder called {' or '.join(ROI_FOLDERS)}")
         return
+    if "{hemisphere}" in pattern and describe_format(pattern) == "nifti":
+        found.notes.append(
+            "dataset.folder.rois: expected one volume for each region, found one for each "
+            f"hemisphere, {pattern}; unite the two and name what comes out"
+        )
     found.values["dataset.folder.rois"] = pattern
     names = {
         file.values["roi"]

@@ -41,6 +41,17 @@ class Opened:
     def grid(self) -> Grid:
         return self.series[0].grid
 
+    def tell_trial(self, session: int, trial: int) -> str:
+        """Say where the response of a trial is: its file, its place there, its row."""
+        one = self.sessions[session]
+        piece = next(piece for piece in one.pieces if trial in piece.place)
+        inside = int(piece.inside[np.flatnonzero(piece.place == trial)[0]])
+        row = one.rows[trial]
+        return (
+            f"{self.series[piece.series].path}, response {inside + 1} "
+            f"({self.trials.name([row])}, line {self.trials.line[row]})"
+        )
+
 
 @dataclass(frozen=True)
 class FolderReader:
@@ -144,6 +155,10 @@ class FolderReader:
                 "voxel_set": list(self.dataset.voxels),
             },
             files=tuple(file for series in opened.series for file in series.files),
+            labels=tuple(session.label for session in sessions if session.label),
+            drawn=folder_tables.find_test_images(opened.trials, images) is None,
+            responses=sum(series.trials for series in opened.series),
+            tell_trial=opened.tell_trial,
         )
 
     def read_rois(self, subject: str, *, rois: Mapping[str, str], voxels: VoxelSet) -> xr.Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
 from mine.datasets.attempts import attempt, list_absent
 from mine.datasets.folder_tables import ImageList, Trials
-from mine.datasets.image_files import check_images
+from mine.datasets.image_files import check_images, find_twins
 from mine.datasets.patterns import check_pattern, describe_format, list_names
 from mine.datasets.series import Series
 from mine.references import voxel_references
@@ -60,10 +60,18 @@ def check_folder(
     key = "dataset.folder.image_side"
     problems += check_images(images.paths, side=dataset.folder.image_side, key=key)
     absent: dict[str, list[str]] = {}
+    twins = find_twins(images.paths)
     for subject in subjects:
-        reasons = _check_subject(problems, root, subject, dataset, images, rois)
+        reasons = _check_subject(problems, root, subject, dataset, images, twins, rois)
         for name, reason in reasons.items():
             absent.setdefault(name, []).append(reason)
+    if dataset.folder.localiser is not None and not any(
+        folder_rois.list_contrasts(root, subject, dataset.folder) for subject in subjects
+    ):
+        problems.append(
+            f"dataset.folder.localiser: expected files of {' or '.join(subjects)} in {root}, found "
+            f"none by {dataset.folder.localiser}"
+        )
     problems += list_absent(absent, subjects)
     return list(dict.fromkeys(problems))
 
@@ -104,9 +112,11 @@ def _check_subject(
     subject: str,
     dataset: Dataset,
     images: ImageList,
+    twins: Sequence[Sequence[int]],
     rois: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return why an ROI would be left out in this subject, by name of the ROI."""
+    """Return why an ROI would be left out in this subject, by name of the ROI. twins: identities of
+    images whose files are the same."""
     folder = dataset.folder
     trials = attempt(problems, folder_tables.read_trials, root, subject, folder, images)
     if trials is None:
@@ -114,6 +124,7 @@ def _check_subject(
     test = attempt(problems, folder_tables.find_test, dataset, trials, images)
     if test is not None:
         _check_split(problems, subject, dataset, trials, test)
+        _check_twins(problems, subject, images, twins, trials, test)
     files = attempt(
         problems,
         folder_sessions.find_response_files,
@@ -151,23 +162,60 @@ def _check_split(
     for name, members in (("test", is_test), ("training", ~is_test)):
         if not members.any():
             problems.append(
-                f"{trials.path}: expected {name} images among the {len(shown)} that {subject} saw, "
-                "found none"
+                f"{trials.tell()}: expected {name} images among the {len(shown)} that {subject} "
+                "saw, found none"
             )
-    if dataset.folder.averaged and (counts > 1).any():
+    if int(is_test.sum()) == 1:
         problems.append(
-            f"{trials.path}: expected each image once, since dataset.folder.averaged is true, "
-            f"found {int((counts > 1).sum())} of them more than once"
+            f"{trials.tell()}: expected two test images or more among the {len(shown)} that "
+            f"{subject} saw, over which R² has a variance to explain, found 1"
+        )
+    measured = not dataset.folder.averaged and (counts[is_test] > 1).any()
+    if is_test.any() and dataset.folder.ncsnr is None and not measured:
+        problems += [
+            f"dataset.{key}: expected null, or repeats of {subject}'s test images or "
+            f"dataset.folder.ncsnr, by which there is a noise ceiling, found {value:g}"
+            for key in ("least_ncsnr", "least_noise_ceiling")
+            if (value := getattr(dataset, key)) is not None
+        ]
+    if dataset.folder.averaged and (counts > 1).any():
+        again = np.flatnonzero(used & np.isin(trials.image, shown[counts > 1]))
+        problems.append(
+            f"{trials.tell(again)}: expected each image once, since dataset.folder.averaged is "
+            f"true, found {int((counts > 1).sum())} of them more than once"
         )
     if not dataset.folder.averaged and not is_test.all():
         train = ~np.isin(trials.image, test) & used
         for label in folder_tables.list_sessions(trials, most=dataset.sessions):
-            fitted = int((train & (trials.session() == label)).sum())
+            rows = np.flatnonzero(trials.session() == label)
+            fitted = int(train[rows].sum())
             if dataset.zscore == "training" and fitted < 2:
                 problems.append(
-                    f"{trials.path}: expected two training trials or more in session "
+                    f"{trials.tell(rows)}: expected two training trials or more in session "
                     f"{label or '1'}, to fit the z-score on, found {fitted}"
                 )
+
+
+def _check_twins(
+    problems: list[str],
+    subject: str,
+    images: ImageList,
+    twins: Sequence[Sequence[int]],
+    trials: Trials,
+    test: np.ndarray,
+) -> None:
+    """Tell a picture that trains under one name and tests under another."""
+    shown = set(trials.image.tolist())
+    for group in twins:
+        tests = [one for one in group if one in shown and one in test]
+        trains = [one for one in group if one in shown and one not in test]
+        if tests and trains:
+            problems.append(
+                f"{images.path}: expected a picture to train {subject} or to test it, found the "
+                f"same file as {images.names[trains[0]]}, which trains, and "
+                f"{images.names[tests[0]]}, which tests"
+            )
+            return
 
 
 def _check_maps(

@@ -74,8 +74,8 @@ def find_response_files(
     for name in tells:
         if name not in columns:
             raise InputError(
-                f"{trials.path}: expected a column {name}, by which dataset.folder.responses tells "
-                "files apart, found none"
+                f"{trials.tell()}: expected a column {name}, by which dataset.folder.responses "
+                "tells files apart, found none"
             )
     groups = _group_files(root, subject, pattern)
     if not groups:
@@ -95,15 +95,15 @@ def find_response_files(
         if not here.any():
             what = ", ".join(f"{name} {value}" for name, value in labels.items())
             raise InputError(
-                f"{path}: expected trials of {what or subject} in {trials.path.name}, found none"
+                f"{path}: expected trials of {what or subject} in {trials.name()}, found none"
             )
         rows = np.flatnonzero(here & has_response)
         if used[rows].any():
             twice = rows[used[rows] & ~left[rows]]
             if len(twice):
                 raise InputError(
-                    f"{path}: expected one file for each trial, found a second one for row "
-                    f"{twice[0] + 1} of the trials of {subject}"
+                    f"{path}: expected one file for each trial, found a second one for line "
+                    f"{trials.line[twice[0]]} of {trials.name(twice[:1])}"
                 )
             left[rows] = False
             files.append(ResponseFile(paths, labels, rows))
@@ -112,7 +112,7 @@ def find_response_files(
         what = ", ".join(f"{name} {columns[name][row]}" for name in tells)
         raise InputError(
             f"{Path(root) / pattern.replace('{subject}', subject)}: expected a file with the "
-            f"responses of {what or subject}, which {trials.path.name} has, found none"
+            f"responses of {what or subject}, which {trials.name([row])} has, found none"
         )
     return files
 
@@ -167,20 +167,21 @@ def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndar
         if len(file.rows) != series.trials:
             raise InputError(
                 f"{file.path}: expected a response for each of the {len(file.rows)} trials that "
-                f"{trials.path.name} has, found {series.trials}"
+                f"{trials.name(file.rows)} has, found {series.trials}"
             )
         return np.arange(series.trials)
     numbers = trials.number[file.rows]
     values, counts = np.unique(numbers, return_counts=True)
     if counts.max() > 1:
+        twice = values[counts > 1][0]
         raise InputError(
-            f"{trials.path}: expected each number of a trial once for {file.path.name}, found "
-            f"{values[counts > 1][0] + 1} more than once"
+            f"{trials.tell(file.rows[numbers == twice])}: expected each number of a trial once for "
+            f"{file.path.name}, found {twice + 1} more than once"
         )
     if values[-1] >= series.trials:
         raise InputError(
-            f"{file.path}: expected {values[-1] + 1} responses or more, as {trials.path.name} "
-            f"counts them, found {series.trials}"
+            f"{file.path}: expected {values[-1] + 1} responses or more, as "
+            f"{trials.name(file.rows[numbers == values[-1]])} counts them, found {series.trials}"
         )
     return numbers
 
@@ -275,7 +276,7 @@ def _group_files(
 def _read_names(path: Path) -> Grid:
     """Grid of a list of columns: a table with ``name``, and ``hemisphere``, ``x``, ``y``, ``z`` as
     far as they are known."""
-    table = read_table(path, needed=["name"])
+    table = read_table(path, needed=["name"], known=["name", "hemisphere"])
     names = table.columns["name"]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -128,6 +128,8 @@ def read_map(root: Path, pattern: str, grid: Grid, **known: str) -> tuple[np.nda
         return read_volume(path, grid).reshape(-1), path
     if form == "cifti":
         return _read_cifti(path, grid), path
+    if grid.geometry == "volume":
+        return _read_array(path, grid), path
     values = _read_flat(path)
     _check_length(path, len(values), grid.size, grid)
     return values, path
@@ -245,6 +247,22 @@ def _read_cifti(path: Path, grid: Grid) -> np.ndarray:
             f"{path}: expected a whole CIFTI file, found a damaged one: {error}"
         ) from None
     return values
+
+
+def _read_array(path: Path, grid: Grid) -> np.ndarray:
+    """An array of NumPy's on a volume: (place,). It has the volume's axes in their order, or one
+    axis in C order; by the number of its values alone, axes in another order would be read too."""
+    if describe_format(path) != "npy":
+        raise InputError(
+            f"{path}: expected a map of the volume of {grid.of} as .nii, .nii.gz or .npy, found "
+            "another name"
+        )
+    array = open_array(path, axes=(1, 2, 3), mapped=False)
+    if array.shape not in (grid.shape, (grid.size,)):
+        raise InputError(
+            f"{path}: expected the shape {grid.shape} of {grid.of}, found {array.shape}"
+        )
+    return np.asarray(array, dtype=np.float64).reshape(-1)
 
 
 def _read_flat(path: Path) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 HEADERS = 2000
 """Most files whose headers a check looks into, evenly spaced over all."""
+
+SAMPLE = 4096
+"""Bytes at either end by which files of one size are told apart, before all of them are read."""
 
 ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """How whole files of a format end, unless something was appended."""
@@ -129,6 +133,44 @@ def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) ->
             problems.append(_tell_size(path, size, (first[0], first[0])) + help)
             break
     return problems[:1] + ([] if len(problems) < 2 else problems[-1:])
+
+
+def find_twins(paths: Sequence[Path]) -> list[list[int]]:
+    """Places of files that hold the same bytes: a list for each content that is there twice.
+
+    Files that are not there are left out. Most are told apart by their sizes, those of one size by
+    their ends; of the rest digests are compared.
+    """
+    groups = _group([place for place, path in enumerate(paths) if path.is_file()], paths, _measure)
+    for describe in (_read_ends, _digest):
+        groups = [part for group in groups for part in _group(group, paths, describe)]
+    return groups
+
+
+def _group(
+    places: Iterable[int], paths: Sequence[Path], describe: Callable[[Path], object]
+) -> list[list[int]]:
+    """Places whose files have the same description, as far as there are two or more of it."""
+    found: dict[object, list[int]] = {}
+    for place in places:
+        found.setdefault(describe(paths[place]), []).append(place)
+    return [group for group in found.values() if len(group) > 1]
+
+
+def _measure(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _read_ends(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        first = file.read(SAMPLE)
+        file.seek(max(0, path.stat().st_size - SAMPLE))
+        return first + file.read()
+
+
+def _digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _open_image(path: Path) -> Any:

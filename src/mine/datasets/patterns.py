@@ -141,8 +141,10 @@ def find_hemispheres(root: Path, pattern: str, **known: str) -> dict[str, Path]:
 
 
 def read_label(text: str) -> str:
-    """Name of a session or run as it is compared: "ses-01", "01" and "1" are one."""
+    """Name of a session or run as it is compared: "ses-01", "01", "1" and "1.0" are one."""
     text = re.sub(r"^(ses|run|trial)-", "", text)
+    # 1.0 is what tables of numbers become once one of them was missing
+    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     return text.lstrip("0") or "0" if text.isdecimal() else text
 
 

@@ -30,6 +30,11 @@ class Recording:
     in which each image stands once. repeats is then int (trial,), how many trials each row is the
     mean of, or None where that is not known; without averaging it is None, being counted.
 
+    labels: names of the sessions, where they have any. drawn: whether the test images were drawn
+    for want of a split. responses: how many the files hold, those of no trial too; None: not known.
+    tell_trial: numbers of a session and of a trial in it from 0 -> where its response is, for
+    messages.
+
     files: of the responses, as far as they are no inputs of a rule, for the record of how the
     responses were made.
     """
@@ -46,6 +51,10 @@ class Recording:
     repeats: np.ndarray | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    labels: tuple[str, ...] = ()
+    drawn: bool = False
+    responses: int | None = None
+    tell_trial: Callable[[int, int], str] | None = None
 
     def __post_init__(self) -> None:
         if not self.images:

@@ -47,6 +47,31 @@ class Table:
             numbers[row] = number
         return numbers
 
+    def read_names(self, column: str) -> list[str]:
+        """A column of names, none of which may be missing."""
+        for row, text in enumerate(self.columns[column]):
+            if text in ("", MISSING):
+                raise InputError(
+                    f"{self.path}: expected a name as {column} in every row, found {text!r} in "
+                    f"line {self.line(row)}"
+                )
+        return self.columns[column]
+
+    def read_seconds(self, column: str) -> np.ndarray:
+        """A column of times as float64 (row,), NaN where one is missing."""
+        import numpy as np
+
+        seconds = np.full(len(self), np.nan)
+        for row, text in enumerate(self.columns[column]):
+            try:
+                seconds[row] = np.nan if text == MISSING else float(text)
+            except ValueError:
+                raise InputError(
+                    f"{self.path}: expected seconds or {MISSING} as {column}, found {text!r} in "
+                    f"line {self.line(row)}"
+                ) from None
+        return seconds
+
     def read_split(self, column: str) -> np.ndarray:
         """A column that splits images: "training", "test", or "" where it is missing: (row,)."""
         import numpy as np
@@ -61,8 +86,12 @@ class Table:
         return np.array([words[text] for text in self.columns[column]], dtype="<U8")
 
 
-def read_table(path: Path, *, needed: Sequence[str] = ()) -> Table:
-    """Read a table. Raises InputError if it is absent, no such table, or lacks a needed column."""
+def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] = ()) -> Table:
+    """Read a table. known: columns that are going to be read where they are there.
+
+    Raises InputError if it is absent, no such table, lacks a needed column, or has a known one
+    under a name that differs by case or a plural s alone, which would be passed over.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -70,7 +99,8 @@ def read_table(path: Path, *, needed: Sequence[str] = ()) -> Table:
         raise InputError(f"{path}: expected a table, found no file") from None
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: expected a table in UTF-8, found something else") from None
-    lines = text.splitlines()
+    # not splitlines, for which a line of a caption may end within it, as at U+2028
+    lines = text.split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -78,6 +108,7 @@ def read_table(path: Path, *, needed: Sequence[str] = ()) -> Table:
     header = [name.strip() for name in lines[0].split("\t")]
     if len(set(header)) < len(header) or "" in header:
         raise InputError(f"{path}: expected a name of its own for each column, found {header}")
+    _check_spelling(path, header, known)
     missing = [name for name in needed if name not in header]
     if missing:
         raise InputError(
@@ -99,6 +130,20 @@ def read_table(path: Path, *, needed: Sequence[str] = ()) -> Table:
             for name, column in zip(header, cells, strict=True)
         },
     )
+
+
+def _check_spelling(path: Path, header: Sequence[str], known: Sequence[str]) -> None:
+    absent = {_spell_plainly(name): name for name in known if name not in header}
+    for name in header:
+        meant = absent.get(_spell_plainly(name))
+        if name not in known and meant is not None:
+            raise InputError(f"{path}: expected the column {meant} by that name, found {name}")
+
+
+def _spell_plainly(name: str) -> str:
+    """A column's name without what is easily mistaken: capitals, blanks, the ending of a plural."""
+    plain = name.lower().replace(" ", "_")
+    return plain[:-3] + "y" if plain.endswith("ies") else plain.removesuffix("s")
 
 
 def _read_number(text: str) -> int | None:

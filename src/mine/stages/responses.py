@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,12 @@ TESTS = ("shared", "shared_three_repeats", "shared_common")
 STANDARDISE_ON = ("training", "all")
 
 VOXEL_BATCH = 8192
+
+LARGEST_MEAN, LARGEST_DEVIATION = 0.5, 2.0
+"""Of the median voxel of averaged responses over images; what lies beyond is in no units of z."""
+
+LEAST_TEST_IMAGES = 2
+"""Over one image no response varies, so that there is no variance to explain."""
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +60,13 @@ def build_responses(
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
     Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
-    two trials to fit on, or a least ceiling where there is none.
+    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel,
+    or averages that were plainly not z-scored before.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
     split = _split_images(recording, test)
+    log.info("%s, %d voxels", describe_recording(recording, test=test), len(recording.voxels))
     total, valid, trials = _average_trials(recording, split, standardise_on)
     if not valid.any():
         raise InputError(
@@ -134,6 +143,28 @@ def build_responses(
     )
 
 
+def describe_recording(recording: Recording, *, test: str = "shared") -> str:
+    """Say how a subject's tables are understood: sessions, trials, images and how often those that
+    test were repeated. No response is read. test, errors: see :func:`build_responses`."""
+    split, counts = _split_images(recording, test), [len(images) for images in recording.images]
+    used, shown = sum(counts), f"{len(split.images) + split.left_out} images"
+    if recording.responses not in (None, used):
+        shown += f" ({used} of {recording.responses} responses are used)"
+    if recording.averaged:
+        head = f"averaged responses to {shown}"
+    else:
+        head = f"{len(counts)} session{'s' * (len(counts) > 1)} of {_say_range(counts)} trials"
+        if list(recording.labels) not in ([], [str(n + 1) for n in range(len(counts))]):
+            head += f", named {', '.join(recording.labels)}"
+        head += f", {shown}"
+    repeats = split.repeats[split.is_test]
+    known = [] if not repeats.any() else [f"{_say_range(repeats.tolist())} trials each"]
+    drawn = ["drawn"] if recording.drawn else []
+    how = f" ({'; '.join([*drawn, *known])})" if known or drawn else ""
+    left_out = f", {split.left_out} left out" if split.left_out else ""
+    return f"{recording.subject}: {head}, of which {len(repeats)} test images{how}{left_out}"
+
+
 def build_unseen(recording: Recording) -> xr.Dataset:
     """Responses of one subject to images of which none was fitted, such as NSD-synthetic's.
 
@@ -187,6 +218,11 @@ def build_unseen(recording: Recording) -> xr.Dataset:
     )
 
 
+def _say_range(counts: Sequence[int]) -> str:
+    """The count, or the smallest and the largest."""
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
 class Split(NamedTuple):
     """Images that are kept, ascending: identities, repeats (0: not known), whether they test."""
 
@@ -208,7 +244,10 @@ def _average_trials(
     if recording.averaged:
         order = np.argsort(recording.images[0], kind="stable")
         rows = order[np.searchsorted(recording.images[0][order], split.images)]
-        total = recording.read_session(0)[rows]
+        values = recording.read_session(0)
+        _check_trials(recording, 0, values)
+        _check_averages(recording, values)
+        total = values[rows]
         training = total[~split.is_test]
         return total, np.isfinite(total).all(axis=0) & (np.ptp(training, axis=0) > 0), ([], [])
     total = np.zeros((len(split.images), count), dtype=np.float32)
@@ -219,6 +258,7 @@ def _average_trials(
     progress = Progress(len(recording.images), "sessions")
     for number, images in enumerate(recording.images):
         betas = recording.read_session(number)
+        _check_trials(recording, number, betas)
         fit = np.ones(len(images), dtype=bool)
         if standardise_on == "training":
             fit = ~np.isin(images, split.held_out)
@@ -227,7 +267,13 @@ def _average_trials(
                 f"{recording.subject}, session {number + 1}: expected two training trials or more "
                 f"to fit the z-score on, found {int(fit.sum())}"
             )
-        valid &= standardise_session(betas, fit)
+        here = standardise_session(betas, fit)
+        if not here.any():
+            raise InputError(
+                f"{recording.subject}, session {number + 1}: expected voxels with a response that "
+                f"varies over {len(images)} trials, found none among the {count} of the voxel set"
+            )
+        valid &= here
         used = np.flatnonzero(np.isin(images, split.images))
         for row, trial in zip(np.searchsorted(split.images, images[used]), used, strict=True):
             total[row] += betas[trial]
@@ -238,6 +284,65 @@ def _average_trials(
         progress.add()
     total /= split.repeats[:, None].astype(np.float32)
     return total, valid, (trials, trial_images)
+
+
+def _check_trials(recording: Recording, number: int, betas: np.ndarray) -> None:
+    """Raise InputError for a trial that is finite in no voxel though other trials are; log those
+    that cost some voxels. number: of the session. betas: float32 (trial, voxel)."""
+    lost, usable, left_out = np.zeros(len(betas), dtype=np.int64), 0, 0
+    for start in range(0, betas.shape[1], VOXEL_BATCH):
+        finite = np.isfinite(betas[:, start : start + VOXEL_BATCH])
+        # what is finite in no trial lies outside the session's field of view
+        finite = finite[:, finite.any(axis=0)]
+        usable += finite.shape[1]
+        lost += (~finite).sum(axis=1)
+        left_out += int((~finite).any(axis=0).sum())
+    if not usable or not lost.any():
+        return
+    empty = np.flatnonzero(lost == usable)
+    if len(empty):
+        more = f", nor are {len(empty) - 1} others of this session" if len(empty) > 1 else ""
+        raise InputError(
+            f"{_tell_trial(recording, number, empty[0])}: expected finite responses, found none in "
+            f"any voxel{more}; n/a as `trial` leaves a trial out"
+        )
+    some = np.flatnonzero(lost)
+    log.info(
+        "%s, session %d: %d of %d voxels are left out, since %d trials are not finite there, first "
+        "%s",
+        recording.subject, number + 1, left_out, usable, len(some),
+        _tell_trial(recording, number, some[0]),
+    )  # fmt: skip
+
+
+def _check_averages(recording: Recording, values: np.ndarray) -> None:
+    """Raise InputError for averages that were plainly not z-scored before. values: (image, voxel).
+
+    By the median voxel: a mean over images beyond LARGEST_MEAN, or a deviation beyond
+    LARGEST_DEVIATION, where z-scores that were averaged have 0 and at most about 1.
+    """
+    means, deviations = [], []
+    for start in range(0, values.shape[1], VOXEL_BATCH):
+        batch = values[:, start : start + VOXEL_BATCH].astype(np.float64)
+        batch = batch[:, np.isfinite(batch).all(axis=0)]
+        means.append(np.abs(batch.mean(axis=0)))
+        deviations.append(batch.std(axis=0))
+    if not sum(map(len, means)):
+        return
+    mean, deviation = (float(np.median(np.concatenate(part))) for part in (means, deviations))
+    if mean > LARGEST_MEAN or deviation > LARGEST_DEVIATION:
+        raise InputError(
+            f"{recording.files[0] if recording.files else recording.subject}: expected averages of "
+            f"z-scored responses, of a mean near 0 and a deviation of about 1 at most, found "
+            f"{mean:.3g} and {deviation:.3g} in the median voxel"
+        )
+
+
+def _tell_trial(recording: Recording, session: int, trial: int) -> str:
+    name = f"{recording.subject}, session {session + 1}, trial {trial + 1}"
+    if recording.tell_trial is None:
+        return name
+    return f"{recording.tell_trial(session, int(trial))}, {name}"
 
 
 def _find_ceiling(
@@ -308,6 +413,12 @@ def _split_images(recording: Recording, test: str) -> Split:
                 f"{recording.subject}: expected {name} images (test: {test}), found none among "
                 f"the {len(images)} that it saw in {len(recording.images)} sessions"
             )
+    tested = int((held & kept).sum())
+    if tested < LEAST_TEST_IMAGES:
+        raise InputError(
+            f"{recording.subject}: expected {LEAST_TEST_IMAGES} test images or more (test: "
+            f"{test}), over which R² has a variance to explain, found {tested}"
+        )
     return Split(images[kept], repeats[kept], held[kept], int((~kept).sum()), held_out)
 
 
