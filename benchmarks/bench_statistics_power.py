@@ -95,8 +95,27 @@ def select_word(
     return found
 
 
+def select_rider(effect, simulations, generator, *, images: int, reliability: float) -> np.ndarray:
+    """The same of words that ride on the main feature, of which a reading holds this share of the
+    variance: five of 120 go with the feature itself (r = 0.6) and add nothing to it."""
+    found = np.empty(simulations, dtype=bool)
+    for simulation in range(simulations):
+        main, words = generator.normal(size=images), generator.normal(size=(images, 120))
+        read = np.sqrt(reliability) * main + np.sqrt(1 - reliability) * generator.normal(
+            size=images
+        )
+        words[:, 1:6] = 0.6 * main[:, None] + 0.8 * words[:, 1:6]
+        response = 0.44 * main + effect * words[:, 0] + generator.normal(size=images)
+        first = statistics.forward_selection(
+            statistics.normal_scores(response), read[:, None], words, count=1
+        )
+        found[simulation] = first.p[0] <= LEVEL and (effect == 0 or first.order[0] == 0)
+    return found
+
+
 # Test, its units, which simulations, effects, and how many simulations in one of many.
 IMAGE_EFFECTS = (0.2, 0.5, 0.8)
+RIDER_EFFECTS = (0.05, 0.1, 0.2)
 TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
     ("sign_flip_test", "20 images", partial(flip_signs, images=20), IMAGE_EFFECTS, 1),
     ("sign_flip_test", "100 images", partial(flip_signs, images=100), IMAGE_EFFECTS, 1),
@@ -135,6 +154,16 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
         partial(select_word, images=1000, words=120, plain=True),
         IMAGE_EFFECTS,
         10,
+    ),
+    *(
+        (
+            "forward_selection",
+            f"{images:,} images, 120 words, main feature read with reliability {reliability}",
+            partial(select_rider, images=images, reliability=reliability),
+            RIDER_EFFECTS,
+            10,
+        )
+        for images, reliability in ((1000, 1.0), (1000, 0.9), (4500, 0.9), (9000, 0.9))
     ),
 ]
 

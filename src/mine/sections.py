@@ -899,8 +899,7 @@ class Structure:
     )
     draws: int = setting("Draws of each null.", 200, minimum=19)
     resamples: int = setting(
-        "Resamplings of the images on which clusters have to agree, and of the voxels for "
-        "intervals.",
+        "Resamplings of the images on which clusters have to agree.",
         100,
         minimum=10,
     )

@@ -9,7 +9,8 @@ import scipy.stats
 def robust_p(response: np.ndarray, known: np.ndarray, column: np.ndarray) -> float:
     """HC3 as a sandwich of whole matrices, Bell & McCaffrey's degrees of freedom as traces."""
     design = np.column_stack([known, column])
-    inverse = np.linalg.inv(design.T @ design)
+    # Columns that are known may depend on each other; the last coefficient is certain all the same.
+    inverse = np.linalg.pinv(design.T @ design, rcond=1e-12, hermitian=True)
     rest = np.eye(len(response)) - design @ inverse @ design.T
     residuals, left = rest @ response, np.diag(rest)
     meat = design.T @ np.diag(np.square(residuals / left)) @ design

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mine.check import NSD_SHARED, check_config
 from mine.config import Config, load_config, read_yaml
@@ -89,6 +91,21 @@ def test_paper_setting() -> None:
     assert config.encoder.rank >= 2 * 512, "queries and readouts are to be free"
     assert round(config.description.token_fraction * tokens) == 50
     assert config.lens.words_per_token == 10
+
+
+def test_paper_setting_takes_the_vision_language_model_that_its_comments_say() -> None:
+    path = ROOT / "configs/paper.yaml"
+    keys = dict(re.findall(r"^  #   (\w+): ([^#\n]*)", path.read_text(), flags=re.MULTILINE))
+    backbone = yaml.safe_load("\n".join(f"{key}: {value}" for key, value in keys.items()))
+    assert {"name", "kind", "model", "pretrained", "layer", "side"} <= set(backbone)
+    fractions = dict(re.findall(r"`(\w+)\.token_fraction`?(?:: | of )([\d.]*\d)", path.read_text()))
+    whole = {**read_yaml(path), "backbone": backbone}
+    for section, fraction in fractions.items():
+        whole[section] = {**whole[section], "token_fraction": float(fraction)}
+    config, tokens = load_config(whole), 24 * 24
+    assert config.backbone.kind == "vlm"
+    assert round(config.description.token_fraction * tokens) == 50
+    assert round(config.attribution.token_fraction * tokens) >= 50
 
 
 def test_profiles_of_nsd_are_read_on_training_images_too() -> None:

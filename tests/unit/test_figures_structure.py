@@ -29,14 +29,11 @@ def make_structure(clusters: int, *, words: int = 2) -> xr.Dataset:
     if clusters > 1:
         listed[:, :words] = 1 + (np.arange(words) + np.arange(clusters)[:, None]) % 5
     shape = max(clusters, 1), 5
-    mean = np.array([[0.84, 0.79, 0.88], [0.44, 0.35, 0.52]])
+    mean = np.array([0.84, 0.44])
     dataset = xr.Dataset(
         {
             "word": ("group", np.arange(1, 6)),
-            "identification_mean": (
-                ("source", "bound"),
-                mean if clusters else np.full((2, 3), np.nan),
-            ),
+            "identification_mean": ("source", mean if clusters else np.full(2, np.nan)),
             "identification_null": (("source", "null", "draw"), draws),
             "identification_p": (("source", "null"), [[0.005, 0.02], [0.7, 0.0004]]),
             "similarity": (
@@ -64,7 +61,6 @@ def make_structure(clusters: int, *, words: int = 2) -> xr.Dataset:
         coords={
             "source": ["tuning", "attributions"],
             "null": ["shared", "spatial"],
-            "bound": ["value", "low", "high"],
             "count": np.arange(2, 9),
             "voxel": 100 + np.arange(voxels),
         },

@@ -13,7 +13,7 @@ from scipy import sparse, stats
 from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
 from mine.core.listing import ListedWords, list_words
-from mine.core.readings import gather_together, read_presence
+from mine.core.readings import bend_presence, gather_together, read_presence
 from mine.statistics import forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
 from tests.reference.regression import robust_p
@@ -86,6 +86,45 @@ def test_words_after_the_first_are_those_that_add_to_the_measured_response():
     assert not suppressed.listed[:3].any()
 
 
+def test_a_word_that_only_bends_otherwise_than_the_first_is_not_listed():
+    """A word is read wherever a face is, and rises with its size as the responses do, which level
+    off; the readings of the face grow ever steeper."""
+    random = np.random.default_rng(5)
+    images, voxels = 2000, 20
+    size = np.where(random.random(images) < 0.5, random.random(images), 0)
+    readings = np.zeros((images, 4, 3))
+    readings[:, 0, FACE] = 0.9 * size**2
+    readings[:, 1, FACE] = 0.4 * size**2
+    seen = size / (size + 0.5)
+    readings[:, 0, 1] = seen
+    readings[:, 2, 2] = 0.9 * (random.random(images) < 0.3)
+    drive = 2 * seen[:, None] * np.ones(voxels)
+    drive[:, 0] += 0.3 * (readings[:, 2, 2] > 0)
+    maps = np.zeros((voxels, images, 4))
+    maps[:, :, 0] = size
+    attributions = make_attributions(maps, kept=2, prediction=drive.T.astype(np.float32))
+    z = {sign: np.tile([9.0, 1, 1], (voxels, 1)) for sign in SIGNS}
+    sure = {"positive": z["positive"] > 3, "negative": np.zeros((voxels, 3), bool)}
+    lens = make_lens(readings)
+    measured = drive + 0.5 * random.normal(size=drive.shape)
+    options = {"measured": measured, "measured_lens": lens, "count": 3, "level": LEVEL}
+    found = list_words(attributions, lens, z, sure, np.arange(3), **options)["positive"]
+    assert found.listed[:, 0].all() and (found.group[:, 0] == FACE).all()
+    assert found.listed[0, 1] and found.group[0, 1] == 2, "what does add is listed"
+    assert found.listed[1:, 1].sum() <= stats.binom.ppf(0.999, voxels - 1, LEVEL)
+
+
+def test_presence_bends_by_its_root_and_its_square_at_any_scale():
+    random = np.random.default_rng(0)
+    largest, mean = random.random((2, 50)) * [[0.8], [0.1]]
+    known = bend_presence(largest, mean)
+    expected = [each**power for each in (largest, mean) for power in (0.5, 1, 2)]
+    expected = np.stack([column / column.max() for column in expected], axis=1)
+    np.testing.assert_allclose(known, expected, rtol=1e-12)
+    np.testing.assert_allclose(bend_presence(1e-6 * largest, 1e-9 * mean), known, rtol=1e-6)
+    assert not bend_presence(np.zeros(5), np.zeros(5)).any()
+
+
 def test_a_third_feature_is_found_behind_the_riders_of_the_second():
     """Of hundreds of words that ride on the second feature none hides one that does not."""
     random = np.random.default_rng(3)
@@ -142,7 +181,7 @@ def test_p_is_corrected_for_the_words_that_each_was_the_best_of():
     offers = np.column_stack([largest, together])
     for voxel, response in enumerate(normal_scores(measured).T):
         first = adding(response, [], largest[:, FACE])
-        known = [largest[:, FACE], mean[:, FACE]]
+        known = [*bend_presence(largest[:, FACE], mean[:, FACE]).T]
         others = [column for column in range(12) if column % 6 != FACE]
         second = max(adding(response, known, offers[:, column]) for column in others)
         # Of six groups, each of which is offered in two ways after the first.

@@ -32,6 +32,18 @@ def test_forward_selection_equals_least_squares_step_by_step():
     assert (found.correlation > 0).all()
 
 
+def test_what_is_known_counts_once_however_often_and_wherever_it_is_said():
+    random = np.random.default_rng(7)
+    known, candidates = random.normal(size=(60, 3)), random.normal(size=(60, 5))
+    response = known.sum(axis=1) + candidates[:, 2] + random.normal(size=60)
+    expected = statistics.forward_selection(response, known, candidates, count=5)
+    again = np.column_stack([np.ones(60), known[:, 0], 3 * known[:, 0] - 1, known])
+    found = statistics.forward_selection(response, again, candidates, count=5)
+    assert found.order.tolist() == expected.order.tolist()
+    np.testing.assert_allclose(found.correlation, expected.correlation, rtol=1e-9)
+    np.testing.assert_allclose(found.p, expected.p, rtol=1e-9)
+
+
 def draw_first_p(random: np.random.Generator, effect: float, *, count: int = 1) -> np.ndarray:
     """p of the steps of a selection among 20 candidates, the first of which has the effect."""
     candidates = random.normal(size=(60, 20))

@@ -61,10 +61,10 @@ def make_stores(
         ),
         "structure": xr.Dataset(
             {
-                "identification_mean": (("source", "bound"), [[0.8, 0.7, 0.9]]),
+                "identification_mean": ("source", [0.8]),
                 "identification_p": (("source", "null"), [[0.01]]),
             },
-            coords={"source": ["tuning"], "bound": BOUNDS, "null": ["shared"]},
+            coords={"source": ["tuning"], "null": ["shared"]},
             attrs={"clusters": clusters},
         ),
         "sufficiency": xr.Dataset(

@@ -191,8 +191,7 @@ def check_structure(table: pd.DataFrame, folder: Path) -> Pairs:
     # `count` is a method of a row.
     for row in table.rename(columns={"count": "number"}).itertuples():
         if row.item == "identification":
-            held = store["identification_mean"].sel(source=row.source)
-            yield (row.value, row.low, row.high), held
+            yield row.value, store["identification_mean"].sel(source=row.source)
         elif row.item == "null" and row.n:
             here = store.sel(source=row.source, null=row.null)
             yield row.value, here["identification_null"].mean()

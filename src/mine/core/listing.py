@@ -14,7 +14,7 @@ import xarray as xr
 from scipy import sparse
 
 from mine.core.evidence import SIGNS, WordScores, read_images, score_words
-from mine.core.readings import gather_presence, gather_together
+from mine.core.readings import bend_presence, gather_presence, gather_together
 from mine.statistics import (
     Selection,
     benjamini_hochberg,
@@ -93,9 +93,11 @@ def list_words(
     responses to training images, and those after it are sought there: each is the group that adds
     most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
     clearly it is read anywhere in the image or in one place with the first. The first stands in it
-    with how clearly it is read and how much of the image it fills. Suppressive words are those of
-    the groups that are ``sure`` in the negative attributions, in the order in which they lower what
-    the excitatory words leave of the measured response.
+    with how clearly it is read and how much of the image it fills, each bent in two ways
+    (:func:`mine.core.readings.bend_presence`); what its readings miss of it may still be listed
+    under another word. Suppressive words are those of the groups that are ``sure`` in the negative
+    attributions, in the order in which they lower what the excitatory words leave of the measured
+    response.
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
     responses to the images of measured_lens, which enter by their ranks
@@ -133,7 +135,7 @@ def list_words(
                 # It was chosen among all groups, by an encoder fitted to these responses.
                 confirmed = forward_selection(response, known, own, count=1, tests=groups)
                 _note(positive, voxel, 0, confirmed, 0, level)
-                known = np.column_stack([own, mean[:, [main]].toarray()])
+                known = bend_presence(own[:, 0], mean[:, [main]].toarray()[:, 0])
                 selection = forward_selection(response, known, offers, count=ranks)
                 taken, columns = _take_words(positive, voxel, int(main), selection, groups, level)
                 known = np.column_stack([known, offers[:, columns].toarray()])

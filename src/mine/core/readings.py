@@ -31,6 +31,21 @@ def gather_presence(
     return _stack(largest), _stack(mean) / np.float32(lens.sizes["token"])
 
 
+def bend_presence(largest: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """One group's presence as a regression is to know it: float64 (image, 6).
+
+    largest, mean: of :func:`gather_presence`, (image,). Each in three forms, its root, itself and
+    its square, of each as a share of its largest value: a response need not rise in proportion to
+    a probability, and where it bends otherwise another word that rides on the group would seem to
+    add what is only the bend. All zero for a group that is never read.
+    """
+    shares = [
+        values / max(values.max(initial=0.0), np.finfo(np.float64).tiny)
+        for values in (largest.astype(np.float64), mean.astype(np.float64))
+    ]
+    return np.column_stack([form for share in shares for form in (share**0.5, share, share**2)])
+
+
 def gather_together(
     lens: xr.Dataset, group: np.ndarray, firsts: np.ndarray
 ) -> dict[int, sparse.csc_array]:

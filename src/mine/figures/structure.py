@@ -96,12 +96,12 @@ def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFr
     """Return the numbers of :func:`draw_structure`; its matrices are in the store.
 
     Columns: item, source, null, count, cluster, voxel, rank, word, image, value, low, high, p, q,
-    n. Items: ``identification``, mean with its interval over n voxels; ``null``, mean of n draws
-    with the interval that holds 95% of them, and the share p that reaches the identification;
-    ``draw``, each of these; ``explained``, by number of clusters; ``explained_null``, what 95% of n
-    draws stay below, with p; ``clusters``, how many are reported; ``cluster``, mean stability of
-    its n voxels; ``voxel``, its cluster and stability; ``word``, z of a cluster's word with q;
-    ``added``, its partial correlation with p; ``exemplar``. Clusters are counted from 1.
+    n. Items: ``identification``, mean over n voxels; ``null``, mean of n draws with the interval
+    that holds 95% of them, and the share p that reaches the identification; ``draw``, each of
+    these; ``explained``, by number of clusters; ``explained_null``, what 95% of n draws stay below,
+    with p; ``clusters``, how many are reported; ``cluster``, mean stability of its n voxels;
+    ``voxel``, its cluster and stability; ``word``, z of a cluster's word with q; ``added``, its
+    partial correlation with p; ``exemplar``. Clusters are counted from 1.
     """
     columns = ["item", "source", "null", "count", "cluster", "voxel", "rank", "word", "image"]
     columns += ["value", "low", "high", "p", "q", "n"]
@@ -111,9 +111,8 @@ def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFr
     voxels = structure.sizes["voxel"]
     for source in SOURCES:
         here = structure.sel(source=source)
-        value, low, high = map(float, here["identification_mean"].values)
-        found = {"item": "identification", "value": value, "low": low, "high": high, "n": voxels}
-        rows.append({"source": source} | found)
+        value = float(here["identification_mean"])
+        rows.append({"item": "identification", "source": source, "value": value, "n": voxels})
         for null in NULLS:
             draws = here["identification_null"].sel(null=null).values
             common = {"source": source, "null": null}
@@ -225,17 +224,13 @@ def _draw_identification(figure: Figure, structure: xr.Dataset) -> None:
         left += measure_text(f"{name} ", "bold") + 2
     axes = add_axes(figure, 19, TOP, 35, PANEL)
     draws = structure["identification_null"].values
-    ends = structure["identification_mean"].values
-    low = min(np.nanmin(draws), np.nanmin(ends), CHANCE - 0.1) - 0.02
+    means = structure["identification_mean"].values
+    low = min(np.nanmin(draws), np.nanmin(means), CHANCE - 0.1) - 0.02
     edges = np.linspace(low, 1.0, 41)
     for row, source in enumerate(SOURCES):
         here = structure.sel(source=source)
-        value, *bounds = here["identification_mean"].values
-        lengths = np.abs(np.array(bounds) - value)[:, None]
-        base = 3 * row
-        axes.errorbar(
-            value, base + 0.5, xerr=lengths, fmt="o", color=BLUE, markersize=4, gid="mean"
-        )
+        value, base = float(here["identification_mean"]), 3 * row
+        axes.plot(value, base + 0.5, "o", color=BLUE, markersize=4, gid="mean")
         write_number(figure, 55, TOP + PANEL / 6 * base + 1.6, f"{value:.2f}", color=BLUE)
         for line, (null, (_, colour, ink)) in enumerate(NULLS.items(), start=1):
             height = TOP + PANEL / 6 * (base + line) + 1.6

@@ -42,7 +42,6 @@ from mine.core.tuning import (
 )
 from mine.statistics import (
     benjamini_hochberg,
-    bootstrap_mean,
     forward_selection,
     normal_scores,
     sign_flip_bound,
@@ -75,11 +74,11 @@ def measure_structure(
 
     profiles: of mine.stages.profiles; only described voxels take part. response: (image, voxel of
     the profiles), measured, to the images of lens, all training images. group, base_rate: (word,).
-    halves: identities of each half's images. place: (voxel, axis), millimetres; None where
-    it is not known, which leaves the spatial null undrawn (NaN). words: groups read, at most.
-    clusters: at most. least_voxels: with fewer nothing is measured. draws: of each null.
-    resamples: of the images for consensus, of the voxels for intervals. cluster_words: those
-    listed, at most. level: largest p at which there are clusters, and at which a word is listed.
+    halves: identities of each half's images. place: (voxel, axis), millimetres; None where it is
+    not known, which leaves the spatial null undrawn (NaN). words: groups read, at most. clusters:
+    at most. least_voxels: with fewer nothing is measured. draws: of each null. resamples: of the
+    images, for consensus. cluster_words: those listed, at most. level: largest p at which there are
+    clusters, and at which a word is listed.
 
     Returns the store of docs/stores.md. Where there is no structure every voxel is in cluster 0.
     """
@@ -119,13 +118,10 @@ def measure_structure(
     best = best[:exemplars].T
     voxels = profiles["voxel"].values[described]
     sources = list(halves_of)
-    mean = [
-        bootstrap_mean(values, resamples=resamples, generator=generator) for values in identified
-    ]
+    mean = identified.mean(axis=1) if len(described) else np.full(len(sources), np.nan)
     similarity = np.stack([compare_halves(*pair) for pair in halves_of.values()])
-    found = np.array(mean)[:, :1, None]
-    exceeding = (under_null >= found).sum(axis=2)
-    drawn_at_all = np.isfinite(found[..., 0]) & np.isfinite(under_null).all(axis=2)
+    exceeding = (under_null >= mean[:, None, None]).sum(axis=2)
+    drawn_at_all = np.isfinite(mean)[:, None] & np.isfinite(under_null).all(axis=2)
     name = name_by_rate(base_rate, group)
     named = name[readings.group]
     return xr.Dataset(
@@ -146,8 +142,8 @@ def measure_structure(
                 {"long_name": "share of the other voxels from which it is told apart"},
             ),
             "identification_mean": (
-                ("source", "bound"),
-                np.stack(mean),
+                ("source",),
+                mean,
                 {"long_name": "mean over voxels"},
             ),
             "identification_null": (
@@ -222,7 +218,6 @@ def measure_structure(
             "reading": list(READINGS),
             "source": sources,
             "null": list(NULLS),
-            "bound": ["value", "low", "high"],
             "voxel": voxels,
             "count": np.arange(2, clusters + 1),
         },

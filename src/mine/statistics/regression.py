@@ -8,7 +8,7 @@ import numpy as np
 
 # scipy.stats takes a second to import: as an attribute of scipy it is loaded when first used.
 import scipy
-from scipy import sparse, special
+from scipy import linalg, sparse, special
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def forward_selection(
         raise ValueError("a response that is regressed must be finite in all images")
     images, columns = len(response), sparse.csc_array(candidates, dtype=np.float64)
     base = np.column_stack([np.ones(images), known]).astype(np.float64)
-    basis, scale = np.linalg.qr(base)
+    # Pivots put dependent columns last; dropped from the middle, they take a part of later ones.
+    basis, scale, _ = linalg.qr(base, mode="economic", pivoting=True)
     basis = basis[:, np.abs(np.diag(scale)) > 1e-9 * np.abs(scale).max()]
     left = response - basis @ (basis.T @ response)
     # Of a candidate with numbers c what the basis B leaves is |c|² - |Bᵀc|², without writing it.

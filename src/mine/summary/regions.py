@@ -21,7 +21,6 @@ WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.
 SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
 TEXTS = ("roi", "words", *SHOWN)
-BOUNDS = ("", "_low", "_high")
 
 
 def tabulate_regions(
@@ -140,13 +139,12 @@ def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, 
         name: str(preference["roi_preferred"].sel(evidence=name).values) for name in SHOWN
     }
     clusters = int(structure.attrs["clusters"])
-    mean, p = [np.nan] * 3, np.nan
+    mean, p = np.nan, np.nan
     if clusters:
         tuning = structure.sel(source="tuning")
-        mean = tuning["identification_mean"].sel(bound=["value", "low", "high"]).values
+        mean = float(tuning["identification_mean"])
         p = float(tuning["identification_p"].sel(null="shared"))
-    named = dict(zip([f"identification{end}" for end in BOUNDS], map(float, mean), strict=True))
-    return found | named | {"identification_p": p, "clusters": clusters}
+    return found | {"identification": mean, "identification_p": p, "clusters": clusters}
 
 
 def _tell_causes(sufficiency: xr.Dataset, counterfactuals: xr.Dataset) -> dict[str, object]:

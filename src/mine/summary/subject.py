@@ -63,7 +63,7 @@ def summarise_subject(
             "voxels with Wilson's 95% interval; of all regions each voxel counts once. Words: with "
             "how many voxels list them or a synonym. By words, responses, localiser: the category "
             "that the region prefers. Told apart: identification of voxels by their measured "
-            "tuning, chance 0.5, with an interval over voxels. d: mean over standard deviation of "
+            "tuning, chance 0.5. d: mean over standard deviation of "
             "paired differences to a control (words of random tokens; another feature) by the "
             "evaluator, with 95% intervals over images; a dash: not measured."
         ),
@@ -89,7 +89,7 @@ def _write_row(row: pd.Series) -> list[str]:
         write_share(row),
         row["words"] or NONE,
         *preferred,
-        write_interval(row, "identification"),
+        write_number(row["identification"]),
         clusters,
         *(write_interval(row, name, 1) for name in ("pictures", "insertion", "removal")),
     ]
