@@ -76,7 +76,7 @@ print("predicted:", round(explanation.prediction, 2), "then", round(turned.predi
 #
 # Features put into images that lack them, and taken out of images that have them: by how many
 # standard deviations of the paired differences the described feature shifts the evaluator's
-# prediction more than another feature does.
+# prediction more than words of random tokens do.
 
 # %%
 edits = region.store("counterfactuals")

@@ -59,7 +59,9 @@ def estimate_work(config: Config) -> str:
     voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
     # Captions and empty prompts are shared between the voxels that have an image in common.
     pictures = len(conditions.PICTURES) * made.images * made.samples
-    edits = len(conditions.DIRECTIONS) * len(conditions.EDITS) * edited.images
+    controls = sum(map(len, conditions.CONTROLS_OF.values()))
+    guides = len(conditions.DIRECTIONS) * len(conditions.GUIDES)
+    edits = (guides + controls) * edited.images
     left = ""
     if config.download.accept_terms and _dataset_is_to_come(config):
         left = "; the dataset is looked at once it has been downloaded"

@@ -675,7 +675,10 @@ class Phrasing:
 @dataclass(frozen=True, kw_only=True)
 class Category:
     prompts: list[str] = setting(
-        "Words whose text embeddings, averaged, stand for the category.", nonempty=True
+        "Words whose text embeddings, averaged, stand for the category. The first that is in the "
+        "vocabulary is what is painted where a voxel of another category is tested, so let it name "
+        "a thing that can be seen.",
+        nonempty=True,
     )
     instances: list[str] = setting(
         "Categories or supercategories of dataset.instances: an image in which an object of one is "
@@ -703,10 +706,10 @@ CATEGORIES = {
         localiser="faces",
     ),
     "bodies": Category(
-        prompts="body person people man woman".split(), instances=["person"], localiser="bodies"
+        prompts="person body people man woman".split(), instances=["person"], localiser="bodies"
     ),
     "places": Category(
-        prompts="place scene room street building landscape".split(),
+        prompts="building place scene room street landscape".split(),
         captions=(
             "room rooms bedroom bathroom kitchen office hallway street streets road roads city "
             "town building buildings house houses church tower bridge station airport harbor beach "
@@ -715,7 +718,7 @@ CATEGORIES = {
         localiser="places",
     ),
     "words": Category(
-        prompts="word words text letters lettering".split(),
+        prompts="text word words letters lettering".split(),
         instances=["stop sign"],
         captions="word words text letter letters lettering sign signs writing written".split(),
         localiser="word",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mine.core.alternatives import Alternatives
 from mine.core.readings import Readings
 
 VOCABULARY = ["dog", "cat", "car", "sky", "sea", "hat", "red", "tall"]
@@ -40,6 +41,12 @@ def make_readings(words: np.ndarray) -> Readings:
         group=np.arange(len(VOCABULARY)),
         template="a photo of {}",
     )
+
+
+def make_alternatives() -> Alternatives:
+    """Three categories of the vocabulary: dogs and cats, cars and hats, sky and sea."""
+    words = [np.array(own) for own in ([0, 1], [2, 5], [3, 4])]
+    return Alternatives(words, nearest=np.array([0, 0, 1, 2, 2, 1, 0, 1]))
 
 
 def make_features(words: np.ndarray, profiles: list[list[int]], *, seed: int = 0) -> xr.Dataset:

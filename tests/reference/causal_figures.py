@@ -34,7 +34,7 @@ from mine.stages.editing import plan_edits
 from mine.stages.edits import record_edits
 from mine.stages.generation import plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency
-from tests.reference.causal import VOCABULARY, make_features, make_readings
+from tests.reference.causal import VOCABULARY, make_alternatives, make_features, make_readings
 
 TEMPLATE = "a photo of {}"
 CAPTION = "a whole sentence of a person"
@@ -92,6 +92,7 @@ def make_edits(
         make_features(words, [[main, TALL], [main, SEA]]),
         make_readings(words),
         thresholds=np.full(len(VOCABULARY), 0.5),
+        alternatives=make_alternatives(),
         words=2,
         images=5,
         window=0.5,
@@ -198,7 +199,9 @@ def make_exact(count: int = 120) -> pd.DataFrame:
             "voxel": random.integers(0, 5, count),
             "main": "dog",
             "direction": random.choice(["insertion", "removal"], count),
-            "condition": random.choice(["description", "profile", "random", "lowest"], count),
+            "condition": random.choice(
+                ["description", "profile", "other", "random", "lowest"], count
+            ),
             "image": random.integers(0, 20, count),
             "change": 0.5 * exact + 0.2 * random.normal(size=count),
             "exact": exact,

@@ -68,7 +68,7 @@ def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["check", "config.yaml"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(
-        "config.yaml: nothing wrong; at most 200 pictures and 120 edits for each"
+        "config.yaml: nothing wrong; at most 200 pictures and 130 edits for each"
     )
 
 
@@ -165,7 +165,7 @@ def test_further_files_are_laid_over_the_first(
     Path("last.yaml").write_text("sufficiency: {images: 5}\nrois: [PPA, FFA-1]\n")
     assert main(["check", "config.yaml", "over.yaml", "last.yaml"]) == 0
     assert capsys.readouterr().out.startswith(
-        "config.yaml + over.yaml + last.yaml: nothing wrong; at most 50 pictures and 120 edits for "
+        "config.yaml + over.yaml + last.yaml: nothing wrong; at most 50 pictures and 130 edits for "
         "each of 20 voxels of 2 regions of 1 subjects, 7 steps each"
     )
     Path("last.yaml").write_text("seed: -1\n")

@@ -13,6 +13,7 @@ from mine.stages.counterfactuals import measure_counterfactuals
 SHIFT = {
     "description": 1.0,
     "profile": 1.5,
+    "other": 0.4,
     "random": 0.2,
     "lowest": 0.1,
     "unspecific": 0.0,
@@ -63,6 +64,8 @@ def test_planted_shifts_are_recovered_with_their_sign_in_both_directions():
         assert found == pytest.approx(expected, abs=0.15)
     effect = result["effect_mean"].sel(guide="description", control="random").values
     assert effect == pytest.approx(0.8, abs=0.15)
+    effect = result["effect_mean"].sel(guide="description", control="other").values
+    assert effect == pytest.approx(0.6, abs=0.15)
     assert result["guidance_mean"].values == pytest.approx(0.5, abs=0.15)
     assert (result["effect_roi_share"].sel(control="random") == 1).all()
 
@@ -87,6 +90,17 @@ def test_missing_edits_take_no_part():
     found = result["effect_mean"].sel(guide="profile", control="unspecific")
     assert found.sel(direction="insertion").values == pytest.approx(1.5, abs=0.15)
     assert np.isnan(found.sel(direction="removal").values).all()
+
+
+def test_a_control_that_removal_lacks_is_unknown_there_and_known_of_insertion():
+    edits = make_edits()
+    edits["index"].values[1, EDITS.index("other")] = -1
+    result = measure(edits)
+    for name in ("mean", "cohens_dz", "p", "q", "roi_share", "roi_mean", "roi_cohens_dz"):
+        found = result[f"effect_{name}"].sel(control="other")
+        assert np.isfinite(found.sel(direction="insertion")).all()
+        assert np.isnan(found.sel(direction="removal")).all()
+        assert np.isfinite(result[f"effect_{name}"].drop_sel(control="other")).all()
 
 
 def test_no_edit_gives_nan_and_no_error():

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mine.core.alternatives import Alternatives, find_alternatives
 from mine.core.conditions import DIRECTIONS, EDITS
 from mine.stages.editing import plan_edits
 from mine.stages.edits import record_edits
-from tests.reference.causal import GRID, VOCABULARY, make_features, make_readings, quadrant
+from tests.reference.causal import (
+    GRID,
+    VOCABULARY,
+    make_alternatives,
+    make_features,
+    make_readings,
+    quadrant,
+)
 
-DOG, CAT, RED = 0, 1, 6
+DOG, CAT, CAR, SKY, HAT, RED = 0, 1, 2, 3, 5, 6
 
 
 @pytest.fixture
@@ -28,8 +36,8 @@ def words() -> np.ndarray:
 def plan(words: np.ndarray, features: xr.Dataset | None = None, **options) -> xr.Dataset:
     features = make_features(words, [[DOG, RED], [DOG]]) if features is None else features
     settings = {"words": 2, "images": 5, "window": 0.5, "dilation": 0, "most_overlap": 0, "seed": 0}
-    thresholds = np.full(len(VOCABULARY), 0.5)
-    return plan_edits(features, make_readings(words), thresholds=thresholds, **settings | options)
+    settings |= {"thresholds": np.full(len(VOCABULARY), 0.5), "alternatives": make_alternatives()}
+    return plan_edits(features, make_readings(words), **settings | options)
 
 
 def of(edits: xr.Dataset, direction: str, condition: str) -> xr.Dataset:
@@ -228,6 +236,50 @@ def test_an_editor_by_instruction_is_told_what_to_do_and_knows_no_place(words):
     assert (of(edits, "removal", "profile")["instruction"].values == "take out dog, red").all()
     assert (of(edits, "removal", "unspecific")["instruction"].values == "").all()
     assert (edits["index"].sel(condition="elsewhere").values == -1).all()
+
+
+def test_the_other_category_is_put_in_alone_and_is_none_of_the_voxels_own(words):
+    features = make_features(words, [[DOG, RED], [DOG, SKY], [CAR], [DOG, CAR, SKY]])
+    edits = plan(words, features, images=20)
+    start = edits["start"].sel(direction="insertion").values
+    index = edits["index"].sel(condition="other")
+    assert (index.sel(direction="removal").values == -1).all()
+    painted = [
+        {str(edits["prompt"].values[edit]).removeprefix("a photo of ") for edit in own if edit >= 0}
+        for own in index.sel(direction="insertion").values
+    ]
+    # Of two other categories either; not that of a word of the profile; none where none is left.
+    assert painted == [{"car", "sky"}, {"car"}, {"dog", "sky"}, set()]
+    assert ((index.sel(direction="insertion").values >= 0) == (start >= 0))[:3].all()
+    window = of(edits, "insertion", "description")["mask"].values
+    assert (of(edits, "insertion", "other")["mask"].values == window).all()
+
+
+def test_the_category_next_to_the_main_feature_is_its_own_though_it_goes_by_other_words(words):
+    """A hat is neither car nor sky, and nearest to cars."""
+    far = Alternatives([np.array([CAR]), np.array([SKY])], make_alternatives().nearest - 1)
+    edits = plan(words, make_features(words, [[HAT]]), alternatives=far)
+    assert set(of(edits, "insertion", "other")["prompt"].values) == {"a photo of sky"}
+
+
+def test_a_category_without_a_word_of_the_vocabulary_is_not_painted(words):
+    some = Alternatives([np.array([DOG]), np.array([], int)], np.zeros(len(VOCABULARY), int))
+    assert (plan(words, alternatives=some)["index"].sel(condition="other").values == -1).all()
+
+
+def test_voxels_of_one_main_feature_share_what_is_put_in_of_another_category(words):
+    edits = plan(words, make_features(words, [[DOG, RED], [DOG]]), images=20)
+    index = edits["index"].sel(direction="insertion", condition="other").values
+    assert (index[0] == index[1]).all() and (index >= 0).all()
+
+
+def test_categories_go_by_their_first_word_that_the_vocabulary_has():
+    prompts = {"pets": ["puppy", "cat", "dog"], "skies": ["sky"], "none": ["zebra"]}
+    text = np.eye(3)
+    vocabulary_text = np.eye(3)[[0, 0, 1, 1, 1, 2, 2, 2]]
+    found = find_alternatives(prompts, text, VOCABULARY, vocabulary_text)
+    assert [own.tolist() for own in found.words] == [[CAT, DOG], [SKY], []]
+    assert found.nearest.tolist() == [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_a_feature_that_every_image_lacks_is_inserted_only():

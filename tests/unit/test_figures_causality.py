@@ -240,7 +240,7 @@ def test_recovery_draws_the_effects_that_the_table_has():
     names = {measure: name for measure, _, name in EFFECTS}
     assert names["insertion_d"] in said(figure) and names["removal_d"] not in said(figure)
     assert "1.40 [1.30, 1.50]   n = 48" in said(figure)
-    assert "removal by description as expected" in said(figure)
+    assert "removal beats random tokens' words" in said(figure)
 
 
 # --- all of them ---

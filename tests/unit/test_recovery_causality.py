@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mine.core.conditions import DIRECTIONS, EDITS
 from mine.demo import miniature
 from mine.demo.counterfactuals import (
     compare_edits,
@@ -81,7 +82,7 @@ def make_edits(world, words: list[int], direction: str, image: int) -> xr.Datase
     truth = world[2]
     place = ("direction", "condition", "voxel", "chosen")
     faces = np.flatnonzero(truth["main"].values == "face")[:2]
-    index = np.full((2, 4, 2, 1), -1)
+    index = np.full((2, 5, 2, 1), -1)
     index[["insertion", "removal"].index(direction), 0, :, 0] = 0
     return xr.Dataset(
         {
@@ -93,7 +94,7 @@ def make_edits(world, words: list[int], direction: str, image: int) -> xr.Datase
         },
         coords={
             "direction": ["insertion", "removal"],
-            "condition": ["description", "profile", "random", "lowest"],
+            "condition": ["description", "profile", "other", "random", "lowest"],
             "model": ["evaluator"],
             "voxel": faces,
         },
@@ -142,11 +143,14 @@ def test_an_edit_without_a_counterpart_is_left_out(world):
     assert len(compare(world, make_edits(world, [5], "insertion", 0))) == 0
 
 
+PLANTED = {"sufficiency_random": 1.0, "insertion": 2.0, "insertion_other": 1.0, "removal": 0.0}
+
+
 def test_planted_effects_are_summarised():
     random = np.random.default_rng(0)
     rows = [
         ("subj01", "FFA-1", measure, voxel, image, mean + random.normal())
-        for measure, mean in (("sufficiency_random", 1.0), ("insertion", 2.0), ("removal", 0.0))
+        for measure, mean in PLANTED.items()
         for voxel in range(20)
         for image in range(12)
     ]
@@ -173,6 +177,9 @@ def test_planted_effects_are_summarised():
     assert values["sufficiency_beats_random"] == 1 and values["insertion_expected"] == 1
     assert values["sufficiency_d_random"] == pytest.approx(1, abs=0.2)
     assert values["insertion_d"] == pytest.approx(2, abs=0.3)
+    assert values["insertion_d_other"] == pytest.approx(1, abs=0.2)
+    assert values["insertion_effect_other"] == pytest.approx(1, abs=0.2)
+    assert values["insertion_expected_other"] == 1 and "removal_d_other" not in values
     assert values["removal_d"] == pytest.approx(0, abs=0.2)
     assert values["exact_correlation"] == pytest.approx(0.71, abs=0.07)
     assert values["exact_slope"] == pytest.approx(0.5, abs=0.07)
@@ -226,8 +233,8 @@ def test_pairs_are_the_stores_differences():
         },
         coords={"model": models, "condition": conditions, "voxel": voxels},
     )
-    shift = random.random((2, 2, 6, 2, 3))
-    shift[0, 1, 1] = np.nan
+    shift = random.random((2, 2, 7, 2, 3))
+    shift[0, 1, 1:3] = np.nan
     counterfactuals = xr.Dataset(
         {
             "shift": (("model", "direction", "condition", "voxel", "chosen"), shift),
@@ -236,7 +243,7 @@ def test_pairs_are_the_stores_differences():
         coords={
             "model": models,
             "direction": ["insertion", "removal"],
-            "condition": ["description", "profile", "random", "lowest", "unspecific", "elsewhere"],
+            "condition": list(EDITS),
             "voxel": voxels,
         },
     )
@@ -246,9 +253,14 @@ def test_pairs_are_the_stores_differences():
     found = pairs[pairs["measure"] == "sufficiency_random"]["difference"].to_numpy()
     assert found == pytest.approx(error[0, 1, 0] - error[0, 0, 0])
     found = pairs[pairs["measure"] == "insertion"]["difference"].to_numpy()
-    assert found == pytest.approx(shift[0, 0, 0, 0] - shift[0, 0, 2, 0])
+    assert found == pytest.approx(shift[0, 0, 0, 0] - shift[0, 0, EDITS.index("random"), 0])
+    for row, direction in enumerate(DIRECTIONS):
+        for control in ("other", "unspecific"):
+            found = pairs[pairs["measure"] == f"{direction}_{control}"]["difference"].to_numpy()
+            expected = shift[0, row, 0, 0] - shift[0, row, EDITS.index(control), 0]
+            assert found == pytest.approx(expected[np.isfinite(expected)])
     guided = pairs[pairs["measure"] == "profile_minus_description"]
-    assert len(guided) == 3 and "removal_profile" not in set(pairs["measure"])
+    assert len(guided) == 3 and not {"removal_profile", "removal_other"} & set(pairs["measure"])
 
 
 def test_every_scene_of_the_truth_is_read_back(world):

@@ -17,11 +17,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from scipy import stats
 
+from mine.core.conditions import CONTROLS
 from mine.figures.style import REASONS, SIZE
 from mine.figures.voxels import WITHHELD
 from mine.stores import write_table
 from mine.summary.page import Page, draw_page, render_html, write_page
-from mine.summary.regions import read_regions, tabulate_regions
+from mine.summary.regions import EDITED, read_regions, tabulate_regions
 from mine.summary.subject import summarise_subject
 from mine.summary.subjects import average_regions, summarise_subjects
 
@@ -44,6 +45,8 @@ def make_stores(
     word[:, 0, 0] = 3
     tested = int(described.any())
     around = np.array([d, d - 0.2, d + 0.2]) if tested else np.full(3, np.nan)
+    # Each control leaves another effect, that of another category the least.
+    edited = np.array([around + 0.1 * place for place in range(len(CONTROLS))]) - 0.1
     return {
         "profiles": xr.Dataset(
             {
@@ -68,7 +71,10 @@ def make_stores(
             attrs={"clusters": clusters},
         ),
         "sufficiency": xr.Dataset(
-            {"roi_cohens_dz": (("model", "control", "bound"), around[None, None])},
+            {
+                "roi_cohens_dz": (("model", "control", "bound"), around[None, None]),
+                "roi_mean": (("model", "control", "bound"), around[None, None] / 2),
+            },
             coords={
                 "model": ["evaluator"],
                 "control": ["random"],
@@ -78,16 +84,17 @@ def make_stores(
         ),
         "counterfactuals": xr.Dataset(
             {
-                "effect_roi_cohens_dz": (
+                f"effect_roi_{name}": (
                     ("direction", "model", "guide", "control", "bound"),
-                    np.stack([around, -around])[:, None, None, None],
+                    np.stack([edited, -edited])[:, None, None] * scale,
                 )
+                for name, scale in (("cohens_dz", 1.0), ("mean", 0.25))
             },
             coords={
                 "direction": ["insertion", "removal"],
                 "model": ["evaluator"],
                 "guide": ["description"],
-                "control": ["random"],
+                "control": list(CONTROLS),
                 "bound": BOUNDS,
             },
         ),
@@ -184,6 +191,11 @@ def test_a_region_has_the_numbers_of_its_stores() -> None:
     assert face["words"] == "face (3), red (2)"
     assert face["reliability"] == pytest.approx(1 / 3)
     assert (face["pictures"], face["removal"]) == (1.0, -1.0)
+    assert (face["pictures_mean"], face["insertion_mean"]) == (0.5, 0.25)
+    for name, (direction, control) in EDITED.items():
+        d = 1 + 0.1 * (CONTROLS.index(control) - 1)
+        assert face[name] == pytest.approx(d if direction == "insertion" else -d)
+        assert face[f"{name}_mean"] == pytest.approx(face[name] / 4)
     assert (face["identification"], face["clusters"], face["tested"]) == (0.8, 3, 1)
     # Where nothing was measured there is no number, though a store may hold one.
     assert np.isnan(contrast["identification"]) and np.isnan(contrast["pictures"])
@@ -236,14 +248,19 @@ def test_all_that_was_left_out_is_named_with_its_reason() -> None:
 def test_only_intervals_above_zero_count_as_found() -> None:
     said = " ".join(make_page(make_table()).sections["What was found"])
     assert "3 of 6 voxels in 2 regions" in said
-    assert "as the original did than pictures from random tokens' words in 1 of 1 regions" in said
-    assert "more than another feature in 1 of 1 regions (FFA-1)" in said
-    assert "taking it out lowers it more in 0 of 1 regions (none)" in said
+    above = "above zero in 1 of 1 regions (FFA-1)"
+    assert f"than pictures from random tokens' words by 0.50 sd (d 1.00), {above}" in said
+    assert f"than a word of another category by 0.22 sd (d 0.90), {above}" in said
+    assert f"than words of random tokens by 0.25 sd (d 1.00), {above}" in said
+    assert (
+        "what random tokens show by −0.25 sd (d −1.00), above zero in 0 of 1 regions (none)" in said
+    )
+    assert "over without words by −0.30 sd (d −1.20), above zero in 0 of 1 regions (none)" in said
 
 
 def test_the_evaluator_is_reported_where_it_judged() -> None:
     said = " ".join(make_page(make_table()).sections["How sure it is"])
-    assert "R² on test images is 0.42 in these voxels, their median, between 0.10 and 0.70;" in said
+    assert "R² on test images is 0.42 in these voxels, their median, between 0.10 and 0.70." in said
     nothing = make_page(make_table(), evaluator_r2=[]).sections["How sure it is"]
     assert "R² on test images" not in " ".join(nothing) and "nan" not in " ".join(nothing)
 

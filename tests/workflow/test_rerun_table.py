@@ -41,7 +41,7 @@ READERS = {
     "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
     "browser_subject",
     "rois": "regions scores attribute paint preference figure_encoder summary_subject",
-    "categories": "preference",
+    "categories": "plan preference",
     "fit_encoder": "scores attribute profile features paint",
     "baselines": "scores profile",
     "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject "

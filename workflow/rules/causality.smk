@@ -60,6 +60,7 @@ rule plan:
             responses="<results>/{subject}/responses.zarr",
             lens="<embeddings>/lens/shards.json",
             vocabulary="<embeddings>/vocabulary.zarr",
+            categories="<embeddings>/categories.zarr",
             base_rates="<embeddings>/base_rates.zarr",
         ),
     output:
@@ -75,6 +76,7 @@ rule plan:
         code=code("plan"),
         prompt=settings.generator.prompt,
         response_quantile=settings.features.response_quantile,
+        categories={name: each.prompts for name, each in settings.categories.items()},
         sufficiency=section("sufficiency"),
         counterfactual=section("counterfactual"),
         seed=settings.seed,

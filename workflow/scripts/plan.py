@@ -2,6 +2,7 @@
 
 import json
 
+from mine.core.alternatives import find_alternatives
 from mine.core.readings import Readings, find_thresholds
 from mine.history import write_history
 from mine.logging import start_logging
@@ -14,7 +15,8 @@ from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
-features, words = open_store(given.features).load(), open_store(given.vocabulary)["word"].values
+features, vocabulary = open_store(given.features).load(), open_store(given.vocabulary)
+words = vocabulary["word"].values
 images = features["image"].values
 captions = open_store(given.stimuli)["captions"].sel(image=images).values
 pictures = plan_pictures(
@@ -33,6 +35,12 @@ edits = plan_edits(
     features,
     Readings(open_images(list_shards(given.lens), images), words, group, params.prompt),
     thresholds=find_thresholds(open_images(list_shards(given.lens), training), group),
+    alternatives=find_alternatives(
+        params.categories,
+        open_store(given.categories)["text"].sel(category=list(params.categories)).values,
+        words,
+        vocabulary["text"].values,
+    ),
     seed=params.seed,
     **params.counterfactual,
 )

@@ -15,7 +15,11 @@ DIRECTIONS = {"insertion": 1.0, "removal": -1.0}
 GUIDES = ("description", "profile")
 """Edits by the words of one image, and by those of the voxel over images."""
 
-CONTROLS = ("random", "lowest", "unspecific", "elsewhere")
-"""Edits by other words, by none, and by the same words somewhere else."""
+CONTROLS = ("other", "random", "lowest", "unspecific", "elsewhere")
+"""Edits by a word of another category, by words of other tokens, by none, and by the same words
+somewhere else."""
+
+CONTROLS_OF = {"insertion": CONTROLS, "removal": CONTROLS[1:]}
+"""What is taken out has to be there, which another category need not be."""
 
 EDITS = (*GUIDES, *CONTROLS)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy import linalg
 
 from mine.core.readings import gather_presence, gather_together, measure_deviation
 
@@ -109,7 +110,8 @@ def _give_known(
     each kind (image, group), and the degrees of freedom left. A reading of which a thousandth is
     left is constant, or nothing but the shared word's, and counts as zero."""
     known = np.column_stack([np.ones(len(images)), readings.shared[images]])
-    basis, scale = np.linalg.qr(known)
+    # Pivots put dependent columns last; dropped from the middle, they take a part of later ones.
+    basis, scale, _ = linalg.qr(known, mode="economic", pivoting=True)
     basis = basis[:, np.abs(np.diag(scale)) > 1e-9 * np.abs(scale).max()]
     left = _without(response[images].astype(np.float64), basis)
     rests = []

@@ -26,7 +26,7 @@ from mine.demo.scenes import SIZE_RANGE, Scene, SceneObject, parse_scene
 from mine.demo.words import CATEGORIES, COLOURS, EXPRESSIONS, concept_of
 
 COLUMNS = ["voxel", "main", "direction", "condition", "image", "change", "exact", "planted"]
-COMPARED = ("description", "profile", "random", "lowest")
+COMPARED = ("description", "profile", "other", "random", "lowest")
 
 
 def read_scenes(images: xr.Dataset, identities: np.ndarray) -> list[Scene]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.conditions import DIRECTIONS
 from mine.demo.words import CONCEPTS
 from mine.statistics import (
     bootstrap_weights,
@@ -21,27 +22,33 @@ from mine.statistics import (
     share_interval,
 )
 
-SHARES = {
-    "sufficiency_beats_random": "sufficiency_random",
-    "sufficiency_beats_lowest": "sufficiency_lowest",
-    "insertion_expected": "insertion",
-    "removal_expected": "removal",
-    "insertion_expected_profile": "insertion_profile",
-    "removal_expected_profile": "removal_profile",
+SUFFICIENCY = ("random", "lowest")
+"""Controls that pictures from a description are compared with."""
+
+SHIFTED = {
+    "": ("description", "random"),
+    "_profile": ("profile", "random"),
+    "_other": ("description", "other"),
+    "_unspecific": ("description", "unspecific"),
 }
-EFFECTS = {
-    "sufficiency_d_random": "sufficiency_random",
-    "sufficiency_d_lowest": "sufficiency_lowest",
-    "insertion_d": "insertion",
-    "removal_d": "removal",
-    "insertion_d_profile": "insertion_profile",
-    "removal_d_profile": "removal_profile",
-}
-MEANS = {
-    "insertion_effect": "insertion",
-    "removal_effect": "removal",
-    "profile_minus_description": "profile_minus_description",
-}
+"""Edits that are compared, by the end of a measure's name: whose shift, less whose."""
+
+
+def _name_shifts(measure: str) -> dict[str, str]:
+    """Rows of edits, such as insertion_d_other, and the comparison of each: insertion_other."""
+    return {
+        f"{direction}_{measure}{compared}": direction + compared
+        for direction in DIRECTIONS
+        for compared in SHIFTED
+    }
+
+
+SHARES = {f"sufficiency_beats_{control}": f"sufficiency_{control}" for control in SUFFICIENCY}
+SHARES |= _name_shifts("expected")
+EFFECTS = {f"sufficiency_d_{control}": f"sufficiency_{control}" for control in SUFFICIENCY}
+EFFECTS |= _name_shifts("d")
+GUIDED = "profile_minus_description"
+MEANS = _name_shifts("effect") | {GUIDED: GUIDED}
 
 
 def tabulate_pairs(
@@ -51,7 +58,7 @@ def tabulate_pairs(
 
     main: (voxel of the subject,), planted main features; voxels without one in words are left out.
     Of the sufficiency: error of the control less that of the attribution. Of the counterfactuals:
-    shift of the description's (or profile's) edit less that of the random feature's.
+    shift of one edit less that of another (SHIFTED).
     """
     error = sufficiency["error"].sel(model="evaluator")
     own = error.sel(condition="attribution", drop=True)
@@ -63,20 +70,17 @@ def tabulate_pairs(
             error.sel(condition=control, drop=True) - own,
             sufficiency["image"],
         )
-        for control in ("random", "lowest")
+        for control in SUFFICIENCY
     ]
-    for direction in shift["direction"].values:
-        edits, image = shift.sel(direction=direction), start.sel(direction=direction)
-        description, profile, random = (
-            edits.sel(condition=name, drop=True) for name in ("description", "profile", "random")
-        )
-        parts += [
-            _list_pairs(str(direction), description - random, image),
-            _list_pairs(f"{direction}_profile", profile - random, image),
-            _list_pairs("profile_minus_description", profile - description, image),
-        ]
-    pairs = pd.concat(parts, ignore_index=True)
-    return pairs[np.isin(main[pairs["voxel"]], list(CONCEPTS))].reset_index(drop=True)
+    for direction in DIRECTIONS:
+        edits = shift.sel(direction=direction, drop=True)
+        pairs = {direction + compared: pair for compared, pair in SHIFTED.items()}
+        pairs[GUIDED] = ("profile", "description")
+        for measure, (one, less) in pairs.items():
+            difference = edits.sel(condition=one, drop=True) - edits.sel(condition=less, drop=True)
+            parts.append(_list_pairs(measure, difference, start.sel(direction=direction)))
+    table = pd.concat(parts, ignore_index=True)
+    return table[np.isin(main[table["voxel"]], list(CONCEPTS))].reset_index(drop=True)
 
 
 def _list_pairs(measure: str, difference: xr.DataArray, image: xr.DataArray) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.core.conditions import CONTROLS, GUIDES
+from mine.core.conditions import CONTROLS, CONTROLS_OF, GUIDES
 from mine.figures import edits, generated
 from mine.figures.strips import (
     EDGE,
@@ -40,7 +40,7 @@ from mine.statistics import SIGNIFICANT
 LABEL = 33.0
 TITLE = 9.5
 SUFFICIENCY = 7.0  # for each region
-EFFECT = 7.8  # for each region
+EFFECT = 8.1  # for each region
 SCATTER = 34.0
 AXIS = 10.5
 COLUMNS = (125.0, 153.0, 166.0)  # of the numbers of panel a
@@ -178,8 +178,8 @@ def _say_contrast(rows: pd.DataFrame, images: int) -> tuple[str, str, str]:
 def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
-    write_panel_title(figure, EDGE, top, "b", "Insertion and removal: feature less control")
-    _write_legend(figure, 68, top + 0.4, colours)
+    write_panel_title(figure, EDGE, top, "b", "Edits: feature less control")
+    _write_legend(figure, 56, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
     size = {"top": top, "height": EFFECT, "regions": regions, "width": 40}
@@ -187,11 +187,12 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
         here = data[data["direction"] == direction]
         axes = _line_axes(figure, left, **size)
         axes.axvline(0, color=BLACK, linewidth=0.6)
-        for number, (control, colour) in enumerate(colours.items()):
+        own = {control: colours[control] for control in CONTROLS_OF[direction]}
+        for number, (control, colour) in enumerate(own.items()):
             for side, guide in enumerate(GUIDES):
                 rows = _pick(here, measure="effect", condition=control, guide=guide)
                 rows = rows[rows["roi"].isin(regions)]
-                offset = (2 * number + side + 0.9) / (2 * len(colours) + 0.8)
+                offset = (2 * number + side + 0.9) / (2 * len(own) + 0.8)
                 place = np.array([regions.index(roi) for roi in rows["roi"]]) + offset
                 _draw_interval(axes, rows, place, colour, filled=guide == "description")
         axes.set_xlabel(f"{direction.capitalize()}: shift less control's (sd)")
@@ -205,10 +206,10 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
                     add_text(figure, beside, where, "no such image" if line == 0 else "")
                     continue
                 add_text(figure, beside, where, sign)
-                for column, (control, colour) in enumerate(colours.items()):
+                for column, (control, colour) in enumerate(own.items()):
                     value = rows.loc[control, "value"]
                     text = f"{value * 100:.0f}" if np.isfinite(value) else "–"
-                    across = beside + 8.5 + 6.6 * column
+                    across = beside + 7.5 + 5.7 * column
                     add_text(figure, across, where, text, color=colour, ha="right", gid="number")
     counts = _pick(data, measure="effect", guide="profile", condition="unspecific")
     counts = counts.groupby("roi").agg(
@@ -309,7 +310,7 @@ def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
     ticks = {
         (direction, condition): number + side * step
         for side, direction in enumerate(edits.DIRECTIONS)
-        for number, condition in enumerate(edits.CONDITIONS)
+        for number, condition in enumerate((*GUIDES, *CONTROLS_OF[direction]))
     }
     for (direction, condition), place in ticks.items():
         here = data[(data["direction"] == direction) & (data["condition"] == condition)]
@@ -335,7 +336,7 @@ def _draw_edit(figure: Figure, top: float, table: pd.DataFrame) -> None:
             style = {"rotation": 90, "ha": "center", "va": "center", "color": INK}
             upper.text(place, 0.5, "not asked", **style)
     for side, direction in enumerate(edits.DIRECTIONS):
-        middle = side * step + (len(edits.CONDITIONS) - 1) / 2
+        middle = side * step + (len(GUIDES) + len(CONTROLS_OF[direction]) - 1) / 2
         upper.text(middle, 1.08, direction, ha="center", va="bottom")
     upper.set(xticks=[], ylim=(-0.05, 1.05), yticks=[0, 1], xlim=(-0.6, 2 * step - 1.4))
     upper.set_ylabel("Probability\nof feature")

@@ -42,6 +42,7 @@ from mine.figures.style import (
     GREY,
     ORANGE,
     PURPLE,
+    SKY,
     VERMILLION,
     add_text,
     new_figure,
@@ -51,12 +52,19 @@ from mine.figures.style import (
 CONDITIONS = {
     "description": ("words of one\nimage's top tokens", BLUE),
     "profile": ("as many words\nof the profile", GREEN),
-    "random": ("another\nfeature", ORANGE),
+    "other": ("a word of another\ncategory", SKY),
+    "random": ("words of\nrandom tokens", ORANGE),
     "lowest": ("words of lowest\n|attribution|", VERMILLION),
     "unspecific": ("same mask,\nno words", GREY),
     "elsewhere": ("same words,\nmask moved off", PURPLE),
 }
-DRAWN = ("description", "profile", "random", "unspecific", "elsewhere")
+DRAWN = {
+    "insertion": ("description", "profile", "other", "unspecific", "elsewhere"),
+    "removal": ("description", "profile", "random", "unspecific", "elsewhere"),
+}
+"""By direction, a condition for each column: of the controls by other words the strongest."""
+
+OTHER_WORDS = ("put in: other\ntaken out: random", BLACK)
 DIRECTIONS = {"insertion": (BLUE, "o"), "removal": (VERMILLION, "s")}
 MOST_IMAGES = 2
 
@@ -132,7 +140,10 @@ def draw_edits(
     for (_, direction), places in chosen.items():
         height += len(places) * _row(direction) + SUMMARY if places else NOTHING
     figure = new_figure(height, layout=None)
-    columns = {name: CONDITIONS[name] for name in DRAWN}
+    columns = {
+        name if name == also else "other words": CONDITIONS[name] if name == also else OTHER_WORDS
+        for name, also in zip(*DRAWN.values(), strict=True)
+    }
     painted = method == "inpainting"
     before = "outlined: what\nis repainted" if painted else "shown to\nthe subject"
     write_columns(figure, {"before": (before, BLACK), **columns})
@@ -193,7 +204,7 @@ def tabulate_edits(
         own = counterfactuals.sel(voxel=voxel, direction=direction)
         for place in places:
             here = edits.sel(voxel=voxel, direction=direction).isel(chosen=place)
-            for condition in DRAWN:
+            for condition in DRAWN[direction]:
                 edit = _find_edit(here, condition)
                 if edit < 0:
                     continue
@@ -215,7 +226,7 @@ def tabulate_edits(
         if not places:
             continue
         judged = own.sel(model="evaluator")
-        for condition in DRAWN:
+        for condition in DRAWN[direction]:
             known = np.isfinite(judged["shift"].sel(condition=condition).values).sum()
             row = {
                 "item": "mean_shift",
@@ -277,7 +288,7 @@ def _draw_row(
     direction = str(here["direction"].values)
     add_text(figure, EDGE, below, direction, style="italic")
     add_text(figure, EDGE, below + LINE, f"image {int(here['start'])}")
-    for column, condition in enumerate(DRAWN, start=1):
+    for column, condition in enumerate(DRAWN[direction], start=1):
         left, edit = EDGE + column * CELL, _find_edit(here, condition)
         if edit < 0:
             moved = condition == "elsewhere" and masks is None

@@ -22,7 +22,7 @@ from mine.figures.style import (
 )
 from mine.statistics import bootstrap_weights, clustered_effect
 
-MARKERS = {"description": "o", "profile": "^", "random": "s", "lowest": "D"}
+MARKERS = {"description": "o", "profile": "^", "other": "P", "random": "s", "lowest": "D"}
 TARGETS = {
     "exact": "Evaluator: change by the exact edit (sd)",
     "planted": "Planted response: change by the exact edit (its own sd)",

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.conditions import CONTROLS, DIRECTIONS, EDITS, GUIDES, PICTURES
+from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES
 from mine.statistics import SIGNIFICANT, bootstrap_weights, clustered_effect
 
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
@@ -117,7 +117,7 @@ def _tabulate_effects(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
         }
         image = {roi: data["start"].values for roi, data in judged.items()}
         for guide in GUIDES:
-            for control in CONTROLS:
+            for control in CONTROLS_OF[direction]:
                 effects = {
                     roi: data["shift"].sel(condition=guide) - data["shift"].sel(condition=control)
                     for roi, data in judged.items()

@@ -9,6 +9,9 @@ training images: never by predictions, which would regress to the mean. The cond
 - ``description``: the words of one image's description (insertion: of an image, drawn at random,
   that has the main feature and whose description says something; removal: of the image itself)
 - ``profile``: as many words of the voxel's profile
+- ``other``: a word of another category than the voxel's. It is of insertion alone, where words of
+  other tokens are mostly of backgrounds: that any object is put in would be enough to beat these.
+  What is taken out has to be there, which another category need not be
 - ``random``: the words of random tokens (insertion: of another image); ``lowest``: of the tokens of
   lowest |attribution|; none of the voxel's own, and no more than the guides have. For removal the
   mask, its size and shape kept, moves to where they are read
@@ -28,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from mine.core.alternatives import Alternatives
 from mine.core.conditions import DIRECTIONS, EDITS
 from mine.core.masks import carry_feature, move_mask, overlap, place_window
 from mine.core.prompts import join_words
@@ -56,6 +60,7 @@ def plan_edits(
     readings: Readings,
     *,
     thresholds: np.ndarray,
+    alternatives: Alternatives,
     words: int,
     images: int,
     window: float,
@@ -69,12 +74,12 @@ def plan_edits(
     """Plan the edits of all voxels of a features store (see the module's docstring).
 
     Of the features the first draw of random tokens is used. readings: of their images. thresholds:
-    (group,), from which a feature counts as present. words: of a feature, at most. images: for each
-    voxel and direction. window: side of the window of insertion, as a fraction of the image's.
-    dilation: patches by which a removed feature's mask is widened. most_overlap: share of a removed
-    feature's mask that a moved one may cover. method: ``instruction`` knows no mask, so that none
-    can be moved, and goes without ``elsewhere``. insert, remove: instructions, with {} for the
-    words.
+    (group,), from which a feature counts as present. alternatives: of the same vocabulary, what is
+    put in of another category. words: of a feature, at most. images: for each voxel and direction.
+    window: side of the window of insertion, as a fraction of the image's. dilation: patches by
+    which a removed feature's mask is widened. most_overlap: share of a removed feature's mask that
+    a moved one may cover. method: ``instruction`` knows no mask, so that none can be moved, and
+    goes without ``elsewhere``. insert, remove: instructions, with {} for the words.
 
     Returns
 
@@ -109,6 +114,10 @@ def plan_edits(
                 if direction == "insertion":
                     lender = _draw_one(is_present & says, random)
                     planned = _plan_insertion(own, readings, lender, window=window, **common)
+                    # Drawn alike for voxels of one main feature, so that they share these edits.
+                    draw = generator(seed, "other", int(main), int(image))
+                    other = alternatives.draw(_all_words(own, lender), readings.group, draw)
+                    planned |= _plan_other(planned["unspecific"][0], readings, other)
                 else:
                     limits = {"dilation": dilation, "most_overlap": most_overlap}
                     planned = _plan_removal(own, readings, image, **limits, **common)
@@ -166,6 +175,11 @@ def _plan_insertion(
     if "description" in planned:
         planned["elsewhere"] = (elsewhere, *planned["description"][1:])
     return planned
+
+
+def _plan_other(mask: np.ndarray, readings: Readings, other: np.ndarray) -> Planned:
+    """Plan the insertion of another category's word, if there is one, into a mask."""
+    return {"other": (mask, readings.say(other), "", other)} if len(other) else {}
 
 
 def _plan_removal(

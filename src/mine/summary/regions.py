@@ -21,6 +21,14 @@ WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.
 SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
 TEXTS = ("roi", "words", *SHOWN)
+EDITED = {
+    "insertion_other": ("insertion", "other"),
+    "insertion": ("insertion", "random"),
+    "insertion_unspecific": ("insertion", "unspecific"),
+    "removal": ("removal", "random"),
+    "removal_unspecific": ("removal", "unspecific"),
+}
+"""Edits by the description's words, by the control that they are compared with."""
 
 
 def tabulate_regions(
@@ -51,7 +59,9 @@ def tabulate_regions(
       (1: none are reported; 0: not measured)
     - tested: voxels whose words were tested by pictures and edits; pictures: d_z of the distance to
       the original's response, random tokens' words less the top tokens'; insertion, removal: d_z of
-      the shift by the description's feature less by a random one; all by the evaluator
+      the shift by the description's feature less by random tokens' words, with _other by a word of
+      another category, with _unspecific by no words; of each, with _mean, the mean in standard
+      deviations of the response; all by the evaluator
 
     The last row, of roi ``all``, has voxels, reasons, share, scored and tested alone. A voxel of
     several regions counts once in it, with the reason of the region in which it passed most
@@ -148,15 +158,24 @@ def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, 
 
 
 def _tell_causes(sufficiency: xr.Dataset, counterfactuals: xr.Dataset) -> dict[str, object]:
-    d = sufficiency["roi_cohens_dz"].sel(model="evaluator", control="random")
+    own = sufficiency.sel(model="evaluator", control="random")
     found: dict[str, object] = {"tested": sufficiency.sizes["voxel"]}
-    found |= _bound("pictures", d.sel(bound="value"), d.sel(bound=["low", "high"]))
-    for direction in ("insertion", "removal"):
-        d = counterfactuals["effect_roi_cohens_dz"].sel(
-            model="evaluator", guide="description", control="random", direction=direction
-        )
-        found |= _bound(direction, d.sel(bound="value"), d.sel(bound=["low", "high"]))
+    found |= _tell_effect("pictures", own["roi_mean"], own["roi_cohens_dz"])
+    judged = counterfactuals.sel(model="evaluator", guide="description")
+    for name, (direction, control) in EDITED.items():
+        own = judged.sel(direction=direction, control=control)
+        found |= _tell_effect(name, own["effect_roi_mean"], own["effect_roi_cohens_dz"])
     return found
+
+
+def _tell_effect(name: str, mean: xr.DataArray, d: xr.DataArray) -> dict[str, float]:
+    """d and mean of a paired difference, each with its interval."""
+    parts = {name: d, f"{name}_mean": mean}
+    found = [
+        _bound(key, part.sel(bound="value"), part.sel(bound=["low", "high"]))
+        for key, part in parts.items()
+    ]
+    return found[0] | found[1]
 
 
 def _bound(name: str, value: xr.DataArray, interval: xr.DataArray) -> dict[str, float]:

@@ -63,9 +63,11 @@ def summarise_subject(
             "voxels with Wilson's 95% interval; of all regions each voxel counts once. Words: with "
             "how many voxels list them or a synonym. By words, responses, localiser: the category "
             "that the region prefers. Told apart: identification of voxels by their measured "
-            "tuning, chance 0.5. d: mean over standard deviation of "
-            "paired differences to a control (words of random tokens; another feature) by the "
-            "evaluator, with 95% intervals over images; a dash: not measured."
+            "tuning, chance 0.5. d: mean over standard deviation of paired differences to words of "
+            "random tokens, by the evaluator, with 95% intervals "
+            "over images, given the evaluator; it has no scale, so that a sure effect may be a "
+            "small one. Other controls, which ask more, and sizes in standard deviations of the "
+            "response (sd) are below. A dash: not measured."
         ),
         sections={
             "What was found": _say_found(regions, together),
@@ -117,12 +119,25 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
         f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
-        "Pictures made from a description drive the evaluator more nearly as the original did than "
-        f"pictures from random tokens' words {name_above(table, 'pictures')}.",
-        "Putting the described feature into an image raises the response more than another feature "
-        f"{name_above(table, 'insertion')}; taking it out lowers it more "
-        f"{name_above(table, 'removal')}.",
+        "Pictures made from a description come nearer to the original's response than pictures "
+        f"from random tokens' words by {_say_effect(table, 'pictures')}.",
+        "Putting the described feature into an image raises the response more than a word of "
+        f"another category by {_say_effect(table, 'insertion_other')}; than words of random tokens "
+        f"by {_say_effect(table, 'insertion')}; than the same patches painted anew without words "
+        f"by {_say_effect(table, 'insertion_unspecific')}.",
+        "Taking it out lowers the response more than taking out what random tokens show by "
+        f"{_say_effect(table, 'removal')}; than the same patches painted over without words by "
+        f"{_say_effect(table, 'removal_unspecific')}.",
+        "These are medians over regions by the evaluator, in standard deviations of the response "
+        "(d: mean over standard deviation of the differences); above zero is the interval of a "
+        "region's mean over images.",
     ]
+
+
+def _say_effect(table: pd.DataFrame, name: str) -> str:
+    """Say how large an effect is, and in which regions its interval is above zero."""
+    mean, d = (write_number(table[key].median()) for key in (f"{name}_mean", name))
+    return f"{mean} sd (d {d}), above zero {name_above(table, f'{name}_mean')}"
 
 
 def _say_sure(
@@ -168,7 +183,9 @@ def _say_range(evaluator_r2: np.ndarray) -> str:
     low, median, high = map(write_number, np.quantile(evaluator_r2, [0, 0.5, 1]))
     return (
         f"Its R² on test images is {median} in these voxels, their median, between {low} and "
-        f"{high}; where it is low, a test finds little."
+        f"{high}. Intervals and p of pictures and edits take it as it is fitted: its predictions "
+        "have no noise of measurement, so that a sure effect may be next to nothing; its size in "
+        "sd says how much it is."
     )
 
 

@@ -9,13 +9,20 @@ import pandas as pd
 
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
-from mine.summary.regions import ALL, SHOWN, split_regions
+from mine.summary.regions import ALL, EDITED, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 
-MEANS = ("share", "score", "identification", "pictures", "insertion", "removal")
+MEANS = ("share", "score", "identification", "pictures", *EDITED)
 """Numbers of a region that are averaged over subjects."""
 
-CAUSES = {"pictures": "pictures from words", "insertion": "insertion", "removal": "removal"}
+CAUSES = {
+    "pictures": "pictures from words",
+    "insertion_other": "insertion against another category",
+    "insertion": "insertion against random tokens' words",
+    "insertion_unspecific": "insertion against no words",
+    "removal": "removal against random tokens' words",
+    "removal_unspecific": "removal against no words",
+}
 
 ENOUGH = 3
 """Subjects from which an interval over subjects is written: of two it excludes nothing."""
