@@ -148,7 +148,8 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
             f"store {path}: expected schema version {SCHEMA_VERSION}, found "
-            f"{content.get('schema_version')}"
+            f"{content.get('schema_version')}; run the workflow again, or read it by the version "
+            "of mine that made it"
         )
     return content
 

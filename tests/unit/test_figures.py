@@ -365,6 +365,20 @@ def test_attributions_show_the_words_that_are_above_their_base_rate(voxels: int)
     assert (numbers["item"] == "share").sum() == 2 * 3 * voxels
 
 
+def test_a_voxel_that_is_not_described_is_drawn_without_words() -> None:
+    attributions, descriptions = make_explained(2)
+    scores, _ = make_scores(2)
+    table = describe_voxels(make_profiles(["described", "not predicted"]), scores, WORDS)
+    pictures = gather_pictures(read, rank_images(attributions["prediction"], 3))
+    figure = draw_attributions(
+        attributions, descriptions, pictures, table=table, region="FFA-1", words=WORDS, grid=GRID,
+        images=3,
+    )  # fmt: skip
+    said = texts(figure)
+    assert said.count("dog") == said.count("top") == 3
+    assert sum("no words: not predicted" in text for text in said) == 1
+
+
 def test_without_a_described_voxel_no_words_are_shown() -> None:
     attributions, descriptions = make_explained(0)
     scores, _ = make_scores(2)

@@ -339,7 +339,9 @@ def test_store_of_another_version(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     manifest = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": 99}))
-    with pytest.raises(InputError, match="expected schema version 2, found 99"):
+    with pytest.raises(
+        InputError, match="expected schema version 3, found 99; run the workflow again"
+    ):
         open_store(tmp_path / "a.zarr")
 
 

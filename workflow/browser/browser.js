@@ -193,20 +193,32 @@
     else { history.replaceState(null, "", hash); show(); }
   }
 
+  /** Part of an address as text; what this page has not written stays as it is. */
+  function decode(part) {
+    try { return decodeURIComponent(part); } catch { return part; }
+  }
+
   /** Show what the address says. */
   async function show() {
+    // While parts are loaded another voxel may be asked for: what was asked for last is shown.
+    const asked = location.hash;
+    const isOver = () => location.hash !== asked;
     try {
-      const wanted = location.hash.slice(1).split("+").filter(Boolean).map((part) => part.split("/").map(decodeURIComponent));
+      const wanted = asked.slice(1).split("+").filter(Boolean).map((part) => part.split("/").map(decode));
       if (!wanted.length) return showNothing();
       const open = [];
       for (const [subject, region, voxel] of wanted.slice(0, 2)) {
         const entry = site.subjects.includes(subject) ? await findEntry(subject, region, Number(voxel)) : null;
+        if (isOver()) return;
+        if (isOver()) return;
         if (!entry) return showNothing(`The address asks for ${subject} / ${region} / ${voxel}, which these results do not have.`);
         open.push(entry);
       }
       const last = open[open.length - 1];
       if (state.subject !== last.subject) { await loadSubject(last.subject); update(); }
       const parts = await Promise.all(open.map((entry) => mine.load(`${entry.subject}/${entry.region}/cards/${Math.floor(entry.place / entry.index.cards_per_file)}`)));
+      if (isOver()) return;
+      if (isOver()) return;
       state.open = open;
       state.comparing = state.comparing || open.length === 2;
       if (open.length === 1 && state.comparing && !state.waiting) state.comparing = false;
@@ -229,7 +241,7 @@
       }
       state.focus = false;
     } catch (error) {
-      showNothing(String(error.message || error));
+      if (!isOver()) showNothing(String(error.message || error));
     }
   }
 
@@ -297,7 +309,7 @@
     event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    const typing = event.target.matches("textarea, input[type=search], input[type=text]");
     if (event.key === "/" && !typing) { fields.search.focus(); fields.search.select(); event.preventDefault(); }
     else if (event.key === "Escape") {
       if (state.comparing) stopComparing();
@@ -319,7 +331,7 @@
     find("foot").append(make("p", {}, site.images
       ? "This folder holds images of the dataset, which may not be free to pass on: those of the Natural Scenes Dataset are not. Keep it to yourself, or write it anew with browser.write_images: false."
       : "Pictures of the dataset are not in this folder (browser.write_images: false): frames show where the attributions fall."));
-    const first = location.hash.slice(1).split("+").pop().split("/").map(decodeURIComponent)[0];
+    const first = location.hash.slice(1).split("+").pop().split("/").map(decode)[0];
     try {
       await loadSubject(site.subjects.includes(first) ? first : site.subjects[0]);
       update();

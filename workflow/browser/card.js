@@ -147,7 +147,7 @@ function makeImages({ subject, index }, part, card) {
     };
     const hide = () => { mark.hidden = true; };
     said.replaceChildren(...(words.length ? words.map(([word, weight, patch]) =>
-      make("button", { type: "button", class: "word", title: `${mine.number(weight, 3)} above its base rate`, onmouseenter: show(patch), onfocus: show(patch), onmouseleave: hide, onblur: hide, onclick: show(patch) }, part.words[word])) : [make("span", { class: "quiet" }, "No word is above its base rate here.")]));
+      make("button", { type: "button", class: "word", title: `${mine.number(weight, 3)} above its base rate`, onmouseenter: show(patch), onfocus: show(patch), onmouseleave: hide, onblur: hide, onclick: show(patch) }, part.words[word])) : [make("span", { class: "quiet" }, "No word is read clearly here.")]));
     [...strip.children].forEach((button, own) => button.toggleAttribute("aria-current", own === rank));
     const chosen = strip.children[rank];
     if (chosen && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = chosen.offsetLeft - strip.clientWidth / 2 + chosen.offsetWidth / 2;

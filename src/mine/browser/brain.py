@@ -46,8 +46,8 @@ def describe_brain(
         "spacing": round_numbers(np.linalg.norm(affine[:3, :3], axis=0)),
         "affine": round_numbers(affine, 6),
         "place": np.rint(place).astype(int).T.tolist(),
-        "r2": round_numbers(r2, 3),
-        "noise_ceiling": round_numbers(noise_ceiling, 3),
+        "r2": round_numbers(r2),
+        "noise_ceiling": round_numbers(noise_ceiling),
         "background": behind,
     }
 

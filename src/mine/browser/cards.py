@@ -54,9 +54,9 @@ def make_cards(
         pictures = [
             [
                 int(shown["image"][row, rank]),
-                round_number(shown["prediction"][row, rank], 3),
-                round_number(shown["measured"][row, rank], 3),
-                round_number(shares[row, rank].max(initial=0.0), 3),
+                round_number(shown["prediction"][row, rank]),
+                round_number(shown["measured"][row, rank]),
+                round_number(shares[row, rank].max(initial=0.0)),
                 pack_shares(tokens[row, rank], shares[row, rank]),
                 _list_description(*(values[row, rank] for values in own), local),
             ]
@@ -68,7 +68,7 @@ def make_cards(
             "negative": _list_profile(profile.sel(sign="negative"), local),
             "map": pack_bytes(scale_to_bytes(profile["position_map"].values)),
             "models": {
-                str(model): round_number(value, 3)
+                str(model): round_number(value)
                 for model, value in zip(
                     scores["model"].values, scores["r2"].values[:, row], strict=True
                 )
@@ -104,7 +104,7 @@ def pack_shares(tokens: np.ndarray, shares: np.ndarray) -> str:
 
 
 def _list_profile(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
-    columns = [round_numbers(profile[name].values, 3) for name in ("z", "q", "added", "added_p")]
+    columns = [round_numbers(profile[name].values) for name in ("z", "q", "added", "added_p")]
     return [
         [local.place(word), z, q, int(listed), added, added_p]
         for word, listed, z, q, added, added_p in zip(
@@ -118,6 +118,6 @@ def _list_description(
 ) -> Sequence[list[object]]:
     """Words that are said, best first."""
     return [
-        [local.place(word[rank]), round_number(weight[rank], 2), int(patch[rank])]
+        [local.place(word[rank]), round_number(weight[rank]), int(patch[rank])]
         for rank in np.flatnonzero(said)
     ]

@@ -72,16 +72,15 @@ def _list_originals(
                         "condition": str(condition),
                         "prompt": strip_template(prompt, template),
                         "samples": [
-                            [int(picture), *round_numbers(response[:, picture], 3)]
-                            for picture in kept
+                            [int(picture), *round_numbers(response[:, picture])] for picture in kept
                         ],
                     }
                 )
         found.append(
             {
                 "image": int(generated["image"].values[chosen]),
-                "measured": round_number(sufficiency["measured"].values[chosen], 3),
-                "original": round_numbers(generated["original"].values[:, chosen], 3),
+                "measured": round_number(sufficiency["measured"].values[chosen]),
+                "original": round_numbers(generated["original"].values[:, chosen]),
                 "made": made,
             }
         )
@@ -94,9 +93,9 @@ def _list_errors(sufficiency: xr.Dataset) -> list[dict[str, object]]:
     return [
         {
             "control": str(control),
-            "mean": round_number(own["mean"].sel(control=control), 3),
-            "cohens_dz": round_number(own["cohens_dz"].sel(control=control), 3),
-            "q": round_number(own["q"].sel(control=control), 2),
+            "mean": round_number(own["mean"].sel(control=control)),
+            "cohens_dz": round_number(own["cohens_dz"].sel(control=control)),
+            "q": round_number(own["q"].sel(control=control)),
         }
         for control in own["control"].values
     ]
@@ -123,12 +122,12 @@ def _list_edits(
                         "condition": str(condition),
                         "edit": edit,
                         "said": say_edit(one, template),
-                        "shift": round_numbers(shift.values, 3),
+                        "shift": round_numbers(shift.values),
                         "mask": mask,
-                        "outside": round_number(one["outside_similarity"], 3),
+                        "outside": round_number(one["outside_similarity"]),
                         "presence": [
-                            round_number(one["presence_before"], 2),
-                            round_number(one["presence_after"], 2),
+                            round_number(one["presence_before"]),
+                            round_number(one["presence_after"]),
                         ],
                     }
                 )
@@ -147,11 +146,11 @@ def _list_shifts(counterfactuals: xr.Dataset) -> list[dict[str, object]]:
             row = {
                 "direction": str(direction),
                 "condition": str(condition),
-                "mean": round_number(here["shift_mean"].sel(condition=condition), 3),
+                "mean": round_number(here["shift_mean"].sel(condition=condition)),
                 "q": None,
             }
             if condition in here["control"].values:
                 q = here["effect_q"].sel(guide="description", control=condition)
-                row["q"] = round_number(q, 2)
+                row["q"] = round_number(q)
             found.append(row)
     return found

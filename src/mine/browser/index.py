@@ -41,7 +41,7 @@ def index_region(
     columns: dict[str, object] = {name: round_numbers(own[name].to_numpy()) for name in numbers}
     columns |= {
         "voxel": voxels.tolist(),
-        "reliability_p": round_numbers(own["reliability_p"].to_numpy(), 2),
+        "reliability_p": round_numbers(own["reliability_p"].to_numpy()),
         "specificity": round_numbers(profiles["specificity"].values),
         "reason": own["reason"].tolist(),
         "positive": _list_words(profiles.sel(sign="positive"), described, local),

@@ -22,13 +22,14 @@ def write_script(path: Path, key: str, content: object) -> None:
     path.write_text(f"mineData({json.dumps(key)},{text});\n", encoding="ascii")
 
 
-def round_number(value: float, digits: int = 4) -> float | None:
-    """Round to so many significant digits; None for what is no number."""
+def round_number(value: float, digits: int = 5) -> float | None:
+    """Round to so many significant digits, more than are shown: rounded twice, numbers come out
+    other than in figures and tables. None for what is no number."""
     value = float(value)
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def round_numbers(values: np.ndarray, digits: int = 4) -> list[Any]:
+def round_numbers(values: np.ndarray, digits: int = 5) -> list[Any]:
     """Round every number of an array, as nested lists."""
     if values.ndim > 1:
         return [round_numbers(row, digits) for row in values]

@@ -102,7 +102,11 @@ def draw_attributions(
         top = line * block + 1
         entry = table.loc[voxel]
         add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-        heading = f"{write_fit(entry)}    profile: {entry['words']}"
+        # Its words are withheld here as they are everywhere.
+        said = (
+            f"profile: {entry['words']}" if entry["described"] else f"no words: {entry['reason']}"
+        )
+        heading = f"{write_fit(entry)}    {said}"
         add_text(figure, EDGE + 45, top + 0.3, heading)
         for place, image in enumerate(row):
             left = EDGE + place * cell
@@ -110,14 +114,15 @@ def draw_attributions(
             picture = pictures.sel(image=image).values
             draw_overlay(axes, picture, shares[voxel, image].reshape(grid), scale)
             chosen = descriptions.sel(voxel=voxel, image=image)
-            draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
+            if entry["described"]:
+                draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
+                _write_phrases(figure, chosen, words, left, top + HEAD + overlay, cell - 3)
             side = cell - overlay - 3
             small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
             add_image(small, picture)
             predicted = float(attributions["prediction"].sel(voxel=voxel, image=image))
             note = f"{_sign(predicted)} sd\npredicted\n\nimage\n{image}"
             add_text(figure, left + overlay + 1, top + HEAD + side, note, linespacing=1.1)
-            _write_phrases(figure, chosen, words, left, top + HEAD + overlay, cell - 3)
     _add_scale(figure, scale, len(voxels) * block + 2)
     return figure
 

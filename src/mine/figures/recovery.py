@@ -46,11 +46,7 @@ FOUND = (
     ("sufficiency_beats_lowest", "all", "picture from words beats lowest tokens'"),
     ("insertion_expected_other", "all", "insertion beats another category"),
     ("insertion_expected", "all", "insertion beats random tokens' words"),
-    ("insertion_expected_unspecific", "all", "insertion beats no words"),
     ("removal_expected", "all", "removal beats random tokens' words"),
-    ("removal_expected_unspecific", "all", "removal beats no words"),
-    ("insertion_expected_profile", "all", "insertion by profile beats random"),
-    ("removal_expected_profile", "all", "removal by profile beats random"),
 )
 FALSE = (
     ("described", "noise", "described: noise voxels"),
@@ -67,8 +63,6 @@ EFFECTS = (
     ("insertion_d_unspecific", "all", "insertion against no words (d)"),
     ("removal_d", "all", "removal against random tokens' (d)"),
     ("removal_d_unspecific", "all", "removal against no words (d)"),
-    ("insertion_d_profile", "all", "insertion by profile, random (d)"),
-    ("removal_d_profile", "all", "removal by profile, random (d)"),
     ("exact_correlation_insertion", "all", "insertions with exact ones (r)"),
     ("exact_correlation_removal", "all", "removals with exact ones (r)"),
     ("planted_correlation", "all", "edits with planted responses (r)"),

@@ -231,7 +231,7 @@ def take_picture(results: Results, image: Image) -> np.ndarray:
         pixels = convert_image(image, side=side, name="image")
     else:
         pixels = np.asarray(image)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise InputError(
                 "image: expected pixels as uint8 (row, column, 3), found "
                 f"{pixels.dtype} {pixels.shape}"

@@ -173,6 +173,10 @@ class Region:
 
         voxels: numbers; None takes all of the region.
         """
+        if voxels is not None and not len(voxels):
+            raise InputError(
+                "voxels: expected one or more, or None for all of the region, found none"
+            )
         numbers = self.voxels if voxels is None else [self[number].number for number in voxels]
         return explain_image(self, image, numbers)
 

@@ -199,11 +199,31 @@ def build_profiles(
                 p,
                 {"long_name": "its probability under shuffled responses"},
             ),
-            "specificity": (("voxel",), measure_specificity(scores["positive"].z)),
-            "described": (("voxel",), reason == REASONS[0]),
-            "reason": (("voxel",), reason),
-            "predicted": (("voxel",), predicted),
-            "semantic": (("voxel",), semantic),
+            "specificity": (
+                ("voxel",),
+                measure_specificity(scores["positive"].z),
+                {"long_name": "one minus the correlation with the mean profile of the others"},
+            ),
+            "described": (
+                ("voxel",),
+                reason == REASONS[0],
+                {"long_name": "whether the words may be believed"},
+            ),
+            "reason": (
+                ("voxel",),
+                reason,
+                {"long_name": "described, or the first condition that fails"},
+            ),
+            "predicted": (
+                ("voxel",),
+                predicted,
+                {"long_name": "whether responses to held-out images are predicted"},
+            ),
+            "semantic": (
+                ("voxel",),
+                semantic,
+                {"long_name": "whether content adds to contrast"},
+            ),
             "position_map": (
                 ("voxel", "row", "column"),
                 place.reshape(-1, rows, columns),
