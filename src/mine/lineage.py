@@ -12,6 +12,7 @@ from typing import Any
 from mine.errors import InputError
 from mine.history import describe_file, list_entries, read_history
 from mine.provenance import dump_json, manifest_path
+from mine.stores import check_files
 
 DIGITS = 12
 """Of a digest, in the tree; JSON has all of them."""
@@ -117,6 +118,8 @@ def _read_node(path: str) -> Node:
         )
     elif is_store and not Path(path).is_dir():
         node.notes.append(f"{path}: only its manifest is here")
+    elif is_store:
+        node.problems += _find_damage(path)
     if record is None:
         if is_store:
             node.notes.append(f"{path}: no record says how it was made")
@@ -126,6 +129,15 @@ def _read_node(path: str) -> Node:
     node.sources = list(_find_links(node, {"": record.get("sources", [])}, folder))
     _check_own(node, folder)
     return node
+
+
+def _find_damage(path: str) -> Iterator[str]:
+    """Yield what is not as a store's manifest says, of whatever layout: its first such file."""
+    manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
+    try:
+        check_files(path, manifest.get("files", {}))
+    except InputError as error:
+        yield str(error)
 
 
 def _find_links(node: Node, named: dict[str, Any], folder: str) -> Iterator[Link]:

@@ -253,6 +253,25 @@ def test_a_file_that_something_else_has_written_is_told(results: Path) -> None:
     assert "so something else has written it since" in problem
 
 
+def test_a_store_on_the_way_that_is_damaged_is_told(results: Path, capsys) -> None:
+    chunk = Path("results/subj01/responses.zarr/response/c/0")
+    size = chunk.stat().st_size
+    chunk.unlink()
+    (problem,) = list_problems(trace_origin("results/table.tsv"))
+    assert problem.startswith(
+        f"store results/subj01/responses.zarr: expected its file response/c/0 of {size} bytes, "
+        "found none; "
+    )
+    assert cli.main(["provenance", "results/subj01/scores.zarr"]) == 1
+    assert f"! {problem}" in capsys.readouterr().out
+    # Of the layout of another version there may be no such list.
+    manifest = Path("results/subj01/responses.json")
+    content = json.loads(manifest.read_text())
+    del content["files"]
+    manifest.write_text(json.dumps(content))
+    assert list_problems(trace_origin("results/table.tsv")) == []
+
+
 def test_command_prints_the_chain_and_its_status_tells_of_problems(results: Path, capsys) -> None:
     assert cli.main(["provenance", "results/table.tsv"]) == 0
     assert "4 files on the way, 0 problems" in capsys.readouterr().out
