@@ -147,7 +147,8 @@ def _add_provenance(commands: Any) -> None:
         help="print how a store, a table or a figure was made, back to the raw files",
         description="Print the rules, code, parameters, models and versions behind a file of the "
         "results, and all that it was made from, each with its digest. The exit status is 1 where "
-        "a file on the way is missing, or not the one that was used.",
+        "a file on the way is missing, damaged, or not the one that was used, or no record says how "
+        "the file was made.",
     )
     provenance.add_argument("path", metavar="store", help="store, table or figure of the results")
     provenance.add_argument(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mine.errors import InputError
-from mine.history import describe_file, list_entries, read_history
+from mine.history import describe_file, history_path, list_entries, read_history
 from mine.provenance import dump_json, manifest_path
 from mine.stores import check_files
 
@@ -60,7 +60,7 @@ def trace_origin(path: Path | str) -> dict[str, Node]:
     while waiting:
         name = waiting.pop()
         if name not in nodes:
-            nodes[name] = _read_node(name)
+            nodes[name] = _read_node(name, is_start=name == start)
             waiting += [link.path for link in reversed(nodes[name].inputs)]
     for node in nodes.values():
         for link in node.inputs:
@@ -107,7 +107,7 @@ def render_json(nodes: dict[str, Node]) -> str:
     return dump_json({"start": next(iter(nodes)), "files": files})
 
 
-def _read_node(path: str) -> Node:
+def _read_node(path: str, *, is_start: bool) -> Node:
     record = read_history(path)
     node = Node(path, describe_file(path), record)
     is_store = path.endswith(".zarr")
@@ -121,7 +121,12 @@ def _read_node(path: str) -> Node:
     elif is_store:
         node.problems += _find_damage(path)
     if record is None:
-        if is_store:
+        if is_start:
+            node.problems.append(
+                f"{path}: expected the record {history_path(path).name} beside it, found none, so "
+                "nothing says how it was made"
+            )
+        elif is_store:
             node.notes.append(f"{path}: no record says how it was made")
         return node
     folder = os.path.dirname(path)

@@ -253,6 +253,30 @@ def test_a_file_that_something_else_has_written_is_told(results: Path) -> None:
     assert "so something else has written it since" in problem
 
 
+@pytest.mark.parametrize(
+    ("start", "record"),
+    [
+        ("README.md", "README.provenance.json"),
+        ("results/subj01", "subj01.provenance.json"),
+        ("results/empty/", "empty.provenance.json"),
+        ("results/table.tsv", "table.provenance.json"),
+        ("results/subj01/scores.zarr", "scores.provenance.json"),
+    ],
+)
+def test_of_a_file_without_a_record_nothing_is_known_and_the_status_tells(
+    results: Path, start: str, record: str, capsys
+) -> None:
+    Path("README.md").write_text("about")
+    Path("results/empty").mkdir()
+    for path in ("results/table.tsv", "results/subj01/scores.zarr"):
+        history_path(path).unlink()
+    assert cli.main(["provenance", start]) == 1
+    said = capsys.readouterr().out
+    name = start.rstrip("/")
+    assert f"! {name}: expected the record {record} beside it, found none, so nothing says" in said
+    assert said.endswith("1 files on the way, 1 problems\n")
+
+
 def test_a_store_on_the_way_that_is_damaged_is_told(results: Path, capsys) -> None:
     chunk = Path("results/subj01/responses.zarr/response/c/0")
     size = chunk.stat().st_size
