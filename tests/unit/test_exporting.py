@@ -232,6 +232,13 @@ def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
     assert kept["pixels"].shape == (2, 3) and not kept["pixels"].values.any()
 
 
+def test_an_archive_that_cannot_be_written_is_told_in_one_sentence(analysis: Path, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "config.yaml/in/bundle"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("config.yaml/in") and said.count("\n") == 1
+    assert ": expected a place that can be read and written, found: " in said
+
+
 @pytest.mark.parametrize("options", [[], ["--images"], ["--all"]])
 @pytest.mark.parametrize(
     ("damage", "said"),
