@@ -44,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read the output, `head` say, has had enough; Python would write to it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        place = _find_place(error, options)
+        if place is None:
+            # Where it was raised says more.
+            raise
+        print(
+            f"{place}: expected a place that can be read and written, found: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def config_schema() -> str:
@@ -133,12 +143,39 @@ def _read_files(paths: Sequence[str]) -> tuple[dict[str, Any], str]:
     return merged, " + ".join(paths)
 
 
+def _find_place(error: OSError, options: argparse.Namespace) -> str | None:
+    """Return the file or folder that the system would not read or write: the one it names, or where
+    the disk is full, of which it names none, the one that the command was asked to write. None of
+    an error that is not the system's, or of which nobody knows the place."""
+    # Imported late, as below.
+    from mine.stores import DISK_FULL
+
+    if error.errno is not None and error.filename is not None:
+        return str(error.filename)
+    if error.errno not in DISK_FULL:
+        return None
+    asked = (getattr(options, name, None) for name in ("to", "output", "figure"))
+    return next(filter(None, asked), None)
+
+
+def _count_cores(text: str) -> int:
+    """Read how many cores to use, at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
 def _check_place(path: Path) -> None:
     """Refuse a file that cannot be written before anything is computed for it."""
     if not path.parent.is_dir():
         raise InputError(f"{path}: expected the folder {path.parent}, found none")
     if path.is_dir():
         raise InputError(f"{path}: expected a file to write, found a folder")
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        raise InputError(
+            f"{path}: expected a place that can be written, found no right to write to {place}"
+        )
 
 
 def _add_provenance(commands: Any) -> None:
@@ -147,7 +184,8 @@ def _add_provenance(commands: Any) -> None:
         help="print how a store, a table or a figure was made, back to the raw files",
         description="Print the rules, code, parameters, models and versions behind a file of the "
         "results, and all that it was made from, each with its digest. The exit status is 1 where "
-        "a file on the way is missing, or not the one that was used.",
+        "a file on the way is missing, damaged or not the one that was used, and where no record "
+        "says how the file was made.",
     )
     provenance.add_argument("path", metavar="store", help="store, table or figure of the results")
     provenance.add_argument(
@@ -186,7 +224,9 @@ def _add_archive(commands: Any) -> None:
     )
     figures.add_argument("archive", help="folder or ZIP file of `mine export`")
     figures.add_argument("--to", required=True, help="folder for the figures")
-    figures.add_argument("--cores", type=int, default=1, help="how many are drawn at a time")
+    figures.add_argument(
+        "--cores", type=_count_cores, default=1, help="how many are drawn at a time"
+    )
     figures.set_defaults(run=_figures)
 
 
@@ -366,6 +406,8 @@ def _figures(options: argparse.Namespace) -> int:
     from mine.redrawing import redraw_figures
 
     source, place = Path(options.archive), Path(options.to)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place}: expected a folder, or nothing there yet, found a file")
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as unpacked:
         if not source.is_dir():

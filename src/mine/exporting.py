@@ -20,10 +20,10 @@ from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
-from mine.history import describe_file, history_path, list_entries, read_history
-from mine.provenance import dump_json, library_versions
+from mine.history import SUFFIX, describe_file, history_path, list_entries, read_history
+from mine.provenance import dump_json, library_versions, store_path
 from mine.sources import PACKAGE
-from mine.stores import open_store
+from mine.stores import check_store, open_store
 
 SOFTWARE = PACKAGE.parents[1]
 PARTS = (
@@ -91,22 +91,23 @@ def export_analysis(
 
     Raises:
         InputError: figures or what they are drawn from are not there, or not of the same run, or
-            made by another configuration.
+            made by another configuration, or a store that goes along is not whole.
     """
     if changes := describe_changes(config):
         raise InputError(f"{changes}; export them by the configuration that made them")
     results = Path("results") / config.name
     records = read_figures(results)
-    stores = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
+    drawn_from = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
     showing = set() if images else set(list_showing(records))
+    stores, leave_out = None if everything else drawn_from, _leave_out(images, everything)
     files: dict[str, Source] = {
         path.as_posix(): path
-        for path in list_results(
-            results, None if everything else stores, leave_out=_leave_out(images, everything)
-        )
+        for path in list_results(results, stores, leave_out=leave_out)
         if not path.is_relative_to(config.dataset.root) and path not in showing
     }
-    files |= list_left_out(files)
+    for store in list_stores(files, stores):
+        check_store(store)
+    files |= list_left_out(files, leave_out=leave_out)
     shown = sorted({image for record in records.values() for image in record["images"]})
     if images:
         files |= gather_pictures(config, records, shown)
@@ -207,14 +208,30 @@ def list_results(
                 names.remove(name)
         for name in files:
             path = here / name
-            out = any(f"{part}/" in path.as_posix() for part in leave_out)
+            out = _is_left_out(path.as_posix(), leave_out)
             if not (out or name.startswith(".snakemake") or name.endswith(".partial")):
                 yield path
 
 
-def list_left_out(files: Mapping[str, Source]) -> dict[str, bytes]:
+def list_stores(files: Mapping[str, Source], stores: set[Path] | None) -> list[Path]:
+    """Return the stores that go along, also where nothing but a manifest or a part is left of one.
+
+    files: of the results, by their names in the archive. stores: as `list_results` takes them.
+    """
+    found = {Path(name.split(".zarr/")[0] + ".zarr") for name in files if ".zarr/" in name}
+    if stores is None:
+        others = (Path(name) for name in files if ".zarr/" not in name)
+        stores = {store_path(path) for path in others if _is_manifest(path)}
+    return sorted(found | stores)
+
+
+def list_left_out(files: Mapping[str, Source], *, leave_out: tuple[str, ...]) -> dict[str, bytes]:
     """Return the manifests of stores of which chunks stay behind, without these: elsewhere a chunk
-    that is missing is a fault, here it reads as nothing."""
+    that is missing is a fault, here it reads as nothing.
+
+    files: as above. leave_out: parts of paths of the chunks that stay behind; a chunk that is
+    missing for another reason stays in the manifest, where it is a fault.
+    """
     found = {}
     for name, source in files.items():
         store = f"{name.removesuffix('.json')}.zarr"
@@ -222,7 +239,9 @@ def list_left_out(files: Mapping[str, Source]) -> dict[str, bytes]:
             continue
         manifest = json.loads(Path(source).read_text(encoding="utf-8"))
         kept = {
-            part: size for part, size in manifest["files"].items() if f"{store}/{part}" in files
+            part: size
+            for part, size in manifest["files"].items()
+            if not _is_left_out(f"{store}/{part}", leave_out)
         }
         if kept != manifest["files"]:
             found[name] = dump_json(manifest | {"files": kept}).encode()
@@ -269,6 +288,21 @@ def gather_software() -> dict[str, Source]:
             if file.is_file() and "__pycache__" not in file.parts:
                 files[f"{CODE}/{file.relative_to(SOFTWARE).as_posix()}"] = file
     return files
+
+
+def _is_manifest(path: Path) -> bool:
+    """Tell whether a file of the results is the manifest of a store, which is named in it."""
+    if path.suffix != ".json" or path.name.endswith(SUFFIX):
+        return False
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("store") == store_path(path).name
+
+
+def _is_left_out(name: str, leave_out: tuple[str, ...]) -> bool:
+    return any(f"{part}/" in name for part in leave_out)
 
 
 def _leave_out(images: bool, everything: bool) -> tuple[str, ...]:

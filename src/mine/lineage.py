@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mine.errors import InputError
-from mine.history import describe_file, list_entries, read_history
+from mine.history import describe_file, history_path, list_entries, read_history
 from mine.provenance import dump_json, manifest_path
+from mine.stores import check_files
 
 DIGITS = 12
 """Of a digest, in the tree; JSON has all of them."""
@@ -59,7 +60,7 @@ def trace_origin(path: Path | str) -> dict[str, Node]:
     while waiting:
         name = waiting.pop()
         if name not in nodes:
-            nodes[name] = _read_node(name)
+            nodes[name] = _read_node(name, is_start=name == start)
             waiting += [link.path for link in reversed(nodes[name].inputs)]
     for node in nodes.values():
         for link in node.inputs:
@@ -106,7 +107,7 @@ def render_json(nodes: dict[str, Node]) -> str:
     return dump_json({"start": next(iter(nodes)), "files": files})
 
 
-def _read_node(path: str) -> Node:
+def _read_node(path: str, *, is_start: bool) -> Node:
     record = read_history(path)
     node = Node(path, describe_file(path), record)
     is_store = path.endswith(".zarr")
@@ -117,8 +118,15 @@ def _read_node(path: str) -> Node:
         )
     elif is_store and not Path(path).is_dir():
         node.notes.append(f"{path}: only its manifest is here")
+    elif is_store:
+        node.problems += _find_damage(path)
     if record is None:
-        if is_store:
+        if is_start:
+            node.problems.append(
+                f"{path}: expected the record {history_path(path).name} beside it, found none, so "
+                "nothing says how it was made"
+            )
+        elif is_store:
             node.notes.append(f"{path}: no record says how it was made")
         return node
     folder = os.path.dirname(path)
@@ -126,6 +134,15 @@ def _read_node(path: str) -> Node:
     node.sources = list(_find_links(node, {"": record.get("sources", [])}, folder))
     _check_own(node, folder)
     return node
+
+
+def _find_damage(path: str) -> Iterator[str]:
+    """Yield what is not as a store's manifest says, of whatever layout: its first such file."""
+    manifest = json.loads(manifest_path(path).read_text(encoding="utf-8"))
+    try:
+        check_files(path, manifest.get("files", {}))
+    except InputError as error:
+        yield str(error)
 
 
 def _find_links(node: Node, named: dict[str, Any], folder: str) -> Iterator[Link]:

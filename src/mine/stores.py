@@ -187,19 +187,54 @@ def check_models(
             )
 
 
+def check_store(path: Path | str) -> None:
+    """Make sure that a store is finished and whole, by its path or its manifest's, and read none of
+    its numbers.
+
+    Raises:
+        InputError: as `read_manifest` and `check_files`.
+    """
+    check_files(path, read_manifest(path)["files"])
+
+
+def check_files(path: Path | str, sizes: Mapping[str, int]) -> None:
+    """Make sure that every file of a store is there and as long as it was.
+
+    Zarr reads a chunk whose file is missing as fill values, without a word.
+
+    Args:
+        path: a store, or its manifest.
+        sizes: of its files, in bytes, as the manifest has them.
+
+    Raises:
+        InputError: a file of the store is missing or has another size than when it was written.
+    """
+    path = store_path(path)
+    for name, size in sizes.items():
+        try:
+            found = (path / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found != size:
+            raise InputError(
+                f"store {path}: expected its file {name} of {size} bytes, found "
+                f"{'none' if found is None else found}; delete the store and its manifest and run "
+                f"`snakemake {manifest_path(path)}`, which makes them anew"
+            )
+
+
 def open_store(path: Path | str) -> xr.Dataset:
     """Open a finished store, by its path or its manifest's; numbers are read when they are used,
     strings at once.
 
     Raises:
-        InputError: as `read_manifest`, or a file of the store is missing or has another size than
-            when it was written.
+        InputError: as `check_store`.
     """
     import xarray as xr
     import zarr
 
     path = store_path(path)
-    _check_files(path, read_manifest(path)["files"])
+    check_store(path)
     with warnings.catch_warnings(), zarr.config.set(READER):
         # Snakemake leaves a time stamp in the folder of every store it has made.
         warnings.filterwarnings("ignore", message=r".*\.snakemake_timestamp.*")
@@ -243,24 +278,6 @@ def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
             if _type_name(one.dtype) != "string"
         }
     )
-
-
-def _check_files(path: Path, sizes: Mapping[str, int]) -> None:
-    """Raise InputError unless every file of a store is there and as long as it was.
-
-    Zarr reads a chunk whose file is missing as fill values, without a word.
-    """
-    for name, size in sizes.items():
-        try:
-            found = (path / name).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            found = None
-        if found != size:
-            raise InputError(
-                f"store {path}: expected its file {name} of {size} bytes, found "
-                f"{'none' if found is None else found}; delete the store and its manifest and run "
-                f"`snakemake {manifest_path(path)}`, which makes them anew"
-            )
 
 
 def _file_sizes(path: Path) -> dict[str, int]:

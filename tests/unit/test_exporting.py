@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -219,14 +220,67 @@ def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path
 def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
     pixels = xr.Dataset({"pixels": (("edit", "row"), np.full((2, 3), 9, "uint8"))})
     write_store(pixels, tmp_path / "results/edits.zarr", provenance={})
-    names = list(list_results(tmp_path / "results", None, leave_out=("edits.zarr/pixels/c",)))
+    leave_out = ("edits.zarr/pixels/c",)
+    names = list(list_results(tmp_path / "results", None, leave_out=leave_out))
     files = {path.relative_to(tmp_path).as_posix(): path for path in names}
     assert "results/edits.zarr/pixels/zarr.json" in files
-    assert list_left_out(files).keys() == {"results/edits.json"}
-    files |= list_left_out(files)
+    manifests = list_left_out(files, leave_out=leave_out)
+    assert manifests.keys() == {"results/edits.json"}
+    files |= manifests
     write_archive(tmp_path / "bundle", files, {})
     kept = open_store(tmp_path / "bundle/results/edits.zarr")
     assert kept["pixels"].shape == (2, 3) and not kept["pixels"].values.any()
+
+
+def test_an_archive_that_cannot_be_written_is_told_in_one_sentence(analysis: Path, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "config.yaml/in/bundle"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("config.yaml/in") and said.count("\n") == 1
+    assert ": expected a place that can be read and written, found: " in said
+
+
+@pytest.mark.parametrize("options", [[], ["--images"], ["--all"]])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda chunk: chunk.unlink(), "expected its file reason/c/0 of {size} bytes, found none"),
+        (
+            lambda chunk: chunk.write_bytes(b"cut"),
+            "expected its file reason/c/0 of {size} bytes, found 3",
+        ),
+        (
+            lambda chunk: (Path(PROFILES) / "zarr.json").unlink(),
+            "expected its file zarr.json of ",
+        ),
+        (lambda chunk: shutil.rmtree(PROFILES), "expected a folder, found nothing but its manife"),
+    ],
+)
+def test_a_damaged_store_is_not_exported(
+    analysis: Path, damage: Callable, said: str, options: list[str], capsys
+) -> None:
+    chunk = Path(PROFILES, "reason/c/0")
+    size = chunk.stat().st_size
+    damage(chunk)
+    assert cli.main(["export", "config.yaml", "--to", "bundle", *options]) == 1
+    assert capsys.readouterr().err.startswith(f"store {PROFILES}: {said.format(size=size)}")
+    assert not Path("bundle").exists()
+
+
+def test_of_what_stays_behind_damage_is_a_fault_where_it_goes_along(analysis: Path, capsys) -> None:
+    shutil.rmtree("results/small/subj01/apart.zarr")
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert cli.main(["export", "config.yaml", "--to", "whole", "--all"]) == 1
+    assert "subj01/apart.zarr: expected a folder, found nothing" in capsys.readouterr().err
+
+
+def test_a_chunk_is_struck_from_a_manifest_only_where_it_stays_behind_on_purpose(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "results/numbers.zarr"
+    write_store(xr.Dataset({"pixels": ("row", np.ones(3))}), store, provenance={})
+    (store / "pixels/c/0").unlink()
+    names = list_results(tmp_path / "results", None, leave_out=())
+    assert not list_left_out({path.as_posix(): path for path in names}, leave_out=())
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,49 @@ def test_a_file_that_something_else_has_written_is_told(results: Path) -> None:
     assert "so something else has written it since" in problem
 
 
+@pytest.mark.parametrize(
+    ("start", "record"),
+    [
+        ("README.md", "README.provenance.json"),
+        ("results/subj01", "subj01.provenance.json"),
+        ("results/empty/", "empty.provenance.json"),
+        ("results/table.tsv", "table.provenance.json"),
+        ("results/subj01/scores.zarr", "scores.provenance.json"),
+    ],
+)
+def test_of_a_file_without_a_record_nothing_is_known_and_the_status_tells(
+    results: Path, start: str, record: str, capsys
+) -> None:
+    Path("README.md").write_text("about")
+    Path("results/empty").mkdir()
+    for path in ("results/table.tsv", "results/subj01/scores.zarr"):
+        history_path(path).unlink()
+    assert cli.main(["provenance", start]) == 1
+    said = capsys.readouterr().out
+    name = start.rstrip("/")
+    assert f"! {name}: expected the record {record} beside it, found none, so nothing says" in said
+    assert said.endswith("1 files on the way, 1 problems\n")
+
+
+def test_a_store_on_the_way_that_is_damaged_is_told(results: Path, capsys) -> None:
+    chunk = Path("results/subj01/responses.zarr/response/c/0")
+    size = chunk.stat().st_size
+    chunk.unlink()
+    (problem,) = list_problems(trace_origin("results/table.tsv"))
+    assert problem.startswith(
+        f"store results/subj01/responses.zarr: expected its file response/c/0 of {size} bytes, "
+        "found none; "
+    )
+    assert cli.main(["provenance", "results/subj01/scores.zarr"]) == 1
+    assert f"! {problem}" in capsys.readouterr().out
+    # Of the layout of another version there may be no such list.
+    manifest = Path("results/subj01/responses.json")
+    content = json.loads(manifest.read_text())
+    del content["files"]
+    manifest.write_text(json.dumps(content))
+    assert list_problems(trace_origin("results/table.tsv")) == []
+
+
 def test_command_prints_the_chain_and_its_status_tells_of_problems(results: Path, capsys) -> None:
     assert cli.main(["provenance", "results/table.tsv"]) == 0
     assert "4 files on the way, 0 problems" in capsys.readouterr().out
