@@ -20,6 +20,7 @@ from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
+from mine.figures.catalogue import FIGURES
 from mine.history import SUFFIX, describe_file, history_path, list_entries, read_history
 from mine.provenance import dump_json, library_versions, store_path
 from mine.sources import PACKAGE
@@ -90,12 +91,14 @@ def export_analysis(
         Counts of what is in it: figures, stores, images, files.
 
     Raises:
-        InputError: figures or what they are drawn from are not there, or not of the same run, or
-            made by another configuration, or a store that goes along is not whole.
+        InputError: the analysis is not finished, figures or what they are drawn from are not of the
+            same run or made by another configuration, or a store that goes along is not whole.
     """
     if changes := describe_changes(config):
         raise InputError(f"{changes}; export them by the configuration that made them")
     results = Path("results") / config.name
+    for path in list_expected(config, results):
+        _require(path)
     records = read_figures(results)
     drawn_from = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
     showing = set() if images else set(list_showing(records))
@@ -136,15 +139,40 @@ def export_analysis(
     }
 
 
+def list_expected(config: Config, results: Path) -> Iterator[Path]:
+    """Yield what the workflow leaves behind of a finished analysis last: every figure as a picture,
+    for print and as a table, of every subject and each region that it has, and the table of what
+    was found in subjects.
+
+    Raises:
+        InputError: the table of the regions that a subject has is not there.
+    """
+    regions = {
+        subject: read_regions(results / subject / "regions.tsv") for subject in config.subjects
+    }
+    for figure in FIGURES:
+        if figure.demo and config.demo is None:
+            continue
+        named = (
+            figure.files.format(subject=subject, roi=roi)
+            for subject in config.subjects
+            for roi in regions[subject]
+        )
+        for name in dict.fromkeys(named):
+            yield from (results / "figures" / f"{name}.{kind}" for kind in ("png", "pdf", "tsv"))
+    yield results / "summary" / "subjects.tsv"
+
+
+def read_regions(table: Path) -> list[str]:
+    """Return the names of the regions that a subject has; InputError where they are not listed."""
+    _require(table)
+    return [row.split("\t")[0] for row in table.read_text(encoding="utf-8").splitlines()[1:]]
+
+
 def read_figures(results: Path) -> dict[Path, dict[str, Any]]:
     """Return the record of every figure of an analysis, by the PNG."""
-    drawn = sorted((results / "figures").rglob("*.png"))
-    if not drawn:
-        raise InputError(
-            f"{results / 'figures'}: expected the figures of a finished analysis, found none"
-        )
     records = {}
-    for path in drawn:
+    for path in sorted((results / "figures").rglob("*.png")):
         record = read_history(path)
         if record is None:
             raise InputError(
@@ -288,6 +316,14 @@ def gather_software() -> dict[str, Source]:
             if file.is_file() and "__pycache__" not in file.parts:
                 files[f"{CODE}/{file.relative_to(SOFTWARE).as_posix()}"] = file
     return files
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(
+            f"{path}: expected this file of a finished analysis, found none; `snakemake --cores "
+            "all` with its configuration goes on where it stopped"
+        )
 
 
 def _is_manifest(path: Path) -> bool:

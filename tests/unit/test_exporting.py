@@ -6,7 +6,7 @@ import json
 import runpy
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine import cli
+from mine import cli, exporting
 from mine.archive import write_archive
-from mine.config import load_config
+from mine.config import Config, Demo, load_config
 from mine.demo import nsd_writer
-from mine.exporting import list_left_out, list_results
+from mine.exporting import list_expected, list_left_out, list_results
+from mine.figures.catalogue import FIGURES
 from mine.history import history_path
 from mine.redrawing import Named
 from mine.sources import code_digest
@@ -34,9 +35,11 @@ RESPONSES = "results/small/subj01/responses.zarr"
 
 @pytest.fixture
 def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an analysis of four stores and one figure, drawn from three of them. The
-    dataset lies within its results, as the demo's does."""
+    """A folder with an analysis of four stores and the one figure that there is here, drawn from
+    three of them. The dataset lies within its results, as the demo's does."""
     monkeypatch.chdir(tmp_path)
+    described = [figure for figure in FIGURES if figure.rule == "figure_described"]
+    monkeypatch.setattr(exporting, "FIGURES", described)
     Path("config.yaml").write_text(CONFIG)
     write_reasons(["described", "described", "retinotopic"])
     other = xr.Dataset({"response": ("voxel", np.ones(3))})
@@ -53,6 +56,9 @@ def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) 
         Path("results/small", name).parent.mkdir(parents=True)
         Path("results/small", name).write_text("of no archive")
     Path("results/small/summary.tsv").write_text("a\n1\n")
+    Path("results/small/subj01/regions.tsv").write_text("roi\tvoxels\nEBA\t3\n")
+    Path("results/small/summary").mkdir()
+    Path("results/small/summary/subjects.tsv").write_text("subject\n")
     draw(repository)
     return tmp_path
 
@@ -211,10 +217,63 @@ def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path
     history_path(f"{FIGURE}.png").unlink()
     assert cli.main(["export", "config.yaml", "--to", "other"]) == 1
     assert "expected its record described.provenance.json beside it" in capsys.readouterr().err
-    shutil.rmtree("results/small/figures")
-    assert cli.main(["export", "config.yaml", "--to", "other"]) == 1
-    assert "expected the figures of a finished analysis, found none" in capsys.readouterr().err
     assert not Path("other").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{FIGURE}.{kind}" for kind in ("png", "pdf", "tsv")),
+        "results/small/subj01/regions.tsv",
+        "results/small/summary/subjects.tsv",
+    ],
+)
+def test_an_analysis_that_is_not_finished_is_not_exported(
+    analysis: Path, name: str, capsys
+) -> None:
+    Path(name).unlink()
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 1
+    assert capsys.readouterr().err == (
+        f"{name}: expected this file of a finished analysis, found none; `snakemake --cores all` "
+        "with its configuration goes on where it stopped\n"
+    )
+    assert not Path("bundle").exists()
+
+
+def test_figures_are_expected_of_every_subject_and_of_the_regions_that_it_has(
+    tmp_path: Path,
+) -> None:
+    regions = {"subj01": ["EBA", "OPA"], "subj02": ["EBA"]}
+    for subject, names in regions.items():
+        (tmp_path / subject).mkdir()
+        rows = [f"{name}\t9\n" for name in names]
+        (tmp_path / subject / "regions.tsv").write_text("".join(["roi\tvoxels\n", *rows]))
+    given = {"name": "small", "subjects": list(regions), "rois": ["EBA", "OPA"]}
+    config = load_config({**given, "dataset": {"root": DATASET}})
+
+    def expect(config: Config) -> list[str]:
+        paths = [path.relative_to(tmp_path) for path in list_expected(config, tmp_path)]
+        assert len(set(paths)) == len(paths)
+        assert paths.pop() == Path("summary/subjects.tsv")
+        assert {path.suffix for path in paths} == {".png", ".pdf", ".tsv"}
+        return [path.as_posix() for path in paths if path.suffix == ".png"]
+
+    pictures = expect(config)
+    of_regions = [name for name in pictures if name.endswith("/profiles.png")]
+    assert of_regions == [
+        f"figures/{subject}/{roi}/profiles.png" for subject in regions for roi in regions[subject]
+    ]
+    own = [figure.files for figure in FIGURES if not figure.demo]
+    number = {"roi": 3, "subject": 2, "preference": 1, "clusters": 1}
+    assert len(pictures) == sum(
+        number["roi" if "{roi}" in files else "subject" if "{subject}" in files else files]
+        for files in own
+    )
+    demo = expect(replace(config, demo=Demo()))
+    assert set(demo) - set(pictures) == {
+        "figures/recovery.png",
+        "figures/counterfactuals_exact.png",
+    }
 
 
 def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
