@@ -180,7 +180,7 @@ def _draw_unmeasured(described: int, voxels: int, least_voxels: int, region: str
 
 def _explain(structure: xr.Dataset) -> str:
     text = (
-        "a, points: mean over voxels, with 95% intervals from voxels resampled; shaded: "
+        "a, points: mean over voxels; shaded: "
         f"{structure.sizes['draw']} draws of each null, p the share that reach the mean, ≤ where "
         "none does; dashed: chance. b, dashed: what 95% of the draws of one shared "
         "tuning stay below, each with its own best number"
