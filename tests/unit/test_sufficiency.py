@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mine.core.choosing import choose_responsive, choose_voxels
+from mine.core.choosing import choose_responsive, choose_voxels, find_judged
 from mine.core.conditions import DESCRIPTIONS, PICTURES
 from mine.core.prompts import join_words
 from mine.errors import InputError
@@ -94,6 +94,13 @@ def test_voxels_are_chosen_among_the_described_by_faithfulness():
     assert chosen.tolist() == [1, 4]
     none = choose_voxels(described & False, faithfulness, quantile=0.5, most=3, generator=random)
     assert len(none) == 0
+
+
+def test_only_voxels_that_the_evaluator_predicts_have_a_judge():
+    p = np.random.default_rng(0).random(200)
+    p[[3, 50]] = 1e-5
+    found = find_judged(p, np.array([2, 3, 50, 120]), level=0.05)
+    assert found.tolist() == [False, True, True, False]
 
 
 def test_images_are_of_the_upper_quantile_of_the_voxels_own_prediction():

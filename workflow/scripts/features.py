@@ -1,6 +1,6 @@
 """Gather what the first half of the data says of the voxels whose features are to be tested."""
 
-from mine.core.choosing import choose_voxels
+from mine.core.choosing import choose_voxels, find_judged
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
 from mine.history import write_history
 from mine.logging import start_logging
@@ -10,7 +10,6 @@ from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, mean_tokens
 from mine.stages.descriptions import describe_images
 from mine.stages.features import gather_features
-from mine.statistics import benjamini_hochberg
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
@@ -18,10 +17,11 @@ given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildca
 features = params.features
 level = params.profile["false_discovery_rate"]
 faithful, profiles = open_store(given.faithfulness)["error_auc"], open_store(given.profiles)
-# A voxel that the evaluator cannot predict has no judge.
-predicted = benjamini_hochberg(open_store(given.evaluator)["p"].values) <= level
+is_judged = find_judged(
+    open_store(given.evaluator)["p"].values, profiles["voxel"].values, level=level
+)
 chosen = choose_voxels(
-    profiles["described"].values & predicted[profiles["voxel"].values],
+    profiles["described"].values & is_judged,
     -faithful.sel(ranking="integrated_gradients", mode="keep").values,
     quantile=features["faithfulness_quantile"],
     most=features["voxels"],

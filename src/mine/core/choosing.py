@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mine.statistics import benjamini_hochberg
+
 
 def choose_voxels(
     described: np.ndarray,
@@ -23,6 +25,16 @@ def choose_voxels(
         return able
     able = able[faithfulness[able] >= np.quantile(faithfulness[able], quantile)]
     return draw_some(able, most, generator)
+
+
+def find_judged(p: np.ndarray, voxels: np.ndarray, *, level: float) -> np.ndarray:
+    """Tell which of some voxels have a judge: bool, as voxels.
+
+    p: of all the subject's voxels, that the evaluator predicts them, over which the false discovery
+    rate is controlled at ``level``. Of noise it has learned shifts that are small and yet alike
+    over images. voxels: positions.
+    """
+    return benjamini_hochberg(p)[voxels] <= level
 
 
 def choose_responsive(

@@ -62,7 +62,7 @@ DRAWN = {
     "insertion": ("description", "profile", "other", "unspecific", "elsewhere"),
     "removal": ("description", "profile", "random", "unspecific", "elsewhere"),
 }
-"""By direction, a condition for each column: of the controls by other words the strongest."""
+"""By direction, a condition for each column: there is room for one control by other words."""
 
 OTHER_WORDS = ("put in: other\ntaken out: random", BLACK)
 DIRECTIONS = {"insertion": (BLUE, "o"), "removal": (VERMILLION, "s")}

@@ -14,7 +14,6 @@ import numpy as np
 import xarray as xr
 
 from mine.core.calibration import find_said
-from mine.core.conditions import DESCRIPTIONS
 from mine.core.listing import read_profiles
 from mine.core.synonyms import drop_repeats
 
@@ -64,7 +63,7 @@ def gather_features(
         [one[["word", "weight", "chance", "token"]] for one in descriptions], "draw", join="exact"
     )
     # A control has its unclear words too: it is not to lose for want of words.
-    is_control = (drawn["condition"] != DESCRIPTIONS[0]).values[:, None, None, None]
+    is_control = (drawn["condition"] != "attribution").values[:, None, None, None]
     spoken = np.where(is_control, drawn["weight"] > 0, find_said(drawn))
     description = np.where(spoken, drawn["word"], -1)
     profile, description = (

@@ -64,10 +64,9 @@ def summarise_subject(
             "how many voxels list them or a synonym. By words, responses, localiser: the category "
             "that the region prefers. Told apart: identification of voxels by their measured "
             "tuning, chance 0.5. d: mean over standard deviation of paired differences to words of "
-            "random tokens, by the evaluator, with 95% intervals "
-            "over images, given the evaluator; it has no scale, so that a sure effect may be a "
-            "small one. Other controls, which ask more, and sizes in standard deviations of the "
-            "response (sd) are below. A dash: not measured."
+            "random tokens, by the evaluator, with 95% intervals over images, given the evaluator; "
+            "it has no scale, so that a sure effect may be a small one. Other controls, and sizes "
+            "in standard deviations of the response (sd), are below. A dash: not measured."
         ),
         sections={
             "What was found": _say_found(regions, together),
