@@ -106,6 +106,7 @@ def main() -> None:
 
     def profile() -> None:
         checked = {"measured": measured, "measured_lens": lens, "count": 10, "level": 0.05}
+        checked["reading_reliability"] = 0.9
         read = read_profiles(attributions, lens, group, **checked)
         embed_profiles(read.scores["positive"], text)
 

@@ -95,9 +95,12 @@ def select_word(
     return found
 
 
-def select_rider(effect, simulations, generator, *, images: int, reliability: float) -> np.ndarray:
+def select_rider(
+    effect, simulations, generator, *, images: int, reliability: float, taken: float
+) -> np.ndarray:
     """The same of words that ride on the main feature, of which a reading holds this share of the
-    variance: five of 120 go with the feature itself (r = 0.6) and add nothing to it."""
+    variance and is taken to hold that one: five of 120 go with the feature itself (r = 0.6) and add
+    nothing to it."""
     found = np.empty(simulations, dtype=bool)
     for simulation in range(simulations):
         main, words = generator.normal(size=images), generator.normal(size=(images, 120))
@@ -107,7 +110,7 @@ def select_rider(effect, simulations, generator, *, images: int, reliability: fl
         words[:, 1:6] = 0.6 * main[:, None] + 0.8 * words[:, 1:6]
         response = 0.44 * main + effect * words[:, 0] + generator.normal(size=images)
         first = statistics.forward_selection(
-            statistics.normal_scores(response), read[:, None], words, count=1
+            statistics.normal_scores(response), read[:, None], words, count=1, reliability=taken
         )
         found[simulation] = first.p[0] <= LEVEL and (effect == 0 or first.order[0] == 0)
     return found
@@ -158,12 +161,20 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
     *(
         (
             "forward_selection",
-            f"{images:,} images, 120 words, main feature read with reliability {reliability}",
-            partial(select_rider, images=images, reliability=reliability),
+            f"{images:,} images, 120 words, reliability of reading {reliability}, taken as {taken}",
+            partial(select_rider, images=images, reliability=reliability, taken=taken),
             RIDER_EFFECTS,
             10,
         )
-        for images, reliability in ((1000, 1.0), (1000, 0.9), (4500, 0.9), (9000, 0.9))
+        for images, reliability, taken in (
+            (1000, 1.0, 1.0),
+            (1000, 1.0, 0.9),
+            (1000, 0.9, 1.0),
+            (1000, 0.9, 0.9),
+            (9000, 0.9, 1.0),
+            (9000, 0.9, 0.9),
+            (9000, 0.8, 0.9),
+        )
     ),
 ]
 

@@ -642,6 +642,15 @@ class Profile:
         minimum=1e-6,
         maximum=0.5,
     )
+    reading_reliability: float = setting(
+        "Share of the variance of what an image shows that the lens's readings of a word are taken "
+        "to hold. A further word is listed only if it adds more than an error of reading of this "
+        "size would let it. At 1 readings have none; the lower, the fewer are listed of the words "
+        "that only sharpen those before them, and of the true ones too.",
+        0.9,
+        minimum=0.5,
+        maximum=1.0,
+    )
     words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
     exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
 

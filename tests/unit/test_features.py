@@ -55,6 +55,7 @@ def gather(*, clear: float = 0.0, **changes) -> xr.Dataset:
         group=np.arange(WORLD.words),
         measured=measured,
         level=0.05,
+        reading_reliability=0.9,
         words=4,
         **settings | changes,
     )

@@ -18,7 +18,7 @@ from mine.statistics import forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
 from tests.reference.regression import robust_p
 
-LEVEL = 0.05
+LEVEL, RELIABILITY = 0.05, 0.9
 
 
 class Faces(NamedTuple):
@@ -31,6 +31,7 @@ class Faces(NamedTuple):
 
     def list(self, measured: np.ndarray) -> dict[str, ListedWords]:
         options = {"measured_lens": self.lens, "count": 4, "level": LEVEL}
+        options["reading_reliability"] = RELIABILITY
         return list_words(*self.arguments, measured=measured, **options)
 
 
@@ -108,10 +109,45 @@ def test_a_word_that_only_bends_otherwise_than_the_first_is_not_listed():
     lens = make_lens(readings)
     measured = drive + 0.5 * random.normal(size=drive.shape)
     options = {"measured": measured, "measured_lens": lens, "count": 3, "level": LEVEL}
+    options["reading_reliability"] = 1.0
     found = list_words(attributions, lens, z, sure, np.arange(3), **options)["positive"]
     assert found.listed[:, 0].all() and (found.group[:, 0] == FACE).all()
     assert found.listed[0, 1] and found.group[0, 1] == 2, "what does add is listed"
     assert found.listed[1:, 1].sum() <= stats.binom.ppf(0.999, voxels - 1, LEVEL)
+
+
+def test_a_word_that_only_tells_where_the_first_is_misread_is_not_listed():
+    """Responses follow the face alone, of which a reading holds nine tenths of the variance, and
+    *human* is read on it as well as the face is."""
+    random = np.random.default_rng(6)
+    images, voxels = 3000, 30
+    face = random.normal(size=images)
+    errors = random.normal(size=(2, images))
+    readings = np.zeros((images, 1, 2))
+    readings[:, 0] = 0.5 + 0.08 * (np.sqrt(0.9) * face + np.sqrt(0.1) * errors).T
+    drive = face[:, None] * np.ones(voxels)
+    maps = np.full((voxels, images, 1), 1.0)
+    attributions = make_attributions(maps, prediction=drive.T.astype(np.float32))
+    z = {sign: np.tile([9.0, 1], (voxels, 1)) for sign in SIGNS}
+    sure = {"positive": z["positive"] > 3, "negative": np.zeros((voxels, 2), bool)}
+    lens = make_lens(readings)
+    measured = drive + random.normal(size=drive.shape)
+    for reliability, most in ((0.9, stats.binom.ppf(0.999, voxels, LEVEL)), (1.0, voxels)):
+        found = list_words(
+            attributions,
+            lens,
+            z,
+            sure,
+            np.arange(2),
+            measured=measured,
+            measured_lens=lens,
+            count=2,
+            level=LEVEL,
+            reading_reliability=reliability,
+        )["positive"]
+        assert found.listed[:, 0].all() and (found.group[:, 0] == 0).all()
+        assert found.listed[:, 1].sum() <= most
+    assert found.listed[:, 1].all(), "as it is where readings are taken for perfect"
 
 
 def test_presence_bends_by_its_root_and_its_square_at_any_scale():
@@ -150,6 +186,7 @@ def test_a_third_feature_is_found_behind_the_riders_of_the_second():
         measured_lens=lens,
         count=5,
         level=0.05,
+        reading_reliability=RELIABILITY,
     )["positive"]
     assert found.group[0, :3].tolist() == [0, 1, 2] and found.listed[0, :3].all()
 
@@ -223,7 +260,7 @@ def adding(response: np.ndarray, known: list[np.ndarray], column: np.ndarray) ->
         for values in (response, column)
     )
     r = left @ rest / np.sqrt((left @ left) * (rest @ rest))
-    return r, robust_p(response, design, column)
+    return r, robust_p(response, design, column, reliability=RELIABILITY)
 
 
 def test_noise_lists_words_for_no_more_voxels_than_the_level_says():
@@ -249,6 +286,7 @@ def test_noise_lists_words_for_no_more_voxels_than_the_level_says():
         measured_lens=lens,
         count=4,
         level=LEVEL,
+        reading_reliability=RELIABILITY,
     )
     for sign in SIGNS:
         listed = found[sign].listed.any(axis=1)

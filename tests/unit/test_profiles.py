@@ -376,7 +376,8 @@ def build(
     **options,
 ):
     voxels = attributions["all"].sizes["voxel"]
-    settings = {"false_discovery_rate": LEVEL, "words": 6, "exemplars": 3} | options
+    settings = {"false_discovery_rate": LEVEL, "words": 6, "exemplars": 3}
+    settings |= {"reading_reliability": 0.9} | options
     return build_profiles(
         attributions,
         lenses,

@@ -10,7 +10,8 @@ from mine import statistics
 from tests.reference.regression import robust_p
 
 
-def test_forward_selection_equals_least_squares_step_by_step():
+@pytest.mark.parametrize("reliability", [1.0, 0.8])
+def test_forward_selection_equals_least_squares_step_by_step(reliability):
     """Each step against the partial correlation of residuals, p against HC3 as whole matrices."""
     random = np.random.default_rng(5)
     known = random.normal(size=(80, 2))
@@ -18,7 +19,9 @@ def test_forward_selection_equals_least_squares_step_by_step():
     candidates[:, 4] = 2 * candidates[:, 1]  # the same under another name
     response = known @ [1.0, -1.0] + candidates @ [0, 0.8, 0, 0.5, 0, -1.0]
     response += random.normal(size=80)
-    found = statistics.forward_selection(response, known, candidates, count=6)
+    found = statistics.forward_selection(
+        response, known, candidates, count=6, reliability=reliability
+    )
     taken: list[int] = []
     for index, r, p in zip(found.order, found.correlation, found.p, strict=True):
         design = np.column_stack([np.ones(80), known, candidates[:, taken]])
@@ -26,7 +29,8 @@ def test_forward_selection_equals_least_squares_step_by_step():
         others = [k for k in range(6) if k not in taken and not {k, *taken} >= {1, 4}]
         partial = [np.corrcoef(free(response), free(candidates[:, k]))[0, 1] for k in others]
         assert max(partial) == pytest.approx(r) and others[int(np.argmax(partial))] == index
-        assert p == pytest.approx(min(1, 6 * robust_p(response, design, candidates[:, index])))
+        expected = robust_p(response, design, candidates[:, index], reliability=reliability)
+        assert p == pytest.approx(min(1, 6 * expected))
         taken.append(int(index))
     assert len({1, 4} & set(taken)) == 1 and 5 not in taken[:2]
     assert (found.correlation > 0).all()
@@ -74,6 +78,53 @@ def test_forward_selection_keeps_it_where_the_variance_follows_what_is_known():
         known = face[:, None].astype(float)
         found += statistics.forward_selection(response, known, words, count=1).p[0] <= 0.05
     assert found <= scipy.stats.binom.ppf(0.999, draws, 0.05)
+
+
+def test_what_a_measure_misses_is_listed_only_where_it_is_taken_for_more_reliable_than_it_is():
+    """Words that go with the feature, not with the response, and a reading of the feature that
+    holds nine tenths of its variance."""
+    random, draws, images = np.random.default_rng(10), 120, 3000
+    found = {1.0: 0, 0.9: 0}
+    for _ in range(draws):
+        feature, words = random.normal(size=images), random.normal(size=(images, 20))
+        reading = np.sqrt(0.9) * feature + np.sqrt(0.1) * random.normal(size=images)
+        words = 0.6 * feature[:, None] + 0.8 * words
+        response = feature + random.normal(size=images)
+        for reliability in found:
+            first = statistics.forward_selection(
+                response, reading[:, None], words, count=1, reliability=reliability
+            )
+            found[reliability] += first.p[0] <= 0.05
+    assert found[1.0] > 0.9 * draws
+    assert found[0.9] <= scipy.stats.binom.ppf(0.999, draws, 0.05)
+
+
+def test_reliability_takes_nothing_from_what_does_not_go_with_what_is_known():
+    """Nor from the order, which is that of partial correlations."""
+    random = np.random.default_rng(11)
+    known = random.choice([-1.0, 1.0], size=(400, 1))
+    apart = np.column_stack([np.repeat(random.normal(size=200), 2), random.normal(size=400)])
+    apart[:, 0] -= known[:, 0] * (known[:, 0] @ apart[:, 0]) / 400
+    against = apart[:, [1]] - known
+    for candidates in (apart[:, [0]], against):
+        response = 2 * known[:, 0] + candidates[:, 0] / 2 + random.normal(size=400)
+        perfect, doubted = (
+            statistics.forward_selection(
+                response, known, candidates, count=1, reliability=reliability
+            )
+            for reliability in (1.0, 0.7)
+        )
+        assert doubted.order.tolist() == perfect.order.tolist() == [0]
+        np.testing.assert_allclose(doubted.correlation, perfect.correlation, rtol=1e-12)
+        np.testing.assert_allclose(doubted.p, perfect.p, rtol=1e-2)
+
+
+@pytest.mark.parametrize("reliability", [0.0, -0.5, 1.1, np.nan])
+def test_forward_selection_refuses_what_is_no_reliability(reliability):
+    with pytest.raises(ValueError, match="reliability is above 0 and at most 1"):
+        statistics.forward_selection(
+            np.arange(9.0), np.ones((9, 1)), np.ones((9, 1)), count=1, reliability=reliability
+        )
 
 
 def test_forward_selection_power_rises_with_the_effect():

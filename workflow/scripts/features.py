@@ -56,6 +56,7 @@ result = gather_features(
     group=base_rates["group"].values,
     measured=responses["response"].sel(image=images).isel(voxel=voxels).values,
     level=level,
+    reading_reliability=params.profile["reading_reliability"],
     words=params.profile["words"],
     text=open_store(given.vocabulary)["text"].values,
     distinct_cosine=features["distinct_cosine"],

@@ -37,6 +37,7 @@ profiles = build_profiles(
     predicted=predicted[voxels],
     semantic=semantic[voxels],
     false_discovery_rate=level,
+    reading_reliability=params.profile["reading_reliability"],
     words=params.profile["words"],
     exemplars=params.profile["exemplars"],
 )

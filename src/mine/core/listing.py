@@ -55,6 +55,7 @@ def read_profiles(
     measured_lens: xr.Dataset,
     count: int,
     level: float,
+    reading_reliability: float,
 ) -> ProfileWords:
     """Read each voxel's profile off the attributions of one fit; the arguments of
     :func:`list_words`, in which words are sure at a false discovery rate of ``level``."""
@@ -70,6 +71,7 @@ def read_profiles(
         measured_lens=measured_lens,
         count=count,
         level=level,
+        reading_reliability=reading_reliability,
     )
     return ProfileWords(scores, q, listed)
 
@@ -85,6 +87,7 @@ def list_words(
     measured_lens: xr.Dataset,
     count: int,
     level: float,
+    reading_reliability: float,
 ) -> dict[str, ListedWords]:
     """List each voxel's words in order, by sign.
 
@@ -94,10 +97,11 @@ def list_words(
     most to a regression on the words before it (:func:`mine.statistics.forward_selection`), by how
     clearly it is read anywhere in the image or in one place with the first. The first stands in it
     with how clearly it is read and how much of the image it fills, each bent in two ways
-    (:func:`mine.core.readings.bend_presence`); what its readings miss of it may still be listed
-    under another word. Suppressive words are those of the groups that are ``sure`` in the negative
-    attributions, in the order in which they lower what the excitatory words leave of the measured
-    response.
+    (:func:`mine.core.readings.bend_presence`). Readings miss a part of what they read, and another
+    word that tells where would be listed for it: all are taken to hold no more than
+    ``reading_reliability`` of its variance. Suppressive words are those of the groups that are
+    ``sure`` in the negative attributions, in the order in which they lower what the excitatory
+    words leave of the measured response.
 
     z: evidence (voxel, group), sure: bool (voxel, group), by sign. measured: (image, voxel)
     responses to the images of measured_lens, which enter by their ranks
@@ -136,13 +140,22 @@ def list_words(
                 confirmed = forward_selection(response, known, own, count=1, tests=groups)
                 _note(positive, voxel, 0, confirmed, 0, level)
                 known = bend_presence(own[:, 0], mean[:, [main]].toarray()[:, 0])
-                selection = forward_selection(response, known, offers, count=ranks)
+                selection = forward_selection(
+                    response, known, offers, count=ranks, reliability=reading_reliability
+                )
                 taken, columns = _take_words(positive, voxel, int(main), selection, groups, level)
                 known = np.column_stack([known, offers[:, columns].toarray()])
             positive.group[voxel] = _follow(taken, z["positive"][voxel], ranks)
             suppressive = np.flatnonzero(sure["negative"][voxel])
             offered = largest[:, suppressive]
-            selection = forward_selection(-response, known, offered, count=ranks, tests=groups)
+            selection = forward_selection(
+                -response,
+                known,
+                offered,
+                count=ranks,
+                tests=groups,
+                reliability=reading_reliability,
+            )
             for step in range(len(selection.order)):
                 _note(negative, voxel, step, selection, step, level)
             taken = suppressive[selection.order].tolist()

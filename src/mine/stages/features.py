@@ -27,6 +27,7 @@ def gather_features(
     group: np.ndarray,
     measured: np.ndarray,
     level: float,
+    reading_reliability: float,
     words: int,
     text: np.ndarray,
     distinct_cosine: float,
@@ -56,6 +57,7 @@ def gather_features(
         measured_lens=lens,
         count=words,
         level=level,
+        reading_reliability=reading_reliability,
     )
     listed, name = found.listed["positive"], found.scores["positive"].name
     profile = np.where(listed.listed, np.take_along_axis(name, listed.group, axis=1), -1)

@@ -95,6 +95,7 @@ def build_profiles(
     predicted: np.ndarray,
     semantic: np.ndarray,
     false_discovery_rate: float,
+    reading_reliability: float,
     words: int,
     exemplars: int,
 ) -> xr.Dataset:
@@ -114,6 +115,7 @@ def build_profiles(
         measured_lens=measured_lens,
         count=words,
         level=false_discovery_rate,
+        reading_reliability=reading_reliability,
     )
     fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
     z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}

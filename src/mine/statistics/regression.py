@@ -20,7 +20,7 @@ class Selection:
     correlation: np.ndarray
     """(step,): its partial correlation with the response, given what was known and taken before"""
     p: np.ndarray
-    """(step,): one-sided p of its coefficient, times the number of tests, at most 1"""
+    """(step,): one-sided p of what it adds, times the number of tests, at most 1"""
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
@@ -40,11 +40,12 @@ def forward_selection(
     *,
     count: int,
     tests: int | None = None,
+    reliability: float = 1.0,
 ) -> Selection:
     """Take, one after the other, the candidate that adds most to a regression: at most ``count``.
 
     The next is the one of largest positive partial correlation with the response, given ``known``
-    and those taken before. p is that of its coefficient with an error that does not ask that the
+    and those taken before. p is that of what it adds, with an error that does not ask that the
     response varies alike in all images (:func:`_robust_p`), corrected for having been the best of
     ``tests`` (Bonferroni): a voxel that sees but half of the faces varies most in images of faces,
     where alone a word that is read together with *face* is not zero. The selection ends where no
@@ -52,11 +53,26 @@ def forward_selection(
     constant one. A candidate of which less than a thousandth is left is one that was taken, under
     another name, and is passed over.
 
+    What is known is measured, so a candidate z that goes with it adds something even where it has
+    no part in the response: it tells where the measure errs. If a measure holds a share ρ of the
+    variance of what it measures, then with z = Pz + z_⊥, its parts within and beyond what is known,
+    Pz with a mean of zero, what z adds to a perfect measure is
+
+        b = Σ_n w_n y_n,   w = (z_⊥ − (1/ρ − 1) Pz) / |z_⊥|
+
+    the coefficient of a regression whose known covariances are divided by their reliability (Fuller
+    1987, Measurement Error Models; Westfall & Yarkoni 2016 on what follows where it is left out). p
+    is that of b. The order and the partial correlations are those without it, and nothing is added
+    where Pz goes against the response.
+
     response: (image,), best by normal_scores. known: (image, column), maybe none.
-    candidates: (image, candidate), sparse or not; a step takes two products with them. tests: how
-    many candidates there were, if some were left out beforehand; all by default. Raises ValueError
-    if a response is not finite.
+    candidates: (image, candidate), sparse or not; a step takes one product with them. tests: how
+    many candidates there were, if some were left out beforehand; all by default. reliability: ρ of
+    what is known and of what is taken, in (0, 1]. Raises ValueError if a response is not finite or
+    a reliability is none.
     """
+    if not 0 < reliability <= 1:
+        raise ValueError(f"a reliability is above 0 and at most 1, not {reliability}")
     if not np.isfinite(response).all():
         raise ValueError("a response that is regressed must be finite in all images")
     images, columns = len(response), sparse.csc_array(candidates, dtype=np.float64)
@@ -69,56 +85,63 @@ def forward_selection(
     size = columns.power(2).sum(axis=0)
     least = 1e-6 * (size - columns.sum(axis=0) ** 2 / images) + 1e-12 * size
     squares = size - np.square(columns.T @ basis).sum(axis=1)
+    inner = columns.T @ left
     tests = columns.shape[1] if tests is None else tests
     rounding = 1e-6 * np.linalg.norm(response)
     order: list[int] = []
     found: list[tuple[float, float]] = []
     while len(order) < min(count, columns.shape[1]) and np.linalg.norm(left) > rounding:
         length = np.sqrt(np.maximum(squares, 1e-300)) * np.linalg.norm(left)
-        correlation = np.where(
-            squares > least, (columns.T @ left) / np.maximum(length, 1e-300), -np.inf
-        )
+        correlation = np.where(squares > least, inner / np.maximum(length, 1e-300), -np.inf)
         best = int(np.argmax(correlation))
         if correlation[best] <= 0 or images - basis.shape[1] < 2:
             break
-        unit = columns[:, [best]].toarray()[:, 0]
-        unit -= basis @ (basis.T @ unit)
-        unit /= np.linalg.norm(unit)
-        p = _robust_p(unit, left, basis)
+        candidate = columns[:, [best]].toarray()[:, 0]
+        within = basis @ (basis.T @ candidate)
+        beyond = candidate - within
+        unit = beyond / np.linalg.norm(beyond)
+        # The constant is no measure.
+        within = (within - within.mean()) / np.linalg.norm(beyond)
+        excess = (1 / reliability - 1) * within if within @ response > 0 else 0.0
+        known_and_unit = np.column_stack([basis, unit])
+        share = unit @ left
+        left = left - unit * share
+        p = _robust_p(unit - excess, response, left, known_and_unit)
         order.append(best)
         found.append((float(correlation[best]), min(1.0, p * tests)))
-        basis = np.column_stack([basis, unit])
-        left = left - unit * (unit @ left)
-        squares -= np.square(columns.T @ unit)
+        basis = known_and_unit
+        along = columns.T @ unit
+        inner -= along * share
+        squares -= np.square(along)
     correlation, p = np.array(found).reshape(-1, 2).T
     return Selection(np.array(order, dtype=np.int64), correlation, p)
 
 
-def _robust_p(unit: np.ndarray, left: np.ndarray, basis: np.ndarray) -> float:
-    """One-sided p of a regression's coefficient where the variance differs between images.
+def _robust_p(
+    weights: np.ndarray, response: np.ndarray, residual: np.ndarray, columns: np.ndarray
+) -> float:
+    """One-sided p of a sum b = Σ_n w_n y_n over a regression's images, where the variance differs
+    between images.
 
-    With u the candidate given what is known, of unit length, b = Σ_n u_n y_n its coefficient, e the
-    residuals, h the leverages and H the projection of all columns, u among them,
+    With e the residuals, h the leverages and H the projection of the regression's columns,
 
-        a_n = u_n / (1 − h_n),   t = b / √Σ a_n² e_n²,   degrees = (Σ g_nn)² / Σ_nm g_nm²,
+        a_n = w_n / (1 − h_n),   t = b / √Σ a_n² e_n²,   degrees = (Σ g_nn)² / Σ_nm g_nm²,
         g_nm = a_n a_m (δ_nm − H_nm)
 
     the error HC3 (MacKinnon & White 1985, Journal of Econometrics 29) with the degrees of freedom
     of Bell & McCaffrey (2002, Survey Methodology 28): few for a word that is read in few images. p
-    is 1 where one image alone decides.
+    is 1 where one image alone decides. For the coefficient of a column w is what the others leave
+    of it, of unit length.
 
-    unit, left: (image,), u and what ``basis`` leaves of the response. basis: (image, column),
-    orthonormal, of what is known.
+    weights, response, residual: (image,). columns: (image, column), orthonormal.
     """
-    columns = np.column_stack([basis, unit])
     leverage = np.square(columns).sum(axis=1)
     if leverage.max() > 1 - 1e-9:
         return 1.0
-    coefficient = unit @ left
-    squares = np.square(unit / (1 - leverage))
-    error = np.sqrt((squares * np.square(left - coefficient * unit)).sum())
+    squares = np.square(weights / (1 - leverage))
+    error = np.sqrt((squares * np.square(residual)).sum())
     # Σ_nm g_nm² from the projection's few columns, so that no matrix is of images × images.
     cross = np.square(columns.T @ (squares[:, None] * columns)).sum()
     spread = (np.square(squares) * (1 - 2 * leverage)).sum() + cross
     degrees = np.square((squares * (1 - leverage)).sum()) / spread
-    return float(special.stdtr(degrees, -coefficient / error)) if error > 0 else 0.0
+    return float(special.stdtr(degrees, -(weights @ response) / error)) if error > 0 else 0.0
