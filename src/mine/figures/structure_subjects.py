@@ -42,7 +42,7 @@ def name_matches(table: pd.DataFrame) -> pd.DataFrame:
     table: of mine.stages.structure_subjects.compare_structures. value: mean correlation of the n
     matches with these two words, in either order; largest n and value first.
     """
-    own = table[table["measure"] == "match"].dropna(subset=["word", "other_word"])
+    own = table[(table[["word", "other_word"]] != "").all(axis=1) & (table["measure"] == "match")]
     words = [
         one if one == other else " – ".join(sorted((one, other)))
         for one, other in zip(own["word"], own["other_word"], strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,14 +88,6 @@ def split_regions(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Return the rows of regions, and that of all of them together."""
     together = table["roi"] == ALL
     return table[~together], table[together].iloc[0]
-
-
-def read_regions(path: Path | str) -> pd.DataFrame:
-    """Read a table of :func:`tabulate_regions` from its file."""
-    kinds = dict.fromkeys(TEXTS, object)
-    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], dtype=kinds)
-    # An empty text is written as nothing.
-    return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
 def _count_reasons(reason: np.ndarray) -> dict[str, object]:
