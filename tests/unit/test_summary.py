@@ -18,8 +18,9 @@ from matplotlib.transforms import Bbox
 from scipy import stats
 
 from mine.core.conditions import CONTROLS
-from mine.figures.style import REASONS, SIZE
+from mine.figures.style import SIZE
 from mine.figures.voxels import WITHHELD
+from mine.stages.profiles import REASONS
 from mine.stores import read_table, write_table
 from mine.summary.page import Page, draw_page, render_html, write_page
 from mine.summary.regions import EDITED, tabulate_regions

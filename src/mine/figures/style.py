@@ -70,7 +70,7 @@ MODELS = {
     "noiseless": ("planted response (bound)", BLACK),
 }
 
-REASONS = {
+REASON_COLOURS = {
     "described": BLUE,
     "no significant word": SKY,
     "no reliable profile": ORANGE,

@@ -10,9 +10,8 @@ import xarray as xr
 
 from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
-from mine.figures.style import REASONS
-from mine.figures.voxels import WITHHELD
 from mine.stages.preference import EVIDENCE
+from mine.stages.profiles import REASONS
 from mine.statistics import LEAST_CEILING, share_interval
 
 ALL = "all"
@@ -92,7 +91,7 @@ def split_regions(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
 
 def _count_reasons(reason: np.ndarray) -> dict[str, object]:
     """Count voxels by reason, (voxel,), with the share that is described."""
-    counts = {name: int((reason == name).sum()) for name in REASONS}
+    counts = {name: int((reason == name).sum()) for name in reversed(REASONS)}
     low, high = share_interval(counts["described"], len(reason))
     share = counts["described"] / len(reason) if len(reason) else np.nan
     found = {"voxels": len(reason), **counts}
@@ -103,7 +102,7 @@ def _count_together(
     by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset
 ) -> dict[str, object]:
     """Count the voxels of all regions, each once; nothing else is known of them together."""
-    passed = pd.CategoricalDtype([*WITHHELD, "described"], ordered=True)
+    passed = pd.CategoricalDtype(REASONS, ordered=True)
     reasons = pd.concat([each["profiles"]["reason"].to_series() for each in by_roi.values()])
     reasons = reasons.astype(passed).groupby(level="voxel").max()
     ceiling = scores["noise_ceiling"].values[reasons.index.to_numpy()]
