@@ -21,11 +21,10 @@ from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.errors import InputError
 from mine.figures.forms import draw_forms
-from mine.sections import ACROSS
+from mine.sections import ACROSS, ALL
 from mine.sections import FORMS as NAMES
 from mine.stages.baselines import fit_baselines
 from mine.stages.comparison import (
-    ALL,
     Subject,
     assign_regions,
     draw_subset,

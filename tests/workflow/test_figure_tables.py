@@ -12,6 +12,7 @@ import xarray as xr
 
 from mine.core.synonyms import name_as_listed
 from mine.figures.catalogue import FIGURES
+from mine.sections import ALL
 from mine.stores import TEXT_COLUMNS, open_store
 
 pytestmark = pytest.mark.slow
@@ -269,7 +270,7 @@ def check_causality(table: pd.DataFrame, folder: Path) -> Pairs:
     told = told[told["voxel"].notna()].drop_duplicates(["roi", "voxel"])
     for path in folder.glob("*/sufficiency.zarr"):
         yield (told["roi"] == path.parent.name).sum(), open_store(path).sizes["voxel"]
-    for roi, rows in table[table["roi"] != "all regions"].groupby("roi"):
+    for roi, rows in table[table["roi"] != ALL].groupby("roi"):
         sufficiency = open_store(folder / roi / "sufficiency.zarr").load().sel(model="evaluator")
         edited = open_store(folder / roi / "counterfactuals.zarr").load()
         for row in rows.itertuples():

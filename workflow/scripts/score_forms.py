@@ -6,7 +6,8 @@ import xarray as xr
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.stages.comparison import ALL, score_correlations
+from mine.sections import ALL
+from mine.stages.comparison import score_correlations
 from mine.stages.encoder import score_predictions, score_roi
 from mine.stores import open_store, write_store
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stages.comparison import ALL, tabulate_transfer
+from mine.sections import ALL
+from mine.stages.comparison import tabulate_transfer
 from mine.stages.encoder import score_roi
 from mine.stores import open_store, write_table
 

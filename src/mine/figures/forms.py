@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mine.figures.style import BLACK, GREY, LIGHT, MARKERS, name_model, new_figure, styled
-from mine.stages.comparison import ALL
+from mine.sections import ALL
 
 LOWEST = -0.3  # what lies below is drawn there, with an arrow
 

@@ -31,6 +31,7 @@ from mine.encoders.interface import Fitted, Stimuli, Terms
 from mine.encoders.voxel_query import VoxelQuery
 from mine.errors import InputError
 from mine.randomness import generator
+from mine.sections import ALL
 from mine.statistics import (
     bootstrap_over_images,
     bootstrap_weights,
@@ -39,9 +40,6 @@ from mine.statistics import (
     pearson_of_means,
     pearson_terms,
 )
-
-ALL = "all"
-"""All training images; in the table all voxels of a subject, or the mean over subjects."""
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024
@@ -359,8 +357,8 @@ def tabulate_forms(
     ``r2`` (mean over its voxels), ``r2_normalised`` (ΣR² / Σ noise ceiling), ``r`` (mean over its
     voxels), and ``r2_normalised_minus_mine``, ``r_minus_mine``, paired over images; n is the number
     of voxels. Of a form, with an empty roi: ``parameters``, ``training_images``, ``seconds``,
-    ``megabytes``. Subject
-    ``all`` is the mean over subjects, without an interval; n is their number.
+    ``megabytes``. Images ``all`` are all training images, and roi ``all`` all voxels of a subject;
+    subject ``all`` is the mean over subjects, without an interval; n is their number.
     """
     rows: list[dict[str, Any]] = []
     for (subject, size), own in scores.items():

@@ -10,11 +10,11 @@ import xarray as xr
 
 from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
+from mine.sections import ALL
 from mine.stages.preference import EVIDENCE
 from mine.stages.profiles import REASONS
 from mine.statistics import LEAST_CEILING, share_interval
 
-ALL = "all"
 WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.
 SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
