@@ -451,17 +451,17 @@ def test_scores_are_tabulated_with_their_differences():
     difference = value[:, None] - value[None, :]
     scores = xr.Dataset(
         {
-            "r2_normalised": (("model", "roi"), value),
-            "r2_normalised_interval": (
+            "roi_r2_normalised": (("model", "roi"), value),
+            "roi_r2_normalised_interval": (
                 ("model", "roi", "bound"),
                 np.stack([value - 0.1, value + 0.1], axis=-1),
             ),
-            "difference": (("model", "reference", "roi"), difference),
-            "difference_interval": (
+            "roi_difference": (("model", "reference", "roi"), difference),
+            "roi_difference_interval": (
                 ("model", "reference", "roi", "bound"),
                 np.stack([difference - 0.1, difference + 0.1], axis=-1),
             ),
-            "voxels": (("roi",), [40, 90]),
+            "roi_voxels": (("roi",), [40, 90]),
         },
         coords={"model": models, "reference": models, "roi": rois},
     )

@@ -28,7 +28,6 @@ by_voxel = score_predictions(predictions, measured, ceiling, **draws)
 by_roi = score_roi(predictions, measured, ceiling, members, rois=names, **draws).merge(
     score_correlations(predictions, measured, members, rois=names, **draws)
 )
-by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
 for name, text in (
     ("parameters", "numbers that were fitted"),

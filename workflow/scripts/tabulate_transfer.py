@@ -34,7 +34,7 @@ for name, measured, regions in zip(params.subjects, given.responses, given.rois,
         resamples=params.resamples,
         seed=params.seed,
     )
-    log.info("%s\n%s", name, scores[name]["r2_normalised"].to_pandas().round(3).to_string())
+    log.info("%s\n%s", name, scores[name]["roi_r2_normalised"].to_pandas().round(3).to_string())
 table = tabulate_transfer(scores, few=params.few, more=params.more)
 write_table(table, snakemake.output[0])
 write_history(snakemake)

@@ -307,7 +307,7 @@ def score_correlations(
     predictions: model -> (image, voxel). measured: (image, voxel). members: bool (roi, voxel). A
     prediction that does not vary counts as a correlation of 0.
 
-    Returns r (model, roi), r_difference (model, reference, roi), both with <name>_interval
+    Returns roi_r (model, roi), roi_r_difference (model, reference, roi), both with <name>_interval
     (..., bound): 95% bootstrap percentiles over images, the resamples of stages.encoder.score_roi.
     """
     weights = bootstrap_weights(
@@ -329,16 +329,17 @@ def score_correlations(
     dataset = xr.Dataset(
         coords={"model": models, "reference": models, "roi": rois, "bound": ["low", "high"]}
     )
-    dataset["r"] = (("model", "roi"), value)
-    dataset["r_interval"] = (("model", "roi", "bound"), np.stack(interval(draws, axis=-1), axis=-1))
+    dataset["roi_r"] = (("model", "roi"), value)
+    bounds = np.stack(interval(draws, axis=-1), axis=-1)
+    dataset["roi_r_interval"] = (("model", "roi", "bound"), bounds)
     bounds = np.zeros((len(models), len(models), len(rois), 2))
     for one, other in itertools.permutations(range(len(models)), 2):
         bounds[one, other] = np.stack(interval(draws[one] - draws[other], axis=-1), axis=-1)
-    dataset["r_difference"] = (("model", "reference", "roi"), value[:, None] - value[None])
-    dataset["r_difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
+    dataset["roi_r_difference"] = (("model", "reference", "roi"), value[:, None] - value[None])
+    dataset["roi_r_difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
     for name, text in (
-        ("r", "mean over voxels of the Pearson correlation"),
-        ("r_difference", "difference of that, model less reference"),
+        ("roi_r", "mean over voxels of the Pearson correlation"),
+        ("roi_r_difference", "difference of that, model less reference"),
     ):
         dataset[name].attrs = {"long_name": text, "units": "1"}
         dataset[f"{name}_interval"].attrs = {"long_name": f"95% interval of: {text}", "units": "1"}
@@ -367,9 +368,8 @@ def tabulate_forms(
             here = own.sel(model=form, roi=roi)
             common = {"form": form, "images": size, "subject": subject, "roi": str(roi)}
             voxels = int(here["roi_voxels"])
-            names = {"r2": "roi_r2", "r2_normalised": "roi_r2_normalised", "r": "roi_r"}
-            for measure, name in names.items():
-                rows.append(common | _read_interval(here, name, measure, voxels))
+            for measure in ("r2", "r2_normalised", "r"):
+                rows.append(common | _read_interval(here, f"roi_{measure}", measure, voxels))
             if form != "mine" and "mine" in forms:
                 pair = here.sel(reference="mine")
                 for measure, name in (
@@ -404,13 +404,13 @@ def tabulate_transfer(scores: Mapping[str, xr.Dataset], *, few: str, more: str) 
     for subject, own in scores.items():
         for model, roi in itertools.product(own["model"].values, own["roi"].values):
             here = own.sel(model=model, roi=roi)
-            voxels = int(here["voxels"])
+            voxels = int(here["roi_voxels"])
             form, images = str(model).split("/")
             common = {"form": form, "images": images, "subject": subject, "roi": str(roi)}
-            rows.append(common | _read_interval(here, "r2_normalised", "r2_normalised", voxels))
+            rows.append(common | _read_interval(here, "roi_r2_normalised", "r2_normalised", voxels))
             if model == f"mine_transfer/{few}":
                 pair = here.sel(reference=f"mine/{more}")
-                row = _read_interval(pair, "difference", "cross_subject_gain", voxels)
+                row = _read_interval(pair, "roi_difference", "cross_subject_gain", voxels)
                 rows.append(common | row)
     return _add_means(pd.DataFrame(rows, columns=COLUMNS))
 
