@@ -17,6 +17,7 @@ import yaml
 from mine.errors import InputError
 from mine.references import voxel_references
 from mine.sections import (
+    ALL,
     CATEGORIES,
     HANDLING,
     NAME,
@@ -65,8 +66,8 @@ REPLACED = "a run replaces what follows from these keys, and another `name` keep
 NAMED = 8
 """Most keys that are named where many have changed."""
 
-POOLED = {"rois": ("all",), "subjects": ("all", "subjects")}
-"""What tables and summaries call all regions, and all subjects, together."""
+POOLED = {"rois": (ALL,), "subjects": (ALL, "subjects")}
+"""Names that no region and no subject may have, since they stand for all of them together."""
 
 
 @dataclass(frozen=True, kw_only=True)

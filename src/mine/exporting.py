@@ -24,7 +24,7 @@ from mine.figures.catalogue import FIGURES
 from mine.history import SUFFIX, describe_file, history_path, list_entries, read_history
 from mine.provenance import dump_json, library_versions, store_path
 from mine.sources import PACKAGE
-from mine.stores import check_store, open_store
+from mine.stores import check_store, open_store, read_table
 
 SOFTWARE = PACKAGE.parents[1]
 PARTS = (
@@ -166,7 +166,7 @@ def list_expected(config: Config, results: Path) -> Iterator[Path]:
 def read_regions(table: Path) -> list[str]:
     """Return the names of the regions that a subject has; InputError where they are not listed."""
     _require(table)
-    return [row.split("\t")[0] for row in table.read_text(encoding="utf-8").splitlines()[1:]]
+    return read_table(table)["roi"].tolist()
 
 
 def read_figures(results: Path) -> dict[Path, dict[str, Any]]:

@@ -16,6 +16,9 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 DIGEST = r"[0-9a-f]{64}"
 """A SHA-256 in hexadecimal digits."""
 
+ALL = "all"
+"""What tables and summaries call all regions, all subjects and all training images together."""
+
 RANKINGS = (
     "integrated_gradients",
     "attention",

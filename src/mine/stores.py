@@ -47,6 +47,17 @@ LIST_COST = 32
 """Places of a slice that take as much memory as one of a list: Zarr holds the coordinates of every
 number that a list stands for."""
 
+TEXT_COLUMNS = (
+    *("subject", "other", "roi", "blob", "category", "label", "name", "item", "part"),
+    *("word", "other_word", "words", "suppressed_words", "listed_false", "main", "second"),
+    *("profile", "measured", "localiser", "reason", "prompt", "instruction", "negative"),
+    *("measure", "form", "images", "explainer", "alignment", "varied", "reading", "readings"),
+    *("model", "direction", "guide", "condition", "against", "panel", "source", "null", "map"),
+    *("mode", "ranking", "sentence", "added"),
+)
+"""Columns of tables that hold text, whatever it looks like: a subject may be called 01, a word
+null, a region NA."""
+
 READER = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """What reads chunks: zarrs, twice as fast as Zarr's own code. It does not write them, since it does
 not tell a full disk from another failure."""
@@ -296,6 +307,20 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
     """Write a table as tab-separated text, numbers with six digits."""
     # Put together with an empty table, numbers are objects, which are written without a format.
     table.infer_objects().to_csv(path, sep="\t", index=False, float_format="%.6g")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read a table of :func:`write_table`: what was written, numbers with six digits.
+
+    Text stays text, by the names of ``TEXT_COLUMNS``, and any other column is what its cells are:
+    integers, floats, booleans. Only a cell without anything is missing: NaN, or in a column of
+    text, where it cannot be told from an empty one, the empty text.
+    """
+    import pandas as pd
+
+    kinds = dict.fromkeys(TEXT_COLUMNS, str)
+    table = pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False, na_values=[""])
+    return table.fillna(dict.fromkeys(table.select_dtypes("str").columns, ""))
 
 
 def content_digest(dataset: xr.Dataset) -> str:

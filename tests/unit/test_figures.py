@@ -32,7 +32,7 @@ from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery,
 from mine.figures.strips import PAGE
 from mine.figures.style import (
     CYCLE,
-    REASONS,
+    REASON_COLOURS,
     SIZE,
     WIDTH,
     add_text,
@@ -48,6 +48,7 @@ from mine.figures.voxels import (
     rank_images,
     write_fit,
 )
+from mine.stages.profiles import REASONS
 
 WORDS = np.array(["dog", "face", "street", "red", "wooden"])
 GRID = (2, 3)
@@ -309,8 +310,15 @@ def test_cards_show_words_of_described_voxels_alone(reasons: list[str], drawn: i
     assert (numbers["item"] == "positive").sum() == 3 * described
 
 
+def test_every_reason_has_a_colour_in_figures_and_in_the_browser(repository: Path) -> None:
+    assert set(REASON_COLOURS) == set(REASONS)
+    script = (repository / "workflow/browser/data.js").read_text()
+    block = re.search(r"^mine\.reasons = \{(.*?)^\};", script, re.M | re.S)[1]
+    assert set(re.findall(r'^ *"?([\w ]+?)"?:', block, re.M)) == set(REASONS)
+
+
 def test_every_reason_is_told_on_the_card_of_a_voxel_that_is_not_described() -> None:
-    assert list(WITHHELD) == [reason for reason in REASONS if reason != "described"][::-1]
+    assert tuple(WITHHELD) == REASONS[:-1]
     profiles = make_profiles(list(WITHHELD))
     scores, _ = make_scores(len(WITHHELD))
     table = describe_voxels(profiles, scores, WORDS)

@@ -15,7 +15,7 @@ from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.recovery import EFFECTS, draw_recovery
 from mine.figures.strips import PAGE
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
-from mine.stages.causality import ALL
+from mine.sections import ALL
 from mine.statistics import clustered_effect, pearson
 from tests.reference.causal_figures import (
     CAT,
@@ -54,7 +54,9 @@ def test_every_number_written_for_a_subject_is_in_the_table():
     figure = draw_causality(table, list(by_roi))
     assert numbers_of(figure) and numbers_of(figure) <= written_as(table, "value", "low", "high")
     assert any("No voxel was tested in V1v." in text for text in said(figure))
-    for roi in ("FFA-1", "EBA", ALL):
+    # A table of one analysis can be joined with another by region.
+    assert set(table["roi"]) == {"FFA-1", "EBA", ALL}
+    for roi in ("FFA-1", "EBA", "all regions"):
         assert said(figure).count(roi) == 2
 
 
@@ -193,7 +195,7 @@ def test_the_models_correlation_is_that_of_the_points():
 def test_one_region_is_not_drawn_twice():
     by_roi = {"FFA-1": make_subject()["FFA-1"]}
     figure = draw_causality(tabulate(by_roi), ["FFA-1"])
-    assert ALL not in said(figure) and said(figure).count("FFA-1") == 2
+    assert "all regions" not in said(figure) and said(figure).count("FFA-1") == 2
 
 
 def test_a_test_that_could_not_succeed_is_not_written_as_one_that_failed():
@@ -217,7 +219,7 @@ def test_an_effect_of_one_voxel_has_no_interval():
 def test_eight_regions_fit_a_page():
     by_roi = {f"roi{number}": make_subject()["FFA-1"] for number in range(7)}
     figure = draw_causality(tabulate(by_roi), list(by_roi))
-    assert ALL in said(figure) and figure.get_size_inches()[1] * MM_PER_INCH <= PAGE
+    assert "all regions" in said(figure) and figure.get_size_inches()[1] * MM_PER_INCH <= PAGE
 
 
 def test_a_region_in_which_nothing_could_be_removed_is_drawn():

@@ -250,14 +250,16 @@ def test_an_roi_is_the_ratio_of_sums_and_differences_are_paired():
         rois=["FFA-1", "noise"], resamples=300, seed=0,
     )  # fmt: skip
     expected = r_squared(measured, good)[:2].sum() / 0.6
-    assert float(scores["r2_normalised"].sel(model="good", roi="FFA-1")) == pytest.approx(expected)
-    assert np.isnan(scores["r2_normalised"].sel(roi="noise")).all()
-    np.testing.assert_array_equal(scores["voxels"], [2, 0])
+    assert float(scores["roi_r2_normalised"].sel(model="good", roi="FFA-1")) == pytest.approx(
+        expected
+    )
+    assert np.isnan(scores["roi_r2_normalised"].sel(roi="noise")).all()
+    np.testing.assert_array_equal(scores["roi_voxels"], [2, 0])
     pair = scores.sel(model="good", reference="poor", roi="FFA-1")
-    values = scores["r2_normalised"].sel(roi="FFA-1")
-    assert float(pair["difference"]) == pytest.approx(float(values[0] - values[1]))
-    low, high = pair["difference_interval"].values
-    assert 0 < low < float(pair["difference"]) < high
+    values = scores["roi_r2_normalised"].sel(roi="FFA-1")
+    assert float(pair["roi_difference"]) == pytest.approx(float(values[0] - values[1]))
+    low, high = pair["roi_difference_interval"].values
+    assert 0 < low < float(pair["roi_difference"]) < high
     # Errors that both models share cancel in the paired interval.
-    bounds = scores["r2_normalised_interval"].sel(roi="FFA-1").values
+    bounds = scores["roi_r2_normalised_interval"].sel(roi="FFA-1").values
     assert high - low < np.ptp(bounds, axis=-1).min()

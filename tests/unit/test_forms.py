@@ -21,11 +21,10 @@ from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.errors import InputError
 from mine.figures.forms import draw_forms
-from mine.sections import ACROSS
+from mine.sections import ACROSS, ALL
 from mine.sections import FORMS as NAMES
 from mine.stages.baselines import fit_baselines
 from mine.stages.comparison import (
-    ALL,
     Subject,
     assign_regions,
     draw_subset,
@@ -464,7 +463,6 @@ def make_scores(seed: int = 0, images: int = 40):
     scores = score_roi(predictions, measured, ceiling, members, **options).merge(
         score_correlations(predictions, measured, members, **options)
     )
-    scores = scores.rename({name: f"roi_{name}" for name in scores.data_vars})
     scores = scores.merge(score_predictions(predictions, measured, ceiling, resamples=50, seed=0))
     scores["parameters"] = ("model", [7, 9])
     scores["training_images"] = ("model", [images, images])

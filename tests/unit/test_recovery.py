@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import numpy as np
@@ -22,6 +21,7 @@ from mine.demo.recovery import (
     tabulate_scores,
 )
 from mine.demo.words import CATEGORIES
+from mine.stores import read_table, write_table
 
 COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
 
@@ -351,13 +351,14 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("through_a_file", [False, True])
-def test_table_has_the_shares_that_its_rows_say(through_a_file):
+def test_table_has_the_shares_that_its_rows_say(through_a_file, tmp_path):
     rows = make_rows()
     if through_a_file:
         # As the workflow does it: a file for each subject, one after the other.
-        files = [own.to_csv(sep="\t", index=False) for _, own in rows.groupby("subject")]
-        rows = pd.concat([pd.read_csv(io.StringIO(text), sep="\t") for text in files])
-        rows = rows.fillna({"main": ""})
+        files = {tmp_path / f"{subject}.tsv": own for subject, own in rows.groupby("subject")}
+        for path, own in files.items():
+            write_table(own, path)
+        rows = pd.concat(map(read_table, files))
     table = summarise_rows(rows)
     assert table.columns.tolist() == COLUMNS
     for (measure, subject, roi), (value, count) in EXPECTED.items():
@@ -450,17 +451,17 @@ def test_scores_are_tabulated_with_their_differences():
     difference = value[:, None] - value[None, :]
     scores = xr.Dataset(
         {
-            "r2_normalised": (("model", "roi"), value),
-            "r2_normalised_interval": (
+            "roi_r2_normalised": (("model", "roi"), value),
+            "roi_r2_normalised_interval": (
                 ("model", "roi", "bound"),
                 np.stack([value - 0.1, value + 0.1], axis=-1),
             ),
-            "difference": (("model", "reference", "roi"), difference),
-            "difference_interval": (
+            "roi_difference": (("model", "reference", "roi"), difference),
+            "roi_difference_interval": (
                 ("model", "reference", "roi", "bound"),
                 np.stack([difference - 0.1, difference + 0.1], axis=-1),
             ),
-            "voxels": (("roi",), [40, 90]),
+            "roi_voxels": (("roi",), [40, 90]),
         },
         coords={"model": models, "reference": models, "roi": rois},
     )

@@ -27,6 +27,7 @@ from mine.stores import (
     manifest_path,
     open_store,
     read_manifest,
+    read_table,
     write_store,
     write_table,
 )
@@ -229,6 +230,30 @@ def test_a_table_keeps_its_columns_and_six_digits(tmp_path: Path) -> None:
     table = pd.DataFrame({"roi": ["EBA", ""], "value": [1 / 3, np.nan], "n": [2, 3]})
     write_table(table, tmp_path / "a.tsv")
     assert (tmp_path / "a.tsv").read_text() == "roi\tvalue\tn\nEBA\t0.333333\t2\n\t\t3\n"
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "subject": ["01", "1e3", "True"],
+            "roi": ["NA", "nan", ""],
+            "word": ["null", "", 'a\t"b"'],
+            "other_word": ["", "", ""],
+            "images": ["50", "50", "50"],
+            "value": [1 / 3, np.nan, -np.inf],
+            "unknown": [np.nan, np.nan, np.nan],
+            "n": [2, 3, 10**12],
+            "described": [True, False, True],
+        }
+    )
+    write_table(table, tmp_path / "a.tsv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.tsv"), table, rtol=1e-5)
+
+
+def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+    write_table(pd.DataFrame(columns=["subject", "value"]), tmp_path / "a.tsv")
+    found = read_table(tmp_path / "a.tsv")
+    assert found.columns.tolist() == ["subject", "value"] and found.empty
 
 
 def test_same_content_gives_the_same_manifest(dataset: xr.Dataset, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from mine.figures.strips import format_p
 from mine.figures.structure_subjects import draw_structure_subjects, name_matches
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.structure_subjects import compare_structures
+from mine.stores import read_table, write_table
 
 LATENT, GROUPS, VOXELS = 10, 60, 36
 DRAWS = 99
@@ -212,15 +213,15 @@ def test_without_any_clusters_the_table_says_how_many_and_no_more():
 # --- the figure ---
 
 
-def read_back(table: pd.DataFrame) -> pd.DataFrame:
+def read_back(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The table as the figure's script reads it."""
-    text = table.to_csv(sep="\t", index=False)
-    return pd.read_csv(io.StringIO(text), sep="\t", keep_default_na=False, na_values=[""])
+    write_table(table, folder / "clusters.tsv")
+    return read_table(folder / "clusters.tsv")
 
 
 @pytest.mark.parametrize("subjects", [2, 3])
 def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects, tmp_path):
-    table = read_back(compare(make_subjects(subjects)))
+    table = read_back(compare(make_subjects(subjects)), tmp_path)
     figure = draw_structure_subjects(table)
     numbers = [part.get_text() for part in figure.findobj(lambda part: part.get_gid() == "number")]
     mean = pick(table, subject="all").set_index(["measure", "roi"])["value"]
@@ -238,15 +239,17 @@ def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects,
 
 def test_matches_are_named_by_both_words_in_either_order():
     rows = [("FFA", "red", "dog", 0.4), ("FFA", "dog", "red", 0.6), ("FFA", "car", "car", 0.9)]
+    # A cluster may have no word of its own.
+    rows += [("FFA", "", "", 0.7), ("FFA", "red", "", 0.7)]
     table = pd.DataFrame(rows, columns=["roi", "word", "other_word", "value"])
     found = name_matches(table.assign(measure="match"))
     assert found[["words", "n"]].to_numpy().tolist() == [["dog – red", 2], ["car", 1]]
     assert found["value"].tolist() == pytest.approx([0.5, 0.9])
 
 
-def test_figure_says_where_there_is_nothing_to_match():
+def test_figure_says_where_there_is_nothing_to_match(tmp_path):
     structures = make_subjects(2)
     for each in structures["subj01"].values():
         each.attrs["clusters"] = 1
-    figure = draw_structure_subjects(read_back(compare(structures)))
+    figure = draw_structure_subjects(read_back(compare(structures), tmp_path))
     assert "No region has clusters in two subjects." in [text.get_text() for text in figure.texts]

@@ -18,11 +18,12 @@ from matplotlib.transforms import Bbox
 from scipy import stats
 
 from mine.core.conditions import CONTROLS
-from mine.figures.style import REASONS, SIZE
+from mine.figures.style import SIZE
 from mine.figures.voxels import WITHHELD
-from mine.stores import write_table
+from mine.stages.profiles import REASONS
+from mine.stores import read_table, write_table
 from mine.summary.page import Page, draw_page, render_html, write_page
-from mine.summary.regions import EDITED, read_regions, tabulate_regions
+from mine.summary.regions import EDITED, tabulate_regions
 from mine.summary.subject import summarise_subject
 from mine.summary.subjects import average_regions, summarise_subjects
 
@@ -306,9 +307,8 @@ def test_pages_need_no_network_and_are_the_same_again(tmp_path: Path) -> None:
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     table = make_table()
     write_table(table, tmp_path / "subj01.tsv")
-    pd.testing.assert_frame_equal(
-        read_regions(tmp_path / "subj01.tsv"), table, check_dtype=False, rtol=1e-5
-    )
+    found = read_table(tmp_path / "subj01.tsv")
+    pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
 
 
 @pytest.mark.parametrize("subjects", [2, 3, 17])

@@ -12,7 +12,8 @@ import xarray as xr
 
 from mine.core.synonyms import name_as_listed
 from mine.figures.catalogue import FIGURES
-from mine.stores import open_store
+from mine.sections import ALL
+from mine.stores import TEXT_COLUMNS, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,23 @@ def test_every_figure_has_its_table_and_every_table_its_figure(results: Path) ->
         assert paths, figure.files
         found |= {path.with_suffix("") for path in paths}
     assert found == drawn
+
+
+def list_texts(results: Path) -> set[str]:
+    """Columns of tables that the workflow has written in which something is neither a number nor
+    a boolean."""
+    found = set()
+    for path in results.rglob("*.tsv"):
+        if not {"benchmarks", "dataset"} & set(path.relative_to(results).parts):
+            table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+            kinds = table.apply(lambda column: pd.api.types.infer_dtype(column, skipna=True))
+            found |= set(kinds.index[kinds.isin(["string", "mixed"])])
+    return found
+
+
+def test_text_is_known_as_text_by_the_name_of_its_column(results: Path) -> None:
+    found = list_texts(results)
+    assert {"subject", "roi", "word", "other_word", "measure"} <= found <= set(TEXT_COLUMNS)
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: Path(figure.files).name)
@@ -252,7 +270,7 @@ def check_causality(table: pd.DataFrame, folder: Path) -> Pairs:
     told = told[told["voxel"].notna()].drop_duplicates(["roi", "voxel"])
     for path in folder.glob("*/sufficiency.zarr"):
         yield (told["roi"] == path.parent.name).sum(), open_store(path).sizes["voxel"]
-    for roi, rows in table[table["roi"] != "all regions"].groupby("roi"):
+    for roi, rows in table[table["roi"] != ALL].groupby("roi"):
         sufficiency = open_store(folder / roi / "sufficiency.zarr").load().sel(model="evaluator")
         edited = open_store(folder / roi / "counterfactuals.zarr").load()
         for row in rows.itertuples():

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mine.stores import open_store
-from mine.summary.regions import read_regions
+from mine.stores import open_store, read_table
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +17,7 @@ def test_every_subject_has_a_page_with_the_numbers_of_its_stores(finished: Path)
     for subject in ("subj01", "subj02"):
         page = (results / f"summary/{subject}.html").read_text()
         assert (results / f"summary/{subject}.pdf").read_bytes().startswith(b"%PDF")
-        table = read_regions(results / f"summary/{subject}.tsv").set_index("roi")
+        table = read_table(results / f"summary/{subject}.tsv").set_index("roi")
         scores = open_store(results / subject / "scores.zarr")
         rois = open_store(results / subject / "rois.zarr")["roi"].values.tolist()
         assert table.index.tolist() == [*rois, "all"]

@@ -7,11 +7,12 @@ from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
+from mine.stores import read_table
 
 start_logging(snakemake)
 output, params = snakemake.output, snakemake.params
 table = tabulate_exact(
-    pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input], ignore_index=True),
+    pd.concat(map(read_table, snakemake.input), ignore_index=True),
     resamples=params.resamples,
     generator=generator(params.seed, "figure_exact"),
 )

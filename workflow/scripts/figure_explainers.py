@@ -1,13 +1,12 @@
 """Draw what explainers found of what was planted."""
 
-import pandas as pd
-
 from mine.figures.explainers import draw_explainers
 from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
+from mine.stores import read_table
 
 start_logging(snakemake)
-table = pd.read_csv(snakemake.input[0], sep="\t")
+table = read_table(snakemake.input[0])
 save_figure(draw_explainers(table), table, snakemake.output.png)
 write_history(snakemake)

@@ -1,13 +1,12 @@
 """Draw which clusters of regions subjects share."""
 
-import pandas as pd
-
 from mine.figures.structure_subjects import draw_structure_subjects
 from mine.figures.style import save_figure
 from mine.history import write_history
 from mine.logging import start_logging
+from mine.stores import read_table
 
 start_logging(snakemake)
-table = pd.read_csv(snakemake.input[0], sep="\t", keep_default_na=False, na_values=[""])
+table = read_table(snakemake.input[0])
 save_figure(draw_structure_subjects(table), table, snakemake.output.png)
 write_history(snakemake)

@@ -9,16 +9,23 @@ from mine.demo.recovery_structure import summarise_structure
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
-from mine.stores import write_table
+from mine.stores import read_table, write_table
 
 start_logging(snakemake)
 given, params = snakemake.input, snakemake.params
-voxels, scores, preference, pairs, edits = (
-    pd.concat([pd.read_csv(path, sep="\t", keep_default_na=True) for path in paths])
-    for paths in (given.voxels, given.scores, given.preference, given.pairs, given.edits)
+voxels, scores, preference, structure, pairs, edits = (
+    pd.concat(map(read_table, paths))
+    for paths in (
+        given.voxels,
+        given.scores,
+        given.preference,
+        given.structure,
+        given.pairs,
+        given.edits,
+    )
 )
 found = summarise(
-    voxels.fillna({"main": ""}),
+    voxels,
     scores,
     resamples=params.resamples,
     generator=generator(params.seed, "recovery"),
@@ -34,9 +41,8 @@ preferred = summarise_preference(
     resamples=params.resamples,
     generator=generator(params.seed, "recovery", "preference"),
 )
-structure = pd.concat([pd.read_csv(path, sep="\t") for path in given.structure])
 structural = summarise_structure(
-    structure.fillna({"label": ""}),
+    structure,
     resamples=params.resamples,
     generator=generator(params.seed, "recovery", "structure"),
 )

@@ -2,10 +2,10 @@
 
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stores import open_store
+from mine.stores import open_store, write_table
 
 start_logging(snakemake)
 rois = open_store(snakemake.input.rois)
 sizes = rois["member"].sum("voxel").to_series().rename("voxels")
-sizes.to_csv(snakemake.output[0], sep="\t")
+write_table(sizes.reset_index(), snakemake.output[0])
 write_history(snakemake)

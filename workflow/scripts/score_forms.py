@@ -6,7 +6,8 @@ import xarray as xr
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.stages.comparison import ALL, score_correlations
+from mine.sections import ALL
+from mine.stages.comparison import score_correlations
 from mine.stages.encoder import score_predictions, score_roi
 from mine.stores import open_store, write_store
 
@@ -27,7 +28,6 @@ by_voxel = score_predictions(predictions, measured, ceiling, **draws)
 by_roi = score_roi(predictions, measured, ceiling, members, rois=names, **draws).merge(
     score_correlations(predictions, measured, members, rois=names, **draws)
 )
-by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 scores = xr.merge([by_voxel, by_roi, test[["noise_ceiling"]]])
 for name, text in (
     ("parameters", "numbers that were fitted"),

@@ -29,7 +29,6 @@ draws = {"resamples": params.resamples, "seed": params.seed}
 by_voxel = score_predictions(predictions, measured, ceiling, **draws)
 members, names = rois["member"].values, [str(roi) for roi in rois["roi"].values]
 by_roi = score_roi(predictions, measured, ceiling, members, rois=names, **draws)
-by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 deviation = encoder["residual_deviation"].values
 sure = score_intervals(predictions["mine"], measured, deviation, members, rois=names, **draws)
 scores = xr.merge([by_voxel, by_roi, sure, test[["noise_ceiling"]]])

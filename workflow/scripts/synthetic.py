@@ -45,9 +45,8 @@ by_roi = score_roi(
     rois["member"].values & np.isfinite(measured).all(axis=0),
     rois=[str(roi) for roi in rois["roi"].values],
     **draws,
-).drop_vars(["difference", "difference_interval", "reference"])
+).drop_vars(["roi_difference", "roi_difference_interval", "reference"])
 by_voxel = score_predictions({"mine": prediction}, measured, ceiling, **draws)
-by_roi = by_roi.rename({name: f"roi_{name}" for name in by_roi.data_vars})
 predicted = unseen["response"].copy(data=prediction.astype(np.float32))
 scores = xr.merge([unseen, predicted.rename("prediction"), by_voxel, by_roi])
 scores = scores.assign_attrs(unseen.attrs)

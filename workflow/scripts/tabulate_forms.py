@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.stages.comparison import tabulate_forms
-from mine.stores import open_store, write_table
+from mine.stores import open_store, read_table, write_table
 
 start_logging(snakemake)
 # <subject>/encoders/scores/<size>.zarr
 paths = [Path(path) for path in snakemake.input.scores]
 scores = {(path.parts[-4], path.stem): open_store(path).load() for path in paths}
-costs = [pd.read_csv(path, sep="\t") for path in snakemake.input.costs]
+costs = map(read_table, snakemake.input.costs)
 write_table(tabulate_forms(scores, costs), snakemake.output[0])
 write_history(snakemake)

@@ -6,7 +6,8 @@ import numpy as np
 
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.stages.comparison import ALL, tabulate_transfer
+from mine.sections import ALL
+from mine.stages.comparison import tabulate_transfer
 from mine.stages.encoder import score_roi
 from mine.stores import open_store, write_table
 
@@ -33,7 +34,7 @@ for name, measured, regions in zip(params.subjects, given.responses, given.rois,
         resamples=params.resamples,
         seed=params.seed,
     )
-    log.info("%s\n%s", name, scores[name]["r2_normalised"].to_pandas().round(3).to_string())
+    log.info("%s\n%s", name, scores[name]["roi_r2_normalised"].to_pandas().round(3).to_string())
 table = tabulate_transfer(scores, few=params.few, more=params.more)
 write_table(table, snakemake.output[0])
 write_history(snakemake)

@@ -306,21 +306,21 @@ def tabulate_scores(scores: xr.Dataset, subject: str) -> pd.DataFrame:
     rows = []
     for roi in scores["roi"].values:
         here = scores.sel(roi=roi)
-        common = {"subject": subject, "roi": str(roi), "n": int(here["voxels"])}
+        common = {"subject": subject, "roi": str(roi), "n": int(here["roi_voxels"])}
         for model in scores["model"].values:
-            low, high = here["r2_normalised_interval"].sel(model=model).values
-            value = float(here["r2_normalised"].sel(model=model))
+            low, high = here["roi_r2_normalised_interval"].sel(model=model).values
+            value = float(here["roi_r2_normalised"].sel(model=model))
             rows.append(
                 {"measure": f"r2_normalised_{model}", "value": value, "low": low, "high": high}
                 | common
             )
             if model != "mine":
                 pair = here.sel(model="mine", reference=model)
-                low, high = pair["difference_interval"].values
+                low, high = pair["roi_difference_interval"].values
                 rows.append(
                     {
                         "measure": f"r2_normalised_mine_minus_{model}",
-                        "value": float(pair["difference"]),
+                        "value": float(pair["roi_difference"]),
                         "low": low,
                         "high": high,
                     }

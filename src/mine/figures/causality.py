@@ -30,10 +30,11 @@ from mine.figures.style import (
     add_axes,
     add_key,
     add_text,
+    name_region,
     new_figure,
     styled,
 )
-from mine.stages.causality import ALL
+from mine.sections import ALL
 from mine.statistics import SIGNIFICANT
 
 # mm
@@ -87,7 +88,7 @@ def _label_regions(
 ) -> None:
     for place, roi in enumerate(regions):
         where = top + place * height + 0.6
-        add_text(figure, EDGE, where, roi, weight="bold")
+        add_text(figure, EDGE, where, name_region(roi), weight="bold")
         if roi in counts.index:
             row = counts.loc[roi]
             text = f"{format_count(row['n'], 'voxel')}, {row['images']} images"

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mine.figures.style import BLACK, FEW_REGIONS, REASONS, new_figure, styled
+from mine.figures.style import BLACK, FEW_REGIONS, REASON_COLOURS, new_figure, styled
+from mine.stages.profiles import REASONS
 from mine.statistics import share_interval
 
 
@@ -20,7 +21,7 @@ def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """
     rows = []
     for roi, reason in reasons.items():
-        for name in REASONS:
+        for name in reversed(REASONS):
             count, n = int((reason == name).sum()), len(reason)
             low, high = share_interval(count, n)
             rows.append(
@@ -49,12 +50,21 @@ def draw_described(reasons: Mapping[str, np.ndarray]) -> Figure:
     axes = figure.subplots()
     bottom, written = np.zeros(len(rois)), np.full(len(rois), -np.inf)
     found = table.groupby("reason")["voxels"].sum()
-    for name, colour in REASONS.items():
+    for name in reversed(REASONS):
         if not found[name]:
             continue
         part = table[table["reason"] == name].set_index("roi").loc[rois]
         share = part["value"].fillna(0).to_numpy() * 100
-        axes.bar(rois, share, 0.7, bottom, color=colour, edgecolor=BLACK, linewidth=0.4, label=name)
+        axes.bar(
+            rois,
+            share,
+            0.7,
+            bottom,
+            color=REASON_COLOURS[name],
+            edgecolor=BLACK,
+            linewidth=0.4,
+            label=name,
+        )
         for place, (low, size, voxels) in enumerate(
             zip(bottom, share, part["voxels"], strict=True)
         ):

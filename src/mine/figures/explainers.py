@@ -18,6 +18,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.sections import ALL
 
 EXPLAINERS = {
     "mine": ("MINE", BLUE),
@@ -41,7 +42,6 @@ MEASURES = {
 }
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 BY_REGION = {"top_word": "First word right", "found_features": "Planted features found"}
-ALL = "all"
 
 
 @styled

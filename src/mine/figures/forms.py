@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mine.figures.style import BLACK, GREY, LIGHT, MARKERS, name_model, new_figure, styled
-from mine.stages.comparison import ALL
+from mine.sections import ALL
 
 LOWEST = -0.3  # what lies below is drawn there, with an arrow
 
@@ -22,7 +22,6 @@ COSTS = {
 def draw_forms(table: pd.DataFrame) -> Figure:
     """Draw encoders.tsv (mine.stages.comparison.tabulate_forms): the share of the explainable
     variance by region, that against the time of fitting, and its growth with images."""
-    table = table.assign(images=table["images"].astype(str))
     score = _choose_score(table)
     forms = list(dict.fromkeys(table["form"]))
     counts = sorted({count for count in table["images"] if count != ALL}, key=int)
@@ -129,8 +128,7 @@ def _draw_curves(
 
 def _mean(rows: pd.DataFrame, measure: str, roi: str) -> dict[str, float]:
     """The mean over subjects of a measure, by form."""
-    roi_of = rows["roi"].fillna("")
-    own = rows[(rows["measure"] == measure) & (roi_of == roi) & (rows["subject"] == ALL)]
+    own = rows[(rows["measure"] == measure) & (rows["roi"] == roi) & (rows["subject"] == ALL)]
     return dict(zip(own["form"], own["value"], strict=True))
 
 

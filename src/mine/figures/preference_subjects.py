@@ -21,7 +21,8 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.stages.preference_subjects import ALL, LEAST_VOXELS
+from mine.sections import ALL
+from mine.stages.preference_subjects import LEAST_VOXELS
 
 LABELS = {
     "profile": "words",

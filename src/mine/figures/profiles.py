@@ -19,7 +19,7 @@ from mine.figures.style import (
     HEADING,
     LIGHT,
     MM_PER_INCH,
-    REASONS,
+    REASON_COLOURS,
     VERMILLION,
     add_axes,
     add_image,
@@ -161,7 +161,7 @@ def _draw_words(
 def _write_head(figure: Figure, top: float, voxel: int, entry: pd.Series, region: str) -> None:
     add_text(figure, EDGE, top + 1.2, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
     reason = str(entry["reason"])
-    badge = {"facecolor": REASONS[reason], "edgecolor": BLACK, "linewidth": 0.4, "pad": 1.5}
+    badge = {"facecolor": REASON_COLOURS[reason], "edgecolor": BLACK, "linewidth": 0.4, "pad": 1.5}
     ink = "white" if reason == "described" else BLACK
     add_text(figure, 47, top + 1.5, reason, color=ink, bbox=badge)
     normalised = entry["r2_normalised"]

@@ -17,10 +17,11 @@ from mine.figures.style import (
     VERMILLION,
     add_axes,
     add_text,
+    name_region,
     new_figure,
     styled,
 )
-from mine.stages.structure_subjects import ALL
+from mine.sections import ALL
 from mine.statistics import SIGNIFICANT
 
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
@@ -42,7 +43,7 @@ def name_matches(table: pd.DataFrame) -> pd.DataFrame:
     table: of mine.stages.structure_subjects.compare_structures. value: mean correlation of the n
     matches with these two words, in either order; largest n and value first.
     """
-    own = table[table["measure"] == "match"].dropna(subset=["word", "other_word"])
+    own = table[(table[["word", "other_word"]] != "").all(axis=1) & (table["measure"] == "match")]
     words = [
         one if one == other else " – ".join(sorted((one, other)))
         for one, other in zip(own["word"], own["other_word"], strict=True)
@@ -85,7 +86,7 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     for place, roi in enumerate(shown):
         own = table[table["roi"] == roi]
         _draw_region(axes, place, own, several)
-        name = "all regions" if roi == ALL else roi
+        name = name_region(roi)
         add_text(figure, EDGE, TOP + ROW * (place + 0.5) - 1.3, name, weight="bold")
         _write_numbers(figure, TOP + ROW * (place + 0.5) - 1.3, own, several)
         _write_words(figure, TOP + ROW * place + 0.6, matches[matches["roi"] == roi], several)

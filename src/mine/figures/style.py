@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from mine.sections import ALL
 from mine.stores import write_table
 
 P = ParamSpec("P")
@@ -70,7 +71,7 @@ MODELS = {
     "noiseless": ("planted response (bound)", BLACK),
 }
 
-REASONS = {
+REASON_COLOURS = {
     "described": BLUE,
     "no significant word": SKY,
     "no reliable profile": ORANGE,
@@ -194,6 +195,11 @@ def mark_rois(rois: Sequence[str]) -> dict[str, tuple[str, str]]:
         )
         for place, roi in enumerate(rois)
     }
+
+
+def name_region(roi: str) -> str:
+    """Return what a region of a table is called on paper."""
+    return "all regions" if roi == ALL else roi
 
 
 def name_model(model: str) -> tuple[str, str]:

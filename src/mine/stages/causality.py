@@ -15,11 +15,11 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES
+from mine.sections import ALL
 from mine.statistics import SIGNIFICANT, bootstrap_weights, clustered_effect
 
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
 COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
-ALL = "all regions"
 
 Stores = Mapping[str, tuple[xr.Dataset, xr.Dataset]]
 """By ROI: sufficiency and counterfactuals."""
@@ -32,7 +32,7 @@ def tabulate_causality(
 
     Columns: panel, measure, roi, voxel, direction, guide, condition, model, value, low, high, n
     (voxels), images. Where there is no voxel, the row is of all voxels together; ``roi`` is
-    ``all regions`` for those of all regions.
+    ``all`` for those of all regions.
 
     - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``advantage``
       (the control's error less that of the attribution's words), its ``d``, the ``share`` of voxels

@@ -31,6 +31,7 @@ from mine.encoders.interface import Fitted, Stimuli, Terms
 from mine.encoders.voxel_query import VoxelQuery
 from mine.errors import InputError
 from mine.randomness import generator
+from mine.sections import ALL
 from mine.statistics import (
     bootstrap_over_images,
     bootstrap_weights,
@@ -39,9 +40,6 @@ from mine.statistics import (
     pearson_of_means,
     pearson_terms,
 )
-
-ALL = "all"
-"""All training images; in the table all voxels of a subject, or the mean over subjects."""
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024
@@ -309,7 +307,7 @@ def score_correlations(
     predictions: model -> (image, voxel). measured: (image, voxel). members: bool (roi, voxel). A
     prediction that does not vary counts as a correlation of 0.
 
-    Returns r (model, roi), r_difference (model, reference, roi), both with <name>_interval
+    Returns roi_r (model, roi), roi_r_difference (model, reference, roi), both with <name>_interval
     (..., bound): 95% bootstrap percentiles over images, the resamples of stages.encoder.score_roi.
     """
     weights = bootstrap_weights(
@@ -331,16 +329,17 @@ def score_correlations(
     dataset = xr.Dataset(
         coords={"model": models, "reference": models, "roi": rois, "bound": ["low", "high"]}
     )
-    dataset["r"] = (("model", "roi"), value)
-    dataset["r_interval"] = (("model", "roi", "bound"), np.stack(interval(draws, axis=-1), axis=-1))
+    dataset["roi_r"] = (("model", "roi"), value)
+    bounds = np.stack(interval(draws, axis=-1), axis=-1)
+    dataset["roi_r_interval"] = (("model", "roi", "bound"), bounds)
     bounds = np.zeros((len(models), len(models), len(rois), 2))
     for one, other in itertools.permutations(range(len(models)), 2):
         bounds[one, other] = np.stack(interval(draws[one] - draws[other], axis=-1), axis=-1)
-    dataset["r_difference"] = (("model", "reference", "roi"), value[:, None] - value[None])
-    dataset["r_difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
+    dataset["roi_r_difference"] = (("model", "reference", "roi"), value[:, None] - value[None])
+    dataset["roi_r_difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
     for name, text in (
-        ("r", "mean over voxels of the Pearson correlation"),
-        ("r_difference", "difference of that, model less reference"),
+        ("roi_r", "mean over voxels of the Pearson correlation"),
+        ("roi_r_difference", "difference of that, model less reference"),
     ):
         dataset[name].attrs = {"long_name": text, "units": "1"}
         dataset[f"{name}_interval"].attrs = {"long_name": f"95% interval of: {text}", "units": "1"}
@@ -359,8 +358,8 @@ def tabulate_forms(
     ``r2`` (mean over its voxels), ``r2_normalised`` (ΣR² / Σ noise ceiling), ``r`` (mean over its
     voxels), and ``r2_normalised_minus_mine``, ``r_minus_mine``, paired over images; n is the number
     of voxels. Of a form, with an empty roi: ``parameters``, ``training_images``, ``seconds``,
-    ``megabytes``. Subject
-    ``all`` is the mean over subjects, without an interval; n is their number.
+    ``megabytes``. Images ``all`` are all training images, and roi ``all`` all voxels of a subject;
+    subject ``all`` is the mean over subjects, without an interval; n is their number.
     """
     rows: list[dict[str, Any]] = []
     for (subject, size), own in scores.items():
@@ -369,9 +368,8 @@ def tabulate_forms(
             here = own.sel(model=form, roi=roi)
             common = {"form": form, "images": size, "subject": subject, "roi": str(roi)}
             voxels = int(here["roi_voxels"])
-            names = {"r2": "roi_r2", "r2_normalised": "roi_r2_normalised", "r": "roi_r"}
-            for measure, name in names.items():
-                rows.append(common | _read_interval(here, name, measure, voxels))
+            for measure in ("r2", "r2_normalised", "r"):
+                rows.append(common | _read_interval(here, f"roi_{measure}", measure, voxels))
             if form != "mine" and "mine" in forms:
                 pair = here.sel(reference="mine")
                 for measure, name in (
@@ -386,7 +384,7 @@ def tabulate_forms(
                 rows.append(common | {"measure": measure, "value": value})
     for cost in costs:
         for row in cost.to_dict("records"):
-            common = {name: str(row[name]) for name in ("form", "images", "subject")}
+            common = {name: row[name] for name in ("form", "images", "subject")}
             for measure in ("seconds", "megabytes"):
                 rows.append(common | {"roi": "", "measure": measure, "value": row[measure]})
     return _add_means(pd.DataFrame(rows, columns=COLUMNS))
@@ -406,13 +404,13 @@ def tabulate_transfer(scores: Mapping[str, xr.Dataset], *, few: str, more: str) 
     for subject, own in scores.items():
         for model, roi in itertools.product(own["model"].values, own["roi"].values):
             here = own.sel(model=model, roi=roi)
-            voxels = int(here["voxels"])
+            voxels = int(here["roi_voxels"])
             form, images = str(model).split("/")
             common = {"form": form, "images": images, "subject": subject, "roi": str(roi)}
-            rows.append(common | _read_interval(here, "r2_normalised", "r2_normalised", voxels))
+            rows.append(common | _read_interval(here, "roi_r2_normalised", "r2_normalised", voxels))
             if model == f"mine_transfer/{few}":
                 pair = here.sel(reference=f"mine/{more}")
-                row = _read_interval(pair, "difference", "cross_subject_gain", voxels)
+                row = _read_interval(pair, "roi_difference", "cross_subject_gain", voxels)
                 rows.append(common | row)
     return _add_means(pd.DataFrame(rows, columns=COLUMNS))
 

@@ -254,11 +254,11 @@ def score_roi(
     Sums run over the ROI's voxels with a ceiling of LEAST_CEILING or more. predictions, measured,
     noise_ceiling: as for score_predictions. members: bool (roi, voxel).
 
-    Returns r2_normalised (model, roi); r2 (model, roi): the mean over all of the ROI's voxels,
-    which is what remains where a dataset has no noise ceiling; difference (model, reference, roi):
-    that of the first model less that of the second; all with <name>_interval (..., bound), 95%
-    bootstrap percentiles over images, paired between models; voxels (roi): how many the sums run
-    over. NaN where there is none.
+    Returns roi_r2_normalised (model, roi); roi_r2 (model, roi): the mean over all of the ROI's
+    voxels, which is what remains where a dataset has no noise ceiling; roi_difference (model,
+    reference, roi): that of the first model less that of the second; all with <name>_interval
+    (..., bound), 95% bootstrap percentiles over images, paired between models; roi_voxels (roi):
+    how many the sums run over. NaN where there is none.
     """
     weights = _draw_resamples(len(measured), resamples, seed)
     usable = np.nan_to_num(noise_ceiling) >= LEAST_CEILING
@@ -291,17 +291,17 @@ def score_roi(
         coords={"model": models, "reference": models, "roi": rois, "bound": ["low", "high"]}
     )
     for name, values, drawn in (("r2_normalised", value, draws), ("r2", mean, mean_draws)):
-        dataset[name] = (("model", "roi"), values)
+        dataset[f"roi_{name}"] = (("model", "roi"), values)
         bounds = np.stack(interval(drawn, axis=-1), axis=-1)
-        dataset[f"{name}_interval"] = (("model", "roi", "bound"), bounds)
+        dataset[f"roi_{name}_interval"] = (("model", "roi", "bound"), bounds)
     difference = np.zeros((len(models), len(models), len(rois)))
     bounds = np.zeros((*difference.shape, 2))
     for one, other in itertools.permutations(range(len(models)), 2):
         difference[one, other] = value[one] - value[other]
         bounds[one, other] = np.stack(interval(draws[one] - draws[other], axis=-1), axis=-1)
-    dataset["difference"] = (("model", "reference", "roi"), difference)
-    dataset["difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
-    dataset["voxels"] = ("roi", members.sum(axis=1))
+    dataset["roi_difference"] = (("model", "reference", "roi"), difference)
+    dataset["roi_difference_interval"] = (("model", "reference", "roi", "bound"), bounds)
+    dataset["roi_voxels"] = ("roi", members.sum(axis=1))
     return _annotate(dataset)
 
 
@@ -392,10 +392,12 @@ _LONG_NAMES = {
     "r2": "coefficient of determination",
     "r": "Pearson correlation",
     "r2_normalised": "R² over the noise ceiling",
-    "difference": "difference of R² over the noise ceiling, model less reference",
+    "roi_r2": "coefficient of determination",
+    "roi_r2_normalised": "R² over the noise ceiling",
+    "roi_difference": "difference of R² over the noise ceiling, model less reference",
     "coverage": "share of measured responses inside the predicted interval",
     "roi_coverage": "the same, mean over the ROI's voxels",
-    "voxels": "voxels with a sufficient noise ceiling",
+    "roi_voxels": "voxels with a sufficient noise ceiling",
 }
 
 _UNITS = dict.fromkeys(("readout", "bias", "residual_deviation"), "z-scored response")

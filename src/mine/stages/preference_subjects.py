@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.sections import ALL
 from mine.statistics import mean_over_subjects, share_interval
 
-ALL = "all"
 THRESHOLDS = np.arange(0, 10.5, 0.5)
 LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn or averaged
 COLUMNS = ["measure", "roi", "category", "image", "threshold", "value", "low", "high", "p", "n"]

@@ -15,12 +15,14 @@ from mine.core.listing import read_profiles
 from mine.statistics import benjamini_hochberg, correlate_rows
 
 REASONS = (
-    "described",
     "not predicted",
     "retinotopic",
     "no reliable profile",
     "no significant word",
+    "described",
 )
+"""Why a voxel is not described, in the order in which it is asked, and that it is: the further
+behind, the more conditions it meets."""
 
 
 def measure_reliability(
@@ -77,8 +79,8 @@ def judge_voxels(
     (the semantic band adds to the low-level one, else the voxel is retinotopic), reliable (the two
     half-data encoders agree), significant (at least one word is listed).
     """
-    reason = np.full(len(predicted), REASONS[0], dtype=object)
-    conditions = zip(REASONS[:0:-1], (significant, reliable, semantic, predicted), strict=True)
+    reason = np.full(len(predicted), REASONS[-1], dtype=object)
+    conditions = zip(REASONS[-2::-1], (significant, reliable, semantic, predicted), strict=True)
     for name, holds in conditions:
         reason[~holds] = name
     return reason.astype(str)
@@ -208,7 +210,7 @@ def build_profiles(
             ),
             "described": (
                 ("voxel",),
-                reason == REASONS[0],
+                reason == REASONS[-1],
                 {"long_name": "whether the words may be believed"},
             ),
             "reason": (

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.evidence import resample_words
+from mine.sections import ALL
 from mine.statistics import CLEAR_CEILING, interval
 
 TEXTS = {
@@ -146,7 +147,7 @@ def tabulate_seeds(
             frame["randomised_described"] = described[subject, roi].sel(voxel=voxels).values
         shares.append(pd.DataFrame(frame).assign(subject=subject, roi=roi))
     table = pd.concat(shares)
-    once = table.groupby(["subject", "voxel"], as_index=False, sort=False).max().assign(roi="all")
+    once = table.groupby(["subject", "voxel"], as_index=False, sort=False).max().assign(roi=ALL)
     for (subject, roi), own in pd.concat([table, once]).groupby(["subject", "roi"], sort=False):
         for measure in own.columns.intersection(["randomised_described", "shuffled_predicted"]):
             rows.append((measure, subject, roi, own[measure].mean(), np.nan, np.nan, len(own)))

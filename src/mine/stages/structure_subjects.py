@@ -21,9 +21,9 @@ from mine.core.matching import (
     draw_matchings,
     match_clusters,
 )
+from mine.sections import ALL
 from mine.statistics import interval, mean_over_pairs
 
-ALL = "all"
 STRUCTURE_VARIABLES = ("tuning", "word", "cluster", "cluster_word")
 """What is read of a store of mine.stages.structure, of the fit ``all``."""
 COLUMNS = ["measure", "subject", "other", "roi", "cluster", "other_cluster", "word", "other_word"]

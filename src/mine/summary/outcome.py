@@ -1,6 +1,7 @@
 """What the workflow says when it has ended: what was made, and where to look first.
 
-It is read in the process that runs the workflow, and so imports the standard library alone.
+It is read in the process that runs the workflow, and so imports nothing heavier than
+the sections of a configuration.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+
+from mine.sections import ALL
 
 PLACES = {
     "summary/subjects.html": "what was found, how sure it is, what was left out and why",
@@ -44,7 +47,7 @@ def _count_voxels(folder: Path, subjects: Iterable[str]) -> list[str]:
         with path.open(encoding="utf-8", newline="") as file:
             regions = {row["roi"]: row for row in csv.DictReader(file, delimiter="\t")}
         # That of all regions together, which counts each voxel once.
-        together = regions.pop("all", None)
+        together = regions.pop(ALL, None)
         if together is None:
             continue
         described, voxels = (int(together[key]) for key in ("described", "voxels"))

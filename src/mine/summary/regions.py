@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,12 +10,11 @@ import xarray as xr
 
 from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
-from mine.figures.style import REASONS
-from mine.figures.voxels import WITHHELD
+from mine.sections import ALL
 from mine.stages.preference import EVIDENCE
+from mine.stages.profiles import REASONS
 from mine.statistics import LEAST_CEILING, share_interval
 
-ALL = "all"
 WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.
 SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
@@ -91,17 +89,9 @@ def split_regions(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     return table[~together], table[together].iloc[0]
 
 
-def read_regions(path: Path | str) -> pd.DataFrame:
-    """Read a table of :func:`tabulate_regions` from its file."""
-    kinds = dict.fromkeys(TEXTS, object)
-    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], dtype=kinds)
-    # An empty text is written as nothing.
-    return table.fillna(dict.fromkeys(TEXTS, ""))
-
-
 def _count_reasons(reason: np.ndarray) -> dict[str, object]:
     """Count voxels by reason, (voxel,), with the share that is described."""
-    counts = {name: int((reason == name).sum()) for name in REASONS}
+    counts = {name: int((reason == name).sum()) for name in reversed(REASONS)}
     low, high = share_interval(counts["described"], len(reason))
     share = counts["described"] / len(reason) if len(reason) else np.nan
     found = {"voxels": len(reason), **counts}
@@ -112,7 +102,7 @@ def _count_together(
     by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset
 ) -> dict[str, object]:
     """Count the voxels of all regions, each once; nothing else is known of them together."""
-    passed = pd.CategoricalDtype([*WITHHELD, "described"], ordered=True)
+    passed = pd.CategoricalDtype(REASONS, ordered=True)
     reasons = pd.concat([each["profiles"]["reason"].to_series() for each in by_roi.values()])
     reasons = reasons.astype(passed).groupby(level="voxel").max()
     ceiling = scores["noise_ceiling"].values[reasons.index.to_numpy()]

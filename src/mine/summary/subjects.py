@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mine.sections import ALL
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
-from mine.summary.regions import ALL, EDITED, SHOWN, split_regions
+from mine.summary.regions import EDITED, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 
 MEANS = ("share", "score", "identification", "pictures", *EDITED)
