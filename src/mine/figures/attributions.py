@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
+from mine.figures.strips import write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -101,13 +102,12 @@ def draw_attributions(
     for line, (voxel, row) in enumerate(zip(voxels, shown, strict=True)):
         top = line * block + 1
         entry = table.loc[voxel]
-        add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
+        left = write_voxel(figure, top, region, voxel, beside=EDGE + 45)
         # Its words are withheld here as they are everywhere.
         said = (
             f"profile: {entry['words']}" if entry["described"] else f"no words: {entry['reason']}"
         )
-        heading = f"{write_fit(entry)}    {said}"
-        add_text(figure, EDGE + 45, top + 0.3, heading)
+        add_text(figure, left, top + 0.3, f"{write_fit(entry)}    {said}")
         for place, image in enumerate(row):
             left = EDGE + place * cell
             axes = add_axes(figure, left, top + HEAD - 1, overlay, overlay)

@@ -39,6 +39,7 @@ LINE = 2.9
 LINES = 3  # of words beneath a picture
 ROW = PICTURE + 0.8 + LINES * LINE + 1.5
 HEAD = 5.5
+GAP = 3.0  # behind a voxel's name
 SUMMARY = 8.0
 TOP = 13.5
 FOOT = 10.5  # a note of three lines
@@ -129,13 +130,21 @@ def write_columns(figure: Figure, columns: dict[str, tuple[str, str]]) -> None:
             add_text(figure, left, 5.0 + line * LINE, text, color=INK)
 
 
+def write_voxel(figure: Figure, top: float, region: str, voxel: int, *, beside: float) -> float:
+    """Write which voxel a heading is of. Returns where what is said of it may begin: at ``beside``,
+    or further right where the name reaches it: mm.
+    """
+    name = f"{region}, voxel {voxel}"
+    add_text(figure, EDGE, top, name, fontsize=HEADING, weight="bold")
+    return max(beside, EDGE + measure_text(name, "bold", HEADING) + GAP)
+
+
 def write_heading(figure: Figure, top: float, region: str, voxel: int, entry: pd.Series) -> None:
     """Write which voxel follows. entry: its row of describe_voxels."""
     if top > TOP:
         draw_rule(figure, top - 1.2)
-    add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-    text = f"{write_fit(entry)}    profile: {entry['words']}"
-    add_text(figure, EDGE + 1.65 * CELL, top + 0.3, text)
+    left = write_voxel(figure, top, region, voxel, beside=EDGE + 1.65 * CELL)
+    add_text(figure, left, top + 0.3, f"{write_fit(entry)}    profile: {entry['words']}")
 
 
 def draw_rule(figure: Figure, top: float) -> None:
