@@ -20,6 +20,8 @@ from mine.figures.style import (
     HEADING,
     LIGHT,
     MM_PER_INCH,
+    MM_PER_POINT,
+    SIZE,
     WIDTH,
     add_axes,
     add_image,
@@ -43,6 +45,8 @@ GAP = 3.0  # behind a voxel's name
 SUMMARY = 8.0
 TOP = 13.5
 FOOT = 10.5  # a note of three lines
+NOTE_SPACING = 1.25
+NOTE_LINE = NOTE_SPACING * SIZE * MM_PER_POINT
 
 INK = "#555555"  # grey that can be read as text
 
@@ -249,8 +253,16 @@ def write_panel_title(figure: Figure, left: float, top: float, letter: str, titl
 
 def write_note(figure: Figure, top: float, text: str) -> None:
     """Write what is to be known of a figure, over its whole width."""
-    note = wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)
-    add_text(figure, EDGE, top, note, color="#444444", linespacing=1.25)
+    add_text(figure, EDGE, top, _wrap_note(text), color="#444444", linespacing=NOTE_SPACING)
+
+
+def measure_note(text: str) -> float:
+    """Height of what :func:`write_note` writes, with a margin beneath: mm."""
+    return (_wrap_note(text).count("\n") + 1) * NOTE_LINE + EDGE
+
+
+def _wrap_note(text: str) -> str:
+    return wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)
 
 
 def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
