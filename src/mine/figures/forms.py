@@ -146,7 +146,9 @@ def _draw_costs(
         ylabel=_label(score),
         title=f"All voxels: {_say_mean(whole)}",
     )
-    _mark_costs(axes, min(x.values()), max(x.values()))
+    known = [cost for cost in x.values() if cost > 0]
+    if known:
+        _mark_costs(axes, min(known), max(known))
 
 
 def _draw_curves(
