@@ -366,7 +366,7 @@ def test_attributions_show_the_words_that_are_above_their_base_rate(voxels: int)
     said = texts(figure)
     assert said.count("dog") == said.count("face") == 3 * voxels
     assert said.count("street") == 0  # below its base rate
-    for condition in ("top", "random", "lowest"):
+    for condition in ("description", "random", "lowest"):
         assert said.count(condition) == 3 * voxels
     numbers = tabulate_attributions(attributions, descriptions, **drawn)
     assert (numbers["item"] == "prediction").sum() == 3 * voxels
@@ -383,7 +383,7 @@ def test_a_voxel_that_is_not_described_is_drawn_without_words() -> None:
         images=3,
     )  # fmt: skip
     said = texts(figure)
-    assert said.count("dog") == said.count("top") == 3
+    assert said.count("dog") == said.count("description") == 3
     assert sum("no words: not predicted" in text for text in said) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
-from mine.figures.causality import draw_causality
+from mine.figures.causality import COMPARED, draw_causality
 from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.recovery import EFFECTS, draw_recovery
 from mine.figures.strips import PAGE
@@ -213,7 +213,18 @@ def test_a_test_that_could_not_succeed_is_not_written_as_one_that_failed():
 def test_an_effect_of_one_voxel_has_no_interval():
     by_roi = {"FFA-1": tuple(store.isel(voxel=[0]) for store in make_subject()["FFA-1"])}
     numbers = said(draw_causality(tabulate(by_roi), ["FFA-1"]), "number")
-    assert numbers.count("–") == 2
+    assert numbers.count("–") == len(COMPARED)
+
+
+def test_the_description_is_compared_with_other_words_and_with_none():
+    by_roi = make_subject()
+    table = tabulate(by_roi)
+    written = said(draw_causality(table, list(by_roi)), "number")
+    assert set(COMPARED) == {"random", "lowest", "empty"}
+    d = table[(table["panel"] == "sufficiency") & (table["measure"] == "d")]
+    for row in d[d["condition"].isin(COMPARED)].itertuples():
+        text = f"{row.value:.2f} [{row.low:.2f}, {row.high:.2f}]".replace("-", "−")
+        assert text in written
 
 
 def test_eight_regions_fit_a_page():

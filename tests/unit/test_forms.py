@@ -20,7 +20,8 @@ from mine.encoders import descent, linear, receptive_field, region_query, univer
 from mine.encoders.forms import FORMS
 from mine.encoders.interface import Stimuli, Terms, score_validation
 from mine.errors import InputError
-from mine.figures.forms import draw_forms
+from mine.figures.forms import LOWEST, draw_forms
+from mine.figures.style import SIZE
 from mine.sections import ACROSS, ALL
 from mine.sections import FORMS as NAMES
 from mine.stages.baselines import fit_baselines
@@ -39,6 +40,7 @@ from mine.stages.comparison import (
 from mine.stages.encoder import fit_subject, score_predictions, score_roi
 from mine.statistics import pearson, r_squared
 from tests.reference import literal_forms
+from tests.reference.texts import find_boxes, find_overlaps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -527,12 +529,60 @@ def test_figure_draws_every_form(counts):
     ]
     figure = draw_forms(tabulate_forms(parts, costs))
     upper, left, right = figure.axes
-    assert [text.get_text() for text in upper.get_legend().get_texts()] == [
+    (key,) = figure.legends
+    assert [text.get_text() for text in key.get_texts()] == [
         "MINE",
         "ridge, image embedding",
+        "subj01",
+        "subj02",
     ]
-    assert [line.get_xdata() for line in left.lines] == [[1.0], [1.0]]
+    means = [[line for line in axes.lines if line.get_gid() == "mean"] for axes in (left, right)]
+    assert [line.get_xdata().tolist() for line in means[0]] == [[1.0], [1.0]]
+    assert "mean over 2 subjects" in left.get_title() and "mean over 2 subj" in right.get_title()
     assert ("Training images" in right.get_xlabel()) == (len(counts) > 1)
     if len(counts) > 1:
         assert [text.get_text() for text in right.get_xticklabels()] == ["50", "120"]
-        assert right.lines[0].get_xdata().tolist() == [50, 120]
+        assert means[1][0].get_xdata().tolist() == [50, 120]
+
+
+def make_compared(rois: list[str], *, counts: tuple[str, ...] = (ALL,)) -> pd.DataFrame:
+    """As tabulate_forms gives it: two forms, whose costs are within a decade, in two subjects."""
+    rows = [
+        (form, count, subject, roi, "r2_normalised", 0.5, 0.4, 0.6)
+        for form in ("mine", "ridge")
+        for count in counts
+        for subject in ("subj01", "subj02", ALL)
+        for roi in (*rois, ALL)
+    ]
+    rows += [
+        (form, count, ALL, "", measure, value * (1 + 0.4 * place), np.nan, np.nan)
+        for place, form in enumerate(("mine", "ridge"))
+        for count in counts
+        for measure, value in (("seconds", 100.0), ("parameters", 2e5), ("training_images", 50.0))
+    ]
+    columns = ["form", "images", "subject", "roi", "measure", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_names_and_numbers_of_the_comparison_stay_apart():
+    figure = draw_forms(make_compared([f"midventral-{number}" for number in range(13)]))
+    boxes = find_boxes(figure)
+    assert not find_overlaps(boxes)
+    assert min(text.get_fontsize() for text in boxes) >= SIZE
+    left, right = figure.axes[1:]
+    assert [text.get_text() for text in left.get_xticklabels()] == ["50", "100", "200"]
+    assert [text.get_text() for text in right.get_xticklabels()] == ["100k", "200k", "500k"]
+
+
+def test_what_lies_below_the_axis_has_an_arrow_in_every_panel():
+    table = make_compared(["FFA-1"], counts=("50", ALL))
+    low = (table["form"] == "ridge") & (table["measure"] == "r2_normalised")
+    table.loc[low, ["value", "low", "high"]] = -2.0, -3.0, -1.0
+    figure = draw_forms(table)
+    # Of each subject: two places above; below, the same and their mean, of one count and of two.
+    for axes, count in zip(figure.axes, (4, 3, 6), strict=True):
+        arrows = [text for text in axes.texts if text.get_text() == "▼"]
+        assert len(arrows) == count
+        low, high = axes.get_ylim()
+        assert low <= LOWEST < high
+        assert all(low <= y <= high for line in axes.lines for y in np.atleast_1d(line.get_ydata()))

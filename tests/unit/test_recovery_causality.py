@@ -143,7 +143,13 @@ def test_an_edit_without_a_counterpart_is_left_out(world):
     assert len(compare(world, make_edits(world, [5], "insertion", 0))) == 0
 
 
-PLANTED = {"sufficiency_random": 1.0, "insertion": 2.0, "insertion_other": 1.0, "removal": 0.0}
+PLANTED = {
+    "sufficiency_random": 1.0,
+    "sufficiency_empty": 0.5,
+    "insertion": 2.0,
+    "insertion_other": 1.0,
+    "removal": 0.0,
+}
 
 
 def test_planted_effects_are_summarised():
@@ -176,6 +182,8 @@ def test_planted_effects_are_summarised():
     values = table[(table["subject"] == "all")].set_index("measure")["value"]
     assert values["sufficiency_beats_random"] == 1 and values["insertion_expected"] == 1
     assert values["sufficiency_d_random"] == pytest.approx(1, abs=0.2)
+    assert values["sufficiency_d_empty"] == pytest.approx(0.5, abs=0.2)
+    assert values["sufficiency_beats_empty"] > 0.8 and "sufficiency_d_lowest" not in values
     assert values["insertion_d"] == pytest.approx(2, abs=0.3)
     assert values["insertion_d_other"] == pytest.approx(1, abs=0.2)
     assert values["insertion_effect_other"] == pytest.approx(1, abs=0.2)
@@ -250,8 +258,10 @@ def test_pairs_are_the_stores_differences():
     main = np.array(["face", "", "", "contrast"])
     pairs = tabulate_pairs(sufficiency, counterfactuals, main)
     assert set(pairs["voxel"]) == {0}
-    found = pairs[pairs["measure"] == "sufficiency_random"]["difference"].to_numpy()
-    assert found == pytest.approx(error[0, 1, 0] - error[0, 0, 0])
+    for control in ("random", "lowest", "empty"):
+        found = pairs[pairs["measure"] == f"sufficiency_{control}"]["difference"].to_numpy()
+        expected = error[0, conditions.index(control), 0] - error[0, 0, 0]
+        assert found == pytest.approx(expected)
     found = pairs[pairs["measure"] == "insertion"]["difference"].to_numpy()
     assert found == pytest.approx(shift[0, 0, 0, 0] - shift[0, 0, EDITS.index("random"), 0])
     for row, direction in enumerate(DIRECTIONS):

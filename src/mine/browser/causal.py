@@ -29,7 +29,7 @@ def describe_tests(
     return {
         voxel: {
             "generated": _list_originals(
-                generated.isel(voxel=row), sufficiency.isel(voxel=row), row, template
+                generated.isel(voxel=row), sufficiency.isel(voxel=row), template
             ),
             "errors": _list_errors(sufficiency.isel(voxel=row)),
             "edits": _list_edits(edits.isel(voxel=row), counterfactuals.isel(voxel=row), painted),
@@ -54,9 +54,9 @@ def list_pictures(tests: dict[int, dict[str, object]]) -> tuple[np.ndarray, np.n
 
 
 def _list_originals(
-    generated: xr.Dataset, sufficiency: xr.Dataset, row: int, template: str
+    generated: xr.Dataset, sufficiency: xr.Dataset, template: str
 ) -> list[dict[str, object]]:
-    """Each original with the pictures of every condition. row: the voxel's place."""
+    """Each original with the pictures of every condition, of one voxel."""
     found = []
     response = generated["response"].values
     for chosen in np.flatnonzero(generated["image"].values >= 0):

@@ -22,8 +22,8 @@ from mine.statistics import (
     share_interval,
 )
 
-SUFFICIENCY = ("random", "lowest")
-"""Controls that pictures from a description are compared with."""
+SUFFICIENCY = ("random", "lowest", "empty")
+"""What pictures from a description are compared with: those from other words, and from none."""
 
 SHIFTED = {
     "": ("description", "random"),

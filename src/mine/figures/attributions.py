@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
+from mine.figures.strips import write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -33,7 +34,7 @@ from mine.figures.voxels import rank_images, write_fit
 
 WORDS_ON_IMAGE = 4
 CONDITIONS = {
-    "attribution": ("top", BLUE),
+    "attribution": ("description", BLUE),
     "random": ("random", GREY),
     "lowest": ("lowest", GREY),
 }
@@ -47,6 +48,7 @@ HEAT = LinearSegmentedColormap.from_list(
 EDGE = 2.0
 HEAD = 6.5
 LINE = 3.3
+STEP = 3.0  # of a condition's second line
 OVERLAY_SHARE = 0.70
 FOOT = 13.0
 
@@ -101,13 +103,12 @@ def draw_attributions(
     for line, (voxel, row) in enumerate(zip(voxels, shown, strict=True)):
         top = line * block + 1
         entry = table.loc[voxel]
-        add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
+        left = write_voxel(figure, top, region, voxel, beside=EDGE + 45)
         # Its words are withheld here as they are everywhere.
         said = (
             f"profile: {entry['words']}" if entry["described"] else f"no words: {entry['reason']}"
         )
-        heading = f"{write_fit(entry)}    {said}"
-        add_text(figure, EDGE + 45, top + 0.3, heading)
+        add_text(figure, left, top + 0.3, f"{write_fit(entry)}    {said}")
         for place, image in enumerate(row):
             left = EDGE + place * cell
             axes = add_axes(figure, left, top + HEAD - 1, overlay, overlay)
@@ -137,9 +138,10 @@ def tabulate_attributions(
 ) -> pd.DataFrame:
     """Return the numbers of :func:`draw_attributions`.
 
-    Columns: item, voxel, image, condition, rank, word, row, column, value. Items: ``prediction``
-    (standard deviations), ``share`` (a token's share of the positive attribution, by its place),
-    ``word`` (its weight, and the patch that gave most of it).
+    Columns: item, voxel, image, condition, rank, word, said, row, column, value. Items:
+    ``prediction`` (standard deviations), ``share`` (a token's share of the positive attribution,
+    by its place), ``word`` (its weight, the patch that gave most of it, and whether it is said:
+    only such words are drawn).
     """
     rows: list[dict[str, object]] = []
     shown = rank_images(attributions["prediction"], images)
@@ -154,15 +156,17 @@ def tabulate_attributions(
                 rows.append(common | place | {"item": "share", "rank": rank, "value": share[token]})
             for condition in CONDITIONS:
                 chosen = descriptions.sel(voxel=voxel, image=image, condition=condition)
-                for rank, (word, weight, token) in enumerate(
-                    zip(*(chosen[name].values for name in ("word", "weight", "patch")), strict=True)
-                ):
+                said = find_said(chosen)
+                parts = (chosen[name].values for name in ("word", "weight", "patch"))
+                for rank, (word, weight, token) in enumerate(zip(*parts, strict=True)):
                     place = dict(zip(("row", "column"), divmod(int(token), grid[1]), strict=True))
                     found = {"item": "word", "condition": condition, "rank": rank, "value": weight}
-                    rows.append(common | place | found | {"word": words[word]})
-    columns = ["item", "voxel", "image", "condition", "rank", "word", "row", "column", "value"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.astype({"rank": "Int64", "row": "Int64", "column": "Int64"})
+                    found |= {"word": words[word], "said": bool(said[rank])}
+                    rows.append(common | place | found)
+    columns = ["item", "voxel", "image", "condition", "rank", "word", "said", "row", "column"]
+    table = pd.DataFrame(rows, columns=[*columns, "value"])
+    whole = dict.fromkeys(("rank", "row", "column"), "Int64")
+    return table.astype(whole | {"said": "boolean"})
 
 
 def place_words(
@@ -251,24 +255,29 @@ def _measure(text: str) -> tuple[float, float]:
 def _write_phrases(
     figure: Figure, chosen: xr.Dataset, words: np.ndarray, left: float, top: float, width: float
 ) -> None:
+    indent = max(measure_text(name, "bold") for name, _ in CONDITIONS.values()) + 1.5
     for line, (condition, (name, colour)) in enumerate(CONDITIONS.items()):
         phrase = str(join_said(chosen.sel(condition=condition), words)) or "nothing"
         place = top + 2 * line * LINE
         bold = {"weight": "bold", "color": colour if condition == "attribution" else "#555555"}
-        indent = 11.5
         add_text(figure, left, place, name, **bold)
-        for row, text in enumerate(_wrap(phrase, width - indent)[:2]):
-            add_text(figure, left + indent, place + row * LINE, text)
+        # What does not fit beside the name has the whole of the second line, but for a step.
+        for row, (text, start) in enumerate(
+            zip(_wrap(phrase, width - indent, width - STEP), (indent, STEP), strict=False)
+        ):
+            add_text(figure, left + start, place + row * LINE, text)
 
 
-def _wrap(phrase: str, width: float) -> list[str]:
-    """Break a phrase at its commas into lines of at most ``width`` mm where words allow it."""
+def _wrap(phrase: str, first: float, width: float) -> list[str]:
+    """Break a phrase at its commas into lines of at most ``width`` mm, the first of at most
+    ``first``, where words allow it.
+    """
     lines: list[str] = []
     across = 0.0
     for word in phrase.split(", "):
         wide = measure_text(f"{word}, ")
         across += wide
-        if lines and across <= width:
+        if lines and across <= (first if len(lines) == 1 else width):
             lines[-1] += f", {word}"
         else:
             if lines:
@@ -286,8 +295,8 @@ def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:
     bar.set_label("Share of the positive attribution (%)")
     note = (
         "The scale is of this figure alone. Outlined: the patch that gave most of a word (at most "
-        "four words an\nimage). Below: words from the top tokens, from random tokens, and from the "
-        "tokens of lowest |attribution|\nof the same image."
+        "four words an\nimage). Description: words from the top tokens; below it, from random "
+        "tokens and from those of lowest\n|attribution| of the same image."
     )
     add_text(figure, EDGE + 46, top - 0.8, note)
 

@@ -17,6 +17,7 @@ from mine.figures.strips import (
     LINE,
     format_count,
     format_signed,
+    measure_note,
     write_note,
     write_panel_title,
 )
@@ -30,6 +31,7 @@ from mine.figures.style import (
     add_axes,
     add_key,
     add_text,
+    measure_text,
     name_region,
     new_figure,
     styled,
@@ -37,14 +39,19 @@ from mine.figures.style import (
 from mine.sections import ALL
 from mine.statistics import SIGNIFICANT
 
+COMPARED = ("random", "lowest", "empty")
+"""What the description's pictures are compared with in numbers: other words, and none."""
+
 # mm
-LABEL = 33.0
-TITLE = 9.5
-SUFFICIENCY = 7.0  # for each region
+TITLE = 8.5
+TEXT = 2.5  # from line to line of a region's label and numbers
+SUFFICIENCY = 7.8  # for each region: three such lines
 EFFECT = 8.1  # for each region
-SCATTER = 34.0
-AXIS = 10.5
+SCATTER = 32.0
+AXIS = 9.5
+ERRORS = 81.0  # right edge of the errors of panel a
 COLUMNS = (125.0, 153.0, 166.0)  # of the numbers of panel a
+NUMBERS = (35.0, 26.0)  # beside the shifts of panel b: by insertion, by removal
 
 
 @styled
@@ -61,38 +68,63 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
     regions = [roi for roi in regions if roi != ALL or len(regions) > 2]
     upper = TITLE + SUFFICIENCY * len(regions) + AXIS
     middle = TITLE + EFFECT * len(regions) + AXIS
-    lower = 7.0 + SCATTER + 23.5
-    figure = new_figure(upper + middle + lower + 14, layout=None)
-    _draw_sufficiency(figure, 1.0, table, regions)
-    _draw_effects(figure, 1.0 + upper, table, regions)
+    lower = 7.0 + SCATTER + 22.0
+    note = (
+        "All responses are the evaluator's predictions, but the encoder's in d; sd: standard "
+        "deviations of the response. Error bars: 95% intervals, images left out. a: d, mean over "
+        "standard deviation of the paired differences, of two voxels or more; voxels, share in "
+        "which the description's words win; q, false discovery rate over voxels; too few: with n "
+        "images a voxel's sign-flip p is 1/2ⁿ at least, and no q could reach "
+        f"{SIGNIFICANT}. b: images of insertion + removal. e: thin, regions; thick, their mean. "
+        f"{text}"
+    )
+    figure = new_figure(1.0 + upper + middle + lower + measure_note(note), layout=None)
+    sizes = [_say_sizes(counts, regions) for counts in _count_tested(table)]
+    left = EDGE + max(map(_measure_label, sizes)) + 2.0
+    for top, height, labels in ((0.0, SUFFICIENCY, sizes[0]), (upper, EFFECT, sizes[1])):
+        _label_regions(figure, 1.0 + top + TITLE, height, labels)
+    _draw_sufficiency(figure, 1.0, left, table, regions)
+    _draw_effects(figure, 1.0 + upper, left, table, regions)
     top = 1.0 + upper + middle
     _draw_guidance(figure, top, table)
     _draw_models(figure, top, table)
     _draw_edit(figure, top, table)
-    write_note(
-        figure,
-        top + lower,
-        "All responses are the evaluator's predictions, but the encoder's in d; sd: standard "
-        "deviations of the response. Error bars: 95% intervals, images left out. a: d, mean over "
-        "standard deviation of the paired differences, of two voxels or more; voxels, share in "
-        "which the attribution's words win; q, false discovery rate over voxels; too few: with n "
-        "images a voxel's sign-flip p is 1/2ⁿ at least, and no q could reach "
-        f"{SIGNIFICANT}. b: images of insertion + removal. e: thin, regions; thick, their mean. "
-        f"{text}",
-    )
+    write_note(figure, top + lower, note)
     return figure
 
 
+def _count_tested(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Voxels and images by region, those of pictures and those of edits: n, images."""
+    pictures = _pick(table, panel="sufficiency", measure="error", condition="attribution")
+    edited = _pick(table, panel="edits", measure="effect", guide="profile", condition="unspecific")
+    sides = {"n": "max", "images": lambda found: "+".join(map(str, found))}
+    return pictures.set_index("roi"), edited.groupby("roi").agg(sides)
+
+
+def _say_sizes(counts: pd.DataFrame, regions: list[str]) -> dict[str, list[str]]:
+    """By region, the lines beneath its name: how many voxels and images. counts: n, images."""
+    return {
+        roi: [format_count(counts.loc[roi, "n"], "voxel"), f"{counts.loc[roi, 'images']} images"]
+        if roi in counts.index
+        else []
+        for roi in regions
+    }
+
+
+def _measure_label(labels: Mapping[str, list[str]]) -> float:
+    """Width of the widest line of regions' labels: mm."""
+    lines = [measure_text(text) for own in labels.values() for text in own]
+    return max([measure_text(name_region(roi), "bold") for roi in labels] + lines)
+
+
 def _label_regions(
-    figure: Figure, top: float, height: float, counts: pd.DataFrame, regions: list[str]
+    figure: Figure, top: float, height: float, labels: Mapping[str, list[str]]
 ) -> None:
-    for place, roi in enumerate(regions):
-        where = top + place * height + 0.6
+    for place, (roi, lines) in enumerate(labels.items()):
+        where = top + place * height + 0.5
         add_text(figure, EDGE, where, name_region(roi), weight="bold")
-        if roi in counts.index:
-            row = counts.loc[roi]
-            text = f"{format_count(row['n'], 'voxel')}, {row['images']} images"
-            add_text(figure, EDGE, where + LINE, text, color=INK)
+        for line, text in enumerate(lines, start=1):
+            add_text(figure, EDGE, where + line * TEXT, text, color=INK)
 
 
 def _line_axes(
@@ -115,22 +147,19 @@ def _write_legend(figure: Figure, left: float, top: float, names: Mapping[str, t
         left = add_key(figure, left, top, name, colour)
 
 
-def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
+def _draw_sufficiency(
+    figure: Figure, top: float, start: float, table: pd.DataFrame, regions: list[str]
+) -> None:
+    """Draw panel a, its axes from ``start`` mm on."""
     data = table[table["panel"] == "sufficiency"]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
     write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
-    _write_legend(figure, 73, top + 0.4, colours)
+    called = {generated.name_condition(name): colour for name, colour in colours.items()}
+    _write_legend(figure, 73, top + 0.4, called)
     top += TITLE
-    _label_regions(
-        figure,
-        top,
-        SUFFICIENCY,
-        _pick(data, measure="error", condition="attribution").set_index("roi"),
-        regions,
-    )
     size = {"top": top, "height": SUFFICIENCY, "regions": regions}
-    left = _line_axes(figure, LABEL, width=48, **size)
-    right = _line_axes(figure, LABEL + 56, width=34, **size)
+    left = _line_axes(figure, start, width=ERRORS - start, **size)
+    right = _line_axes(figure, ERRORS + 8, width=34, **size)
     right.axvline(0, color=BLACK, linewidth=0.6)
     for number, (condition, colour) in enumerate(colours.items()):
         offset = (number + 1) / (len(colours) + 1)
@@ -144,9 +173,9 @@ def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: 
             rows = rows[rows["roi"].isin(regions)]
             place = np.array([regions.index(roi) for roi in rows["roi"]]) + offset
             _draw_interval(axes, rows, place, colour)
-    for line, control in enumerate(("random", "lowest")):
+    for line, control in enumerate(COMPARED):
         for place, roi in enumerate(regions):
-            where = top + place * SUFFICIENCY + 0.6 + line * (LINE + 0.1)
+            where = top + place * SUFFICIENCY + 0.5 + line * TEXT
             own = data[(data["condition"] == control) & ((data["roi"] == roi) | (roi == ALL))]
             images = own.loc[own["voxel"].notna(), "images"].max()
             said = _say_contrast(_pick(own, roi=roi).set_index("measure"), images)
@@ -157,7 +186,7 @@ def _draw_sufficiency(figure: Figure, top: float, table: pd.DataFrame, regions: 
         add_text(figure, column, top - LINE - 0.5, text, color=INK)
     left.set_xlim(left=0)
     left.set_xlabel("|picture − original| (sd); points: voxels")
-    right.set_xlabel("Control's less attribution's (sd)")
+    right.set_xlabel("Control's less description's (sd)")
 
 
 def _say_contrast(rows: pd.DataFrame, images: int) -> tuple[str, str, str]:
@@ -176,15 +205,19 @@ def _say_contrast(rows: pd.DataFrame, images: int) -> tuple[str, str, str]:
     )
 
 
-def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list[str]) -> None:
+def _draw_effects(
+    figure: Figure, top: float, start: float, table: pd.DataFrame, regions: list[str]
+) -> None:
+    """Draw panel b, its axes from ``start`` mm on."""
     data = table[table["panel"] == "edits"]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
     write_panel_title(figure, EDGE, top, "b", "Edits: feature less control")
     _write_legend(figure, 56, top + 0.4, colours)
     add_text(figure, 145, top + 0.4, "● description  ○ profile")
     top += TITLE
-    size = {"top": top, "height": EFFECT, "regions": regions, "width": 40}
-    for left, direction in ((LABEL, "insertion"), (LABEL + 75, "removal")):
+    width = (WIDTH - EDGE - start - sum(NUMBERS)) / 2
+    size = {"top": top, "height": EFFECT, "regions": regions, "width": width}
+    for left, direction in ((start, "insertion"), (start + width + NUMBERS[0], "removal")):
         here = data[data["direction"] == direction]
         axes = _line_axes(figure, left, **size)
         axes.axvline(0, color=BLACK, linewidth=0.6)
@@ -197,7 +230,7 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
                 place = np.array([regions.index(roi) for roi in rows["roi"]]) + offset
                 _draw_interval(axes, rows, place, colour, filled=guide == "description")
         axes.set_xlabel(f"{direction.capitalize()}: shift less control's (sd)")
-        beside = left + 40 + 1.5
+        beside = left + width + 1.5
         add_text(figure, beside, top - LINE - 0.5, "voxels above (%)", color=INK)
         for place, roi in enumerate(regions):
             for line, (guide, sign) in enumerate(zip(GUIDES, "●○", strict=True)):
@@ -212,11 +245,6 @@ def _draw_effects(figure: Figure, top: float, table: pd.DataFrame, regions: list
                     text = f"{value * 100:.0f}" if np.isfinite(value) else "–"
                     across = beside + 7.5 + 5.7 * column
                     add_text(figure, across, where, text, color=colour, ha="right", gid="number")
-    counts = _pick(data, measure="effect", guide="profile", condition="unspecific")
-    counts = counts.groupby("roi").agg(
-        {"n": "max", "images": lambda found: "+".join(map(str, found))}
-    )
-    _label_regions(figure, top, EFFECT, counts, regions)
 
 
 def _draw_interval(

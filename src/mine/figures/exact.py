@@ -33,7 +33,7 @@ KEYS = ["item", "against", "subject", "roi", "voxel", "direction", "condition", 
 
 # mm
 SIDE = 68.0
-TOP = 15.0
+TOP = 18.0
 
 
 def tabulate_exact(

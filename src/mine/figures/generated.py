@@ -55,6 +55,14 @@ CONDITIONS = {
     "empty": ("no words\nat all", GREY),
 }
 
+CALLED = {"attribution": "description"}
+"""Conditions that figures call by another name than stores: that of the same words elsewhere."""
+
+
+def name_condition(condition: str) -> str:
+    """Return how figures call the words that a picture was made from."""
+    return CALLED.get(condition, condition)
+
 
 def choose_originals(
     generated: xr.Dataset, voxels: np.ndarray, *, images: int
@@ -104,7 +112,8 @@ def draw_generated(
     rows = sum(map(len, originals.values()))
     height = TOP + rows * ROW + len(originals) * (HEAD + SUMMARY) + FOOT
     figure = new_figure(height, layout=None)
-    write_columns(figure, {"original": ("shown to\nthe subject", BLACK), **CONDITIONS})
+    columns = {name_condition(condition): column for condition, column in CONDITIONS.items()}
+    write_columns(figure, {"original": ("shown to\nthe subject", BLACK), **columns})
     responses = numbers["item"].isin(["response", "original"])
     limits = find_limits(numbers.loc[responses, "value"].to_numpy())
     top = TOP
@@ -122,7 +131,7 @@ def draw_generated(
             figure,
             top,
             means.set_index("condition"),
-            said="mean error, {}\n(q: attribution lower)",
+            said="mean error, {}\n(q: description lower)",
             write="{:.2f}".format,
         )
         top += SUMMARY

@@ -40,9 +40,10 @@ UNKNOWN = to_rgba("#F5F5F5")
 FEW = to_rgba(LIGHT)  # of fewer than LEAST_VOXELS described voxels
 
 # mm
-LABEL = 27.0
+LABEL = 27.0  # at least
 GAP = 2.5
 CELL = 5.4
+ASIDE = 1.5  # from a region's count to its map
 SPACE = 0.8  # between two numbers of a row
 TOP = 10.0
 NAMES = 15.0  # of the categories, beneath the maps
@@ -56,16 +57,17 @@ SPREAD = 46.0
 @styled
 def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figure:
     """Draw the table of mine.stages.preference_subjects.tabulate_preference for one subject."""
-    height, across = CELL * len(rois), _fit_maps(table, rois)
+    label = measure_labels(_say_counts(table, rois))
+    height, across = CELL * len(rois), _fit_maps(table, rois, label)
     row = TOP + height + NAMES
     upper = row * (len(MAPS) // across)
     shown = ROW * len(rois)
     figure = new_figure(upper + LOWER + max(shown, SWEEP) + 14 + 26, layout=None)
-    width = _measure_map(across)
+    width = _measure_map(across, label)
     for place, (letter, entry) in enumerate(zip("abcd", MAPS, strict=True)):
-        top, left = row * (place // across), LABEL + place % across * (width + GAP)
-        if left == LABEL:
-            _label_regions(figure, top + TOP, table, rois)
+        top, left = row * (place // across), label + place % across * (width + GAP)
+        if left == label:
+            _label_regions(figure, top + TOP, table, rois, label)
         add_text(figure, left - 1, top + 2, letter, fontsize=HEADING + 1, weight="bold")
         add_text(figure, left + 3, top + 2.2, entry[1], fontsize=HEADING)
         _draw_map(add_axes(figure, left, top + TOP, width, height), table, rois, entry)
@@ -89,12 +91,21 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
     return figure
 
 
-def _measure_map(across: int) -> float:
-    """Width of each of so many maps side by side: mm."""
-    return (WIDTH - EDGE - LABEL - GAP * across) / across
+def measure_labels(counts: dict[str, str]) -> float:
+    """Width of the regions' names with their counts beside them, from the figure's edge on: mm.
+
+    counts: by region. It is LABEL at least.
+    """
+    wide = [measure_text(f"{roi}  ", "bold") + measure_text(text) for roi, text in counts.items()]
+    return max([LABEL, *(EDGE + across + ASIDE for across in wide)])
 
 
-def _fit_maps(table: pd.DataFrame, rois: list[str]) -> int:
+def _measure_map(across: int, label: float) -> float:
+    """Width of each of so many maps side by side behind labels: mm."""
+    return (WIDTH - EDGE - label - GAP * across) / across
+
+
+def _fit_maps(table: pd.DataFrame, rois: list[str], label: float) -> int:
     """How many maps stand side by side: as many as leave each number its place."""
     numbers, categories = [], 1
     for measure, _, form, *_ in MAPS:
@@ -102,19 +113,25 @@ def _fit_maps(table: pd.DataFrame, rois: list[str]) -> int:
         numbers += [text for row in values for text in format_row(row, form)]
         categories = values.shape[1]
     least = max(measure_text(text, "bold") for text in numbers) + SPACE
-    able = [across for across in (4, 2) if _measure_map(across) >= categories * least]
+    able = [across for across in (4, 2) if _measure_map(across, label) >= categories * least]
     return max(able, default=1)
 
 
-def _label_regions(figure: Figure, upper: float, table: pd.DataFrame, rois: list[str]) -> None:
+def _say_counts(table: pd.DataFrame, rois: list[str]) -> dict[str, str]:
+    """By region, how many of its voxels are described."""
     able = table[table["measure"] == "share_profile"].groupby("roi")["n"].first()
     whole = table[table["measure"] == "share_measured"].groupby("roi")["n"].first()
-    for place, roi in enumerate(rois):
+    return {roi: f"{able[roi]:.0f}/{whole[roi]:.0f}" for roi in rois}
+
+
+def _label_regions(
+    figure: Figure, upper: float, table: pd.DataFrame, rois: list[str], label: float
+) -> None:
+    for place, (roi, count) in enumerate(_say_counts(table, rois).items()):
         top = upper + CELL * place + 0.9
         add_text(figure, EDGE, top, roi, weight="bold")
-        count = f"{able[roi]:.0f}/{whole[roi]:.0f}"
-        add_text(figure, LABEL - 1.5, top, count, color=INK, ha="right")
-    add_text(figure, LABEL - 1.5, upper - 3.2, "described/voxels", color=INK, ha="right")
+        add_text(figure, label - ASIDE, top, count, color=INK, ha="right")
+    add_text(figure, label - ASIDE, upper - 3.2, "described/voxels", color=INK, ha="right")
 
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
@@ -185,7 +202,7 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
     expected = table[table["measure"] == "above_t_shuffled"]
     add_text(figure, EDGE, top, "e", fontsize=HEADING + 1, weight="bold")
     add_text(figure, EDGE + 4, top + 0.2, "Words and localiser", fontsize=HEADING)
-    axes = add_axes(figure, 14, top + LOWER, SWEEP, SWEEP - 8)
+    axes = add_axes(figure, 16, top + LOWER, SWEEP, SWEEP - 8)
     axes.set(
         xlabel="Voxels with a localiser's t of at least",
         ylabel="Share whose words prefer\nthe localiser's category",

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.preference import COLOURS, FEW, UNKNOWN, format_value
+from mine.figures.preference import ASIDE, COLOURS, FEW, UNKNOWN, format_value, measure_labels
 from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
@@ -38,7 +38,6 @@ MAPS = {
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
 
 # mm
-LABEL = 27.0
 GAP = 3.0
 CELL = 8.0
 TOP = 11.0
@@ -70,20 +69,21 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
     height = CELL * len(rois)
     lower = TOP + height + NAMES
     figure = new_figure(lower + LOWER + PANEL + FOOT, layout=None)
-    width = (WIDTH - EDGE - LABEL - GAP * len(MAPS)) / len(MAPS)
     described, voxels = (_count_voxels(table, name, rois) for name in ("profile", "measured"))
-    for place, roi in enumerate(rois):
+    counts = {roi: f"{described[roi]}/{voxels[roi]}" for roi in rois}
+    label = measure_labels(counts)
+    width = (WIDTH - EDGE - label - GAP * len(MAPS)) / len(MAPS)
+    for place, (roi, text) in enumerate(counts.items()):
         where = TOP + CELL * (place + 0.5) - 1.3
         add_text(figure, EDGE, where, roi, weight="bold")
-        text = f"{described[roi]}/{voxels[roi]}"
-        add_text(figure, LABEL - 1.5, where, text, color=INK, ha="right")
-    add_text(figure, LABEL - 1.5, TOP - 3.2, "described/voxels", color=INK, ha="right")
+        add_text(figure, label - ASIDE, where, text, color=INK, ha="right")
+    add_text(figure, label - ASIDE, TOP - 3.2, "described/voxels", color=INK, ha="right")
     for place, (letter, evidence) in enumerate(zip("abc", MAPS, strict=True)):
-        left = LABEL + place * (width + GAP)
+        left = label + place * (width + GAP)
         write_panel_title(figure, left, 2, letter, MAPS[evidence])
         _draw_map(add_axes(figure, left, TOP, width, height), table, rois, evidence)
     _draw_thresholds(figure, lower, table, subjects)
-    _draw_agreement(figure, lower, table, subjects)
+    _draw_agreement(figure, lower, table)
     write_note(
         figure,
         lower + LOWER + PANEL + 13,
@@ -175,7 +175,7 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     axes.set_xlim(0, max(rows["threshold"].max(), 1))
 
 
-def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame, subjects: list[str]) -> None:
+def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
     left = 88.0
     write_panel_title(
         figure, left, top, "e", "Do regions prefer the same by two kinds of evidence?"

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mine.figures.strips import format_p
+from mine.figures.strips import format_p, write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -159,11 +159,11 @@ def _draw_words(
 
 
 def _write_head(figure: Figure, top: float, voxel: int, entry: pd.Series, region: str) -> None:
-    add_text(figure, EDGE, top + 1.2, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
+    left = write_voxel(figure, top + 1.2, region, voxel, beside=47.0)
     reason = str(entry["reason"])
     badge = {"facecolor": REASON_COLOURS[reason], "edgecolor": BLACK, "linewidth": 0.4, "pad": 1.5}
     ink = "white" if reason == "described" else BLACK
-    add_text(figure, 47, top + 1.5, reason, color=ink, bbox=badge)
+    add_text(figure, left, top + 1.5, reason, color=ink, bbox=badge)
     normalised = entry["r2_normalised"]
     ratio = f", ratio {normalised:.2f}" if np.isfinite(normalised) else ""
     known = np.isfinite(entry["noise_ceiling"])

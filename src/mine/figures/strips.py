@@ -20,6 +20,8 @@ from mine.figures.style import (
     HEADING,
     LIGHT,
     MM_PER_INCH,
+    MM_PER_POINT,
+    SIZE,
     WIDTH,
     add_axes,
     add_image,
@@ -39,9 +41,12 @@ LINE = 2.9
 LINES = 3  # of words beneath a picture
 ROW = PICTURE + 0.8 + LINES * LINE + 1.5
 HEAD = 5.5
+GAP = 3.0  # behind a voxel's name
 SUMMARY = 8.0
 TOP = 13.5
 FOOT = 10.5  # a note of three lines
+NOTE_SPACING = 1.25
+NOTE_LINE = NOTE_SPACING * SIZE * MM_PER_POINT
 
 INK = "#555555"  # grey that can be read as text
 
@@ -129,13 +134,21 @@ def write_columns(figure: Figure, columns: dict[str, tuple[str, str]]) -> None:
             add_text(figure, left, 5.0 + line * LINE, text, color=INK)
 
 
+def write_voxel(figure: Figure, top: float, region: str, voxel: int, *, beside: float) -> float:
+    """Write which voxel a heading is of. Returns where what is said of it may begin: at ``beside``,
+    or further right where the name reaches it: mm.
+    """
+    name = f"{region}, voxel {voxel}"
+    add_text(figure, EDGE, top, name, fontsize=HEADING, weight="bold")
+    return max(beside, EDGE + measure_text(name, "bold", HEADING) + GAP)
+
+
 def write_heading(figure: Figure, top: float, region: str, voxel: int, entry: pd.Series) -> None:
     """Write which voxel follows. entry: its row of describe_voxels."""
     if top > TOP:
         draw_rule(figure, top - 1.2)
-    add_text(figure, EDGE, top, f"{region}, voxel {voxel}", fontsize=HEADING, weight="bold")
-    text = f"{write_fit(entry)}    profile: {entry['words']}"
-    add_text(figure, EDGE + 1.65 * CELL, top + 0.3, text)
+    left = write_voxel(figure, top, region, voxel, beside=EDGE + 1.65 * CELL)
+    add_text(figure, left, top + 0.3, f"{write_fit(entry)}    profile: {entry['words']}")
 
 
 def draw_rule(figure: Figure, top: float) -> None:
@@ -240,8 +253,16 @@ def write_panel_title(figure: Figure, left: float, top: float, letter: str, titl
 
 def write_note(figure: Figure, top: float, text: str) -> None:
     """Write what is to be known of a figure, over its whole width."""
-    note = wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)
-    add_text(figure, EDGE, top, note, color="#444444", linespacing=1.25)
+    add_text(figure, EDGE, top, _wrap_note(text), color="#444444", linespacing=NOTE_SPACING)
+
+
+def measure_note(text: str) -> float:
+    """Height of what :func:`write_note` writes, with a margin beneath: mm."""
+    return (_wrap_note(text).count("\n") + 1) * NOTE_LINE + EDGE
+
+
+def _wrap_note(text: str) -> str:
+    return wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)
 
 
 def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:

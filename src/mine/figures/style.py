@@ -153,9 +153,11 @@ def add_key(
 
 
 @cache
-def measure_text(text: str, weight: str = "normal") -> float:
-    """Width of a line at the smallest size, spaces at its end included, by the font alone: mm."""
-    font = FontProperties(size=SIZE, weight=weight)
+def measure_text(text: str, weight: str = "normal", size: float = SIZE) -> float:
+    """Width of a line, spaces at its end included, by the font alone: mm. size: points, if not the
+    smallest.
+    """
+    font = FontProperties(size=size, weight=weight)
     ends = [
         text_to_path.get_text_width_height_descent(framed, font, ismath=False)[0]
         for framed in (f"{text}.", ".")

@@ -3,7 +3,7 @@
 For a voxel and an image that it answers to, a text-to-image model is given the words of the image's
 description (condition ``attribution``), and as controls those of random tokens (``random``) and of
 the tokens of lowest |attribution| (``lowest``), the image's whole caption (``caption``, a ceiling)
-and nothing (``empty``, a floor). All conditions of an image start from the same noise, so that they
+and nothing (``empty``). All conditions of an image start from the same noise, so that they
 differ by their words alone, and voxels whose words are equal share the picture.
 """
 
