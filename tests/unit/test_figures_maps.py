@@ -24,6 +24,7 @@ from mine.figures.maps import (
     map_clusters,
     map_preferences,
     place_maps,
+    straighten_labels,
     straighten_volume,
     tabulate_maps,
 )
@@ -167,6 +168,16 @@ def test_a_straightened_volume_holds_what_was_there_and_the_given_outside():
     inside = ((place >= 0) & (place <= np.array(SHAPE) - 1)).all(axis=1)
     ijk = np.rint(place[inside]).astype(int)
     np.testing.assert_array_equal(turned.ravel()[inside], volume[tuple(ijk.T)])
+
+
+def test_no_voxel_that_stands_alone_is_lost_in_a_turned_volume():
+    alone = [(0, 0, 0), (11, 9, 7), (5, 4, 3), (6, 9, 0)]
+    labels = np.zeros(SHAPE, int)
+    labels[tuple(np.transpose(alone))] = [1, 2, 3, 4]
+    for degrees in range(-45, 46, 5):
+        found = straighten_labels(labels, make_oblique(degrees))
+        assert set(np.unique(found)) == {0, 1, 2, 3, 4}
+    np.testing.assert_array_equal(straighten_labels(labels, AFFINE), labels)
 
 
 def test_the_colours_of_labels_are_not_grey_and_differ():

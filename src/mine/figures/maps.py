@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from nibabel.affines import apply_affine
 
 from mine.datasets.maps import fill_volume
 from mine.datasets.voxels import VolumeVoxels
@@ -132,6 +133,20 @@ def straighten_volume(
     return np.asarray(image.dataobj) + outside, image.affine
 
 
+def straighten_labels(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Put labels (X, Y, Z) onto the grid of :func:`straighten_volume`: int16.
+
+    Voxels that no point of the grid is nearest to, such as one alone may be, go to the point that
+    is nearest to them, if it has no label.
+    """
+    straight, grid = straighten_volume(labels.astype(np.int16), affine)
+    ijk = np.argwhere(labels)
+    points = apply_affine(np.linalg.inv(grid) @ affine, ijk)
+    place = tuple(np.clip(np.rint(points).astype(int), 0, np.array(straight.shape) - 1).T)
+    straight[place] = np.where(straight[place] == 0, labels[tuple(ijk.T)], straight[place])
+    return straight
+
+
 def list_slices(maps: Sequence[Map], affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return all axial slices that hold any label: height (slice,) and share (slice, label).
 
@@ -192,7 +207,7 @@ def draw_maps(
         return _draw_nothing(subject)
     behind, outside, black, white = _make_background(background, mask)
     behind, grid = straighten_volume(behind, affine, outside)
-    laid = [straighten_volume(each.labels.astype(np.int16), affine)[0] for each in maps]
+    laid = [straighten_labels(each.labels, affine) for each in maps]
     straight = [replace(each, labels=labels) for each, labels in zip(maps, laid, strict=True)]
     cuts = choose_slices(straight, grid, SLICES)
     heads = [_measure_head(each) for each in maps]
