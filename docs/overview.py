@@ -1,8 +1,8 @@
 """Draw the figure of the first page from finished results.
 
-``python docs/overview.py results/demo`` draws a row for the best predicted described voxel of each
-region that was tested: the first five words of its profile, test images of largest predicted
-response with what drives it, and whether the region's features are causal.
+``python docs/overview.py results/demo`` draws a row for the best predicted of each region's voxels
+that were tested by edits: the first five words of its profile, test images of largest predicted
+response with what drives it, and by how much more its feature shifts it than a control does.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 import mine
 from mine.figures.attributions import attribution_shares, draw_overlay, draw_words
-from mine.figures.strips import format_signed
+from mine.figures.strips import choose_tested, format_signed
 from mine.figures.style import BLUE, HEADING, add_axes, add_image, add_text, new_figure, styled
 from mine.figures.voxels import rank_images
 from mine.results import Region
+from mine.statistics import clustered_effect
 
 DPI = 150
 REGIONS = 5
@@ -53,7 +55,8 @@ def draw_overview(regions: list[Region]) -> Figure:
 def _draw_row(figure: Figure, top: float, region: Region) -> None:
     left, _, images_left, causal_left = COLUMNS.values()
     table = region.table()
-    number = int(table.index[table["described"]][0])
+    edits = region.store("counterfactuals")
+    number = int(choose_tested(table, edits["voxel"].values, 1)[0])
     entry, voxel = table.loc[number], region[number]
     add_text(figure, left, top + 2, region.name, weight="bold", fontsize=HEADING)
     fit = f"voxel {number}\nR² {entry['r2']:.2f}\nceiling {entry['noise_ceiling']:.2f}"
@@ -67,14 +70,22 @@ def _draw_row(figure: Figure, top: float, region: Region) -> None:
         _draw_image(
             figure, images_left + place * (SIDE + SMALL + 2.5), top + 1, region, number, image
         )
-    effect = region.store("counterfactuals")["effect_roi_cohens_dz"].sel(
-        model="evaluator", guide="description", control="random"
-    )
     for line, (direction, name) in enumerate(DIRECTIONS.items()):
-        own = effect.sel(direction=direction, bound=["value", "low", "high"]).values
-        d, low, high = map(format_signed, own)
-        text = f"{name}, d\n{d} [{low}, {high}]"
-        add_text(figure, causal_left, top + 2 + 9 * line, text)
+        value, low, high, images = _measure_effect(edits, number, direction)
+        text = f"{name}, sd\n{format_signed(value)} [{format_signed(low)}, {format_signed(high)}]"
+        add_text(figure, causal_left, top + 2 + 11 * line, f"{text}\nn = {images}")
+
+
+def _measure_effect(
+    edits: xr.Dataset, number: int, direction: str
+) -> tuple[float, float, float, int]:
+    """Mean over a voxel's images of the shift by its feature less that by words of random tokens,
+    with its interval over images, and their number.
+    """
+    own = edits["shift"].sel(model="evaluator", direction=direction, voxel=number)
+    differences = (own.sel(condition="description") - own.sel(condition="random")).values
+    mean, _ = clustered_effect(differences, np.arange(len(differences)))
+    return *map(float, mean), int(np.isfinite(differences).sum())
 
 
 def _choose_images(region: Region, number: int) -> np.ndarray:
@@ -106,11 +117,7 @@ def main() -> None:
     results = mine.open(options.results)
     subject = results[results.subjects[0]]
     regions = [subject[roi] for roi in subject.rois]
-    shown = [
-        region
-        for region in regions
-        if region.table()["described"].any() and region.store("sufficiency").sizes["voxel"]
-    ]
+    shown = [region for region in regions if region.store("counterfactuals").sizes["voxel"]]
     figure = draw_overview(shown[:REGIONS])
     figure.savefig(options.to, dpi=DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
 

@@ -31,7 +31,9 @@ from mine.figures.profiles import draw_profiles, tabulate_profiles
 from mine.figures.recovery import COUNTED, EFFECTS, FALSE, FOUND, draw_recovery, select_drawn
 from mine.figures.strips import PAGE
 from mine.figures.style import (
+    BROWN,
     CYCLE,
+    HUES,
     REASON_COLOURS,
     SIZE,
     WIDTH,
@@ -430,7 +432,18 @@ def test_recovery_draws_what_the_table_has(subjects: tuple[str, ...]) -> None:
     assert any("n = 200" in text for text in texts(figure))
 
 
-@pytest.mark.parametrize("colour", CYCLE)
+def test_what_has_no_interval_is_written_without_one() -> None:
+    table = make_recovery()
+    first = table["measure"] == "described"
+    assert first.any()
+    table.loc[first, ["low", "high"]] = np.nan
+    said = texts(draw_recovery(table))
+    assert not any("nan" in text for text in said)
+    row = table[first & (table["subject"] == "all")].iloc[0]
+    assert f"{row['value']:.2f}   n = {row['n']:.0f}" in said
+
+
+@pytest.mark.parametrize("colour", sorted({*CYCLE, *HUES, BROWN}))
 def test_text_is_dark_enough_in_every_colour(colour: str) -> None:
     figure = new_figure(10, layout=None)
     add_text(figure, 1, 1, "text", color=colour)

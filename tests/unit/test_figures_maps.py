@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import nibabel
@@ -23,9 +24,11 @@ from mine.figures.maps import (
     map_clusters,
     map_preferences,
     place_maps,
+    straighten_labels,
+    straighten_volume,
     tabulate_maps,
 )
-from mine.figures.style import CYCLE, MM_PER_INCH, SIZE, WIDTH, save_figure
+from mine.figures.style import HUES, MM_PER_INCH, SIZE, WIDTH, save_figure
 
 SHAPE = (12, 10, 8)
 AFFINE = np.array([[1.8, 0, 0, -10], [0, 1.8, 0, -8], [0, 0, 1.8, -6], [0, 0, 0, 1.0]])
@@ -83,7 +86,7 @@ def test_the_table_counts_voxels():
 
 
 def make_map(labels: np.ndarray) -> Map:
-    return Map("map", labels, NAMES, list(CYCLE[:2]))
+    return Map("map", labels, NAMES, list(HUES[:2]))
 
 
 def test_slices_go_through_voxels_and_leave_no_label_out():
@@ -114,10 +117,113 @@ def test_labels_are_drawn_on_their_side_in_their_colour(tmp_path: Path):
             if text.get_text() in [f"{name} 12" for name in NAMES]:
                 text.remove()
         save_figure(figure, tabulate_maps(maps), tmp_path / "a.png")
-        left, right = (count_pixels(tmp_path / "a.png", CYCLE[place]) for place in (0, 1))
+        left, right = (count_pixels(tmp_path / "a.png", HUES[place]) for place in (0, 1))
         assert len(left) and len(left) == pytest.approx(len(right), rel=0.2)
         # Slices of one size stand side by side: within each, faces are left of places.
         assert left.min() < right.min() and left.max() < right.max()
+
+
+def make_oblique(degrees: float) -> np.ndarray:
+    turn = np.deg2rad(degrees)
+    affine = AFFINE.copy()
+    affine[1:3, 1:3] = 1.8 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return affine
+
+
+@pytest.mark.parametrize("degrees", [0, 15, -40])
+def test_a_turned_volume_shows_no_label_and_no_grey_that_it_does_not_hold(degrees: float):
+    labels = np.zeros(SHAPE, int)
+    labels[2:4, 3:6, 3:6], labels[8:10, 3:6, 3:6] = 2, 5
+    names = ["faces", "bodies", "places", "words", "food"]
+    figure = draw_maps(
+        [Map("map", labels, names, HUES[:5])],
+        mask=make_mask(),
+        affine=make_oblique(degrees),
+        background=None,
+        subject="s1",
+    )
+    behind, drawn = set(), set()
+    for axes in figure.axes:
+        if len(axes.images) == 2:
+            first, second = (image.get_array() for image in axes.images)
+            behind |= set(np.unique(first.astype(float).round(3)).tolist())
+            drawn |= set(np.ma.unique(second).compressed().tolist())
+    assert drawn == {2, 5}
+    assert behind == {0.9, 1.0}  # white, not black, around what was turned
+
+
+def test_a_straightened_volume_holds_what_was_there_and_the_given_outside():
+    volume = np.random.default_rng(0).integers(3, 9, SHAPE).astype(np.int16)
+    same, affine = straighten_volume(volume, AFFINE)
+    np.testing.assert_array_equal(same, volume)
+    np.testing.assert_array_equal(affine, AFFINE)
+    turned, affine = straighten_volume(volume, make_oblique(20), 7)
+    assert turned.dtype == volume.dtype and set(np.unique(turned)) == set(range(3, 9))
+    np.testing.assert_allclose(affine[:3, :3], 1.8 * np.eye(3))
+    assert (turned[:, 0, 0] == 7).all()  # a corner that nothing fills
+    # Each point of the grid has the voxel that it lies in.
+    points = np.argwhere(turned) @ affine[:3, :3].T + affine[:3, 3]
+    inverse = np.linalg.inv(make_oblique(20))
+    place = points @ inverse[:3, :3].T + inverse[:3, 3]
+    inside = ((place >= 0) & (place <= np.array(SHAPE) - 1)).all(axis=1)
+    ijk = np.rint(place[inside]).astype(int)
+    np.testing.assert_array_equal(turned.ravel()[inside], volume[tuple(ijk.T)])
+
+
+def test_no_voxel_that_stands_alone_is_lost_in_a_turned_volume():
+    alone = [(0, 0, 0), (11, 9, 7), (5, 4, 3), (6, 9, 0)]
+    labels = np.zeros(SHAPE, int)
+    labels[tuple(np.transpose(alone))] = [1, 2, 3, 4]
+    for degrees in range(-45, 46, 5):
+        found = straighten_labels(labels, make_oblique(degrees))
+        assert set(np.unique(found)) == {0, 1, 2, 3, 4}
+    np.testing.assert_array_equal(straighten_labels(labels, AFFINE), labels)
+
+
+def test_the_colours_of_labels_are_not_grey_and_differ():
+    clusters = map_clusters([np.arange(9), np.array([0] * 8 + [1])])
+    assert len(clusters.colours) == 9
+    for colour in clusters.colours:
+        assert np.ptp(to_rgb(colour)) > 0.3
+    for one, other in combinations(clusters.colours, 2):
+        assert np.abs(np.subtract(to_rgb(one), to_rgb(other))).max() > 0.2
+    assert map_preferences(make_volume(), NAMES)[0].colours == clusters.colours[:2]
+
+
+@pytest.mark.parametrize("most", [2, 6, 9])
+def test_slices_begin_below_the_legend(most: int):
+    # Higher than wide, as brains are, so that slices fill their row.
+    shape = (18, 22, 8)
+    labels = np.zeros(shape, int)
+    names = [f"cluster {number}" for number in range(1, most + 1)]
+    labels[2 : 2 + most, 10:14, 2:6] = np.arange(1, most + 1)[:, None, None]
+    figure = draw_maps(
+        [Map("Clusters", labels, names, [*HUES, "#7F3F00"][:most])],
+        mask=np.ones(shape, bool),
+        affine=AFFINE,
+        background=np.random.default_rng(0).random(shape, np.float32),
+        subject="s1",
+    )
+    figure.draw_without_rendering()
+    legend = [text for text in figure.texts if text.get_text().startswith("cluster ")]
+    assert len(legend) == most
+    slices = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    assert max(box.y1 for box in slices) < min(text.get_window_extent().y0 for text in legend)
+
+
+def test_the_note_says_how_many_slices_are_not_drawn_and_what_is_behind():
+    def say(labels: np.ndarray, background: np.ndarray | None) -> str:
+        texts = [text.get_text() for text in draw([make_map(labels)], background).texts]
+        return next(text for text in texts if text.startswith("s1")).replace("\n", " ")
+
+    labels = np.zeros(SHAPE, int)
+    labels[3, 4, 1:8] = 1
+    text = say(labels, None)
+    assert "6 of the 7 axial slices that hold a coloured voxel" in text and "Light grey" in text
+    labels[3, 4, 1] = 0
+    text = say(labels, np.random.default_rng(0).random(SHAPE, np.float32))
+    assert "all axial slices that hold a coloured voxel" in text
+    assert "Grey scale: the mean functional volume" in text and "Light grey" not in text
 
 
 def test_type_can_be_read_and_no_global_figure_is_made(tmp_path: Path):

@@ -137,6 +137,17 @@ def test_the_matrix_stands_by_cluster():
     assert (np.asarray(matrix.get_array()) == expected).all()
 
 
+def test_what_correlates_is_orange_as_in_other_figures():
+    from mine.figures.preference import COLOURS
+
+    figure = draw(make_structure(3))
+    matrix = next(axes for axes in figure.axes if axes.get_xlabel() == "Voxels, second half")
+    assert matrix.images[0].get_cmap().name == COLOURS
+    red, _, blue, _ = matrix.images[0].to_rgba(np.array([[1.0]]))[0, 0]
+    assert red > blue
+    assert "orange above 0" in " ".join(said(figure)).replace("\n", " ")
+
+
 def test_without_clusters_it_is_said_with_p_and_n():
     text = said(draw(make_structure(1)))
     assert "No clusters: p = 0.310, 12 voxels." in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,12 @@ import xarray as xr
 
 from mine.core.matching import contrast_tunings, draw_matchings, match_clusters
 from mine.figures.strips import format_p
-from mine.figures.structure_subjects import draw_structure_subjects, name_matches
+from mine.figures.structure_subjects import (
+    MATCHES,
+    NO_WORD,
+    draw_structure_subjects,
+    name_matches,
+)
 from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.structure_subjects import compare_structures
 from mine.stores import read_table, write_table
@@ -238,13 +243,54 @@ def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects,
 
 
 def test_matches_are_named_by_both_words_in_either_order():
-    rows = [("FFA", "red", "dog", 0.4), ("FFA", "dog", "red", 0.6), ("FFA", "car", "car", 0.9)]
-    # A cluster may have no word of its own.
-    rows += [("FFA", "", "", 0.7), ("FFA", "red", "", 0.7)]
-    table = pd.DataFrame(rows, columns=["roi", "word", "other_word", "value"])
-    found = name_matches(table.assign(measure="match"))
+    rows = [("red", "dog", 0.4), ("dog", "red", 0.6), ("car", "car", 0.9)]
+    found = name_matches(make_matches(rows))
     assert found[["words", "n"]].to_numpy().tolist() == [["dog – red", 2], ["car", 1]]
     assert found["value"].tolist() == pytest.approx([0.5, 0.9])
+
+
+def make_matches(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
+    """Matches in one region, of clusters of falling size."""
+    table = pd.DataFrame(rows, columns=["word", "other_word", "value"])
+    cluster = np.arange(1, len(table) + 1)
+    return table.assign(measure="match", roi="FFA", cluster=cluster, other_cluster=cluster)
+
+
+def test_matches_without_a_word_are_named_and_their_order_knows_no_agreement():
+    rows = [("", "", 0.1), ("", "ant", 0.2), ("car", "car", 0.9), ("cat", "dog", 0.3)]
+    found = name_matches(make_matches(rows))
+    assert found["words"].tolist() == [NO_WORD, f"ant – {NO_WORD}", "car", "cat – dog"]
+    # The same order whatever the correlations are.
+    turned = name_matches(make_matches([(*words, 1 - value) for *words, value in rows]))
+    assert turned["words"].tolist() == found["words"].tolist()
+    assert len(name_matches(make_matches([]))) == 0
+
+
+@pytest.mark.parametrize("count", [MATCHES, MATCHES + 2])
+def test_the_figure_says_how_many_matches_it_leaves_out(count, tmp_path):
+    table = read_back(compare(make_subjects(2)), tmp_path)
+    words = [(f"word{number}", f"word{number}", number / 10) for number in range(count)]
+    table = pd.concat([table[table["measure"] != "match"], make_matches(words)])
+    figure = draw_structure_subjects(table)
+    figure.draw_without_rendering()
+    said = [text for text in figure.texts if text.get_text().startswith("word")]
+    assert [text.get_text().split()[0] for text in said] == [row[0] for row in words[:MATCHES]]
+    left_out = [text for text in figure.texts if text.get_text().endswith(" shown")]
+    expected = [f"{MATCHES} of {count} shown"] if count > MATCHES else []
+    assert [text.get_text() for text in left_out] == expected
+    boxes = sorted((text.get_window_extent() for text in said + left_out), key=lambda box: box.y0)
+    for below, above in pairwise(boxes):
+        assert below.y1 <= above.y0 + 1
+    # Nothing reaches into the next region, whose words would begin a row below.
+    axes = figure.axes[0].get_window_extent()
+    assert boxes[0].y0 >= axes.y1 - axes.height / 3
+
+
+def test_two_matches_without_words_are_counted(tmp_path):
+    table = read_back(compare(make_subjects(2)), tmp_path)
+    table = pd.concat([table[table["measure"] != "match"], make_matches([("", "", 0.2)] * 2)])
+    said = [text.get_text() for text in draw_structure_subjects(table).texts]
+    assert f"{NO_WORD} 0.20, mean of 2" in said
 
 
 def test_figure_says_where_there_is_nothing_to_match(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.text import Text
 from PIL import Image
 
@@ -249,9 +250,25 @@ def test_the_figure_of_the_first_page_is_drawn(folder: Path, repository: Path, t
     region = mine.open(folder / "results/demo")["subj01"]["PPA"]
     table = region.table().assign(described=True)
     region.table = lambda: table
+    # Tested are the worst two, of which the better is drawn, with its own shifts.
+    tested, store = table.index[[-1, -2]].to_numpy(), region.store
+    shift = np.zeros((1, 2, 2, 2, 4))
+    shift[0, 0, 0, 1] = [1, 1, 1, np.nan]
+    edits = xr.Dataset(
+        {"shift": (("model", "direction", "condition", "voxel", "chosen"), shift)},
+        coords={
+            "model": ["evaluator"],
+            "direction": ["insertion", "removal"],
+            "condition": ["description", "random"],
+            "voxel": tested,
+        },
+    )
+    region.store = lambda name: edits if name == "counterfactuals" else store(name)
     figure = script["draw_overview"]([region])
     said = {text.get_text() for text in figure.findobj(Text)}
-    assert "PPA" in said and any(f"voxel {table.index[0]}" in text for text in said)
+    assert "PPA" in said and any(f"voxel {tested[1]}" in text for text in said)
+    assert "put in, sd\n+1.0 [+1.0, +1.0]\nn = 3" in said
+    assert "taken out, sd\n+0.0 [+0.0, +0.0]\nn = 4" in said
     assert len(figure.axes) == 1 + 2 * script["IMAGES"]
 
 

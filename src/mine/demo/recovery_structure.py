@@ -15,9 +15,10 @@ from mine.core.identification import identify
 from mine.core.tuning import WordReadings, join_readings, measure_tuning
 from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES
-from mine.statistics import bootstrap_mean, interval, share_interval
+from mine.statistics import clustered_effect, interval, share_interval
 
 LEAST_LABELLED = 4  # voxels with a planted label that a region needs for its clusters to be scored
+LEAST_PARTS = 6  # with fewer no two-sided test of signs could reach 5%, and there is no interval
 
 STRUCTURED = {region.name for region in REGIONS if region.seconds}
 UNSTRUCTURED = {
@@ -88,6 +89,10 @@ def summarise_structure(
     In regions planted without: ``identification_unstructured`` and ``clusters_found_unstructured``,
     the share of regions with clusters. ``identification_chance``, of single regions, is ½ with the
     interval of the null. n is the number of voxels; of ``clusters_found_unstructured``, of regions.
+
+    Voxels of a region are told apart from each other and share their noise, so that an interval of
+    identification leaves out at a time a part, all voxels of a region in a subject; of fewer parts
+    than LEAST_PARTS, such as of a single region, low and high are nan.
     """
     rows: list[tuple[object, ...]] = []
     scores = _score_clusters(voxels, resamples, generator)
@@ -97,16 +102,12 @@ def summarise_structure(
         plain = own[own["roi"].isin(UNSTRUCTURED)]
         found = {
             "cluster_ari": _average_scores([scores[key] for key in scores if key in regions]),
-            "identification": _average(structured["identification"], resamples, generator),
-            "identification_planted": _average(
-                structured["identification_planted"], resamples, generator
-            ),
-            "identification_share": _share_identification(structured, resamples, generator),
+            "identification": _average(structured, "identification"),
+            "identification_planted": _average(structured, "identification_planted"),
+            "identification_share": _share_identification(structured),
         }
         if roi != "all":
-            found["identification_unstructured"] = _average(
-                plain["identification"], resamples, generator
-            )
+            found["identification_unstructured"] = _average(plain, "identification")
             found["clusters_found_unstructured"] = _count_clustered(plain)
             if subject != "all":
                 limits = own[["null_low", "null_high"]].iloc[0]
@@ -160,28 +161,34 @@ def _average_scores(scores: list[tuple[int, np.ndarray]]) -> Row | None:
     return float(value), float(low), float(high), sum(count for count, _ in scores)
 
 
-def _average(values: pd.Series, resamples: int, generator: np.random.Generator) -> Row | None:
-    array = values.dropna().to_numpy(float)
-    if not len(array):
+def _average(voxels: pd.DataFrame, measure: str) -> Row | None:
+    known = voxels.dropna(subset=[measure])
+    return _average_parts(known[measure].to_numpy(float), known) if len(known) else None
+
+
+def _share_identification(voxels: pd.DataFrame) -> Row | None:
+    """Ratio of both means above chance.
+
+    The interval is that of the mean of ratio + (a − ratio b) / mean b, of each voxel's own a and
+    planted b, which is the ratio itself and to the first order moves as it does (Cochran 1977).
+    """
+    known = voxels.dropna(subset=["identification", "identification_planted"])
+    own, planted = (
+        known[name].to_numpy(float) - 0.5 for name in ("identification", "identification_planted")
+    )
+    if not len(known) or planted.mean() <= 0:
         return None
-    return *bootstrap_mean(array, resamples=resamples, generator=generator), len(array)
+    ratio = own.mean() / planted.mean()
+    return _average_parts(ratio + (own - ratio * planted) / planted.mean(), known)
 
 
-def _share_identification(
-    voxels: pd.DataFrame, resamples: int, generator: np.random.Generator
-) -> Row | None:
-    """Ratio of both means above chance, with an interval from voxels resampled."""
-    above = voxels[["identification", "identification_planted"]].to_numpy(float) - 0.5
-    above = above[np.isfinite(above).all(axis=1)]
-    if not len(above) or above[:, 1].mean() <= 0:
-        return None
-
-    def divide(means: np.ndarray) -> np.ndarray:
-        return means[..., 0] / means[..., 1]
-
-    drawn = generator.integers(len(above), size=(resamples, len(above)))
-    low, high = interval(divide(above[drawn].mean(axis=1)))
-    return float(divide(above.mean(axis=0))), float(low), float(high), len(above)
+def _average_parts(values: np.ndarray, voxels: pd.DataFrame) -> Row:
+    """The mean over voxels, with an interval from regions of subjects left out."""
+    parts = voxels.groupby(["subject", "roi"]).ngroup().to_numpy()
+    value, low, high = clustered_effect(values, parts)[0]
+    if len(np.unique(parts)) < LEAST_PARTS:
+        low = high = np.nan
+    return float(value), float(low), float(high), len(values)
 
 
 def _count_clustered(voxels: pd.DataFrame) -> Row | None:

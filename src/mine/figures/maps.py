@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from nibabel.affines import apply_affine
 
 from mine.datasets.maps import fill_volume
 from mine.datasets.voxels import VolumeVoxels
-from mine.figures.strips import EDGE, INK, write_note
+from mine.figures.strips import EDGE, write_note
 from mine.figures.style import (
-    CYCLE,
+    BROWN,
     HEADING,
+    HUES,
     MM_PER_INCH,
     SIZE,
     WIDTH,
@@ -41,11 +43,12 @@ TITLES = {
 NO_CLUSTERS = "no clusters"
 
 # mm
-HEAD = 9.0  # with up to two lines of a legend
+HEAD = 9.0  # with one line of a legend
+GAP = 4.0  # of it, below the slices
 LEGEND = 72.0
 LINE = 3.3
 ROW = 27.0
-FOOT = 18.0
+FOOT = 20.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def map_preferences(labels: np.ndarray, names: Sequence[str]) -> list[Map]:
     order of mine.stages.preference.EVIDENCE. names: of the categories, in their order. A kind of
     evidence by which no voxel prefers anything is left out.
     """
-    colours = [CYCLE[place % len(CYCLE)] for place in range(len(names))]
+    colours = [HUES[place % len(HUES)] for place in range(len(names))]
     return [
         Map(TITLES[evidence], own, names, colours)
         for evidence, own in zip(EVIDENCE, np.moveaxis(labels, -1, 0), strict=True)
@@ -91,7 +94,7 @@ def map_clusters(regions: Sequence[np.ndarray]) -> Map | None:
     if not whole.any():
         return None
     names = [f"cluster {number}" for number in range(1, most + 1)] + [NO_CLUSTERS]
-    colours = [CYCLE[place % len(CYCLE)] for place in range(most)] + [INK]
+    colours = [HUES[place % len(HUES)] for place in range(most)] + [BROWN]
     return Map("Clusters within each region", whole, names, colours)
 
 
@@ -115,12 +118,40 @@ def tabulate_maps(maps: Sequence[Map]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["map", "label", "name", "voxels"])
 
 
-def choose_slices(maps: Sequence[Map], affine: np.ndarray, count: int) -> list[float]:
-    """Return the heights (mm) of at most ``count`` axial slices, ascending.
+def straighten_volume(
+    volume: np.ndarray, affine: np.ndarray, outside: float = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put a volume (X, Y, Z) onto a grid along the axes of space, and return it with its affine.
 
-    Slices, a voxel apart, are taken one after the other: each the one with which most labels of all
-    maps have a tenth of their voxels shown, and of equals that of the largest sum of the roots of
-    these shares. So what lies apart is not left out for more of what lies together.
+    A point of the grid, whose spacing is the voxels' own, has the value of the nearest voxel, since
+    between two labels there is none; beyond the centres of the outermost it has ``outside``.
+    """
+    from nilearn.image import reorder_img
+
+    # What it adds around an oblique volume is 0.
+    image = reorder_img(nibabel.Nifti1Image(volume - outside, affine), resample="nearest")
+    return np.asarray(image.dataobj) + outside, image.affine
+
+
+def straighten_labels(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Put labels (X, Y, Z) onto the grid of :func:`straighten_volume`: int16.
+
+    Voxels that no point of the grid is nearest to, such as one alone may be, go to the point that
+    is nearest to them, if it has no label.
+    """
+    straight, grid = straighten_volume(labels.astype(np.int16), affine)
+    ijk = np.argwhere(labels)
+    points = apply_affine(np.linalg.inv(grid) @ affine, ijk)
+    place = tuple(np.clip(np.rint(points).astype(int), 0, np.array(straight.shape) - 1).T)
+    straight[place] = np.where(straight[place] == 0, labels[tuple(ijk.T)], straight[place])
+    return straight
+
+
+def list_slices(maps: Sequence[Map], affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all axial slices that hold any label: height (slice,) and share (slice, label).
+
+    labels: (X, Y, Z). height: mm, ascending, at least a voxel apart. share: of the voxels of each
+    label of all maps, one map after the other and each from 0, those in the slice.
     """
     places = [np.argwhere(each.labels) for each in maps]
     heights = [place @ affine[2, :3] + affine[2, 3] for place in places]
@@ -133,15 +164,26 @@ def choose_slices(maps: Sequence[Map], affine: np.ndarray, count: int) -> list[f
     for each, row in zip(maps, rows, strict=True):
         np.add.at(shown, (row, first + each.labels[each.labels != 0]), 1)
         first += len(each.names) + 1
-    shown /= np.maximum(shown.sum(axis=0), 1)
+    held = np.flatnonzero(shown.any(axis=1))
+    return least + step * held, shown[held] / np.maximum(shown.sum(axis=0), 1)
+
+
+def choose_slices(maps: Sequence[Map], affine: np.ndarray, count: int) -> list[float]:
+    """Return the heights (mm) of at most ``count`` axial slices, ascending.
+
+    Slices of :func:`list_slices` are taken one after the other: each the one with which most labels
+    of all maps have a tenth of their voxels shown, and of equals that of the largest sum of the
+    roots of these shares. So what lies apart is not left out for more of what lies together.
+    """
+    heights, shown = list_slices(maps, affine)
     chosen, total = [], np.zeros(shown.shape[1])
-    while len(chosen) < min(count, np.count_nonzero(shown.any(axis=1))):
+    while len(chosen) < min(count, len(heights)):
         share = total + shown
         gain = (share >= 0.1).sum(axis=1) + np.sqrt(share).mean(axis=1)
         gain[chosen] = 0
         chosen.append(int(np.argmax(gain)))
         total += shown[chosen[-1]]
-    return [float(least + step * row) for row in sorted(chosen)]
+    return [float(heights[row]) for row in sorted(chosen)]
 
 
 @styled
@@ -163,20 +205,23 @@ def draw_maps(
 
     if not maps:
         return _draw_nothing(subject)
-    cuts = choose_slices(maps, affine, SLICES)
-    behind, black, white = _make_background(background, mask)
+    behind, outside, black, white = _make_background(background, mask)
+    behind, grid = straighten_volume(behind, affine, outside)
+    laid = [straighten_labels(each.labels, affine) for each in maps]
+    straight = [replace(each, labels=labels) for each, labels in zip(maps, laid, strict=True)]
+    cuts = choose_slices(straight, grid, SLICES)
     heads = [_measure_head(each) for each in maps]
     height = sum(heads) + len(maps) * ROW
     figure = new_figure(height + FOOT, layout=None)
     across, down = (side * MM_PER_INCH for side in figure.get_size_inches())
     top = 2.0
-    for letter, head, each in zip("abcdefgh", heads, maps, strict=False):
+    for letter, head, each, labels in zip("abcdefgh", heads, maps, laid, strict=False):
         _write_head(figure, top, letter, each)
-        bottom = 1 - (top + head - 4 + ROW) / down
+        bottom = 1 - (top + head - GAP + ROW) / down
         box = (EDGE / across, bottom, 1 - 2 * EDGE / across, ROW / down)
         top += head + ROW
         display = plotting.plot_anat(
-            nibabel.Nifti1Image(behind, affine),
+            nibabel.Nifti1Image(behind, grid),
             display_mode="z",
             cut_coords=cuts,
             figure=figure,
@@ -189,7 +234,7 @@ def draw_maps(
             black_bg=False,
         )
         display.add_overlay(
-            nibabel.Nifti1Image(each.labels.astype(np.int16), affine),
+            nibabel.Nifti1Image(labels, grid),
             cmap=ListedColormap(each.colours),
             vmin=1,
             vmax=max(len(each.colours), 2),
@@ -197,16 +242,19 @@ def draw_maps(
         )
         display.annotate(size=SIZE, decimals=1)
     brain = (
-        "the mean functional volume" if background is not None else "the voxels that were fitted"
+        "Grey scale: the mean functional volume"
+        if background is not None
+        else "Light grey: the voxels that were fitted"
     )
+    shown = _say_shown(len(cuts), len(list_slices(straight, grid)[0]))
     write_note(
         figure,
         height + 3,
-        f"{subject}, its own space; axial slices, heights in mm, L: left. Light grey: {brain}. A "
-        "voxel has a colour where it prefers a category by that evidence. Clusters are counted "
-        "within each region by falling size: one colour in two regions means nothing; dark grey: "
-        "described voxels of regions that fall into no clusters. Predictions prefer something even "
-        "where voxels answer to nothing.",
+        f"{subject}, its own space; {shown}, heights in mm, L: left. Numbers count the voxels of "
+        f"all slices. {brain}. A voxel has a colour where it prefers a category by that evidence. "
+        "Clusters are counted within each region by falling size: one colour in two regions means "
+        f"nothing; “{NO_CLUSTERS}”: described voxels of regions that fall into none. Predictions "
+        "prefer something even where voxels answer to nothing.",
     )
     return figure
 
@@ -259,7 +307,7 @@ def _write_head(figure: Figure, top: float, letter: str, each: Map) -> None:
 
 def _measure_head(each: Map) -> float:
     """Height of title and legend: mm."""
-    return HEAD + LINE * max(len(_break_legend(each)) - 2, 0)
+    return HEAD + LINE * (len(_break_legend(each)) - 1)
 
 
 def _break_legend(each: Map) -> list[list[tuple[float, str, str]]]:
@@ -279,11 +327,23 @@ def _break_legend(each: Map) -> list[list[tuple[float, str, str]]]:
     return lines
 
 
+def _say_shown(drawn: int, held: int) -> str:
+    """How many of the slices that hold voxels with a colour are drawn, and which."""
+    if drawn == held:
+        return "all axial slices that hold a coloured voxel"
+    return (
+        f"{drawn} of the {held} axial slices that hold a coloured voxel, such that of as many "
+        "names as possible a tenth of the voxels is seen"
+    )
+
+
 def _make_background(
     background: np.ndarray | None, mask: np.ndarray
-) -> tuple[np.ndarray, float | None, float | None]:
-    """What lies behind the labels, float32 (X, Y, Z), and the values of black and white."""
+) -> tuple[np.ndarray, float, float | None, float | None]:
+    """What lies behind the labels, float32 (X, Y, Z), its value outside of the volume, and the
+    values of black and white.
+    """
     if background is not None:
-        return background, None, None
+        return background, float(np.nanmin(background)), None, None
     # Not 0 outside: what is 0 is cut off around the slices.
-    return np.where(mask, 0.9, 1.0).astype(np.float32), 0.0, 1.0
+    return np.where(mask, 0.9, 1.0).astype(np.float32), 1.0, 0.0, 1.0

@@ -200,7 +200,9 @@ def _draw_rows(
             )
         if "all" in rows.index:
             row = rows.loc["all"]
-            text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]   n = {row['n']:.0f}"
+            known = np.isfinite([row["low"], row["high"]]).all()
+            within = f" [{row['low']:.2f}, {row['high']:.2f}]" if known else ""
+            text = f"{row['value']:.2f}{within}   n = {row['n']:.0f}"
             if measure in COUNTED:
                 text = f"{row['value'] * row['n']:.0f} of {row['n']:.0f} regions"
             text = text.replace("-", "−")

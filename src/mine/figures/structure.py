@@ -23,9 +23,9 @@ from mine.figures.strips import (
 from mine.figures.style import (
     BLACK,
     BLUE,
-    CYCLE,
     GREY,
     HEADING,
+    HUES,
     LIGHT,
     VERMILLION,
     add_axes,
@@ -43,6 +43,7 @@ NULLS = {
     "shared": ("one shared tuning", GREY, INK),
     "spatial": ("smooth maps", VERMILLION, VERMILLION),
 }
+COLOURS = "PuOr_r"  # orange above, purple below, as in all figures
 CHANCE = 0.5
 EXEMPLARS = 4
 WORDS = 5
@@ -187,7 +188,7 @@ def _explain(structure: xr.Dataset) -> str:
     )
     halves = (
         "c, each voxel's tuning in one half of the images with each voxel's in the other: voxels "
-        "that are told apart show as a diagonal"
+        "that are told apart show as a diagonal; orange above 0, purple below"
     )
     if structure.attrs["clusters"] == 1:
         return f"{text}. {halves}."
@@ -283,7 +284,7 @@ def _draw_similarity(figure: Figure, structure: xr.Dataset) -> None:
     add_text(figure, 111, TOP - 7.5, "correlation of tunings", color=INK)
     values = structure["similarity"].sel(source="tuning").values
     limit = np.abs(values).max()
-    axes = _draw_matrix(figure, 112, structure, values, vmin=-limit, vmax=limit, cmap="PuOr")
+    axes = _draw_matrix(figure, 112, structure, values, vmin=-limit, vmax=limit, cmap=COLOURS)
     axes.set_xlabel("Voxels, second half")
     # Beside the marks of the clusters.
     axes.set_ylabel("Voxels, first half", labelpad=5)
@@ -394,4 +395,4 @@ def _say_p(structure: xr.Dataset) -> str:
 
 
 def _colour(cluster: int) -> str:
-    return CYCLE[cluster % len(CYCLE)]
+    return HUES[cluster % len(HUES)]

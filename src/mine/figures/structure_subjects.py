@@ -25,33 +25,38 @@ from mine.sections import ALL
 from mine.statistics import SIGNIFICANT
 
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
-MATCHES = 3  # pairs of words written for a region
+MATCHES = 5  # pairs of words written for a region
+NO_WORD = "no word"
 
 # mm
 TOP = 15.0
-ROW = 11.0
+ROW = 11.0  # with up to three lines of words
+LINE = 3.4
 LABEL = 20.0
 AXES = 62.0
 NUMBERS = LABEL + AXES + 3
 WORDS = NUMBERS + 36.0
-FOOT = 17.0
+FOOT = 18.0
 
 
 def name_matches(table: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of first words of matched clusters: columns roi, words, value, n.
 
     table: of mine.stages.structure_subjects.compare_structures. value: mean correlation of the n
-    matches with these two words, in either order; largest n and value first.
+    matches with these two words, in either order; NO_WORD stands for a cluster without a word, and
+    last. The matches of the largest clusters, which have the smallest numbers, come first: an order
+    that knows nothing of how well they agree.
     """
-    own = table[(table[["word", "other_word"]] != "").all(axis=1) & (table["measure"] == "match")]
-    words = [
-        one if one == other else " – ".join(sorted((one, other)))
-        for one, other in zip(own["word"], own["other_word"], strict=True)
-    ]
-    grouped = own.assign(words=words).groupby(["roi", "words"], sort=False)["value"]
-    found = grouped.agg(["mean", "size"]).reset_index()
-    found = found.rename(columns={"mean": "value", "size": "n"})
-    return found.sort_values(["n", "value"], ascending=False, kind="stable").reset_index(drop=True)
+    own = table[table["measure"] == "match"]
+    ends = own[["word", "other_word"]].replace("", NO_WORD)
+    words = [_pair_words(one, other) for one, other in zip(*ends.T.to_numpy(), strict=True)]
+    number = (own["cluster"] + own["other_cluster"]).astype(float)
+    grouped = own.assign(words=words, number=number).groupby(["roi", "words"], sort=False)
+    found = grouped.agg(
+        value=("value", "mean"), n=("value", "size"), number=("number", "mean")
+    ).reset_index()
+    found = found.sort_values(["number", "words"], kind="stable").reset_index(drop=True)
+    return found[["roi", "words", "value", "n"]]
 
 
 @styled
@@ -65,7 +70,9 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
         add_text(figure, EDGE, 9, "No region has clusters in two subjects.")
         return figure
     shown = [*rois, ALL]
-    height = ROW * len(shown)
+    matches = name_matches(table)
+    row_height = max(ROW, LINE * _count_lines(matches) + 2)
+    height = row_height * len(shown)
     figure = new_figure(TOP + height + FOOT + 10, layout=None)
     add_text(figure, EDGE, 2, "a", fontsize=HEADING + 1, weight="bold")
     add_text(figure, EDGE + 4, 2.2, "Do clusters of one region match?", fontsize=HEADING)
@@ -82,14 +89,13 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     for text, colour, right in legend:
         add_text(figure, LABEL + right, TOP - 5, text, color=colour, weight="bold")
     axes = add_axes(figure, LABEL, TOP, AXES, height)
-    matches = name_matches(table)
     for place, roi in enumerate(shown):
         own = table[table["roi"] == roi]
         _draw_region(axes, place, own, several)
-        name = name_region(roi)
-        add_text(figure, EDGE, TOP + ROW * (place + 0.5) - 1.3, name, weight="bold")
-        _write_numbers(figure, TOP + ROW * (place + 0.5) - 1.3, own, several)
-        _write_words(figure, TOP + ROW * place + 0.6, matches[matches["roi"] == roi], several)
+        top = TOP + row_height * place
+        add_text(figure, EDGE, top + row_height / 2 - 1.3, name_region(roi), weight="bold")
+        _write_numbers(figure, top + row_height / 2 - 1.3, own, several)
+        _write_words(figure, top + 0.6, matches[matches["roi"] == roi], several)
     for edge in range(1, len(shown)):
         axes.axhline(edge, color=LIGHT, linewidth=0.5)
     axes.axvline(0, color=BLACK, linewidth=0.6, zorder=0)
@@ -112,7 +118,9 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
         "subject's voxels exchanged among them, the middle 95% of the draws of each pair and, as a "
         "line, their mean. p, the share of draws that reach the point, is of one side: of a point "
         "just inside the upper edge it can be small. Other regions: the region with all others of "
-        "the other subject. A region is compared where both subjects have clusters.",
+        "the other subject. A region is compared where both subjects have clusters. b: clusters "
+        f"that are matched, whether or not they agree, the largest first; at most {MATCHES} pairs "
+        f"of words for a region. {NO_WORD.capitalize()}: none tells the cluster from the rest.",
     )
     return figure
 
@@ -155,8 +163,26 @@ def _write_numbers(figure: Figure, top: float, own: pd.DataFrame, several: bool)
 
 
 def _write_words(figure: Figure, top: float, matches: pd.DataFrame, several: bool) -> None:
+    if len(matches) > MATCHES:
+        text = f"{MATCHES} of {len(matches)} shown"
+        add_text(figure, WORDS + 4, top + LINE * MATCHES, text, color=INK)
     for rank, row in enumerate(matches.head(MATCHES).itertuples()):
-        text = f"{row.words} {row.value:.2f}".replace(" -", " −") + (
-            f", {row.n}" if several else ""
-        )
-        add_text(figure, WORDS + 4, top + 3.4 * rank, text, gid="number")
+        text = f"{row.words} {row.value:.2f}".replace(" -", " −")
+        if several:
+            text += f", {row.n}"
+        elif row.n > 1:
+            text += f", mean of {row.n}"
+        add_text(figure, WORDS + 4, top + LINE * rank, text, gid="number")
+
+
+def _pair_words(one: str, other: str) -> str:
+    """Both words in one order, once where they are the same."""
+    if one == other:
+        return one
+    return " – ".join(sorted((one, other), key=lambda word: (word == NO_WORD, word)))
+
+
+def _count_lines(matches: pd.DataFrame) -> int:
+    """Lines that the words of any region take, with the one that says how many are shown."""
+    most = matches.groupby("roi").size().max()
+    return min(most, MATCHES) + int(most > MATCHES)

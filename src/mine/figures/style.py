@@ -53,6 +53,9 @@ INKS = {
 
 # Without yellow, which is pale on white; grey stands in for it.
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
+INDIGO, MAGENTA, BROWN = "#4B0092", "#B0007A", "#7F3F00"
+# Over a brain in grey scale, where black and grey would be lost.
+HUES = (*CYCLE[:6], INDIGO, MAGENTA)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 MODELS = {
