@@ -4,7 +4,7 @@
 - scores: R² and Pearson correlation
 - curves: area under a curve
 - bootstrap: resampled images, percentile intervals
-- permutation: paired sign-flip test, and a bound on its p
+- permutation: paired sign-flip test, that of a prediction's gain, and a bound on its p
 - multiple_comparisons: false discovery rate
 - effects: Cohen's d_z, d′, with intervals
 - discrimination: area under the ROC curve with interval and p
