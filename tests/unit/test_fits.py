@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mine.core.encoder import position_basis, predict, weights_from_dataset
-from mine.core.splits import split_halves
+from mine.core.splits import draw_folds, split_halves
 from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
@@ -263,3 +263,13 @@ def test_an_roi_is_the_ratio_of_sums_and_differences_are_paired():
     # Errors that both models share cancel in the paired interval.
     bounds = scores["roi_r2_normalised_interval"].sel(roi="FFA-1").values
     assert high - low < np.ptp(bounds, axis=-1).min()
+
+
+def test_folds_follow_from_the_seed_and_the_name_of_the_model_alone():
+    images = np.zeros(20)
+    drawn = [
+        [held.tolist() for _, held in draw_folds(5, seed, *model).split(images)]
+        for seed, model in ((0, ()), (0, ("baselines",)), (0, ("evaluator",)), (1, ()))
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[2] not in (drawn[0], drawn[3]) and drawn[0] != drawn[3]

@@ -12,7 +12,9 @@ from mine.core.identification import (
     draw_spatial,
     identify,
     prepare_shared,
+    prepare_spatial,
     remove_shared,
+    span_halves,
     spatial_basis,
 )
 
@@ -34,6 +36,43 @@ def test_identification_equals_a_literal_count():
         won = [c[voxel, voxel] > c[voxel, other] for other in others]
         won += [c[voxel, voxel] > c[other, voxel] for other in others]
         assert share == pytest.approx(np.mean(won))
+
+
+WIDE = 3 * VOXELS
+
+
+def test_fewer_dimensions_keep_every_product_of_the_halves():
+    random = np.random.default_rng(10)
+    halves = draw_halves(3 + random.standard_normal((VOXELS, WIDE)), 1, random)
+    spanned = span_halves(*halves)
+    assert spanned[0].shape == spanned[1].shape == (VOXELS, 2 * VOXELS)
+    both, fewer = np.concatenate(halves), np.concatenate(spanned)
+    np.testing.assert_allclose(fewer @ fewer.T, both @ both.T, rtol=1e-10)
+    np.testing.assert_allclose(compare_halves(*spanned), compare_halves(*halves), atol=1e-12)
+    assert (identify(*spanned) == identify(*halves)).all()
+    few = draw_halves(np.zeros((VOXELS, 2 * VOXELS)), 1, random)
+    assert all(same is half for same, half in zip(span_halves(*few), few, strict=True))
+
+
+def test_nulls_in_fewer_dimensions_are_those_in_all():
+    random = np.random.default_rng(11)
+    halves = draw_halves(3 + random.standard_normal((VOXELS, WIDE)), 3, random)
+    spanned, basis = span_halves(*halves), spatial_basis(random.random((VOXELS, 3)))
+    shared, fewer = prepare_shared(*halves), prepare_shared(*spanned)
+    # A decomposition is known but for the signs of its vectors, of which the last has no part.
+    sign = np.sign((shared.left * fewer.left).sum(axis=0))
+    np.testing.assert_allclose(shared.middle, fewer.middle, atol=1e-9)
+    fewer = fewer._replace(left=fewer.left * sign, right=fewer.right * sign[:, None])
+    for draw in range(5):
+        pairs = [draw_shared(null, np.random.default_rng(draw)) for null in (shared, fewer)]
+        plain, rotated = (
+            draw_spatial(prepare_spatial(pair[1], basis), np.random.default_rng(draw))
+            for pair in (halves, spanned)
+        )
+        pairs += [(halves[0], plain), (spanned[0], rotated)]
+        for wide, narrow in (pairs[:2], pairs[2:]):
+            np.testing.assert_allclose(compare_halves(*narrow), compare_halves(*wide), atol=1e-9)
+            assert (identify(*narrow) == identify(*wide)).all()
 
 
 def test_unique_tunings_are_identified_and_equal_ones_are_not():
@@ -138,7 +177,8 @@ def test_the_spatial_null_keeps_autocorrelation_and_loses_the_place():
     place = random.random((VOXELS, 3))
     smooth = np.exp(-cdist(place, place) / 0.3) @ random.standard_normal((VOXELS, DIMENSIONS))
     basis = spatial_basis(place)
-    drawn = [draw_spatial(smooth, basis, random) for _ in range(60)]
+    null = prepare_spatial(smooth, basis)
+    drawn = [draw_spatial(null, random) for _ in range(60)]
     for values in drawn[:5]:
         assert np.allclose(values.mean(axis=0), smooth.mean(axis=0))
         assert measure_moran(values[:, 0], place) == pytest.approx(

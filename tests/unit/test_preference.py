@@ -10,6 +10,7 @@ import xarray as xr
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from mine.core.mentions import find_words
 from mine.core.preference import (
     bound_comparison,
     caption_shares,
@@ -69,7 +70,23 @@ def test_a_caption_word_is_a_whole_word_in_any_case():
     shares = caption_shares(CAPTIONS, ["dog"])
     np.testing.assert_allclose(shares, [0.5, 0.25, 0.75, np.nan, 0])
     np.testing.assert_allclose(caption_shares([["a stop sign", "stop a sign"]], ["stop sign"]), 0.5)
-    np.testing.assert_allclose(caption_shares([["c+", "c"]], ["c+"]), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("caption", "word", "has"),
+    [
+        ("a stop-sign on a corner", "stop sign", True),
+        ("He wears a T-Shirt", "t shirt", True),
+        ("a sign_post", "sign", True),
+        ("a dog's head", "dog", True),
+        ("an underdog", "dog", False),
+        ("c", "c+", True),
+        ("c+", "+", False),
+    ],
+)
+def test_captions_have_the_words_of_a_category_as_they_have_any_word(caption, word, has):
+    assert find_words([[caption]], [word]).item() == has
+    assert caption_shares([[caption, "grass"]], ["tree", word]).item() == has / 2
 
 
 def test_half_of_the_captions_make_a_label_and_no_caption_makes_none():

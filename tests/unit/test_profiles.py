@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -342,6 +343,19 @@ def test_specificity_is_one_less_the_correlation_with_the_others():
         assert found[voxel] == pytest.approx(1 - np.corrcoef(z[voxel], others)[0, 1])
     twins = np.tile(z[:1], (4, 1))
     np.testing.assert_allclose(measure_specificity(twins), 0, atol=1e-9)
+
+
+def test_what_is_asked_of_each_voxel_makes_no_table_of_pairs():
+    z = np.random.default_rng(0).normal(size=(2000, 4))
+    measures = [lambda: measure_specificity(z), lambda: measure_reliability((z, z), (z[:9], z[:9]))]
+    for measure in measures:
+        tracemalloc.start()
+        try:
+            measure()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 8 * len(z) ** 2 / 10
 
 
 def test_profile_in_text_space_points_at_its_words():

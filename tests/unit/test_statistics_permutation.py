@@ -47,6 +47,24 @@ def test_sign_flip_test_counts_ties_and_leaves_empty_columns_alone():
     assert p[1] == 1
 
 
+def test_gain_of_a_prediction_is_the_squared_error_that_it_saves(generator):
+    measured = generator.normal(size=(60, 3))
+    predicted = np.stack([0.5 * measured[:, 0], -measured[:, 1], np.full(60, 0.3)], axis=1)
+    centre = np.full(3, 0.3)
+    z, p = statistics.gain_test(
+        measured, predicted, centre, permutations=999, generator=np.random.default_rng(0)
+    )
+    saved = [
+        [(y - 0.3) ** 2 - (y - guess) ** 2 for y, guess in zip(*rows, strict=True)]
+        for rows in zip(measured, predicted, strict=True)
+    ]
+    expected = statistics.sign_flip_test(
+        np.array(saved), permutations=999, generator=np.random.default_rng(0)
+    )
+    np.testing.assert_allclose((z, p), expected)
+    assert z[0] > 3 and p[0] == 1 / 1000 and z[1] < 0 and (z[2], p[2]) == (0, 1)
+
+
 @pytest.mark.parametrize("alternative", ["greater", "two-sided"])
 def test_sign_flip_test_keeps_its_false_positive_rate(generator, alternative):
     columns = 4000

@@ -50,14 +50,21 @@ def respond(lens: xr.Dataset, seconds: np.ndarray | None, *, noise: float = 1.0)
     return response + noise * np.random.default_rng(1).standard_normal(response.shape) @ root.T
 
 
-def measure(lens: xr.Dataset, response: np.ndarray, *, described: int = VOXELS, **options):
+def measure(
+    lens: xr.Dataset,
+    response: np.ndarray,
+    *,
+    described: int = VOXELS,
+    attributed: int = len(VOCABULARY),
+    **options,
+):
     profiles = xr.Dataset(
         {
             "word": (("sign", "voxel", "rank"), np.zeros((2, VOXELS, 1), int)),
             "described": (("voxel",), np.arange(VOXELS) < described),
             "group_z": (
                 ("fit", "voxel", "group"),
-                np.random.default_rng(2).standard_normal((3, VOXELS, len(VOCABULARY))),
+                np.random.default_rng(2).standard_normal((3, VOXELS, attributed)),
             ),
         },
         coords={"sign": ["positive", "negative"], "voxel": 10 + np.arange(VOXELS)},
@@ -125,13 +132,17 @@ def test_voxels_without_places_have_no_spatial_null_and_all_else(lens, planted):
     assert found.attrs["clusters"] == 3
 
 
-def test_noise_is_decomposed_once_however_often_nulls_are_drawn(lens, monkeypatch):
+@pytest.mark.parametrize("attributed", [len(VOCABULARY), 100 * VOXELS])
+def test_noise_is_decomposed_once_in_no_more_dimensions_than_halves_span(
+    lens, monkeypatch, attributed
+):
     shapes, decompose = [], np.linalg.svd
     monkeypatch.setattr(
         np.linalg, "svd", lambda of, **how: shapes.append(of.shape) or decompose(of, **how)
     )
-    found = measure(lens, respond(lens, None))
-    assert [columns for _, columns in shapes] == [2 * found.sizes["group"], len(VOCABULARY)]
+    found = measure(lens, respond(lens, None), attributed=attributed)
+    spanned = min(attributed, 2 * VOXELS)
+    assert [columns for _, columns in shapes] == [2 * found.sizes["group"], spanned]
 
 
 def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.core.backbone import open_backbone
+from mine.core.choosing import draw_some
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.core.neighbours import open_contexts
 from mine.datasets.reader import open_dataset
@@ -22,8 +23,7 @@ else:
     words = read_vocabulary(Path(lens["vocabulary"]))
 stimuli = open_store(snakemake.input.stimuli)
 training = stimuli["image"].values[~stimuli["held_out"].values]
-count = min(lens["reference_images"], len(training))
-drawn = generator(params.seed, "reference_images").choice(training, size=count, replace=False)
+drawing = generator(params.seed, "reference_images")
 contexts = None
 if lens["kind"] == "neighbours":
     contexts = open_contexts(lens, backbone, words, stimuli, seed=params.seed)
@@ -33,7 +33,7 @@ vocabulary = build_vocabulary(
     words=words,
     prompts=lens["prompts"],
     temperature=lens["temperature"],
-    reference_images=sorted(drawn),
+    reference_images=draw_some(training, lens["reference_images"], drawing),
     read_images=open_dataset(params.images).open_stimuli().read,
     words_per_token=lens["words_per_token"],
     batch_size=params.backbone["batch_size"],

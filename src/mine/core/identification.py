@@ -38,6 +38,22 @@ def compare_halves(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return remove_shared(first) @ remove_shared(second).T
 
 
+def span_halves(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of two halves in the space that they span, or as they are where that is no
+    smaller.
+
+    first, second: (voxel, dimension). Inner products within and between the halves stay as they
+    are, and with them identification and how either null distributes it, in two dimensions a voxel
+    in the place of one a word.
+    """
+    both = np.concatenate([first, second])
+    if both.shape[1] <= len(both):
+        return first, second
+    # Rows are R'Q' with Q orthonormal: R has their coordinates, and Q need not be made.
+    coordinates = np.linalg.qr(both.T, mode="r").T
+    return coordinates[: len(first)], coordinates[len(first) :]
+
+
 def identify(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Identification of each voxel between two halves, (voxel,); equation above, ties count half.
 
@@ -114,15 +130,31 @@ def spatial_basis(place: np.ndarray) -> np.ndarray:
     return np.delete(vector[:, order], constant, axis=1)
 
 
-def draw_spatial(
-    tuning: np.ndarray, basis: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """Draw a tuning with the same mean and spatial autocorrelation, not tied to the place.
+class SpatialNull(NamedTuple):
+    """The null of smooth maps: what is the same in every draw."""
 
-    tuning: (voxel, dimension). basis: of :func:`spatial_basis`. The sign of each spatial pattern is
-    drawn anew, the same for all dimensions, so that they stay as they covary.
+    mean: np.ndarray
+    """(dimension,): over voxels"""
+    basis: np.ndarray
+    """(voxel, pattern), of :func:`spatial_basis`"""
+    weight: np.ndarray
+    """(pattern, dimension): of each pattern in the tuning, its mean removed"""
+
+
+def prepare_spatial(tuning: np.ndarray, basis: np.ndarray) -> SpatialNull:
+    """Prepare draws with the same mean and spatial autocorrelation, not tied to the place.
+
+    tuning: (voxel, dimension). basis: of :func:`spatial_basis`.
     """
     mean = tuning.mean(axis=0)
-    weight = basis.T @ (tuning - mean)
-    sign = generator.choice([-1.0, 1.0], size=(len(weight), 1))
-    return mean + basis @ (sign * weight)
+    return SpatialNull(mean, basis, basis.T @ (tuning - mean))
+
+
+def draw_spatial(null: SpatialNull, generator: np.random.Generator) -> np.ndarray:
+    """Draw a tuning (voxel, dimension) under the null of :func:`prepare_spatial`.
+
+    The sign of each spatial pattern is drawn anew, the same for all dimensions, so that they stay
+    as they covary.
+    """
+    sign = generator.choice([-1.0, 1.0], size=(len(null.weight), 1))
+    return null.mean + null.basis @ (sign * null.weight)

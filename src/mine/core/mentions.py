@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def find_mentioned(
     if it, one of its group or an inflection of these is in it, as :func:`find_words` matches words.
     """
     places = _place_by_phrase(words.tolist())
-    texts = _list_phrases(captions, places)
+    texts = list(_list_phrases(captions, places))
     owner = {phrase: group[place] for phrase, place in places.items()}
     # Forms that the vocabulary lacks, by the bases that it has.
     known, new = list(places), sorted(set().union(*texts) - places.keys())
@@ -60,18 +60,17 @@ def _place_by_phrase(words: Sequence[str]) -> dict[str, list[int]]:
 
 def _list_phrases(
     captions: Sequence[Sequence[str]], places: dict[str, list[int]]
-) -> list[set[str]]:
-    """What the captions of each image say, in phrases of up to as many parts as a word has."""
+) -> Iterator[set[str]]:
+    """What the captions of each image say, in phrases of up to as many parts as a word has, image
+    by image: all at once take a gigabyte."""
     longest = max((len(phrase.split()) for phrase in places), default=0)
-    return [
-        {
+    for texts in captions:
+        yield {
             " ".join(said[start : start + size])
             for said in map(_split, texts)
             for size in range(1, longest + 1)
             for start in range(len(said) - size + 1)
         }
-        for texts in captions
-    ]
 
 
 def _split(text: str) -> list[str]:

@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch.nn import functional
@@ -65,7 +65,7 @@ class Contexts:
     """float16 (context, feature), unit length, by word"""
     owner: np.ndarray
     """int32 (context,), index into words, ascending"""
-    temperature: float = TEMPERATURE
+    temperature: ClassVar[float] = TEMPERATURE
 
     def choose_words(self, words: list[str]) -> list[str]:
         """Return the words that have contexts, in their order."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import numpy as np
 import scipy
 import xarray as xr
 
+from mine.core.mentions import find_words
 from mine.errors import InputError
 from mine.statistics import (
     area_under_roc_interval,
@@ -68,10 +68,10 @@ def label_images(stimuli: xr.Dataset, categories: Categories) -> xr.Dataset:
     """Find which images carry which category.
 
     An image carries a category if one of its ``instances`` (a category or supercategory of COCO)
-    is visible or if at least half of its captions contain one of its ``captions`` words, whole
-    ones, capital or not. It lacks the category if each of these two that is asked for was annotated
-    in the image and says no. Otherwise nothing is known: an image without annotation is no
-    negative. A source that no image has is not asked.
+    is visible or if at least half of its captions contain one of its ``captions`` words
+    (:func:`caption_shares`). It lacks the category if each of these two that is asked for was
+    annotated in the image and says no. Otherwise nothing is known: an image without annotation is
+    no negative. A source that no image has is not asked.
 
     stimuli: ``captions`` (image,) as JSON lists, and where instances are known ``category_present``
     (image, category) with the coordinate ``supercategory``, and ``annotated`` (image,).
@@ -128,16 +128,13 @@ def _see_instances(stimuli: xr.Dataset, names: Sequence[str]) -> np.ndarray:
 
 
 def caption_shares(captions: Sequence[Sequence[str]], words: Sequence[str]) -> np.ndarray:
-    """Share of each image's captions that contain one of the words, whole ones, capital or not;
-    nan without captions: (image,)."""
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
-    return np.array(
-        [
-            np.mean([pattern.search(text) is not None for text in texts]) if texts else np.nan
-            for texts in captions
-        ],
-        dtype=float,
-    )
+    """Share of each image's captions that have one of the words, as
+    :func:`mine.core.mentions.find_words` matches them; nan without captions: (image,)."""
+    has = find_words([[text] for texts in captions for text in texts], words).any(axis=1)
+    count = np.array([len(texts) for texts in captions], dtype=np.int64)
+    image = np.repeat(np.arange(len(count)), count)
+    named = np.bincount(image, weights=has, minlength=len(count))
+    return np.where(count > 0, named / np.maximum(count, 1), np.nan)
 
 
 # --- what words say by chance ---

@@ -32,11 +32,11 @@ def draw_validation(count: int, fraction: float, seed: int, part: str) -> np.nda
     return validation
 
 
-def draw_folds(folds: int, seed: int) -> KFold:
-    """The folds in which ridge regressions choose their penalties."""
+def draw_folds(folds: int, seed: int, model: str = "baselines") -> KFold:
+    """The folds in which ridge regressions choose their penalties, drawn by the model's name."""
     from sklearn.model_selection import KFold
 
-    state = int(generator(seed, "baselines", "folds").integers(2**31))
+    state = int(generator(seed, model, "folds").integers(2**31))
     return KFold(folds, shuffle=True, random_state=state)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.backbone import Backbone
+from mine.core.choosing import draw_some
 from mine.core.lens import embed_vocabulary, score_nearest
 from mine.core.neighbours import Contexts
 from mine.core.showing import Reader
@@ -46,8 +47,7 @@ def choose_images(stimuli: xr.Dataset, *, count: int, generator: np.random.Gener
     usable = np.flatnonzero(stimuli["annotated"].values & ~stimuli["held_out"].values)
     if not len(usable):
         raise InputError("dataset.instances: expected objects in training images, found none")
-    drawn = generator.choice(usable, size=min(count, len(usable)), replace=False)
-    return stimuli.isel(image=np.sort(drawn)).load()
+    return stimuli.isel(image=draw_some(usable, count, generator)).load()
 
 
 def compare_alignments(

@@ -27,6 +27,7 @@ from mine.statistics import (
     bootstrap_interval,
     bootstrap_over_images,
     bootstrap_weights,
+    gain_test,
     interval,
     pearson,
     pearson_of_means,
@@ -34,7 +35,6 @@ from mine.statistics import (
     r_squared,
     r_squared_of_means,
     r_squared_terms,
-    sign_flip_test,
 )
 
 HALVES = ("first_half", "second_half")
@@ -363,8 +363,8 @@ def _test_prediction(
     permutations: int,
     seed: int,
 ) -> dict[str, tuple[str, np.ndarray]]:
-    gain = np.square(measured - centre) - np.square(measured - predicted)
-    z, p = sign_flip_test(gain, permutations=permutations, generator=generator(seed, "flip", name))
+    flips = generator(seed, "flip", name)
+    z, p = gain_test(measured, predicted, centre, permutations=permutations, generator=flips)
     return {
         f"{name}_r2": ("voxel", r_squared(measured, predicted).astype(np.float32)),
         f"{name}_z": ("voxel", z.astype(np.float32)),

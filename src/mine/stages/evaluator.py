@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from sklearn.model_selection import KFold
 
 from mine.core.evaluator import FeatureModel, weights_from_dataset, weights_to_dataset
 from mine.core.ridge import fit_ridge
 from mine.core.showing import Reader, show_blank
+from mine.core.splits import draw_folds
 from mine.logging import split_work
 from mine.randomness import generator
-from mine.statistics import pearson, r_squared, sign_flip_test
+from mine.statistics import gain_test, pearson, r_squared
 
 
 def embed_features(
@@ -76,12 +76,11 @@ def fit_evaluator(
     fitted, test = np.asarray(fitted, dtype=bool), np.asarray(test, dtype=bool)
     if (fitted & test).any():
         raise ValueError("expected images that are fitted and images that are tested, found both")
-    state = int(generator(seed, "evaluator", "folds").integers(2**31))
     weights = fit_ridge(
         np.asarray(features[fitted], np.float64),
         responses[fitted],
         alphas=np.asarray(alphas, np.float64),
-        folds=KFold(folds, shuffle=True, random_state=state),
+        folds=draw_folds(folds, seed, "evaluator"),
         importance=np.asarray(share, np.float64),
     )
     dataset = weights_to_dataset(weights)
@@ -89,9 +88,8 @@ def fit_evaluator(
     predicted = weights_from_dataset(dataset).predict(features[test])
     for name, score in {"r2": r_squared, "r": pearson}.items():
         dataset[name] = ("voxel", score(measured, predicted).astype(np.float32))
-    gain = np.square(measured - responses[fitted].mean(axis=0)) - np.square(measured - predicted)
-    flips = generator(seed, "evaluator", "flips")
-    _, p = sign_flip_test(gain, permutations=permutations, generator=flips)
+    centre, flips = responses[fitted].mean(axis=0), generator(seed, "evaluator", "flips")
+    _, p = gain_test(measured, predicted, centre, permutations=permutations, generator=flips)
     dataset["p"] = ("voxel", p)
     dataset["r2"].attrs = {"long_name": "R² on the test images", "units": "1"}
     dataset["r"].attrs = {"long_name": "Pearson correlation on the test images", "units": "1"}

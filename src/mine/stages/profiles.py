@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from mine.core.evidence import SIGNS, WordScores, score_words
 from mine.core.listing import read_profiles
-from mine.statistics import benjamini_hochberg, correlate_rows
+from mine.statistics import benjamini_hochberg, correlate_rows, pearson
 
 REASONS = (
     "not predicted",
@@ -36,7 +36,7 @@ def measure_reliability(
     of the shuffled halves. Returns the correlation and p = (1 + #null ≥ r) / (1 + #null), (voxel,).
     A voxel with an empty profile has correlation 0 and p 1.
     """
-    agreement = np.diagonal(correlate_rows(*halves))
+    agreement = pearson(*halves, axis=1)
     null = np.sort(correlate_rows(*shuffled).ravel())
     null = null[np.isfinite(null)]
     above = len(null) - np.searchsorted(null, np.nan_to_num(agreement), side="left")
@@ -269,4 +269,4 @@ def measure_specificity(z: np.ndarray) -> np.ndarray:
     (voxel,).
     """
     others = (z.sum(axis=0) - z) / max(len(z) - 1, 1)
-    return 1 - np.diagonal(correlate_rows(z, others))
+    return 1 - pearson(z, others, axis=1)

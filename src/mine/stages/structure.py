@@ -28,6 +28,8 @@ from mine.core.identification import (
     draw_spatial,
     identify,
     prepare_shared,
+    prepare_spatial,
+    span_halves,
     spatial_basis,
 )
 from mine.core.synonyms import name_by_rate
@@ -328,14 +330,19 @@ def _draw_nulls(
     explained = np.full(draws, np.nan)
     if not shape[1]:
         return identified, under_null, explained
-    basis = None if place is None else spatial_basis(place)
-    shared = {source: prepare_shared(*pair) for source, pair in halves_of.items()}
+    # Of attributions nothing but products is asked; clusters are made of each word's tuning.
+    spanned = halves_of | {"attributions": span_halves(*halves_of["attributions"])}
+    shared = {source: prepare_shared(*pair) for source, pair in spanned.items()}
+    spatial = {}
+    if place is not None:
+        basis = spatial_basis(place)
+        spatial = {source: prepare_spatial(pair[1], basis) for source, pair in spanned.items()}
     for draw in range(draws):
-        for row, (source, (first, second)) in enumerate(halves_of.items()):
+        for row, (source, (first, _)) in enumerate(spanned.items()):
             drawn = draw_shared(shared[source], generator)
             under_null[row, 0, draw] = identify(*drawn).mean()
-            if basis is not None:
-                moved = draw_spatial(second, basis, generator)
+            if source in spatial:
+                moved = draw_spatial(spatial[source], generator)
                 under_null[row, 1, draw] = identify(first, moved).mean()
             if source == "tuning":
                 reading, voxel, group = shape

@@ -4,7 +4,7 @@
 - scores: R² and Pearson correlation
 - curves: area under a curve
 - bootstrap: resampled images, percentile intervals
-- permutation: paired sign-flip test, and a bound on its p
+- permutation: paired sign-flip test, that of a prediction's gain, and a bound on its p
 - multiple_comparisons: false discovery rate
 - effects: Cohen's d_z, d′, with intervals
 - discrimination: area under the ROC curve with interval and p
@@ -43,7 +43,7 @@ from mine.statistics.effects import (
     d_prime_interval,
 )
 from mine.statistics.multiple_comparisons import SIGNIFICANT, benjamini_hochberg
-from mine.statistics.permutation import sign_flip_bound, sign_flip_test
+from mine.statistics.permutation import gain_test, sign_flip_bound, sign_flip_test
 from mine.statistics.proportions import share_interval
 from mine.statistics.regression import Selection, forward_selection, normal_scores
 from mine.statistics.scores import (
@@ -82,6 +82,7 @@ __all__ = [
     "d_prime",
     "d_prime_interval",
     "forward_selection",
+    "gain_test",
     "interval",
     "mann_whitney_test",
     "mean_over_pairs",

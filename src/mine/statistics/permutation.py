@@ -47,6 +47,25 @@ def sign_flip_test(
     return z, np.where(np.isfinite(z), (1.0 + exceeding) / (1.0 + permutations), np.nan)
 
 
+def gain_test(
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    centre: np.ndarray,
+    *,
+    permutations: int,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Test that a prediction beats a constant: sign flips of what each image gains by it,
+
+        gain = (measured − centre)² − (measured − predicted)²
+
+    measured, predicted: (image, column), of images that had no part in the fit. centre: (column,),
+    the mean of those that had. Returns (z, p), each (column,), of :func:`sign_flip_test`.
+    """
+    gain = np.square(measured - centre) - np.square(measured - predicted)
+    return sign_flip_test(gain, permutations=permutations, generator=generator)
+
+
 def sign_flip_bound(z: np.ndarray) -> np.ndarray:
     """Upper bound on the one-sided p of a sign-flip test, without permutations.
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from mine.statistics.arithmetic import divide
+
 
 @dataclass(frozen=True)
 class SubjectMean:
@@ -36,9 +38,9 @@ def mean_over_subjects(values: np.ndarray, *, level: float = 0.95) -> SubjectMea
     known = np.isfinite(values)
     count = known.sum(axis=0)
     values = np.where(known, values, 0.0)
-    mean = _divide_known(values.sum(axis=0), count)
+    mean = divide(values.sum(axis=0), count)
     spread = np.square(np.where(known, values - mean, 0.0)).sum(axis=0)
-    error = np.sqrt(_divide_known(spread, count - 1) / np.maximum(count, 1))
+    error = np.sqrt(divide(spread, count - 1) / np.maximum(count, 1))
     margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
     return SubjectMean(mean, mean - margin, mean + margin, count)
 
@@ -75,18 +77,13 @@ def mean_over_pairs(values: np.ndarray, *, level: float = 0.95) -> PairMean:
     known = np.isfinite(pairs)
     pairs = np.where(known, pairs, 0.0)
     member = (np.arange(len(values))[:, None] == one) | (np.arange(len(values))[:, None] == other)
-    mean = _divide_known(pairs.sum(axis=0), known.sum(axis=0))
+    mean = divide(pairs.sum(axis=0), known.sum(axis=0))
     present = member.astype(float) @ known > 0
     count = present.sum(axis=0)
-    without = _divide_known((~member).astype(float) @ pairs, (~member).astype(float) @ known)
-    centre = _divide_known(np.where(present, without, 0.0).sum(axis=0), count)
+    without = divide((~member).astype(float) @ pairs, (~member).astype(float) @ known)
+    centre = divide(np.where(present, without, 0.0).sum(axis=0), count)
     spread = np.square(np.where(present, without - centre, 0.0)).sum(axis=0)
     degrees = np.maximum(count - 1, 1)
     error = np.where(count > 2, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan)
     margin = error * special.stdtrit(degrees, (1 + level) / 2)
     return PairMean(mean, mean - margin, mean + margin, count)
-
-
-def _divide_known(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Quotient by a number of subjects; nan where there are none."""
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
