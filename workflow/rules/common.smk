@@ -14,9 +14,10 @@ from mine.config import REPLACED, InputError, describe_changes, load_config
 from mine.core.hubs import MODEL_PATTERNS, OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
+from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS, HANDLING
+from mine.sections import ACROSS, FITS
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 
@@ -132,13 +133,15 @@ def tell_outcome():
         logger.info(said)
 
 
-SECTIONS = asdict(settings)
+# Scripts find every key here, those too that are no parameters of their rules.
+config.update(asdict(settings))
 
 
 def section(name):
     """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
-    sees when one has changed."""
-    return SECTIONS[name]
+    sees when one has changed, and without those that only say how a job is run, which a script adds
+    by `mine.handling`."""
+    return drop_handling(name, config[name])
 
 
 def code(name):
