@@ -20,6 +20,7 @@ from mine.provenance import digest_files, manifest_path
 from mine.sections import ACROSS, FITS
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
+from mine.summary.region_table import read_region_names
 
 # What was read of input files and of source files before, so that a look at them takes no time.
 REMEMBERED = Path(".snakemake") / "mine"
@@ -286,15 +287,18 @@ def fits(pattern):
     return expand(pattern, fit=FITTED, allow_missing=True)
 
 
+def found_regions(subject):
+    """Return the names of the regions that a subject has, which are known once they are listed."""
+    return read_region_names(checkpoints.regions.get(subject=subject).output[0])
+
+
 def regions(*patterns):
     """Return an input function: each pattern for every subject and every region that it has."""
 
     def find(wildcards):
         paths = []
         for subject in settings.subjects:
-            table = checkpoints.regions.get(subject=subject).output[0]
-            rows = Path(table).read_text().splitlines()[1:]
-            rois = [row.split("\t")[0] for row in rows]
+            rois = found_regions(subject)
             paths += expand(patterns, subject=subject, roi=rois, results=f"results/{settings.name}")
         return paths
 
@@ -306,11 +310,9 @@ def own_regions(pattern):
     subject has."""
 
     def find(wildcards):
-        table = checkpoints.regions.get(subject=wildcards.subject).output[0]
-        rows = Path(table).read_text().splitlines()[1:]
         return expand(
             pattern,
-            roi=[row.split("\t")[0] for row in rows],
+            roi=found_regions(wildcards.subject),
             subject=wildcards.subject,
             results=f"results/{settings.name}",
         )
