@@ -57,8 +57,11 @@ __all__ = [
     "read_yaml",
 ]
 
-IDLE = {"memory_gb", "download", *(f"generator.{key}" for key in HANDLING)}
-"""Keys and sections on which no result depends."""
+IDLE = {
+    *("memory_gb", "download"),
+    *(f"{name}.{key}" for name, keys in HANDLING.items() for key in keys),
+}
+"""Keys and sections on which no result depends, but for rounding."""
 
 REPLACED = "a run replaces what follows from these keys, and another `name` keeps both"
 """What comes of keys in which results that are there were made with others."""

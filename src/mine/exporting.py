@@ -24,7 +24,8 @@ from mine.figures.catalogue import FIGURES
 from mine.history import SUFFIX, describe_file, history_path, list_entries, read_history
 from mine.provenance import dump_json, library_versions, store_path
 from mine.sources import PACKAGE
-from mine.stores import check_store, open_store, read_table
+from mine.stores import check_store, open_store
+from mine.summary.region_table import read_region_names
 
 SOFTWARE = PACKAGE.parents[1]
 PARTS = (
@@ -147,9 +148,10 @@ def list_expected(config: Config, results: Path) -> Iterator[Path]:
     Raises:
         InputError: the table of the regions that a subject has is not there.
     """
-    regions = {
-        subject: read_regions(results / subject / "regions.tsv") for subject in config.subjects
-    }
+    tables = {subject: results / subject / "regions.tsv" for subject in config.subjects}
+    for table in tables.values():
+        _require(table)
+    regions = {subject: read_region_names(table) for subject, table in tables.items()}
     for figure in FIGURES:
         if figure.demo and config.demo is None:
             continue
@@ -161,12 +163,6 @@ def list_expected(config: Config, results: Path) -> Iterator[Path]:
         for name in dict.fromkeys(named):
             yield from (results / "figures" / f"{name}.{kind}" for kind in ("png", "pdf", "tsv"))
     yield results / "summary" / "subjects.tsv"
-
-
-def read_regions(table: Path) -> list[str]:
-    """Return the names of the regions that a subject has; InputError where they are not listed."""
-    _require(table)
-    return read_table(table)["roi"].tolist()
 
 
 def read_figures(results: Path) -> dict[Path, dict[str, Any]]:

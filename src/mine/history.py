@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mine.errors import InputError
+from mine.handling import read_parameters
 from mine.provenance import SCHEMA_VERSION, dump_json, manifest_path, store_path
 
 HASHED_BYTES = 64 * 2**20
@@ -43,8 +44,9 @@ def write_history(
 ) -> None:
     """Record beside every output of a job how it was made; call it last in a script.
 
-    The record names the rule with its wildcards, the digest of its code, its parameters, digests of
-    all inputs and outputs, digests of models, and the versions of what MINE depends on.
+    The record names the rule with its wildcards, the digest of its code, its parameters with the
+    keys that say how it was run, digests of all inputs and outputs, digests of models, and the
+    versions of what MINE depends on.
 
     Args:
         snakemake: the object that Snakemake gives to scripts.
@@ -52,7 +54,7 @@ def write_history(
         sources: files of the dataset that were read and are no inputs of the rule, being many or
             large; recorded by their sizes.
     """
-    parameters = dict(snakemake.params.items())
+    parameters = vars(read_parameters(snakemake))
     outputs = _list_paths(snakemake.output)
     content = {
         "schema_version": SCHEMA_VERSION,

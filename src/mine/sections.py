@@ -342,7 +342,11 @@ class Backbone:
         "float32",
         choices=("float32", "bfloat16", "float16"),
     )
-    batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
+    batch_size: int = setting(
+        "Images in one forward pass; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
+    )
     shard_size: int = setting("Images in one store of tokens, the unit of a job.", 1000, minimum=1)
     device: str = setting(
         "Where to compute: auto, cpu, cuda or cuda with a number.",
@@ -550,7 +554,11 @@ class Evaluator:
         2,
         minimum=1,
     )
-    batch_size: int = setting("Images in one forward pass.", 64, minimum=1)
+    batch_size: int = setting(
+        "Images in one forward pass; bounds the memory, and changes numbers by rounding alone.",
+        64,
+        minimum=1,
+    )
     device: str = setting(
         "Where to compute: auto, cpu, cuda or cuda with a number.",
         "auto",
@@ -793,7 +801,11 @@ class Generator:
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
-    batch_size: int = setting("Images in one call.", 8, minimum=1)
+    batch_size: int = setting(
+        "Images in one call; bounds the memory, and changes pictures by rounding alone.",
+        8,
+        minimum=1,
+    )
     vae_tiling: bool = setting(
         "Decode images in overlapping tiles, which takes less memory and changes pixels a little.",
         False,
@@ -816,8 +828,18 @@ class Generator:
     )
 
 
-HANDLING = ("device", "vae_slicing", "cpu_offload", "allow_download")
-"""Keys of a generator that say how it is run, and change no picture that it makes."""
+HANDLING = {
+    "download": ("accept_terms", "connections", "megabytes_per_second"),
+    "backbone": ("device", "batch_size"),
+    "encoder": ("device", "voxel_batch"),
+    "evaluator": ("device", "batch_size"),
+    "attribution": ("voxel_batch", "image_batch"),
+    "phrasing": ("device",),
+    "generator": ("device", "batch_size", "vae_slicing", "cpu_offload", "allow_download"),
+}
+"""Section → its keys that say how a job is run, and change its results by rounding at most. They
+make nothing stale. The encoder's `image_batch` is none of them: it is the batch of a step, and with
+another it is another fit."""
 
 
 @dataclass(frozen=True, kw_only=True)

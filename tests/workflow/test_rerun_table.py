@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
+from mine.sections import HANDLING
 from tests.data.random_folder import RandomFolder
 
 # Each edit takes a plan of the whole workflow.
@@ -164,6 +165,28 @@ def append(name: str, tail: bytes = b"\n") -> Callable[[Path], None]:
     return edit
 
 
+HANDLED = {
+    "device": "cpu",
+    "batch_size": 3,
+    "voxel_batch": 5,
+    "image_batch": 5,
+    "vae_slicing": True,
+    "cpu_offload": True,
+    "allow_download": True,
+    "connections": 2,
+    "megabytes_per_second": 1.0,
+}
+"""Other values of the keys that say how jobs are run; with `accept_terms` files are waited for."""
+
+
+def handle(folder: Path) -> None:
+    """An edit of every key that says how jobs are run, and of the memory that they may have."""
+    key("", memory_gb=15.0)(folder)
+    for section, names in HANDLING.items():
+        values = {name: HANDLED[name] for name in names if name != "accept_terms"}
+        key(section, **values)(folder)
+
+
 PIXELS = (
     "low_level vocabulary embed embed_evaluator paint "
     "figure_voxels figure_structure figure_generated figure_edits"
@@ -206,9 +229,11 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "profile.words": (key("profile", words=7), follow("configuration", "profile")),
     "generator.steps": (key("generator", steps=3), follow("configuration", "paint")),
-    "how the generator is run": (
-        key("generator", device="cpu", vae_slicing=True, cpu_offload=True, allow_download=True),
-        {"configuration"},
+    "how everything is run": (handle, {"configuration"}),
+    "encoder.image_batch": (key("encoder", image_batch=9), follow("configuration", "fit_encoder")),
+    "backbone.dtype": (
+        key("backbone", dtype="float16"),
+        follow("configuration", "vocabulary", "captions", "categories", "paint"),
     ),
     "generator.prompt": (
         key("generator", prompt="a photo of {}"),
@@ -379,7 +404,7 @@ def test_leaving_the_network_alone_again_repaints_nothing(finished: Path) -> Non
     finish(folder)
     key("generator", allow_download=False)(folder)
     plan(folder)
-    assert {rule for rule, _ in read_jobs(folder)} == {"configuration", "fetch_models"}
+    assert {rule for rule, _ in read_jobs(folder)} == {"configuration"}
 
 
 def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[tuple[str, str]]:

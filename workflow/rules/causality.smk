@@ -2,19 +2,8 @@
 # is tested comes from the first half of the training images, the evaluator from the second.
 
 
-# The models that make and change images. What is said to them is no business of theirs, and how they
-# are run, which the script reads itself, makes no picture stale.
-PAINTER = {
-    key: value for key, value in section("generator").items() if key not in ("prompt", *HANDLING)
-}
-
-# What it takes to predict responses to pictures and to read them as the originals were.
-OBSERVER = {
-    "backbone": section("backbone"),
-    "evaluator": section("evaluator"),
-    "words_per_token": settings.lens.words_per_token,
-    "position_orders": settings.encoder.position_orders,
-}
+# The models that make and change images. What is said to them is no business of theirs.
+PAINTER = {key: value for key, value in section("generator").items() if key != "prompt"}
 
 
 rule features:
@@ -119,7 +108,10 @@ rule paint:
         pixels=PIXELS,
         generator=PAINTER,
         method=settings.counterfactual.method,
-        observer=OBSERVER,
+        backbone=section("backbone"),
+        evaluator=section("evaluator"),
+        words_per_token=settings.lens.words_per_token,
+        position_orders=settings.encoder.position_orders,
         seed=settings.seed,
     message:
         "Generating pictures and edits for {wildcards.roi} of {wildcards.subject}"

@@ -14,11 +14,13 @@ from mine.config import REPLACED, InputError, describe_changes, load_config
 from mine.core.hubs import MODEL_PATTERNS, OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
+from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS, HANDLING
+from mine.sections import ACROSS, FITS
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
+from mine.summary.region_table import read_region_names
 
 # What was read of input files and of source files before, so that a look at them takes no time.
 REMEMBERED = Path(".snakemake") / "mine"
@@ -132,13 +134,15 @@ def tell_outcome():
         logger.info(said)
 
 
-SECTIONS = asdict(settings)
+# Scripts find every key here, those too that are no parameters of their rules.
+config.update(asdict(settings))
 
 
 def section(name):
     """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
-    sees when one has changed."""
-    return SECTIONS[name]
+    sees when one has changed, and without those that only say how a job is run, which a script adds
+    by `mine.handling`."""
+    return drop_handling(name, config[name])
 
 
 def code(name):
@@ -283,15 +287,18 @@ def fits(pattern):
     return expand(pattern, fit=FITTED, allow_missing=True)
 
 
+def found_regions(subject):
+    """Return the names of the regions that a subject has, which are known once they are listed."""
+    return read_region_names(checkpoints.regions.get(subject=subject).output[0])
+
+
 def regions(*patterns):
     """Return an input function: each pattern for every subject and every region that it has."""
 
     def find(wildcards):
         paths = []
         for subject in settings.subjects:
-            table = checkpoints.regions.get(subject=subject).output[0]
-            rows = Path(table).read_text().splitlines()[1:]
-            rois = [row.split("\t")[0] for row in rows]
+            rois = found_regions(subject)
             paths += expand(patterns, subject=subject, roi=rois, results=f"results/{settings.name}")
         return paths
 
@@ -303,11 +310,9 @@ def own_regions(pattern):
     subject has."""
 
     def find(wildcards):
-        table = checkpoints.regions.get(subject=wildcards.subject).output[0]
-        rows = Path(table).read_text().splitlines()[1:]
         return expand(
             pattern,
-            roi=[row.split("\t")[0] for row in rows],
+            roi=found_regions(wildcards.subject),
             subject=wildcards.subject,
             results=f"results/{settings.name}",
         )

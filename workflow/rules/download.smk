@@ -20,7 +20,7 @@ checkpoint download:
     params:
         code=code("download"),
         root=settings.dataset.root,
-        endpoint=settings.download.endpoint,
+        download=section("download"),
         selection=settings.selection(),
     message:
         "Downloading {wildcards.group}"

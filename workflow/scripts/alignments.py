@@ -6,6 +6,7 @@ from mine.core.backbone import open_backbone
 from mine.core.neighbours import open_contexts
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
@@ -13,7 +14,7 @@ from mine.stages.alignments import POINTS, choose_images, compare_alignments
 from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
 check_models(
     snakemake.input.vocabulary,

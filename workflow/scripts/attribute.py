@@ -3,6 +3,7 @@
 import numpy as np
 
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -13,7 +14,7 @@ from mine.stages.faithfulness import FaithfulnessCurves
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-given, output, params = snakemake.input, snakemake.output, snakemake.params
+given, output, params = snakemake.input, snakemake.output, read_parameters(snakemake)
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 responses = open_store(given.responses)
 voxels = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi).values.nonzero()[0]

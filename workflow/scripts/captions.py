@@ -3,6 +3,7 @@
 import json
 
 from mine.core.backbone import open_backbone
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -10,7 +11,7 @@ from mine.stages.embeddings import embed_captions
 from mine.stores import open_store, write_store
 
 start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
 stimuli = open_store(snakemake.input.stimuli)
 texts = [json.loads(text) for text in stimuli["captions"].values]

@@ -2,6 +2,7 @@
 
 from mine.core.backbone import open_backbone
 from mine.core.neighbours import read_contexts
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -9,7 +10,7 @@ from mine.stages.embeddings import embed_categories
 from mine.stores import check_models, open_store, write_store
 
 start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
 check_models(
     snakemake.input.vocabulary,

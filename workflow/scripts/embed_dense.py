@@ -3,6 +3,7 @@
 from mine.core.backbone import open_backbone
 from mine.datasets.reader import open_dataset
 from mine.explainers.dense_relevance import draw_moves
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -12,7 +13,7 @@ from mine.stages.dense import embed_dense
 from mine.stores import check_models, open_store, write_store
 
 log = start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
 models = {"backbone": backbone.digest}
 libraries = [backbone.library]

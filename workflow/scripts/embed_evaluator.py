@@ -2,6 +2,7 @@
 
 from mine.core.evaluator import open_features
 from mine.datasets.reader import open_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -10,7 +11,7 @@ from mine.stages.evaluator import embed_features
 from mine.stores import open_store, write_store
 
 start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 model = open_features(params.evaluator)
 images = shard_of(
     open_store(snakemake.input.stimuli)["image"].values,

@@ -2,6 +2,7 @@
 
 from mine.core.choosing import choose_voxels, find_judged
 from mine.core.encoder import position_basis, select_voxels, weights_from_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -13,7 +14,7 @@ from mine.stages.features import gather_features
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-given, params, names = snakemake.input, snakemake.params, tuple(snakemake.wildcards)
+given, params, names = snakemake.input, read_parameters(snakemake), tuple(snakemake.wildcards)
 features = params.features
 level = params.profile["false_discovery_rate"]
 faithful, profiles = open_store(given.faithfulness)["error_auc"], open_store(given.profiles)

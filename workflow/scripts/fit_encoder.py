@@ -1,6 +1,7 @@
 """Fit one of a subject's encoders."""
 
 from mine.core.devices import choose_device
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -9,7 +10,7 @@ from mine.stages.encoder import fit_subject
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-params = snakemake.params
+params = read_parameters(snakemake)
 responses = open_store(snakemake.input.responses)
 responses = responses.isel(image=responses["split"].values != "test").load()
 embedded = open_images(list_shards(snakemake.input.images), responses["image"].values)

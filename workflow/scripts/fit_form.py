@@ -4,6 +4,7 @@ import numpy as np
 
 from mine.core.devices import choose_device
 from mine.encoders.interface import Stimuli
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -12,7 +13,7 @@ from mine.stages.comparison import assign_regions, fit_form
 from mine.stores import open_store, write_store, write_table
 
 log = start_logging(snakemake)
-given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+given, params, wildcards = snakemake.input, read_parameters(snakemake), snakemake.wildcards
 responses = open_store(given.responses).load()
 images, training = responses["image"].values, responses["split"].values != "test"
 embedded = open_images(list_shards(given.images), images)

@@ -2,6 +2,7 @@
 
 from mine.core.devices import choose_device
 from mine.core.encoder import weights_to_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -10,7 +11,7 @@ from mine.stages.comparison import Subject, fit_others
 from mine.stores import open_store, write_store
 
 start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 others = []
 for store in given.responses:
     responses = open_store(store).load()

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mine.core.devices import choose_device
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -11,7 +12,7 @@ from mine.stages.comparison import Subject, fit_shared
 from mine.stores import open_store, write_store, write_table
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 subjects, tests = [], []
 for store in given.responses:
     responses = open_store(store).load()

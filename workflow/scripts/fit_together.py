@@ -1,6 +1,7 @@
 """Fit the encoders of all subjects together, one of each."""
 
 from mine.core.devices import choose_device
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -9,7 +10,7 @@ from mine.stages.encoder import TrainingData, fit_subjects
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 subjects = []
 for name, store in zip(params.subjects, given.responses, strict=True):
     responses = open_store(store)

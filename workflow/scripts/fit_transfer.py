@@ -4,6 +4,7 @@ import numpy as np
 
 from mine.core.devices import choose_device
 from mine.core.encoder import weights_from_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -12,7 +13,7 @@ from mine.stages.comparison import Subject, fit_transfer
 from mine.stores import open_store, write_store, write_table
 
 start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 responses = open_store(given.responses).load()
 embedded = open_images(list_shards(given.images), responses["image"].values)
 training = responses["split"].values != "test"

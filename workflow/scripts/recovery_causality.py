@@ -6,13 +6,14 @@ from mine.core.evaluator import open_features, predict_responses, weights_from_d
 from mine.demo.counterfactuals import compare_edits
 from mine.demo.recovery import match_voxels
 from mine.demo.recovery_causality import tabulate_pairs
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stores import check_models, open_store, write_table
 
 start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 truth = match_voxels(open_store(given.truth).load(), open_store(given.responses))
 images, vocabulary = open_store(given.truth_images), open_store(given.vocabulary)["word"].values
 features = open_features(params.evaluator)

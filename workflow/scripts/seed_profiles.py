@@ -9,6 +9,7 @@ from mine.core.encoder import (
     split_encoder,
     weights_from_dataset,
 )
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -20,7 +21,7 @@ from mine.statistics import bootstrap_weights
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 subject, roi = snakemake.wildcards.subject, snakemake.wildcards.roi
 responses = open_store(given.responses)
 voxels = open_store(given.rois)["member"].sel(roi=roi).values.nonzero()[0]

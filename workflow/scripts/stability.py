@@ -5,6 +5,7 @@ from mine.core.calibration import EACH, SHUFFLED, shuffle_tokens
 from mine.core.choosing import draw_some
 from mine.core.lens import read_lens
 from mine.datasets.reader import open_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
@@ -12,7 +13,7 @@ from mine.stages.stability import measure_stability
 from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
 check_models(given.vocabulary, {"backbone": backbone.digest}, libraries=[backbone.library])
 stimuli = open_store(given.stimuli)

@@ -7,6 +7,7 @@ from mine.core.backbone import open_backbone
 from mine.core.encoder import position_basis, weights_from_dataset
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -17,7 +18,7 @@ from mine.stages.synthetic import predict_images
 from mine.stores import check_models, open_store, write_store
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 voxels = voxels_of(open_store(given.responses))
 recording, stimuli = open_dataset(params.dataset).read_unseen(snakemake.wildcards.subject, voxels)
 unseen = build_unseen(recording)

@@ -4,6 +4,7 @@ from mine.core.backbone import open_backbone, sample_tokens
 from mine.core.calibration import EACH
 from mine.core.lens import read_lens
 from mine.datasets.reader import open_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
@@ -12,7 +13,7 @@ from mine.stages.temperature import judge_temperature
 from mine.stores import check_models, open_store, write_table
 
 log = start_logging(snakemake)
-given, params = snakemake.input, snakemake.params
+given, params = snakemake.input, read_parameters(snakemake)
 random = generator(params.seed, "temperature")
 images, captions = choose_captioned(
     open_store(given.stimuli),

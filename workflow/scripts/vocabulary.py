@@ -7,6 +7,7 @@ from mine.core.choosing import draw_some
 from mine.core.lens import read_vocabulary, tokenizer_words
 from mine.core.neighbours import open_contexts
 from mine.datasets.reader import open_dataset
+from mine.handling import read_parameters
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -15,7 +16,8 @@ from mine.stages.embeddings import build_vocabulary
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
-params, lens = snakemake.params, snakemake.params.lens
+params = read_parameters(snakemake)
+lens = params.lens
 backbone = open_backbone(params.backbone)
 if lens["vocabulary"] == "tokenizer":
     words = tokenizer_words(backbone.tokenizer)
