@@ -29,6 +29,10 @@ from mine.stores import read_manifest
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
+PIXEL_BYTES = 9
+"""What a painted pixel takes: three of its own, and six while it is compressed and written."""
+PICTURE_SIDE = 512
+"""Side of the pictures, in pixels, of most generators whose size is left to the model."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -54,7 +58,8 @@ def check_data(data: object, *, name: str) -> list[str]:
 
 
 def estimate_work(config: Config) -> str:
-    """Say how many images are going to be made, at most: what takes the time of a GPU."""
+    """Say how many images are going to be made, at most, which takes the time of a GPU, and whether
+    their pixels may take more than `memory_gb`."""
     made, edited = config.sufficiency, config.counterfactual
     voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
     # Captions and empty prompts are shared between the voxels that have an image in common.
@@ -68,7 +73,22 @@ def estimate_work(config: Config) -> str:
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
         f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
-        f"{config.generator.steps} steps each{left}"
+        f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}{left}"
+    )
+
+
+def _tell_pixels(config: Config, images: int) -> str:
+    """Say from how many voxels on the pixels of a region are more than `memory_gb`, if it may have
+    as many; empty otherwise. images: pictures or edits of a voxel, whichever are more, since a job
+    that paints holds one or the other. Edits are taken to be as large as pictures."""
+    side, voxels = config.generator.size or PICTURE_SIDE, config.features.voxels
+    fitting = int(config.memory_gb * GIGABYTE / max(1, images * side * side * PIXEL_BYTES))
+    if voxels is not None and voxels <= fitting:
+        return ""
+    return (
+        f"; at {side} pixels a side, painting a region takes more than memory_gb: "
+        f"{config.memory_gb:g} from {fitting + 1:,} voxels on, so lower features.voxels or "
+        "generator.size"
     )
 
 

@@ -98,7 +98,7 @@ class Config:
     seed: int = setting("Seed of everything that is drawn at random.", 0, minimum=0)
     memory_gb: float = setting(
         "Memory that one job is expected to have, in gigabytes. It limits nothing: it is compared "
-        "with the machine and with what two sessions take.",
+        "with the machine, with what two sessions take and with the pixels of a region's pictures.",
         16.0,
         minimum=1,
     )

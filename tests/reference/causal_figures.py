@@ -75,7 +75,7 @@ def make_generated(seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     )
     pictures, images = plan.sizes["picture"], len(planned_images(plan["image"]))
     pixels = np.random.default_rng(seed).integers(0, 255, (pictures, 8, 8, 3), dtype=np.uint8)
-    generated = record_pictures(plan, pixels, respond(pictures, seed), respond(images, seed + 1))
+    generated = record_pictures(plan, pixels, [respond(pictures, seed)], respond(images, seed + 1))
     measured = np.random.default_rng(seed).normal(size=plan["image"].shape).astype(np.float32)
     random = np.random.default_rng(seed)
     sufficiency = measure_sufficiency(generated, measured=measured, generator=random)
@@ -110,7 +110,7 @@ def make_edits(
             0, 255, (len(images), 8, 8, 3), dtype=np.uint8
         ),
         row=row,
-        edited=(respond(len(row), seed + 2), lens.isel(image=row)),
+        edited=[(respond(len(row), seed + 2), lens.isel(image=row))],
         before=(respond(len(images), seed + 3), lens),
         group=np.arange(len(VOCABULARY)),
         region=np.array([5, 6]),

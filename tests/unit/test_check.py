@@ -17,7 +17,7 @@ import xarray as xr
 import yaml
 
 from mine import check
-from mine.check import check_config, check_data
+from mine.check import check_config, check_data, estimate_work
 from mine.cli import main
 from mine.config import load_config, read_yaml
 from mine.core import devices
@@ -70,6 +70,27 @@ def test_nothing_wrong(analysis: dict, capsys: pytest.CaptureFixture[str]) -> No
     assert said.startswith(
         "config.yaml: nothing wrong; at most 200 pictures and 130 edits for each"
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "512 pixels a side, painting a region takes more than memory_gb: 4 from 9 voxels on"),
+        # 200 pictures of 512 × 512 pixels take 472 MB a voxel: 4 GB are those of 8.
+        ({"features": {"voxels": 8}}, ""),
+        ({"features": {"voxels": 9}}, "512 pixels a side, painting a region takes more than"),
+        ({"features": {"voxels": None}}, "memory_gb: 4 from 9 voxels on, so lower"),
+        ({"features": {"voxels": 33}, "generator": {"size": 256}}, ""),
+        ({"features": {"voxels": 20}, "counterfactual": {"images": 40}}, "from 4 voxels on"),
+    ],
+)
+def test_pixels_that_take_more_than_the_memory_are_told(
+    analysis: dict, changed: dict, said: str
+) -> None:
+    sections = {name: {**analysis.get(name, {}), **keys} for name, keys in changed.items()}
+    config = load_config({**analysis, "memory_gb": 4, **sections})
+    told = estimate_work(config)
+    assert (said in told) if said else "memory_gb" not in told
 
 
 def test_results_of_another_configuration_are_told(

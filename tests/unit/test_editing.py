@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import mine.stages.edits
 from mine.core.alternatives import Alternatives, find_alternatives
 from mine.core.conditions import DIRECTIONS, EDITS
+from mine.core.masks import to_pixels
 from mine.stages.editing import plan_edits
-from mine.stages.edits import record_edits
+from mine.stages.edits import make_edits, record_edits
 from tests.reference.causal import (
     GRID,
     VOCABULARY,
@@ -310,7 +313,10 @@ def test_changes_are_those_of_the_edited_image_less_its_own_before(words):
     found = record_edits(
         edits,
         np.zeros((len(row), 8, 8, 3), np.uint8),
-        edited=(after, shown.isel(image=row)),
+        edited=[
+            ({"evaluator": after["evaluator"][part]}, shown.isel(image=row[part]))
+            for part in (slice(0, 0), slice(0, 3), slice(3, None))
+        ],
         before=(before, shown),
         originals=np.zeros((len(images), 8, 8, 3), np.uint8),
         row=row,
@@ -324,6 +330,66 @@ def test_changes_are_those_of_the_edited_image_less_its_own_before(words):
     removed = of(found, "removal", "profile")
     assert removed["presence_before"].values == pytest.approx(0.9, abs=1e-3)
     assert np.isnan(of(found, "removal", "unspecific")["presence_after"].values).all()
+
+
+class Tools:
+    """A painter that turns what is masked white, and an observer that sees the mean."""
+
+    def inpaint(self, images, masks, prompts, *, seeds, negative):
+        assert len(images) == len(masks) == len(prompts) == len(seeds) == len(negative)
+        return np.where(masks[..., None], np.uint8(255), images)
+
+    def observe(self, images):
+        mean = images.reshape(len(images), -1).mean(axis=1, dtype=np.float32)
+        place, nothing = ("image", "token", "rank"), np.zeros((len(images), 4, 2))
+        lens = {"word": (place, nothing.astype(int)), "score": (place, nothing)}
+        return {"evaluator": np.repeat(mean[:, None], 9, axis=1)}, xr.Dataset(lens)
+
+    def observe_parts(self, images):
+        for start in range(0, len(images), 7):
+            yield self.observe(images[start : start + 7])
+
+
+def make(edits: xr.Dataset, *, size: int, side: int) -> xr.Dataset:
+    count = edits.sizes["edit"]
+    return make_edits(
+        edits,
+        Tools(),
+        Tools(),
+        lambda images: np.full((len(images), side, side, 3), images[:, None, None, None], np.uint8),
+        method="inpainting",
+        parts=[slice(start, min(start + size, count)) for start in range(0, count, size)],
+        group=np.arange(len(VOCABULARY)),
+        region=np.array([5, 6]),
+    )
+
+
+def test_edits_are_of_their_own_image_in_whatever_parts_they_are_made(words):
+    edits = plan(words)
+    made, masks = make(edits, size=5, side=8), to_pixels(edits["mask"].values, height=8, width=8)
+    image = edits["image"].values[:, None, None, None]
+    expected = np.where(masks[..., None], 255, image % 256)
+    np.testing.assert_array_equal(made["pixels"], np.broadcast_to(expected, (len(image), 8, 8, 3)))
+    mean = made["pixels"].mean(("pixel_row", "pixel_column", "channel")).values
+    change = (mean - edits["image"].values % 256)[None, :, None]
+    change = np.broadcast_to(change, made["change"].shape)
+    np.testing.assert_allclose(made["change"], change, atol=1e-3)
+    xr.testing.assert_identical(made, make(edits, size=edits.sizes["edit"], side=8))
+
+
+def test_the_pixels_of_edits_are_held_once(words, monkeypatch):
+    monkeypatch.setattr(mine.stages.edits, "outside_similarity", lambda *images: 1.0)
+    edits = plan(words)
+    many = edits.isel(edit=np.resize(np.arange(edits.sizes["edit"]), 600))
+    tracemalloc.start()
+    try:
+        made = make(many, size=8, side=80)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The originals are held too, each once.
+    held = made["pixels"].nbytes * (1 + len(np.unique(edits["image"])) / 600)
+    assert peak < 1.2 * held
 
 
 def test_controls_have_no_more_words_than_guides_and_none_of_the_voxels_own(words):

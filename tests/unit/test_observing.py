@@ -113,6 +113,16 @@ def test_batches_change_nothing(observer, images):
     assert together["encoder"] == pytest.approx(alone, abs=2e-3)
 
 
+def test_parts_are_what_is_observed_at_once(observer, images):
+    predictions, lens = observer.observe(images)
+    parts = list(observer.observe_parts(images))
+    assert [part.sizes["image"] for _, part in parts] == [0, 4, 2]
+    for model in MODELS:
+        joined = np.concatenate([each[model] for each, _ in parts])
+        np.testing.assert_array_equal(joined, predictions[model])
+    xr.testing.assert_identical(xr.concat([part for _, part in parts], "image"), lens)
+
+
 def test_no_picture_gives_no_prediction(observer):
     predictions, lens = observer.observe(np.empty((0, 64, 64, 3), np.uint8))
     assert all(values.shape == (0, VOXELS) for values in predictions.values())

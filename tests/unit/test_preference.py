@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -24,7 +25,8 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
-from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
+from mine.randomness import resume
+from mine.stages.preference import EVIDENCE, RESPONSES, deal_null, measure_preference
 from mine.statistics import interval, stratified_weights
 
 
@@ -311,10 +313,10 @@ def make_region(voxels: int, main: int | None, *, first: int, seed: int) -> dict
     profile = xr.Dataset(
         {
             "embedding": (("voxel", "feature"), embedding),
-            "group_z": (("fit", "voxel", "group"), z[None]),
+            "group_z": (("voxel", "group"), z),
             "described": ("voxel", np.full(voxels, main is not None)),
         },
-        coords={"fit": ["all"], "voxel": first + np.arange(voxels)},
+        coords={"voxel": first + np.arange(voxels)},
     )
     captions = [json.dumps([["a face"], ["a house"], ["a thing"]][kind]) for kind in shown]
     stimuli = xr.Dataset(
@@ -339,16 +341,52 @@ REGIONS = {
 
 def measure(roi: str, regions: dict[str, dict] = REGIONS, **changes: object) -> xr.Dataset:
     own = regions[roi]
-    options = {key: value for key, value in own.items() if key != "profile"}
+    options = {key: own[key] for key in ("text", "stimuli", "responses", "t")}
+    null = deal(regions)
     settings = {
         "categories": CATEGORIES,
         "level": 0.05,
         "resamples": 50,
-        "generator": np.random.default_rng(0),
-        "random_profiles": 500,
+        "null": null["cosine"].values,
+        "generator": resume(null.attrs["stream"]),
     }
-    profiles = {name: region["profile"] for name, region in regions.items()}
+    profiles = {
+        name: region["profile"][["embedding", "described"]] for name, region in regions.items()
+    }
     return measure_preference(profiles, roi, **(settings | options | changes))
+
+
+def deal(regions: dict[str, dict]) -> xr.Dataset:
+    return deal_null(
+        {name: region["profile"][["group_z", "described"]] for name, region in regions.items()},
+        text=REGIONS["FFA"]["text"],
+        group_text=REGIONS["FFA"]["group_text"],
+        generator=np.random.default_rng(0),
+        random_profiles=500,
+    )
+
+
+def test_random_profiles_are_dealt_of_the_described_voxels_each_once_in_whatever_order():
+    random = np.random.default_rng(0)
+    own = [REGIONS[name] for name in ("FFA", "PPA")]
+    weights = np.concatenate([region["profile"]["group_z"].values for region in own])
+    expected = deal_profiles(weights, own[0]["group_text"], count=500, generator=random)
+    shared = {**REGIONS["PPA"], "profile": REGIONS["PPA"]["profile"].isel(voxel=slice(2, 5))}
+    for regions in (REGIONS, {"part": shared, **REGIONS}, dict(reversed(REGIONS.items()))):
+        found = deal(regions)
+        np.testing.assert_array_equal(found["cosine"].values, expected @ own[0]["text"].T)
+        # What is drawn next is what the same stream would have drawn.
+        after = resume(found.attrs["stream"]).random(9)
+        np.testing.assert_array_equal(after, copy.deepcopy(random).random(9))
+
+
+def test_no_random_profile_is_dealt_where_no_voxel_is_described():
+    none = {"noise": REGIONS["noise"]}
+    assert deal(none)["cosine"].shape == (0, 3)
+    found = measure("noise", none)
+    assert found.attrs["random_profiles"] == 0
+    for name in ("cosine_z", "cosine_p", "roi_cosine_z", "roi_cosine_p"):
+        assert np.isnan(found[name]).all(), name
 
 
 @pytest.mark.parametrize(("roi", "main"), [("FFA", "faces"), ("PPA", "places")])

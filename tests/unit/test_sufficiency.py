@@ -42,7 +42,7 @@ def respond(pictures: xr.Dataset, values: np.ndarray, original: np.ndarray) -> x
     return record_pictures(
         pictures,
         np.zeros((len(values), 4, 4, 3), np.uint8),
-        {"evaluator": shown, "encoder": shown},
+        [{"evaluator": each, "encoder": each} for each in (shown[:0], shown[:2], shown[2:])],
         {"evaluator": before, "encoder": before},
     )
 
@@ -59,6 +59,10 @@ def test_a_model_that_fails_at_the_originals_fails_before_anything_is_painted():
                 raise InputError("backbone.dtype: expected another")
             mean = images.reshape(len(images), -1).mean(axis=1, dtype=np.float32)
             return {"evaluator": np.repeat(mean[:, None], voxels, axis=1)}, None
+
+        def observe_parts(self, images):
+            for start in range(0, len(images), 3):
+                yield self.observe(images[start : start + 3])
 
         def generate(self, prompts, *, seeds):
             painted.extend(prompts)
@@ -217,7 +221,7 @@ def test_no_voxel_gives_empty_results():
     generated = record_pictures(
         pictures,
         np.zeros((0, 4, 4, 3), np.uint8),
-        {"evaluator": np.zeros((0, 9), np.float32)},
+        [{"evaluator": np.zeros((0, 9), np.float32)}],
         {"evaluator": np.zeros((0, 9), np.float32)},
     )
     result = measure_sufficiency(

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 READERS = {
     "stimuli": "low_level vocabulary captions embed embed_evaluator base_rates plan preference",
-    "vocabulary": "embed base_rates categories profile features plan paint preference "
+    "vocabulary": "embed base_rates categories profile features plan paint null_profiles "
     "structure_subjects figure_voxels figure_structure figure_generated figure_edits "
     "summary_subject browser_subject",
     "captions": "baselines",
@@ -36,13 +36,13 @@ READERS = {
     "embed_evaluator": "gather fit_evaluator",
     "gather": "base_rates fit_encoder baselines scores attribute describe profile features plan "
     "structure",
-    "base_rates": "describe profile features plan paint preference structure structure_subjects "
+    "base_rates": "describe profile features plan paint null_profiles structure structure_subjects "
     "figure_structure summary_subject browser_subject",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
     "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
     "browser_subject",
     "rois": "regions scores attribute paint preference figure_encoder summary_subject",
-    "categories": "plan preference",
+    "categories": "plan null_profiles preference",
     "fit_encoder": "scores attribute profile features paint",
     "baselines": "scores profile",
     "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject "
@@ -51,13 +51,14 @@ READERS = {
     "attribute": "describe profile features preference figure_voxels figure_faithfulness "
     "browser_subject",
     "describe": "figure_voxels browser_subject",
-    "profile": "features preference structure structure_subjects figure_described figure_voxels "
-    "figure_structure figure_generated figure_edits summary_subject browser_subject",
+    "profile": "features null_profiles preference structure structure_subjects figure_described "
+    "figure_voxels figure_structure figure_generated figure_edits summary_subject browser_subject",
     "features": "plan",
     "plan": "paint",
     "paint": "sufficiency counterfactuals figure_generated figure_edits browser_subject",
     "sufficiency": "figure_generated figure_causality summary_subject browser_subject",
     "counterfactuals": "figure_edits figure_causality summary_subject browser_subject",
+    "null_profiles": "preference",
     "preference": "preference_subjects preference_maps figure_preference summary_subject "
     "browser_subject",
     "preference_maps": "figure_maps",
@@ -420,7 +421,7 @@ def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[
 
 ACROSS = follow("scores") | follow("preference_subjects", "preference_maps", "structure_subjects")
 ACROSS |= {f"figure_{name}" for name in ("faithfulness", "described", "preference", "causality")}
-ACROSS |= {"preference", "configuration"}
+ACROSS |= {"null_profiles", "preference", "configuration"}
 """What is told of all regions of a subject together, and what is drawn with it."""
 
 

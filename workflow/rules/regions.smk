@@ -26,6 +26,31 @@ rule categories:
         "../scripts/categories.py"
 
 
+# The random profiles are the same for all regions: dealt once, from the words of all of them.
+rule null_profiles:
+    input:
+        **reads(
+            profiles=own_regions("{results}/{subject}/{roi}/profiles.zarr"),
+            categories="<embeddings>/categories.zarr",
+            vocabulary="<embeddings>/vocabulary.zarr",
+            base_rates="<embeddings>/base_rates.zarr",
+        ),
+    output:
+        **writes("<results>/{subject}/null_profiles.zarr"),
+    log:
+        "<logs>/null_profiles/{subject}.log",
+    benchmark:
+        "<benchmarks>/null_profiles/{subject}.tsv"
+    params:
+        code=code("null_profiles"),
+        categories=list(settings.categories),
+        seed=settings.seed,
+    message:
+        "Dealing random profiles for {wildcards.subject}"
+    script:
+        "../scripts/null_profiles.py"
+
+
 rule preference:
     input:
         **reads(
@@ -33,9 +58,8 @@ rule preference:
             attributions="<results>/{subject}/{roi}/attributions/all.zarr",
             responses="<results>/{subject}/responses.zarr",
             stimuli="<results>/stimuli.zarr",
+            null="<results>/{subject}/null_profiles.zarr",
             categories="<embeddings>/categories.zarr",
-            vocabulary="<embeddings>/vocabulary.zarr",
-            base_rates="<embeddings>/base_rates.zarr",
         ),
         rois=ancient("<results>/{subject}/rois.json"),
         members="<results>/{subject}/{roi}/members.json",

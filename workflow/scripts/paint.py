@@ -28,6 +28,8 @@ observer = load_observer(
 )
 check_models(given.vocabulary, {"backbone": observer.digests["backbone"]})
 check_models(given.evaluator, {"evaluator": observer.digests["evaluator"]})
+models = {"generator": painter.digest} | observer.digests
+provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
 generated = make_pictures(
     pictures,
     painter,
@@ -35,6 +37,9 @@ generated = make_pictures(
     read,
     parts=split_work(pictures.sizes["picture"], size=size, what="pictures"),
 )
+write_store(generated, snakemake.output.generated, provenance=provenance)
+# Gigabytes of pixels, which are not to lie beside those of the edits.
+del generated
 edited = make_edits(
     edits,
     painter,
@@ -45,8 +50,5 @@ edited = make_edits(
     group=open_store(given.base_rates)["group"].values,
     region=member.values.nonzero()[0],
 )
-models = {"generator": painter.digest} | observer.digests
-provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
-write_store(generated, snakemake.output.generated, provenance=provenance)
 write_store(edited, snakemake.output.edits, provenance=provenance)
 write_history(snakemake)

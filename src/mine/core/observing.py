@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,10 @@ from mine.core.ridge import Ridge
 
 MODELS = ("evaluator", "encoder")
 """The evaluator, whose predictions are reported, and the explained encoder beside it."""
+
+Seen = tuple[dict[str, np.ndarray], xr.Dataset]
+"""Predictions by MODELS, float32 (image, voxel) of all voxels, and the lens's ``word`` and
+``score`` (image, token, rank)."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,19 @@ class Observer:
         """What identifies the models, for a manifest."""
         return {"backbone": self.backbone.digest, "evaluator": self.features.digest}
 
-    def observe(self, images: np.ndarray) -> tuple[dict[str, np.ndarray], xr.Dataset]:
-        """Predict and read images, uint8 (image, row, column, 3).
+    def observe(self, images: np.ndarray) -> Seen:
+        """Predict and read images, uint8 (image, row, column, 3)."""
+        predictions, readings = zip(*self.observe_parts(images), strict=True)
+        joined = {name: np.concatenate([part[name] for part in predictions]) for name in MODELS}
+        return joined, xr.concat(readings, "image")
 
-        Returns predictions by MODELS, float32 (image, voxel) of all voxels, and the lens's ``word``
-        and ``score`` (image, token, rank).
-        """
+    def observe_parts(self, images: np.ndarray) -> Iterator[Seen]:
+        """Give what :meth:`observe` gives a batch at a time, first of no image: predictions of all
+        of a subject's voxels may take as much memory as the images."""
         voxels, tokens = len(self.encoder.bias), self.backbone.rows * self.backbone.columns
         nothing = np.zeros((0, voxels), np.float32)
         unread = np.zeros((0, tokens, min(self.words_per_token, self.vocabulary.sizes["word"])))
-        parts = [(nothing, nothing, unread.astype(np.int32), unread.astype(np.float16))]
+        yield self._describe(nothing, nothing, unread.astype(np.int32), unread.astype(np.float16))
         lens = read_lens(self.vocabulary)
         for start in range(0, len(images), self.batch_size):
             block = images[start : start + self.batch_size]
@@ -60,8 +68,11 @@ class Observer:
             )
             judged = self.evaluator.predict(self.features.encode_images(block))
             explained = predict(self.encoder, tokens, self.phi)
-            parts.append((judged.astype(np.float32), explained, word, score))
-        judged, explained, word, score = map(np.concatenate, zip(*parts, strict=True))
+            yield self._describe(judged.astype(np.float32), explained, word, score)
+
+    def _describe(
+        self, judged: np.ndarray, explained: np.ndarray, word: np.ndarray, score: np.ndarray
+    ) -> Seen:
         place = ("image", "token", "rank")
         grid = {"rows": self.backbone.rows, "columns": self.backbone.columns}
         read = xr.Dataset({"word": (place, word), "score": (place, score)}, attrs=grid)

@@ -13,33 +13,34 @@ from mine.core.similarity import outside_similarity
 
 if TYPE_CHECKING:  # both bring torch, which planning does without
     from mine.core.generation import Generator
-    from mine.core.observing import Observer
+    from mine.core.observing import Observer, Seen
 
 
 def paint_edits(
     painter: Generator,
     plan: xr.Dataset,
-    before: np.ndarray,
+    originals: np.ndarray,
+    row: np.ndarray,
     *,
     method: str,
     parts: Iterable[slice],
 ) -> np.ndarray:
     """Make the edits of a plan (mine.stages.editing): uint8 (edit, row, column, 3).
 
-    before: (edit, row, column, 3), the images to be edited. method: ``inpainting`` or
-    ``instruction``. parts: slices that cover the edits, one after the other.
+    originals: uint8 (image, row, column, 3), of which ``row`` (edit,) is each edit's. method:
+    ``inpainting`` or ``instruction``. parts: slices that cover the edits, one after the other.
     """
-    after = np.empty_like(before)
-    masks = to_pixels(plan["mask"].values, height=before.shape[1], width=before.shape[2])
+    after = np.empty((len(row), *originals.shape[1:]), np.uint8)
+    height, width = originals.shape[1:3]
     texts = {name: plan[name].values.tolist() for name in ("prompt", "negative", "instruction")}
     for part in parts:
-        seeds = plan["seed"].values[part]
+        before, seeds = originals[row[part]], plan["seed"].values[part]
         if method == "instruction":
-            after[part] = painter.instruct(before[part], texts["instruction"][part], seeds=seeds)
+            after[part] = painter.instruct(before, texts["instruction"][part], seeds=seeds)
         else:
             after[part] = painter.inpaint(
-                before[part],
-                masks[part],
+                before,
+                to_pixels(plan["mask"].values[part], height=height, width=width),
                 texts["prompt"][part],
                 seeds=seeds,
                 negative=texts["negative"][part],
@@ -65,13 +66,13 @@ def make_edits(
     """
     images, row = np.unique(plan["image"].values, return_inverse=True)
     originals = read(images)
-    pixels = paint_edits(painter, plan, originals[row], method=method, parts=parts)
+    pixels = paint_edits(painter, plan, originals, row, method=method, parts=parts)
     return record_edits(
         plan,
         pixels,
         originals=originals,
         row=row,
-        edited=observer.observe(pixels),
+        edited=observer.observe_parts(pixels),
         before=observer.observe(originals),
         group=group,
         region=region,
@@ -84,31 +85,37 @@ def record_edits(
     *,
     originals: np.ndarray,
     row: np.ndarray,
-    edited: tuple[dict[str, np.ndarray], xr.Dataset],
-    before: tuple[dict[str, np.ndarray], xr.Dataset],
+    edited: Iterable[Seen],
+    before: Seen,
     group: np.ndarray,
     region: np.ndarray,
 ) -> xr.Dataset:
     """Put the edited images, and what they changed, beside their plan.
 
-    pixels: uint8 (edit, row, column, 3). edited: predictions by model, (edit, voxel of the
-    subject), and the lens's readings of the edits; before: the same of originals, uint8 (image,
-    row, column, 3), of which ``row`` (edit,) is each edit's. region: the region's voxels, which are
-    no off-target.
+    pixels: uint8 (edit, row, column, 3). edited: part by part, in their order, predictions by
+    model, (edit, voxel of the subject), and the lens's readings of the edits; before: the same of
+    originals, uint8 (image, row, column, 3), of which ``row`` (edit,) is each edit's. region: the
+    region's voxels, which are no off-target.
     """
-    voxels = plan["voxel"].values
-    before = {model: values[row] for model, values in before[0].items()}, before[1].isel(image=row)
-    change = np.stack([edited[0][model] - before[0][model] for model in edited[0]])
-    others = np.setdiff1d(np.arange(change.shape[2]), region)
     unit = {"units": "standard deviations of the response"}
     word = plan["word"].values
     feature = np.where(word[:, 0] >= 0, group[word[:, 0]], -1) if word.size else np.zeros(0, int)
-    presence = [_read_each(lens, group, feature) for lens in (before[1], edited[1])]
-    masks = to_pixels(plan["mask"].values, height=pixels.shape[1], width=pixels.shape[2])
-    similarity = list(map(outside_similarity, originals[row], pixels, masks))
-    prediction = np.stack([before[0][model][:, voxels] for model in edited[0]])
-    with np.errstate(invalid="ignore"):
-        off_target = np.abs(change[:, :, others]).mean(axis=2) if len(others) else np.nan
+    changes, presence, done = [], [], 0
+    for predictions, lens in edited:
+        part = slice(done, done + lens.sizes["image"])
+        own, done = row[part], part.stop
+        changes.append(_compare_part(predictions, before[0], own, plan["voxel"].values, region))
+        readings = (before[1].isel(image=own), lens)
+        presence.append([_read_each(each, group, feature[part]) for each in readings])
+    prediction, change, off_target = (
+        np.concatenate(parts, axis=1) for parts in zip(*changes, strict=True)
+    )
+    presence = np.concatenate(presence, axis=1)
+    height, width = pixels.shape[1:3]
+    similarity = [
+        outside_similarity(originals[image], after, to_pixels(mask, height=height, width=width))
+        for image, after, mask in zip(row, pixels, plan["mask"].values, strict=True)
+    ]
     return plan.assign(
         pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels),
         before=(
@@ -118,12 +125,12 @@ def record_edits(
         ),
         change=(
             ("model", "edit", "voxel"),
-            change[:, :, voxels],
+            change,
             {"long_name": "predicted response after the edit less before", **unit},
         ),
         off_target=(
             ("model", "edit"),
-            np.broadcast_to(off_target, change.shape[:2]).astype(np.float32),
+            off_target,
             {"long_name": "mean |change| over voxels outside the region", **unit},
         ),
         outside_similarity=(
@@ -141,7 +148,25 @@ def record_edits(
             presence[1],
             {"long_name": "largest lens probability of the feature after"},
         ),
-    ).assign_coords(model=list(edited[0]))
+    ).assign_coords(model=list(before[0]))
+
+
+def _compare_part(
+    after: dict[str, np.ndarray],
+    before: dict[str, np.ndarray],
+    row: np.ndarray,
+    voxels: np.ndarray,
+    region: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compare predictions for some edits with those before: before and change of the plan's voxels,
+    (model, edit, voxel), and mean |change| outside the region, (model, edit)."""
+    change = np.stack([values - before[model][row] for model, values in after.items()])
+    prediction = np.stack([before[model][row][:, voxels] for model in after])
+    others = np.setdiff1d(np.arange(change.shape[2]), region)
+    with np.errstate(invalid="ignore"):
+        off_target = np.abs(change[:, :, others]).mean(axis=2) if len(others) else np.nan
+    off_target = np.broadcast_to(off_target, change.shape[:2]).astype(np.float32)
+    return prediction, change[:, :, voxels], off_target
 
 
 def _read_each(lens: xr.Dataset, group: np.ndarray, feature: np.ndarray) -> np.ndarray:

@@ -125,25 +125,28 @@ def make_pictures(
         if part.start == 0:
             pixels = np.empty((len(prompts), *made.shape[1:]), np.uint8)
         pixels[part] = made
-    return record_pictures(plan, pixels, observer.observe(pixels)[0], originals)
+    predictions = (each for each, _ in observer.observe_parts(pixels))
+    return record_pictures(plan, pixels, predictions, originals)
 
 
 def record_pictures(
     plan: xr.Dataset,
     pixels: np.ndarray,
-    pictures: dict[str, np.ndarray],
+    pictures: Iterable[dict[str, np.ndarray]],
     originals: dict[str, np.ndarray],
 ) -> xr.Dataset:
     """Put the pictures and the responses predicted for them beside their plan.
 
-    pixels: uint8 (picture, row, column, 3). pictures: by model, (picture, voxel of the subject);
-    originals: by model, (image, voxel of the subject), of the images of the plan in ascending
-    order (:func:`planned_images`).
+    pixels: uint8 (picture, row, column, 3). pictures: part by part, in their order, predictions by
+    model, (picture, voxel of the subject). originals: by model, (image, voxel of the subject), of
+    the images of the plan in ascending order (:func:`planned_images`).
     """
     voxels, image = plan["voxel"].values, plan["image"].values
     place = np.searchsorted(planned_images(plan["image"]), image)
     unit = {"units": "standard deviations of the response"}
-    shown = np.stack([values[:, voxels] for values in pictures.values()])
+    shown = np.concatenate(
+        [np.stack([part[model][:, voxels] for model in originals]) for part in pictures], axis=1
+    )
     original = np.full((len(originals), *image.shape), np.nan, np.float32)
     for row, values in enumerate(originals.values()):
         known = image >= 0
@@ -161,7 +164,7 @@ def record_pictures(
             original,
             {"long_name": "predicted response to the original", **unit},
         ),
-    ).assign_coords(model=list(pictures))
+    ).assign_coords(model=list(originals))
 
 
 def planned_images(image: xr.DataArray) -> np.ndarray:

@@ -9,7 +9,7 @@ preferred category from each, or none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,53 +31,87 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
+from mine.randomness import save_state
 from mine.statistics import benjamini_hochberg
 
 RESPONSES = ("predicted", "measured")
 EVIDENCE = ("profile", *RESPONSES, "localiser")
 LEAST_T = 2.0  # below it a t-value is no preference
-PROFILE_VARIABLES = ("embedding", "group_z", "described")
+PROFILE_VARIABLES = ("embedding", "described")
+WEIGHT_VARIABLES = ("group_z", "described")
+"""What is read of profiles: to compare them, and to deal random ones."""
+
+
+def deal_null(
+    profiles: Mapping[str, xr.Dataset],
+    *,
+    text: np.ndarray,
+    group_text: np.ndarray,
+    generator: np.random.Generator,
+    random_profiles: int = 10_000,
+) -> xr.Dataset:
+    """Deal the random profiles with which those of all of a subject's ROIs are compared.
+
+    profiles: by ROI, all of the subject's, of one fit: ``described`` (voxel,) and ``group_z``
+    (voxel, group), which is read a ROI at a time and kept of the described voxels. Voxels that ROIs
+    share count once, as described if any ROI does. text: (category, feature). group_text: (group,
+    feature), text of each group's word.
+
+    Returns ``cosine`` (profile, category), with no profile where no voxel is described by a word.
+    Its attribute ``stream`` is the generator as the draws have left it: what is drawn for a ROI
+    goes on from there (mine.randomness.resume), and so is the same in whatever order they come.
+    """
+    described = [
+        own.isel(voxel=own["described"].values.nonzero()[0]).load() for own in _in_order(profiles)
+    ]
+    weights = np.maximum(_join_voxels(described)["group_z"].values, 0)
+    cosine = np.zeros((0, len(text)), np.float32)
+    if weights.any():
+        dealt = deal_profiles(weights, group_text, count=random_profiles, generator=generator)
+        cosine = dealt @ text.T
+    name = "cosine of a random profile with the category in text space"
+    return xr.Dataset(
+        {"cosine": (("profile", "category"), cosine, {"long_name": name})},
+        attrs={"stream": save_state(generator)},
+    )
 
 
 def measure_preference(
     profiles: Mapping[str, xr.Dataset],
     roi: str,
     *,
+    null: np.ndarray,
     categories: Categories,
     text: np.ndarray,
-    group_text: np.ndarray,
     stimuli: xr.Dataset,
     responses: Mapping[str, np.ndarray],
     t: xr.DataArray,
     level: float,
     resamples: int,
     generator: np.random.Generator,
-    random_profiles: int = 10_000,
 ) -> xr.Dataset:
     """Measure which categories the voxels of one ROI prefer.
 
-    profiles: by ROI, all of the subject's: of their described voxels the null hypotheses are made,
-    with the same generator the same ones for every ROI. Voxels that ROIs share count once: the
-    ROI's own as it describes them, others as described if any ROI does. categories: name -> keys of
-    mine.sections.Category. text: (category, feature). group_text: (group, feature), text of each
-    group's word. stimuli: of the test images. responses: ``predicted`` and ``measured``, (image,
-    voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of these voxels. level:
-    false discovery rate. resamples: of the bootstrap.
+    profiles: by ROI, all of the subject's, ``embedding`` and ``described``: with all described
+    voxels the ROI's are compared. Voxels that ROIs share count once: the ROI's own as it describes
+    them, others as described if any ROI does. null: (profile, category), cosines of the subject's
+    random profiles (:func:`deal_null`). categories: name -> keys of mine.sections.Category. text:
+    (category, feature). stimuli: of the test images. responses: ``predicted`` and ``measured``,
+    (image, voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of these voxels.
+    level: false discovery rate. resamples: of the bootstrap.
 
     Returns the store described in docs/stores.md. Raises InputError for a contrast that the
     localiser lacks and for instances that the images lack.
     """
-    own, subject = profiles[roi].sel(fit="all"), _join_voxels(profiles)
+    own, subject = profiles[roi], _join_voxels(_in_order(profiles))
     labels = label_images(stimuli, categories)
     found = [
         _compare_profiles(
             own,
             subject,
+            null=null,
             text=text,
-            group_text=group_text,
             level=level,
-            count=random_profiles,
-            generator=generator,
         ),
         _compare_responses(
             responses,
@@ -97,7 +131,7 @@ def measure_preference(
     return (
         xr.merge([labels, *(each.evidence for each in found), preferences], join="exact")
         .assign_coords(voxel=own["voxel"].values)
-        .assign_attrs(false_discovery_rate=level, random_profiles=random_profiles)
+        .assign_attrs(false_discovery_rate=level, random_profiles=len(null))
     )
 
 
@@ -112,11 +146,15 @@ class Found:
     """(evidence,): the same for the ROI as a whole"""
 
 
-def _join_voxels(profiles: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Profiles of several ROIs as one, ascending by voxel, whatever the order of the ROIs: of a
-    voxel of several that of the first by name among those that describe it, or among all."""
-    parts = [profiles[roi][list(PROFILE_VARIABLES)].sel(fit="all") for roi in sorted(profiles)]
-    joined = xr.concat(parts, "voxel")
+def _in_order(profiles: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
+    """Profiles of ROIs by their names, so that nothing follows from the order of the ROIs."""
+    return [profiles[roi] for roi in sorted(profiles)]
+
+
+def _join_voxels(profiles: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Profiles of several ROIs as one, ascending by voxel: of a voxel of several that of the first
+    among those that describe it, or among all."""
+    joined = xr.concat(profiles, "voxel")
     order = np.lexsort((~joined["described"].values, joined["voxel"].values))
     _, first = np.unique(joined["voxel"].values[order], return_index=True)
     return joined.isel(voxel=order[first])
@@ -126,17 +164,14 @@ def _compare_profiles(
     own: xr.Dataset,
     subject: xr.Dataset,
     *,
+    null: np.ndarray,
     text: np.ndarray,
-    group_text: np.ndarray,
     level: float,
-    count: int,
-    generator: np.random.Generator,
 ) -> Found:
     """Compare profiles with the categories in text space: by voxel, and the ROI's mean profile.
 
     own, subject: the ROI's voxels and all of the subject's (:func:`_join_voxels`).
     """
-    weights = np.maximum(subject["group_z"].values, 0)[subject["described"].values]
     # The ROI's voxels by its own profiles, and after them those of the others alone.
     others = ~np.isin(subject["voxel"].values, own["voxel"].values)
     embedding, described = (
@@ -147,8 +182,7 @@ def _compare_profiles(
     cosine = _cosines(embedding, text)
     mean = own["embedding"].values[own["described"].values].sum(axis=0, keepdims=True)
     mean = _cosines(mean, text)
-    if weights.any():
-        null = deal_profiles(weights, group_text, count=count, generator=generator) @ text.T
+    if len(null):
         z, p = compare_with_null(cosine, null)
         mean_z, mean_p = compare_with_null(mean, null)
     else:
