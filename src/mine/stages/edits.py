@@ -110,7 +110,7 @@ def record_edits(
     with np.errstate(invalid="ignore"):
         off_target = np.abs(change[:, :, others]).mean(axis=2) if len(others) else np.nan
     return plan.assign(
-        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels),
+        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels, {"long_name": "edited"}),
         before=(
             ("model", "edit", "voxel"),
             prediction,
