@@ -260,6 +260,12 @@ def column_has_a_capital(world):
     world.edit("images.tsv", lambda text: text.replace("split", "Split", 1))
 
 
+@fault("trials.tsv: expected one column for session, found Session beside it")
+def column_stands_beside_its_double(world):
+    add_column(world, "session", lambda row, path: "1")
+    add_column(world, "Session", lambda row, path: "2")
+
+
 def add_column(world, name, find):
     """Add a column to tables of trials. find: number of a row, from 0, and its file -> a cell."""
     for path in world.root.glob("*/*/trials.tsv"):
