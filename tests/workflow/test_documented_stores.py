@@ -10,6 +10,7 @@ import pytest
 
 from mine.config import Config, load_config
 from mine.stores import open_store
+from tests.reference.documented import read_columns
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +46,21 @@ def test_stores_hold_what_is_documented(finished: Path, repository: Path) -> Non
     for name, variables in found.items():
         if "/plans/" not in name:
             assert documented[name].keys() - variables <= ELSEWHERE, name
+
+
+def test_tables_have_the_columns_that_are_documented(finished: Path) -> None:
+    config = load_config(finished / "config.yaml")
+    results = finished / "results" / config.name
+    documented, found = read_columns(), set()
+    for path in results.rglob("*.tsv"):
+        name = generalise(path.relative_to(results).as_posix(), config)
+        # Those of figures and summaries have tests of their own; the rest is no analysis.
+        if name.split("/")[0] not in ("dataset", "benchmarks", "figures", "summary"):
+            # Which measure comes first depends on the first row's.
+            columns = path.read_text().split("\n")[0].split("\t")
+            assert sorted(columns) == sorted(documented[name]), name
+            found.add(name)
+    assert len(found) > 10
 
 
 def test_every_variable_says_what_it_is(finished: Path) -> None:
