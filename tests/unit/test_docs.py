@@ -160,7 +160,7 @@ def test_named_keys_exist() -> None:
 
 
 CODE = {"mine", "numpy"}
-ENDINGS = {"csv", "json", "lock", "npy", "pdf", "png", "py", "toml", "tsv", "yaml", "zarr"}
+ENDINGS = {"csv", "jpg", "json", "lock", "npy", "pdf", "png", "py", "toml", "tsv", "yaml", "zarr"}
 OTHERS = {"datasets.finding", "rois.describe_rois"}
 OTHERS |= {"results.base_rates", "results.images", "results.vocabulary", "results.words"}
 OTHERS |= {"roi.profiles", "subject.responses"}
