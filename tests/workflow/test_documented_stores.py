@@ -60,7 +60,7 @@ def test_tables_have_the_columns_that_are_documented(finished: Path) -> None:
             columns = path.read_text().split("\n")[0].split("\t")
             assert sorted(columns) == sorted(documented[name]), name
             found.add(name)
-    assert len(found) > 10
+    assert len(found) >= 10
 
 
 def test_every_variable_says_what_it_is(finished: Path) -> None:
