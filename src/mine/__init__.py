@@ -20,10 +20,11 @@ def open(path: Path | str, *, config: Path | str | Mapping[str, Any] | None = No
     Args:
         path: folder of the results, `results/<name>`.
         config: configuration that made them, a file or what was read from one; None takes the
-            `config.json` that the workflow writes into the folder.
+            `config.json` that the workflow writes into the folder. Beside a `config.json` it may
+            differ from that in `dataset.root` and `backbone.model` alone, where these have moved.
 
     Raises:
-        InputError: there are no results, or no configuration.
+        InputError: there are no results, no configuration, or another than made them.
 
     >>> import mine
     >>> results = mine.open("results/demo")

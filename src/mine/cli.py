@@ -261,7 +261,9 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             help="folder of the results; results/demo by default",
         )
         command.add_argument(
-            "--config", help="configuration that made them, where they hold none themselves"
+            "--config",
+            help="configuration that made them, where they hold none themselves or where the "
+            "dataset or the model has moved",
         )
 
 

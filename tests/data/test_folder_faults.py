@@ -260,6 +260,12 @@ def column_has_a_capital(world):
     world.edit("images.tsv", lambda text: text.replace("split", "Split", 1))
 
 
+@fault("images.tsv: expected one column for split, found Split beside it")
+def column_stands_beside_its_double(world):
+    world.edit("images.tsv", lambda text: text.replace("\n", "\ttrain\n"))
+    world.edit("images.tsv", lambda text: text.replace("\ttrain\n", "\tSplit\n", 1))
+
+
 def add_column(world, name, find):
     """Add a column to tables of trials. find: number of a row, from 0, and its file -> a cell."""
     for path in world.root.glob("*/*/trials.tsv"):

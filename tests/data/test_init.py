@@ -119,6 +119,20 @@ def test_init_finds_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(folder.categories) == ["cat", "dog"]
 
 
+def test_init_takes_no_label_without_a_voxel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nsd(tmp_path / "nsd")
+    tables = list(tmp_path.glob("nsd/nsddata/freesurfer/*/label/*.mgz.ctab"))
+    assert tables
+    for table in tables:
+        table.write_text(f"{table.read_text().rstrip()}\n99 RSC 0 0 0 0\n")
+    assert main(["init", "nsd", "--root", "nsd"]) == 0
+    rois = load_config("nsd.yaml").rois
+    assert "FFA-1" in rois and "RSC" not in rois
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 @pytest.mark.parametrize("format", FORMATS)
 def test_init_finds_a_folder_of_any_format(

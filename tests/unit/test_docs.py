@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 
 from mine.config import load_config
+from mine.demo.planting import REGIONS
+from mine.demo.words import CONCEPTS
 from mine.figures.catalogue import FIGURES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,10 +160,19 @@ def test_named_keys_exist() -> None:
 
 
 CODE = {"mine", "numpy"}
-ENDINGS = {"csv", "json", "lock", "npy", "pdf", "png", "py", "toml", "tsv", "yaml", "zarr"}
+ENDINGS = {"csv", "jpg", "json", "lock", "npy", "pdf", "png", "py", "toml", "tsv", "yaml", "zarr"}
 OTHERS = {"datasets.finding", "rois.describe_rois"}
-OTHERS |= {"results.images", "results.vocabulary", "roi.profiles", "subject.responses"}
+OTHERS |= {"results.base_rates", "results.images", "results.vocabulary", "results.words"}
+OTHERS |= {"roi.profiles", "subject.responses"}
 """Modules, and what an opened analysis has, which are written as keys are."""
+
+
+def test_the_first_run_searches_for_what_its_region_was_planted_with() -> None:
+    page = " ".join((ROOT / "docs/first-run.md").read_text().split())
+    name = re.search(r"Choose the region ([\w-]+) and", page)[1]
+    word, synonym = re.search(r"Type \*(\w+)\* in .*? such as \*(\w+)\*", page).groups()
+    (concept,) = next(region.mains for region in REGIONS if region.name == name)
+    assert {word, synonym} <= set(CONCEPTS[concept])
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

@@ -22,6 +22,7 @@ from mine.stages.preference_subjects import (
     summarise_subjects,
     tabulate_preference,
 )
+from tests.reference.documented import read_columns, read_names
 
 CATEGORIES = ["faces", "places", "food"]
 VOXELS, IMAGES = 6, 20
@@ -112,6 +113,15 @@ def test_table_holds_the_datasets_numbers():
     bounds = regions["FFA"]["roi_auc"].sel(response="predicted", category="food")
     assert auc[["value", "low", "high"]].tolist() == bounds.values.tolist()
     assert pick(table, "share_profile", roi="FFA")["p"].tolist() == [1e-3, 0.5, 0.5]
+
+
+def test_measures_are_what_is_documented():
+    named = read_names("measure")
+    table = tabulate_preference(make_regions())
+    assert set(table["measure"]) == set(named) and len(named) == len(set(named))
+    known = summarise_subjects({"subj01": table})
+    assert list(known) == read_columns()["preference.tsv"]
+    assert set(named) - set(known["measure"]) == {"carries", "lacks"}
 
 
 def test_a_preference_is_told_where_something_is_known():

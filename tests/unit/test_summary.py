@@ -26,6 +26,7 @@ from mine.summary.page import Page, draw_page, render_html, write_page
 from mine.summary.regions import EDITED, tabulate_regions
 from mine.summary.subject import summarise_subject
 from mine.summary.subjects import average_regions, summarise_subjects
+from tests.reference.documented import read_names
 
 WORDS = np.array(["face", "dog", "red", "visage"])
 GROUP = np.array([0, 1, 2, 0])
@@ -203,6 +204,15 @@ def test_a_region_has_the_numbers_of_its_stores() -> None:
     assert contrast["words"] == "" and contrast["tested"] == 0
     table = make_table()
     assert (table[list(REASONS)].sum(axis=1) == table["voxels"]).all()
+
+
+def test_columns_are_what_is_documented() -> None:
+    table = make_table()
+    # Baselines have a column each where they are measured; of these scores one is.
+    unmeasured = {"ridge", "caption", "banded"} - set(table)
+    assert sorted({*table, *unmeasured}) == sorted(read_names("column"))
+    found = average_regions({"subj01": table, "subj02": table})
+    assert sorted(found) == sorted(read_names("column of subjects"))
 
 
 def test_voxels_of_several_regions_are_summed_up_once() -> None:

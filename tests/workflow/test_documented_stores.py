@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mine.config import Config, load_config
+from mine.stores import open_store
+from tests.reference.documented import read_columns
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +20,9 @@ contexts of words)."""
 
 PLANS = {"pictures": "generated", "edits": "edits"}
 """Store of what is to be made → of what was made, which has the same variables and more."""
+
+ALIKE = {"geometry", "shape", "affine", "rows", "columns"}
+"""Attributes that the page explains for one store, and of others says "as above"."""
 
 Variables = dict[str, tuple[str, str]]
 """Of a store: variable → type and dimensions."""
@@ -43,6 +48,44 @@ def test_stores_hold_what_is_documented(finished: Path, repository: Path) -> Non
             assert documented[name].keys() - variables <= ELSEWHERE, name
 
 
+def test_tables_have_the_columns_that_are_documented(finished: Path) -> None:
+    config = load_config(finished / "config.yaml")
+    results = finished / "results" / config.name
+    documented, found = read_columns(), set()
+    for path in results.rglob("*.tsv"):
+        name = generalise(path.relative_to(results).as_posix(), config)
+        # Those of figures and summaries have tests of their own; the rest is no analysis.
+        if name.split("/")[0] not in ("dataset", "benchmarks", "figures", "summary"):
+            # Which measure comes first depends on the first row's.
+            columns = path.read_text().split("\n")[0].split("\t")
+            assert sorted(columns) == sorted(documented[name]), name
+            found.add(name)
+    assert len(found) >= 10
+
+
+def test_every_variable_says_what_it_is(finished: Path) -> None:
+    results = finished / "results" / load_config(finished / "config.yaml").name
+    silent, looked_at = set(), 0
+    for path in results.rglob("*.zarr"):
+        for name, variable in open_store(path).data_vars.items():
+            looked_at += 1
+            if not variable.attrs.get("long_name"):
+                silent.add(f"{path.relative_to(results)}: {name}")
+    assert looked_at > 400
+    assert not silent
+
+
+def test_attributes_are_what_is_documented(finished: Path, repository: Path) -> None:
+    config = load_config(finished / "config.yaml")
+    sections = split_sections((repository / "docs/stores.md").read_text())
+    results = finished / "results" / config.name
+    for path in results.rglob("*.zarr"):
+        store = path.relative_to(results).as_posix()
+        if "/plans/" not in store:
+            said = set(re.findall(r"`(\w+)`", sections[generalise(store, config)]))
+            assert open_store(path).attrs.keys() - said <= ALIKE, store
+
+
 def generalise(store: str, config: Config) -> str:
     """The name of a store as the documentation has it."""
     parts = store.replace("profiles_random", "profiles").split("/")
@@ -66,11 +109,15 @@ def generalise(store: str, config: Config) -> str:
 def document_variables(page: str) -> dict[str, Variables]:
     """What the tables of docs/stores.md say of each store."""
     found = {}
-    for block in re.split(r"^## ", page, flags=re.MULTILINE):
-        if block.startswith("`"):
-            rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) \|", block, flags=re.MULTILINE)
-            name = block.splitlines()[0].strip("`")
-            found[name] = {variable: (kind, dims) for variable, kind, dims in rows}
+    for name, block in split_sections(page).items():
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) \|", block, flags=re.MULTILINE)
+        found[name] = {variable: (kind, dims) for variable, kind, dims in rows}
     for plan, made in PLANS.items():
         found[f"<subject>/<roi>/plans/{plan}.zarr"] = found[f"<subject>/<roi>/{made}.zarr"]
     return found
+
+
+def split_sections(page: str) -> dict[str, str]:
+    """The section of each store, by its name."""
+    blocks = re.split(r"^## ", page, flags=re.MULTILINE)
+    return {block.splitlines()[0].strip("`"): block for block in blocks if block.startswith("`")}

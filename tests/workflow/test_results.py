@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(finished: Path, tmp_path_factory) -> Path:
-    """A folder with results/demo and a photo, as the documentation has it."""
+    """A folder with results/demo, as the documentation has it, and a photo."""
     folder = tmp_path_factory.mktemp("opened")
     (folder / "results").mkdir()
     for name in ("demo", "small"):
@@ -36,6 +36,23 @@ def folder(finished: Path, tmp_path_factory) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize((360, 270)).save(folder / "photo.jpg")
     return folder
+
+
+@pytest.fixture
+def after_the_demo(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder as `make demo` leaves it, with no picture of one's own."""
+    for name in ("results", "resources"):
+        (tmp_path / name).symlink_to(folder / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_commands(page: str, voxel: int) -> int:
+    """Run every `mine ...` of a page's blocks, with a voxel's number in the place of its own."""
+    commands = re.findall(r"^mine (.*)$", page, flags=re.MULTILINE)
+    for command in commands:
+        assert main(command.replace("428", str(voxel)).split()) == 0, command
+    return len(commands)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +186,10 @@ def test_names_that_are_not_there_are_refused(results: Results, tmp_path: Path) 
         (lambda: results["subj99"], "expected one of its subjects, subj01, subj02, found subj99"),
         (lambda: results["subj01"]["V9"], "subj01: expected one of its regions, FFA-1, "),
         (lambda: results["subj01"]["FFA-1"][10**6], "voxels, between .*, found 1000000"),
-        (lambda: results["subj01"]["FFA-1"].store("none"), "none.zarr: expected a folder"),
+        (
+            lambda: results["subj01"]["FFA-1"].store("none"),
+            "one of its stores, attributions/all, .*, found none$",
+        ),
         (lambda: mine.open(tmp_path / "absent"), "expected the results of an analysis, found no"),
         (lambda: mine.open(tmp_path), "config.json: expected the configuration that made"),
     ):
@@ -221,18 +241,26 @@ def test_explain_prints_what_python_gives_and_draws(
 
 # Snakemake leaves a time stamp in the folder of every store, which Zarr remarks on.
 @pytest.mark.filterwarnings("ignore:.*snakemake_timestamp")
-def test_the_tour_runs(folder: Path, repository: Path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(folder)
+def test_the_page_on_python_runs(after_the_demo: Path, repository: Path, capsys) -> None:
     text = (repository / "docs/python.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) > 5
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert (folder / "profile.png").is_file() and (folder / "explanation.png").is_file()
+    for drawn in ("profile", "explanation"):
+        assert (after_the_demo / f"{drawn}.png").is_file()
+    assert run_commands(text, names["voxel"].number) == 4
     columns = re.findall(r"^\| (`.*?`) \|", text, flags=re.MULTILINE)
     documented = re.findall(r"`(\w+)`", " ".join(columns))
     assert sorted(documented) == sorted(names["table"].columns)
+
+
+def test_the_commands_of_the_first_run_run(
+    after_the_demo: Path, region: Region, repository: Path, capsys
+) -> None:
+    page = (repository / "docs/first-run.md").read_text()
+    assert run_commands(page, region.voxels[0]) == 3
 
 
 @pytest.mark.filterwarnings("ignore:.*snakemake_timestamp")

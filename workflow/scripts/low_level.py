@@ -18,8 +18,9 @@ images = shard_of(
     size=params.shard_size,
 )
 values, names = low_level_features(open_dataset(params.images).open_stimuli().read(images))
+what = {"long_name": "log of contrast or Gabor amplitude, in luminance from 0 to 1, over a floor"}
 dataset = xr.Dataset(
-    {"feature_value": (("image", "feature"), compress_contrast(values))},
+    {"feature_value": (("image", "feature"), compress_contrast(values), what)},
     coords={"image": images, "feature": names},
 )
 write_store(dataset, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

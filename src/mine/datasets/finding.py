@@ -16,7 +16,11 @@ SPACES = ("func1pt8mm", "func1mm", "nativesurface", "fsaverage")
 
 
 def find_nsd(root: Path) -> FoundKeys:
-    """Subjects with betas, their space and version, sessions, ROIs, t-maps and annotations."""
+    """Subjects with betas, their space and version, sessions, ROIs, t-maps and annotations.
+
+    Of the labels of atlases those count that a voxel of one of the subjects has: the tables of
+    names have others, too, of which nothing could be fitted.
+    """
     found = FoundKeys({"dataset.root": str(root)})
     betas = _find_betas(root)
     space, version = SPACES[0], "betas_fithrf_GLMdenoise_RR"
@@ -31,14 +35,11 @@ def find_nsd(root: Path) -> FoundKeys:
             found.values["dataset.sessions"] = sessions
     if subjects:
         found.values["subjects"] = subjects
-    labels = set()
-    for subject in subjects:
-        for names in nsd_rois.list_labels(root, subject, space).values():
-            labels |= set(names.values())
+    labels = {name for subject in subjects for name in nsd_rois.list_present(root, subject, space)}
     if labels:
         found.values["rois"] = choose_regions(labels)
     else:
-        found.note("rois", "names of labels (.mgz.ctab)")
+        found.note("rois", "labels of voxels (.mgz.ctab with their volumes or surfaces)")
     contrasts = {
         contrast
         for subject in subjects

@@ -79,6 +79,16 @@ def list_labels(root: Path, subject: str, space: str) -> dict[str, dict[int, str
     }
 
 
+def list_present(root: Path, subject: str, space: str) -> set[str]:
+    """Names of the labels of all atlases that at least one voxel or vertex of a subject has."""
+    present = set()
+    for atlas, names in list_labels(root, subject, space).items():
+        for one in _read_files(root, subject, Region(atlas, atlas), space):
+            values = set(np.unique(one.values).tolist())
+            present |= {name for label, name in names.items() if label in values}
+    return present
+
+
 def list_volumes(root: Path, subject: str, space: str) -> list[str]:
     """Names of a subject's ROI volumes or surfaces, whether combined or by hemisphere."""
     if space in nsd_files.SURFACES:

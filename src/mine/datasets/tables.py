@@ -89,8 +89,9 @@ class Table:
 def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] = ()) -> Table:
     """Read a table. known: columns that are going to be read where they are there.
 
-    Raises InputError if it is absent, no such table, lacks a needed column, or has a known one
-    under a name that differs by case or a plural s alone, which would be passed over.
+    Raises InputError if it is absent, no such table, lacks a needed column, or has a column whose
+    name differs from a known one's by case or a plural s alone, beside it or in its place: which of
+    the two is meant cannot be known, and the other would be passed over.
     """
     path = Path(path)
     try:
@@ -133,10 +134,12 @@ def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] =
 
 
 def _check_spelling(path: Path, header: Sequence[str], known: Sequence[str]) -> None:
-    absent = {_spell_plainly(name): name for name in known if name not in header}
+    plainly = {_spell_plainly(name): name for name in known}
     for name in header:
-        meant = absent.get(_spell_plainly(name))
+        meant = plainly.get(_spell_plainly(name))
         if name not in known and meant is not None:
+            if meant in header:
+                raise InputError(f"{path}: expected one column for {meant}, found {name} beside it")
             raise InputError(f"{path}: expected the column {meant} by that name, found {name}")
 
 

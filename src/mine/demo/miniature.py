@@ -293,7 +293,11 @@ def describe_images(miniature: Miniature) -> xr.Dataset:
                 miniature.labels,
                 {"long_name": "0 for background, else 1 + index of the visible object's category"},
             ),
-            "scene": (("image",), [json.dumps(asdict(scene)) for scene in miniature.scenes]),
+            "scene": (
+                ("image",),
+                [json.dumps(asdict(scene)) for scene in miniature.scenes],
+                {"long_name": "the scene as JSON"},
+            ),
         },
         coords={
             "image": ("image", np.arange(len(miniature.scenes)), {"long_name": "nsdId, from 0"})
@@ -332,27 +336,55 @@ def describe_truth(
     order = np.argsort(seen)
     return xr.Dataset(
         {
-            "ijk": (("voxel", "axis"), plan.ijk),
-            "region": (("voxel",), plan.region.astype(str)),
+            "ijk": (("voxel", "axis"), plan.ijk, {"long_name": "place in the volume"}),
+            "region": (("voxel",), plan.region.astype(str), {"long_name": "region"}),
             "main": (("voxel",), plan.main.astype(str), {"long_name": "planted main feature"}),
             "form": (("voxel",), plan.form.astype(str), {"long_name": "response form"}),
-            "second_kind": (("voxel",), [second.kind if second else "" for second in seconds]),
+            "second_kind": (
+                ("voxel",),
+                [second.kind if second else "" for second in seconds],
+                {"long_name": "kind of the second feature that dominates, or empty"},
+            ),
             "second_word": (
                 ("voxel",),
                 words,
                 {"long_name": "planted second feature that is a word"},
             ),
-            "second_place": (("voxel", "axis_of_place"), np.array(places, dtype=float)),
-            "suppressed": (("voxel",), plan.suppressed.astype(str)),
+            "second_place": (
+                ("voxel", "axis_of_place"),
+                np.array(places, dtype=float),
+                {"long_name": "planted second feature that is a place", "units": "image sides"},
+            ),
+            "suppressed": (
+                ("voxel",),
+                plan.suppressed.astype(str),
+                {"long_name": "suppressed feature, or empty"},
+            ),
             "mixture": (
                 ("voxel", "second"),
                 plan.mixture,
                 {"long_name": "share of each second feature of the region"},
             ),
-            "receptive_field": (("voxel", "axis_of_place"), plan.receptive_field),
-            "planted_noise_ceiling": (("voxel",), plan.noise_ceiling),
-            "response": (("image", "voxel"), responses[order].astype(np.float32)),
-            "regressor": (("image", "feature"), regressors[order].astype(np.float32)),
+            "receptive_field": (
+                ("voxel", "axis_of_place"),
+                plan.receptive_field,
+                {"long_name": "place that a contrast voxel looks at", "units": "image sides"},
+            ),
+            "planted_noise_ceiling": (
+                ("voxel",),
+                plan.noise_ceiling,
+                {"long_name": "ceiling of an average of three trials", "units": "1"},
+            ),
+            "response": (
+                ("image", "voxel"),
+                responses[order].astype(np.float32),
+                {"long_name": "noiseless response", "units": "its standard deviations over images"},
+            ),
+            "regressor": (
+                ("image", "feature"),
+                regressors[order].astype(np.float32),
+                {"long_name": "planted regressor"},
+            ),
         },
         coords={"image": ("image", seen[order]), "feature": names},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,10 @@ from mine.stores import open_store, read_manifest
 if TYPE_CHECKING:  # torch is wanted only where an image is explained
     from mine.core.backbone import Backbone
     from mine.datasets.images import Stimuli
+
+
+MOVED = ("dataset.root", "backbone.model")
+"""Keys that say where something is that results are read with: it may have moved since."""
 
 
 class Results:
@@ -42,6 +46,10 @@ class Results:
                 "workflow writes it when it is run again, or name the file"
             )
         self.config: Config = load_config(own if config is None else config)
+        if config is not None and own.is_file():
+            _check_settings(
+                self.config, own, name="config" if isinstance(config, Mapping) else config
+            )
 
     def __repr__(self) -> str:
         return f"<results in {self.path}, {len(self.subjects)} subjects>"
@@ -124,3 +132,25 @@ class Results:
         """Return a path of the configuration from anywhere: relative ones start at the folder in
         which the workflow ran, which holds `results/<name>`."""
         return str(self.path.absolute().parent.parent / path)
+
+
+def _check_settings(given: Config, path: Path, *, name: object) -> None:
+    """Raise InputError if a configuration is not the one beside the results, which would then be
+    read by the settings of others: only keys of MOVED may differ."""
+    made, own = (dict(_list_keys(asdict(each))) for each in (load_config(path), given))
+    for key in dict.fromkeys([*made, *own]):
+        expected, found = made.get(key), own.get(key)
+        if key not in MOVED and found != expected:
+            raise InputError(
+                f"{name}: expected {key} as in {path}, by which the results were made, "
+                f"{expected!r}, found {found!r}; only {' and '.join(MOVED)} may differ"
+            )
+
+
+def _list_keys(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Every key of a configuration, with its section's name before it, and its value."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{key}", own) for key, own in value.items())
+        else:
+            yield name, value

@@ -131,8 +131,17 @@ class Region:
         return open_store(self.path / "structure.zarr")
 
     def store(self, name: str) -> xr.Dataset:
-        """Open another store of the region by its name, such as `counterfactuals`."""
-        return open_store(self.path / f"{name}.zarr")
+        """Open another store of the region by its name, such as `counterfactuals` or
+        `attributions/first_half`; InputError if there is none of that name."""
+        path = self.path / f"{name}.zarr"
+        if not path.exists():
+            found = [*self.path.glob("*.zarr"), *self.path.glob("*/*.zarr")]
+            known = sorted(each.relative_to(self.path).with_suffix("").as_posix() for each in found)
+            raise InputError(
+                f"{self.name} of {self.subject.name}: expected one of its stores, "
+                f"{', '.join(known)}, found {name}"
+            )
+        return open_store(path)
 
     def table(self) -> pd.DataFrame:
         """Return a row for each voxel, best fitted first, indexed by its number.

@@ -308,7 +308,11 @@ def _to_dataset(
     return xr.Dataset(
         {
             "image": (("edit",), identities[image].astype(np.int32), {"long_name": "image edited"}),
-            "prompt": (("edit",), np.array([item.prompt for item in edits], dtype=str)),
+            "prompt": (
+                ("edit",),
+                np.array([item.prompt for item in edits], dtype=str),
+                {"long_name": "prompt of what to paint"},
+            ),
             "negative": (
                 ("edit",),
                 np.array([item.negative for item in edits], dtype=str),
@@ -319,7 +323,11 @@ def _to_dataset(
                 np.array([item.instruction for item in edits], dtype=str),
                 {"long_name": "what an editor by instruction is told"},
             ),
-            "seed": (("edit",), np.array([item.seed for item in edits], dtype=np.int64)),
+            "seed": (
+                ("edit",),
+                np.array([item.seed for item in edits], dtype=np.int64),
+                {"long_name": "seed of the noise"},
+            ),
             "word": (
                 ("edit", "rank"),
                 said,

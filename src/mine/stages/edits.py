@@ -117,7 +117,7 @@ def record_edits(
         for image, after, mask in zip(row, pixels, plan["mask"].values, strict=True)
     ]
     return plan.assign(
-        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels),
+        pixels=(("edit", "pixel_row", "pixel_column", "channel"), pixels, {"long_name": "edited"}),
         before=(
             ("model", "edit", "voxel"),
             prediction,

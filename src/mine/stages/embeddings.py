@@ -207,7 +207,11 @@ def embed_images(
                 {"long_name": "standardised token", "units": "standard deviations over features"},
             ),
             "norm": (("image", "token"), norm, {"long_name": "length of the raw token"}),
-            "pooled": (("image", "feature"), pooled.astype(np.float32)),
+            "pooled": (
+                ("image", "feature"),
+                pooled.astype(np.float32),
+                {"long_name": "the model's own embedding of the image, not normalised"},
+            ),
         },
         coords=place,
         attrs=grid,
@@ -297,4 +301,5 @@ def embed_captions(backbone: Backbone, captions: list[list[str]], images: np.nda
     total = np.zeros((len(images), features.shape[1]), dtype=np.float32)
     np.add.at(total, owner, features)
     mean = total / np.maximum(counts, 1)[:, None].astype(np.float32)
-    return xr.Dataset({"caption": (("image", "feature"), mean)}, coords={"image": images})
+    what = {"long_name": "mean of the unit text embeddings of its captions; 0 without any"}
+    return xr.Dataset({"caption": (("image", "feature"), mean, what)}, coords={"image": images})

@@ -82,7 +82,11 @@ def plan_pictures(
     original = np.where(chosen >= 0, identities[chosen], -1)
     return xr.Dataset(
         {
-            "prompt": (("picture",), np.array([prompt for prompt, _ in known], dtype=str)),
+            "prompt": (
+                ("picture",),
+                np.array([prompt for prompt, _ in known], dtype=str),
+                {"long_name": "prompt of what to show"},
+            ),
             "seed": (
                 ("picture",),
                 np.array([seed for _, seed in known], dtype=np.int64),
@@ -153,7 +157,7 @@ def record_pictures(
         columns = np.broadcast_to(voxels[:, None], image.shape)
         original[row][known] = values[place[known], columns[known]]
     return plan.assign(
-        pixels=(("picture", "row", "column", "channel"), pixels),
+        pixels=(("picture", "row", "column", "channel"), pixels, {"long_name": "the picture"}),
         response=(
             ("model", "picture", "voxel"),
             shown,

@@ -290,14 +290,18 @@ def _compare_responses(
     bounded = (*three, "bound")
     evidence = xr.Dataset(
         {
-            "images": ("category", (label == CARRIES).sum(axis=1)),
-            "other_images": ("category", (label == LACKS).sum(axis=1)),
+            "images": ("category", (label == CARRIES).sum(axis=1), {"long_name": "that carry it"}),
+            "other_images": (
+                "category",
+                (label == LACKS).sum(axis=1),
+                {"long_name": "that lack it"},
+            ),
             "auc": (
                 four,
                 auc.astype(np.float32),
                 {"long_name": "probability that an image of the category drives more"},
             ),
-            "d_prime": (four, d_prime.astype(np.float32)),
+            "d_prime": (four, d_prime.astype(np.float32), {"long_name": "d' of the same images"}),
             "auc_p": (four, p, {"long_name": "two-sided Mann-Whitney test over images"}),
             "auc_q": (
                 four,
@@ -384,9 +388,13 @@ def _summarise(
     names, pair = np.array([*categories, ""]), ("evidence", "other")
     return xr.Dataset(
         {
-            "described": ("voxel", described),
-            "preferred": (("evidence", "voxel"), names[preferred]),
-            "roi_preferred": ("evidence", names[best]),
+            "described": ("voxel", described, {"long_name": "all conditions of a profile hold"}),
+            "preferred": (
+                ("evidence", "voxel"),
+                names[preferred],
+                {"long_name": "category, or empty"},
+            ),
+            "roi_preferred": ("evidence", names[best], {"long_name": "the region's, or empty"}),
             "roi_share": (
                 ("evidence", "category"),
                 np.where(able > 0, counts.T / np.maximum(able, 1), np.nan).T,

@@ -26,25 +26,8 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Return the preferences of one subject's regions as a table.
 
     by_roi: datasets of mine.stages.preference.measure_preference. Columns measure, roi, category,
-    image, threshold, value, low, high, p, n. Measures, the first group one row for each region and
-    category:
-
-    - ``cosine_z``: of the mean profile, p against random profiles, n described voxels
-    - ``share_<evidence>``: share of the voxels that prefer the category, n voxels; of ``profile``
-      with p of as large a share of voxels drawn from all
-    - ``auc_<response>``, ``d_prime_<response>``: with intervals and p over images, n images that
-      carry the category
-    - ``t``: mean t-value, n voxels that have one
-    - ``prefers_<evidence>``: 1 for the region's preferred category, else 0; none where nothing is
-      known
-
-    - ``agreement_<evidence>_<other>``: share of voxels, and with region ``all`` of regions, for
-      which both prefer the same, n of these
-    - ``above_t``: of the described voxels whose largest t is at least ``threshold``, the share
-      whose profile prefers that contrast's category, with Wilson's interval, n voxels; and
-      ``above_t_shuffled``, the share to be expected if profiles were exchanged among them
-    - ``carries``, ``lacks``: the region's mean measured response to each image, by whether it
-      carries the category that the region's profile prefers
+    image, threshold, value, low, high, p, n. What the measures are: see docs/stores.md, Measures of
+    preference.
     """
     rows: list[dict[str, object]] = []
     for roi, preference in by_roi.items():

@@ -52,7 +52,11 @@ def measure_sufficiency(
     result = contrast(advantage, generated["image"].values, generator=generator)
     return result.assign_coords(condition=generated["condition"].values).assign(
         image=generated["image"],
-        measured=(("voxel", "chosen"), measured.astype(np.float32), unit),
+        measured=(
+            by_image[2:],
+            measured.astype(np.float32),
+            {"long_name": "measured response to the original", **unit},
+        ),
         original=(
             ("model", "voxel", "chosen"),
             original.astype(np.float32),

@@ -41,29 +41,9 @@ def tabulate_regions(
     ``counterfactuals`` by name. scores: of the subject. words, group: (word,) the vocabulary and
     its groups of synonyms.
 
-    Columns, of which those that end in _low and _high are bounds of a 95% interval:
-
-    - roi, voxels; one for each reason, its number of voxels
-    - share: of the voxels that are described, with Wilson's interval
-    - score: ΣR² / Σ noise ceiling over scored voxels, or the mean R² where no voxel has a ceiling;
-      ridge, caption, banded: the same of the baselines
-    - coverage: share of measured responses to test images inside the 95% intervals that the
-      encoder predicts, mean over voxels
-    - reliability: median over the described voxels
-    - words: of the groups of synonyms that most described voxels list the word that most of them
-      list, with how many list the group
-    - profile, measured, localiser: category that the region prefers by each, or empty
-    - identification, identification_p: of the tuning, p under one shared tuning; clusters: how many
-      (1: none are reported; 0: not measured)
-    - tested: voxels whose words were tested by pictures and edits; pictures: d_z of the distance to
-      the original's response, random tokens' words less the top tokens'; insertion, removal: d_z of
-      the shift by the description's feature less by random tokens' words, with _other by a word of
-      another category, with _unspecific by no words; of each, with _mean, the mean in standard
-      deviations of the response; all by the evaluator
-
-    The last row, of roi ``all``, has voxels, reasons, share, scored and tested alone. A voxel of
-    several regions counts once in it, with the reason of the region in which it passed most
-    conditions: described if any region describes it, and tested if any tested it.
+    Columns: see docs/stores.md, Summaries. The last row, of roi ``all``, has voxels, reasons,
+    share, scored and tested alone. A voxel of several regions counts once in it: described if any
+    region describes it, and tested if any tested it.
     """
     rows: list[dict[str, object]] = [
         {"roi": roi}

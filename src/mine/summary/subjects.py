@@ -32,10 +32,8 @@ ENOUGH = 3
 def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Put the regions of several subjects together, a row each, all regions' last.
 
-    tables: subject -> :func:`mine.summary.regions.tabulate_regions`. Columns: roi; subjects, which
-    have it; voxels and described, sums; of each of MEANS its mean over subjects with Student's 95%
-    interval from three subjects on; of each of SHOWN the category that most subjects' region
-    prefers, and as <evidence>_subjects how many of them.
+    tables: subject -> :func:`mine.summary.regions.tabulate_regions`. Columns: see docs/stores.md,
+    Summaries.
     """
     names = dict.fromkeys(roi for table in tables.values() for roi in table["roi"])
     names = [*(roi for roi in names if roi != ALL), ALL]

@@ -1,0 +1,50 @@
+"""Results are opened with the configuration that made them, and with no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import mine
+from mine.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture
+def results(settings: dict[str, Any], tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    return tmp_path
+
+
+def test_what_made_the_results_opens_them(results: Path, settings: dict[str, Any]) -> None:
+    assert mine.open(results, config=ROOT / "config.yaml").config == mine.open(results).config
+    settings["dataset"]["root"] = "elsewhere"
+    settings["backbone"]["model"] = "local-dir:elsewhere"
+    assert mine.open(results, config=settings).config.dataset.root == "elsewhere"
+
+
+def test_another_configuration_is_refused(results: Path, settings: dict[str, Any]) -> None:
+    said = "nsd.yaml: expected name as in .*config.json, by which the results were made, 'demo', "
+    with pytest.raises(InputError, match=f"{said}found 'nsd'"):
+        mine.open(results, config=ROOT / "configs/nsd.yaml")
+    settings["profile"] = {"false_discovery_rate": 0.2}
+    with pytest.raises(InputError, match="config: expected profile.false_discovery_rate as in"):
+        mine.open(results, config=settings)
+    del settings["profile"], settings["demo"]
+    with pytest.raises(InputError, match="expected demo"):
+        mine.open(results, config=settings)
+
+
+def test_results_without_a_configuration_take_any(results: Path) -> None:
+    (results / "config.json").unlink()
+    assert mine.open(results, config=ROOT / "configs/nsd.yaml").config.name == "nsd"
