@@ -135,6 +135,15 @@ def make_scores(voxels: int, *, seed: int = 0) -> xr.Dataset:
     )
 
 
+def make_measured(voxels: int, *, images: int) -> xr.DataArray:
+    """Responses of a subject, each another: (image, voxel)."""
+    return xr.DataArray(
+        np.random.default_rng(1).normal(size=(images, voxels)),
+        dims=("image", "voxel"),
+        coords={"image": np.arange(100, 100 + images)},
+    )
+
+
 def make_tests(voxel: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
     """generated, sufficiency, edits and counterfactuals of one voxel."""
     conditions, pixels = ["attribution", "random"], np.full((2, 8, 8, 3), 90, np.uint8)
@@ -225,12 +234,7 @@ def write_site(
         shutil.copy(page, folder)
     own = folder / "data/subj01"
     count = sum(regions.values())
-    scores, random = make_scores(count), np.random.default_rng(1)
-    measured = xr.DataArray(
-        random.normal(size=(images, count)),
-        dims=("image", "voxel"),
-        coords={"image": np.arange(100, 100 + images)},
-    )
+    scores, measured = make_scores(count), make_measured(count, images=images)
     first, rois = 0, []
     for region, size in regions.items():
         stores = make_stores(

@@ -120,6 +120,13 @@ def test_images_are_those_of_the_training_split(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             stimuli["seen"].sel(subject=subject), np.isin(stimuli["image"], own[subject])
         )
+    tested = set()
+    for subject in SUBJECTS:
+        found = build_responses(reader.read_subject(subject))
+        tested |= set(found["image"].values[found["split"] == "test"])
+    assert set(stimuli["image"].values[stimuli["held_out"]]) == tested
+    np.testing.assert_array_equal(stimuli["shared"], stimuli["seen"].all("subject"))
+    assert (stimuli["held_out"] != stimuli["shared"]).any()
     assert (stimuli["coco_id"] == stimuli["image"] + 7).all()
     assert json.loads(str(stimuli["captions"].values[4])) == [str(stimuli["image"].values[4])]
     pixels = reader.open_stimuli().read(stimuli["image"].values[[5, 0, 5]])

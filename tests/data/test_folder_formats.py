@@ -163,13 +163,18 @@ def test_images_equal_those_of_a_literal_reader(tmp_path: Path, seed: int) -> No
     reader = open_dataset(world.key)
     stimuli = build_stimuli(reader.read_images(SUBJECTS))
     table = pd.read_csv(tmp_path / "images.tsv", sep="\t", keep_default_na=False)
+    tested = set()
     for subject in SUBJECTS:
         trials, _ = read_literally(world, subject)
+        tested |= set(find_split(world, trials))
         seen = stimuli["image"][stimuli["seen"].sel(subject=subject)]
         np.testing.assert_array_equal(seen, sorted(set(trials["image"])))
         held = build_responses(reader.read_subject(subject))
         test = held["image"][held["split"] == "test"].values
         assert stimuli["held_out"].sel(image=test).all()
+    assert set(stimuli["image"].values[stimuli["held_out"]]) == tested
+    np.testing.assert_array_equal(stimuli["shared"], stimuli["seen"].all("subject"))
+    assert (stimuli["held_out"] != stimuli["shared"]).any()
     for image in stimuli["image"].values:
         row, one = table.iloc[image], stimuli.sel(image=image)
         assert str(one["name"].values) == row["image"]

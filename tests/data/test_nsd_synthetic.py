@@ -18,6 +18,7 @@ from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.responses import build_responses, build_unseen
 from mine.stages.synthetic import predict_images
+from mine.statistics import noise_ceiling
 from tests.data import surface_writer
 from tests.data.random_nsd import BETAS, FORMATS, RandomNsd
 from tests.reference.nsd_readers import measure_ncsnr
@@ -106,6 +107,9 @@ def test_responses_equal_a_literal_average(tmp_path: Path, format: str) -> None:
     ncsnr = measure_ncsnr(repeats)
     ncsnr[index == 0] = np.nan
     np.testing.assert_allclose(found["ncsnr"], ncsnr, rtol=1e-3, atol=1e-4)
+    ceiling = noise_ceiling(found["ncsnr"].values, repeats=found["repeats"].values)
+    np.testing.assert_allclose(found["noise_ceiling"], ceiling, rtol=1e-3, atol=1e-6)
+    assert (found["repeats"] > 1).all() and (found["noise_ceiling"] > 0.01).any()
     assert len(stimuli) == SHARED + OWN
 
 

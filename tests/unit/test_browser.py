@@ -20,7 +20,14 @@ from mine.browser.scripts import scale_to_bytes, write_script
 from mine.browser.subject import write_subject
 from mine.datasets.voxels import ListedVoxels, VolumeVoxels
 from mine.figures.voxels import describe_voxels
-from tests.browser.synthetic import GROUP, WORDS, make_scores, make_stores, write_site
+from tests.browser.synthetic import (
+    GROUP,
+    WORDS,
+    make_measured,
+    make_scores,
+    make_stores,
+    write_site,
+)
 
 
 def read_script(path: Path) -> tuple[str, object]:
@@ -95,6 +102,20 @@ def test_a_card_says_what_the_stores_say(folder: Path) -> None:
             tokens, shares = unpack_shares(packed, peak)
             assert tokens == here["token"].values[: len(tokens)].tolist()
             np.testing.assert_allclose(shares, share[: len(tokens)], atol=2e-3)
+
+
+def test_a_card_shows_the_responses_of_its_own_voxel_to_its_own_images(folder: Path) -> None:
+    measured = make_measured(55, images=6)
+    for name, first, number in (("FFA-1", 0, 1), ("FFA-1", 0, 2), ("PPA", 35, 0)):
+        count = {"FFA-1": 35, "PPA": 20}[name]
+        stores = make_stores(np.arange(first, first + count), images=6, seed=first)
+        _, part = read_script(folder / name / f"cards/{number}.js")
+        for voxel, card in part["cards"].items():
+            predicted = stores["attributions"]["prediction"].sel(voxel=int(voxel))
+            for image, prediction, response, *_ in card["images"]:
+                assert prediction == pytest.approx(predicted.sel(image=image).item(), rel=5e-3)
+                expected = measured.sel(image=image).values[int(voxel)]
+                assert response == pytest.approx(expected, rel=5e-3)
 
 
 def unpack_shares(packed: str, peak: float) -> tuple[list[int], np.ndarray]:

@@ -147,19 +147,24 @@ def test_memory_does_not_grow_with_the_tokens_of_all_images():
     assert peak < 100 * 60 * TOKENS * np.dtype(np.int64).itemsize
 
 
+@pytest.mark.parametrize("unread", [0, 50])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_weights_equal_a_literal_loop(grouped):
-    group = np.random.default_rng(3).permutation(np.arange(WORLD.words) % 11) if grouped else None
-    vocabulary = make_vocabulary(group=group)
+def test_weights_equal_a_literal_loop(grouped, unread):
+    """Groups are named by their own rates, though others that nobody reads come before them."""
+    own = np.arange(WORLD.words)
+    own = np.random.default_rng(3).permutation(own % 11) if grouped else own
+    lens = WORLD.lens.assign(word=WORLD.lens["word"] + unread)
+    world = WORLD._replace(lens=lens, words=WORLD.words + unread)
+    vocabulary = make_vocabulary(world, group=np.append(np.arange(unread), own + unread))
     attributions = make_attributions(signed_maps(), kept=13, lowest=13)
-    described = describe(attributions, vocabulary)
+    described = describe(attributions, vocabulary, world=world)
     selected = select(attributions)
     group, rate = vocabulary["group"].values, vocabulary["base_rate"].values
     for index, condition in enumerate(DESCRIPTIONS):
         token, share = selected[condition]
         for voxel in range(4):
             for image in range(6):
-                lens = WORLD.lens.isel(image=image)
+                lens = world.lens.isel(image=image)
                 probability = word_mass(lens["word"].values, lens["score"].values, words=len(group))
                 mass = np.zeros(len(group))
                 for t, part in zip(token[voxel, image], share[voxel, image], strict=True):

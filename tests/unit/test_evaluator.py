@@ -339,6 +339,17 @@ def test_voxels_that_are_predicted_are_told_from_noise() -> None:
     assert (p <= 0.05).mean() < 0.07 and np.median(p) > 0.5
 
 
+def test_what_a_prediction_has_to_beat_is_the_mean_of_the_fitted_images() -> None:
+    """All test images are alike, and three deviations from the fitted ones: that is foretold,
+    though it tells no test image from another."""
+    features, _, fitted, test = plant()
+    features[test] = features[fitted].mean(axis=0)
+    features[test, 0] += 6
+    noise = np.random.default_rng(1).normal(size=(len(features), 5))
+    responses = (features[:, [0]] + noise).astype(np.float32)
+    assert (fit(features, responses, fitted, test)["p"] < 1e-3).all()
+
+
 def test_constant_feature_has_no_weight() -> None:
     features, responses, fitted, test = plant()
     dataset = fit(features, responses, fitted, test)

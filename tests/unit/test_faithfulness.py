@@ -163,8 +163,12 @@ def test_paired_intervals_equal_a_bootstrap_by_resampled_images():
 @pytest.mark.parametrize(("voxel_batch", "image_batch"), [(1, 3), (2, 99), (5, 1)])
 def test_batches_change_nothing(voxel_batch, image_batch):
     problem = random_problem(images=7)
-    whole = measure(problem)
-    parts = measure(problem, voxel_batch=voxel_batch, image_batch=image_batch)
+    options = {
+        "measured": np.random.default_rng(5).normal(size=(7, 5)),
+        "images": np.array([1, 1, 0, 1, 1, 0, 1], bool),
+    }
+    whole = measure(problem, **options)
+    parts = measure(problem, voxel_batch=voxel_batch, image_batch=image_batch, **options)
     for name in whole.data_vars:
         np.testing.assert_allclose(parts[name], whole[name], rtol=1e-3, atol=2e-4, err_msg=name)
 

@@ -150,6 +150,33 @@ def test_a_word_that_only_tells_where_the_first_is_misread_is_not_listed():
     assert found.listed[:, 1].all(), "as it is where readings are taken for perfect"
 
 
+def test_the_first_word_is_of_images_that_raise_the_response_and_not_of_any_that_move_it():
+    """Both words are sure, and the second one's images lower the response, by more."""
+    random = np.random.default_rng(7)
+    shown = random.random((400, 2)) < 0.4
+    readings = np.full((400, 2, 2), 0.02)
+    for word in range(2):
+        readings[shown[:, word], word, word] = 0.9
+    drive = shown @ [1.0, -3.0]
+    attributions = make_attributions(
+        shown[None].astype(float), kept=2, prediction=drive[None].astype(np.float32)
+    )
+    lens = make_lens(readings)
+    found = list_words(
+        attributions,
+        lens,
+        {sign: np.full((1, 2), 9.0) for sign in SIGNS},
+        {"positive": np.ones((1, 2), bool), "negative": np.zeros((1, 2), bool)},
+        np.arange(2),
+        measured=drive[:, None] + random.normal(size=(400, 1)),
+        measured_lens=lens,
+        count=2,
+        level=LEVEL,
+        reading_reliability=RELIABILITY,
+    )["positive"]
+    assert found.group[0, 0] == 0 and found.listed[0, 0]
+
+
 def test_presence_bends_by_its_root_and_its_square_at_any_scale():
     random = np.random.default_rng(0)
     largest, mean = random.random((2, 50)) * [[0.8], [0.1]]

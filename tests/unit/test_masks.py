@@ -35,6 +35,12 @@ def test_patches_read_half_as_clearly_as_the_clearest_seed_carry_the_feature_too
     assert (mask == ((reading == 0.9) | (reading == 0.46))).all()
 
 
+def test_a_clearer_blob_that_no_seed_touches_decides_nothing(reading):
+    reading[5:7, 5:8] = 0.4  # less than half as clear as the other
+    mask = carry_feature(reading, only((5, 5)), dilation=0)
+    assert (mask == (reading == 0.4)).all()
+
+
 def test_a_stray_seed_outside_the_feature_adds_nothing(reading):
     assert (
         carry_feature(reading, only((2, 1), (7, 0)), dilation=0)

@@ -224,6 +224,23 @@ def test_hemisphere_comes_from_the_hemisphere_files(written: World) -> None:
     np.testing.assert_array_equal(voxels.hemisphere, np.where(x < 0, "left", "right"))
 
 
+def test_a_voxel_that_both_hemispheres_claim_goes_to_the_one_that_labels_it(world: World) -> None:
+    expected = nsd.read_subject(world.root, "subj01").voxels.hemisphere
+    folder = world.root / "nsddata/ppdata/subj01/func1pt8mm/roi"
+    for path in folder.glob("?h.*"):
+        if path.name[3:] != "nsdgeneral.nii.gz":
+            path.unlink()
+    paths = [folder / f"{side}.nsdgeneral.nii.gz" for side in ("lh", "rh")]
+    values = [np.asarray(nib.load(path).dataobj) for path in paths]
+    for path, own, other in zip(paths, values, values[::-1], strict=True):
+        claimed = np.where(other > 0, 0, own)
+        assert (claimed != own).any()
+        nib.save(nib.Nifti1Image(claimed.astype(np.int16), nib.load(path).affine), path)
+    found = nsd.read_subject(world.root, "subj01").voxels.hemisphere
+    np.testing.assert_array_equal(found, expected)
+    assert set(found) == {"left", "right"}
+
+
 def test_hemisphere_is_unknown_without_hemisphere_files(world: World) -> None:
     for path in world.root.glob("nsddata/ppdata/subj01/func1pt8mm/roi/?h.*"):
         path.unlink()

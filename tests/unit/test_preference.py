@@ -452,23 +452,58 @@ def test_a_category_without_labels_or_contrast_is_not_known():
 
 
 def test_every_number_is_what_its_name_says():
-    found, own = measure("FFA"), REGIONS["FFA"]
+    own = REGIONS["FFA"]
+    measured = own["responses"]["measured"]
+    predicted = 0.5 * measured + np.random.default_rng(6).normal(size=measured.shape)
+    responses = {"measured": measured, "predicted": predicted.astype(np.float32)}
+    found = measure("FFA", responses=responses)
     cosine = own["profile"]["embedding"].values @ own["text"].T
     np.testing.assert_allclose(found["cosine"], cosine.T, rtol=1e-5)
     label = found["label"].sel(category="faces").values
     assert label.tolist() == [int("face" in text) for text in own["stimuli"]["captions"].values]
-    measured = own["responses"]["measured"]
-    np.testing.assert_allclose(
-        found["auc"].sel(response="measured", category="faces"),
-        [roc_auc_score(label, row) for row in measured.T],
-        rtol=1e-5,
-    )
-    mean = found["roi_response"].sel(response="measured").values
-    np.testing.assert_allclose(mean, measured.mean(axis=1), rtol=1e-5)
-    value = found["roi_auc"].sel(response="measured", category="faces", bound="value")
-    assert value == pytest.approx(roc_auc_score(label, mean))
+    for name, response in responses.items():
+        here = found.sel(response=name, category="faces")
+        expected = [roc_auc_score(label, row) for row in response.T]
+        np.testing.assert_allclose(here["auc"], expected, rtol=1e-5)
+        mean = here["roi_response"].values
+        np.testing.assert_allclose(mean, response.mean(axis=1), rtol=1e-4, atol=1e-6)
+        value = here["roi_auc"].sel(bound="value")
+        assert value == pytest.approx(roc_auc_score(label, mean))
     np.testing.assert_allclose(found["roi_t"].values[:2], own["t"].mean("voxel"), rtol=1e-5)
     assert found["evidence"].values.tolist() == list(EVIDENCE)
+
+
+def test_comparisons_are_corrected_over_voxels_and_those_of_regions_over_categories():
+    found = measure("noise").isel(category=[0, 1])
+    for name in RESPONSES:
+        own = found.sel(response=name)
+        for row in range(2):
+            expected = stats.false_discovery_control(own["auc_p"].values[row])
+            np.testing.assert_allclose(own["auc_q"].values[row], expected)
+        expected = stats.false_discovery_control(own["roi_auc_p"].values)
+        np.testing.assert_allclose(own["roi_auc_q"], expected)
+
+
+def test_a_region_prefers_what_is_sure_among_all_categories():
+    """Faces by themselves would be sure."""
+    shown = np.random.default_rng(1).integers(0, 3, IMAGES)
+    for seed in range(200):
+        response = np.random.default_rng(seed).normal(size=IMAGES) + 0.6 * (shown == 0)
+        faces, places = (compare_images(response[:, None], shown == main).p[0] for main in (0, 1))
+        if 0.03 < faces <= 0.05 and places > 0.1:
+            break
+    responses = dict.fromkeys(RESPONSES, np.repeat(response[:, None], 20, axis=1))
+    found = measure("noise", responses=responses)
+    own = found.sel(response="measured", category="faces")
+    assert own["roi_auc_p"] <= 0.05 < own["roi_auc_q"]
+    assert found["roi_preferred"].sel(evidence="measured") == ""
+
+
+def test_a_region_whose_voxels_are_as_all_others_prefers_nothing_by_their_words():
+    found = measure("FFA", {"FFA": REGIONS["FFA"], "OFA": make_region(12, 0, first=12, seed=7)})
+    assert found["roi_share"].sel(evidence="profile", category="faces") == 1
+    assert found["roi_share_p"].sel(category="faces") == 1
+    assert found["roi_preferred"].sel(evidence="profile") == ""
 
 
 @pytest.mark.parametrize(("t", "preferred"), [(2.0, "faces"), (1.9, "")])

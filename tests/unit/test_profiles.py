@@ -467,6 +467,25 @@ def test_store_of_profiles_holds_what_it_says():
     assert all(np.isfinite(v.values).all() for v in numbers if v.name not in may_lack)
 
 
+def test_a_place_is_preferred_by_what_drives_there_and_not_by_what_suppresses():
+    world, maps = make_world(60), blob_maps(3, 60) - 0.7 * blob_maps(3, 60, seed=1)
+    attributions = dict.fromkeys(FITS, make_attributions(maps))
+    profiles = build(attributions, dict.fromkeys(FITS, world.lens), world)
+    driving = np.maximum(maps, 0).sum(axis=1)
+    expected = (driving / driving.sum(axis=1, keepdims=True)).reshape(3, ROWS, COLUMNS)
+    np.testing.assert_allclose(profiles["position_map"], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_profiles_are_reliable_whose_p_is_within_the_level_of_all_that_is_reported():
+    p = planted_profiles()["reliability_p"].values
+    among_noise = np.sort(p[8:12])[0]
+    for level in (1.01 * among_noise, 0.9 * among_noise):
+        found = planted_profiles(false_discovery_rate=level)
+        np.testing.assert_array_equal(found["reliability_p"], p)
+        unreliable = found["reason"].values == "no reliable profile"
+        np.testing.assert_array_equal(unreliable, p > level)
+
+
 def test_exemplars_are_the_images_of_largest_prediction():
     world = make_world(30)
     attributions = {fit: make_attributions(blob_maps(3, 30)) for fit in FITS}

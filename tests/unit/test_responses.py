@@ -132,6 +132,15 @@ def test_shared_images_with_fewer_than_three_repeats_can_be_left_out() -> None:
         assert not np.isin(one["image"][one["split"] == "training"], SHARED).any()
 
 
+def test_a_shared_image_that_was_shown_more_than_three_times_is_kept() -> None:
+    recording = make_recording()
+    images = [own.copy() for own in recording.images]
+    images[0][np.isin(images[0], SHARED).argmin()] = SHARED[0]
+    more = replace(recording, images=tuple(images))
+    dataset = build_responses(more, test="shared_three_repeats").sel(image=SHARED[0])
+    assert dataset["repeats"] == 4 and dataset["split"] == "test"
+
+
 def test_ceiling_comes_from_the_repeats_of_the_test_images_without_ncsnr() -> None:
     recording = make_recording()
     trials, images = [], []
@@ -344,7 +353,7 @@ def test_averaged_responses_have_a_ceiling_once_ncsnr_and_repeats_are_known() ->
     without = build_responses(make_averaged(ncsnr=ncsnr))
     assert np.isnan(without["noise_ceiling"]).all()
     assert "repeats of the test images are not known" in without.attrs["noise_ceiling_source"]
-    repeats = 1 + np.arange(30) % 3
+    repeats = 1 + np.arange(30) // 4  # those of test images are the fewest
     dataset = build_responses(make_averaged(ncsnr=ncsnr, repeats=repeats))
     np.testing.assert_allclose(
         dataset["noise_ceiling"], noise_ceiling(ncsnr, repeats=repeats[:6]), rtol=1e-6

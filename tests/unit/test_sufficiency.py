@@ -103,6 +103,7 @@ def test_voxels_are_chosen_among_the_described_by_faithfulness():
 def test_only_voxels_that_the_evaluator_predicts_have_a_judge():
     p = np.random.default_rng(0).random(200)
     p[[3, 50]] = 1e-5
+    p[120] = 0.03  # sure among four voxels, not among the subject's
     found = find_judged(p, np.array([2, 3, 50, 120]), level=0.05)
     assert found.tolist() == [False, True, True, False]
 
