@@ -48,10 +48,10 @@ LIST_COST = 32
 number that a list stands for."""
 
 TEXT_COLUMNS = (
-    *("subject", "other", "roi", "blob", "category", "label", "name", "item", "part"),
+    *("subject", "other", "roi", "blob", "category", "name", "item", "part"),
     *("word", "other_word", "words", "suppressed_words", "listed_false", "main", "second"),
     *("profile", "measured", "localiser", "reason", "prompt", "instruction", "negative"),
-    *("measure", "form", "images", "explainer", "alignment", "varied", "reading", "readings"),
+    *("measure", "form", "explainer", "alignment", "varied", "reading", "readings"),
     *("model", "direction", "guide", "condition", "against", "panel", "source", "null", "map"),
     *("mode", "ranking", "sentence", "added"),
 )

@@ -319,6 +319,14 @@ def test_every_reason_has_a_colour_in_figures_and_in_the_browser(repository: Pat
     assert set(re.findall(r'^ *"?([\w ]+?)"?:', block, re.M)) == set(REASONS)
 
 
+def test_categories_and_clusters_have_the_same_colours_in_figures_and_in_the_browser(
+    repository: Path,
+) -> None:
+    script = (repository / "workflow/browser/data.js").read_text()
+    colours = re.search(r"^mine\.colours = \[(.*?)\];", script, re.M)[1]
+    assert tuple(re.findall(r'"(#\w+)"', colours)) == HUES
+
+
 def test_every_reason_is_told_on_the_card_of_a_voxel_that_is_not_described() -> None:
     assert tuple(WITHHELD) == REASONS[:-1]
     profiles = make_profiles(list(WITHHELD))

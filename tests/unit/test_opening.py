@@ -31,6 +31,9 @@ def test_what_made_the_results_opens_them(results: Path, settings: dict[str, Any
     settings["dataset"]["root"] = "elsewhere"
     settings["backbone"]["model"] = "local-dir:elsewhere"
     assert mine.open(results, config=settings).config.dataset.root == "elsewhere"
+    # Nor does what follows depend on how it is run.
+    settings["backbone"]["device"], settings["memory_gb"] = "cuda", 1
+    assert mine.open(results, config=settings).config.backbone.device == "cuda"
 
 
 def test_another_configuration_is_refused(results: Path, settings: dict[str, Any]) -> None:

@@ -239,7 +239,6 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
             "roi": ["NA", "nan", ""],
             "word": ["null", "", 'a\t"b"'],
             "other_word": ["", "", ""],
-            "images": ["50", "50", "50"],
             "value": [1 / 3, np.nan, -np.inf],
             "unknown": [np.nan, np.nan, np.nan],
             "n": [2, 3, 10**12],

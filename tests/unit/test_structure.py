@@ -78,6 +78,7 @@ def measure(
         "least_voxels": 10,
         "draws": 39,
         "resamples": 30,
+        "reading_reliability": 0.9,
         "cluster_words": 4,
         "exemplars": 3,
         "level": 0.05,
@@ -211,7 +212,9 @@ def test_a_word_that_rides_on_another_is_not_listed():
     images = np.arange(300)
     z = measure_tuning(contrast, readings, images).max(axis=0)
     assert z[0, 1] > 10
-    words = list_cluster_words(contrast, readings, images, most=4, level=0.05)
+    words = list_cluster_words(
+        contrast, readings, images, most=4, level=0.05, reading_reliability=1.0
+    )
     assert words.group.tolist() == [[0, 2, -1, -1], [-1] * 4]
     # The second is what adds to the first, as the regression of both has it.
     design = np.column_stack([np.ones(300), readings.shared, cat])
@@ -230,7 +233,9 @@ def test_contrasts_of_noise_list_words_as_rarely_as_is_said(lens):
     random = np.random.default_rng(6)
     noise = random.standard_normal((200, IMAGES, 3))
     listed = [
-        list_cluster_words(contrast, readings, np.arange(IMAGES), most=2, level=0.05).group
+        list_cluster_words(
+            contrast, readings, np.arange(IMAGES), most=2, level=0.05, reading_reliability=0.9
+        ).group
         for contrast in noise
     ]
     found = (np.array(listed)[:, :, 0] >= 0).any(axis=1)
@@ -260,10 +265,35 @@ def test_voxels_that_look_at_different_places_are_given_no_words_for_it():
             np.arange(60),
         )
         contrast = (2 * shown * random.choice([-1, 1], 600) + random.normal(size=600))[:, None]
-        found = list_cluster_words(contrast, readings, np.arange(600), most=2, level=0.05)
+        found = list_cluster_words(
+            contrast, readings, np.arange(600), most=2, level=0.05, reading_reliability=1.0
+        )
         listed.append(found.group[0, 0] >= 0)
         sure.append(_test_words(contrast, readings, np.arange(600))[1].min() <= 0.05)
     assert np.mean(listed) <= 0.13 and np.mean(sure) <= 0.13  # binomial(100, .05), 1 of 1,000
+
+
+def test_clusters_that_differ_in_strength_alone_are_given_no_word_that_tells_misreadings():
+    """Both answer to *face*, one twice as much; *human* is read on it as well as the face is."""
+    random, listed, images = np.random.default_rng(9), {1.0: [], 0.9: []}, 4000
+    for _ in range(40):
+        face, errors = random.normal(size=images), random.normal(size=(2, images))
+        read, human = np.sqrt(0.9) * face + np.sqrt(0.1) * errors
+        readings = WordReadings(
+            np.column_stack([read, read]), np.stack([human[:, None]] * 2), np.arange(1)
+        )
+        contrast = (face + random.normal(size=images))[:, None] * [1, -1]
+        for reliability, found in listed.items():
+            words = list_cluster_words(
+                contrast,
+                readings,
+                np.arange(images),
+                most=2,
+                level=0.05,
+                reading_reliability=reliability,
+            )
+            found.append((words.group >= 0).any())
+    assert np.mean(listed[0.9]) <= 0.18 and all(listed[1.0])  # binomial(40, .05), 1 of 1,000
 
 
 def simulate(seed: int, seconds: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:

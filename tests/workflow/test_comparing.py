@@ -16,7 +16,7 @@ from mine.explainers.rivals import RIVALS
 from mine.sections import ACROSS, FORMS
 from mine.stores import TEXT_COLUMNS, open_store
 from tests.workflow.running import SMALLER, make_smaller, run
-from tests.workflow.test_figure_tables import list_texts
+from tests.workflow.test_figure_tables import MIXED, list_texts
 from tests.workflow.test_rerun_table import finish, make_folder
 
 
@@ -115,7 +115,7 @@ def test_the_lens_is_calibrated_on_a_small_demo(tmp_path: Path, repository: Path
     assert loss["fitted"] < loss["own"]
     drawn = tables["figures/calibration"]
     assert set(drawn["panel"]) == {"reliability", "words", "shares", "stability"}
-    assert list_texts(results) <= set(TEXT_COLUMNS)
+    assert list_texts(results) <= {*TEXT_COLUMNS, *MIXED}
     assert "Nothing to be done" in run(folder, "calibrate_lens")
     assert not {"calibration", "stability", "temperature"} & plan(folder, "all").keys()
 
@@ -158,5 +158,5 @@ def test_explainers_are_scored_on_the_voxels_of_a_finished_demo(
     own = explained["word"].sel(explainer="mine").values
     assert (own == profiles["word"].sel(sign="positive").values).all()
     assert (results / "figures/explainers.pdf").stat().st_size > 1000
-    assert list_texts(results) <= set(TEXT_COLUMNS)
+    assert list_texts(results) <= {*TEXT_COLUMNS, *MIXED}
     assert "Nothing to be done" in run(folder, "compare_explainers")

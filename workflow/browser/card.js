@@ -193,7 +193,7 @@ function makeTests(entry, tests) {
   return make("section", { class: "tests" }, make("h3", {}, "Is it causal?"),
     make("p", { class: "quiet" }, "Bold: by the evaluator, a second encoder of another model and another half of the data. Small: by the explained encoder. In standard deviations of the response."),
     make("details", { open: true }, make("summary", {}, "Pictures generated from words alone"), sources.length ? sources : make("p", { class: "quiet" }, "None."),
-      tests.errors.length ? makeMeans("By how much controls are further from the original, sd", tests.errors.map((row) => [CONDITIONS[row.control] || row.control, row.mean, row.q]), "q that the attribution’s words are nearer") : null),
+      tests.errors.length ? makeMeans("By how much controls are further from the original, sd", tests.errors.map((row) => [CONDITIONS[row.control] || row.control, row.mean, row.q]), "q that the description is nearer") : null),
     make("details", {}, make("summary", {}, "Images edited"), edited));
 }
 

@@ -68,7 +68,7 @@ mine.chance = function (value) {
 };
 
 // Okabe & Ito's colours, as in the figures; the same categories have the same ones there.
-mine.colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7a7a7a", "#999999"];
+mine.colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4B0092", "#B0007A"];
 mine.colour = (place) => mine.colours[place % mine.colours.length];
 mine.reasons = {
   described: "#0072B2",

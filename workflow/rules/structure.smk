@@ -19,7 +19,9 @@ rule structure:
     params:
         code=code("structure"),
         structure=section("structure"),
-        false_discovery_rate=settings.profile.false_discovery_rate,
+        profile={
+            key: section("profile")[key] for key in ("false_discovery_rate", "reading_reliability")
+        },
         seed=settings.seed,
     message:
         "Measuring the structure within {wildcards.roi} of {wildcards.subject}"

@@ -27,7 +27,8 @@ structure = measure_structure(
     base_rates["base_rate"].values,
     halves=split_halves(responses["image"].values, seed=params.seed),
     place=voxels.position,
-    level=params.false_discovery_rate,
+    level=params.profile["false_discovery_rate"],
+    reading_reliability=params.profile["reading_reliability"],
     generator=generator(params.seed, "structure", *snakemake.wildcards),
     **params.structure,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mine.config import Config, load_config
+from mine.config import IDLE, Config, load_config
 from mine.errors import InputError
 from mine.figures.voxels import gather_pictures
 from mine.results.regions import Subject
@@ -136,14 +136,17 @@ class Results:
 
 def _check_settings(given: Config, path: Path, *, name: object) -> None:
     """Raise InputError if a configuration is not the one beside the results, which would then be
-    read by the settings of others: only keys of MOVED may differ."""
+    read by the settings of others: only keys of MOVED may differ, and those of IDLE, on which no
+    result depends."""
     made, own = (dict(_list_keys(asdict(each))) for each in (load_config(path), given))
     for key in dict.fromkeys([*made, *own]):
         expected, found = made.get(key), own.get(key)
-        if key not in MOVED and found != expected:
+        may_differ = key in MOVED or not IDLE.isdisjoint((key, key.partition(".")[0]))
+        if not may_differ and found != expected:
             raise InputError(
                 f"{name}: expected {key} as in {path}, by which the results were made, "
-                f"{expected!r}, found {found!r}; only {' and '.join(MOVED)} may differ"
+                f"{expected!r}, found {found!r}; only {', '.join(MOVED)} and how it is run may "
+                "differ"
             )
 
 

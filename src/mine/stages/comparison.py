@@ -384,7 +384,7 @@ def tabulate_forms(
                 rows.append(common | {"measure": measure, "value": value})
     for cost in costs:
         for row in cost.to_dict("records"):
-            common = {name: row[name] for name in ("form", "images", "subject")}
+            common = {name: str(row[name]) for name in ("form", "images", "subject")}
             for measure in ("seconds", "megabytes"):
                 rows.append(common | {"roi": "", "measure": measure, "value": row[measure]})
     return _add_means(pd.DataFrame(rows, columns=COLUMNS))

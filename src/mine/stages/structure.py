@@ -70,6 +70,7 @@ def measure_structure(
     cluster_words: int,
     exemplars: int,
     level: float,
+    reading_reliability: float,
     generator: np.random.Generator,
 ) -> xr.Dataset:
     """Measure the structure of one region (see the module's docstring).
@@ -80,7 +81,7 @@ def measure_structure(
     not known, which leaves the spatial null undrawn (NaN). words: groups read, at most. clusters:
     at most. least_voxels: with fewer nothing is measured. draws: of each null. resamples: of the
     images, for consensus. cluster_words: those listed, at most. level: largest p at which there are
-    clusters, and at which a word is listed.
+    clusters, and at which a word is listed. reading_reliability: of :func:`list_cluster_words`.
 
     Returns the store of docs/stores.md. Where there is no structure every voxel is in cluster 0.
     """
@@ -114,7 +115,12 @@ def measure_structure(
     held_out = hold_out_contrasts(response, tuning[1:], parts, label, count)
     z, q = _test_words(held_out, readings, np.concatenate(parts))
     listed = list_cluster_words(
-        held_out, readings, np.concatenate(parts), most=cluster_words, level=level
+        held_out,
+        readings,
+        np.concatenate(parts),
+        most=cluster_words,
+        level=level,
+        reading_reliability=reading_reliability,
     )
     best = np.argsort(-contrast_clusters(response, label, count), axis=0, kind="stable")
     best = best[:exemplars].T
@@ -279,15 +285,24 @@ class ClusterWords(NamedTuple):
 
 
 def list_cluster_words(
-    contrast: np.ndarray, readings: WordReadings, images: np.ndarray, *, most: int, level: float
+    contrast: np.ndarray,
+    readings: WordReadings,
+    images: np.ndarray,
+    *,
+    most: int,
+    level: float,
+    reading_reliability: float,
 ) -> ClusterWords:
     """List the words that tell clusters from others, each if it adds to those before it.
 
     Words ride on each other: a car is an automobile, and transport. The next word of a cluster is
     that of the reading that adds most to a regression of the contrast on the readings before it and
     on those of the shared word (:func:`mine.statistics.forward_selection`); words are listed up to
-    the first whose p, times the number of readings and clusters, exceeds ``level``. contrast:
-    (image, cluster), of :func:`hold_out_contrasts`. images: positions of those that take part.
+    the first whose p, times the number of readings and clusters, exceeds ``level``. Clusters
+    that differ but in how much they answer to the shared word would be told apart by words that
+    tell where it is misread: readings are taken to hold ``reading_reliability`` of the variance of
+    what they read. contrast: (image, cluster), of :func:`hold_out_contrasts`. images: positions of
+    those that take part.
     """
     groups, clusters = len(readings.group), contrast.shape[1]
     shape = clusters, most
@@ -301,6 +316,7 @@ def list_cluster_words(
             candidates,
             count=most,
             tests=candidates.shape[1] * clusters,
+            reliability=reading_reliability,
         )
         sure = np.cumprod(selection.p <= level).astype(bool)
         # Both readings of a word may be taken; it is listed once.

@@ -48,10 +48,10 @@ def forward_selection(
     and those taken before. p is that of what it adds, with an error that does not ask that the
     response varies alike in all images (:func:`_robust_p`), corrected for having been the best of
     ``tests`` (Bonferroni): a voxel that sees but half of the faces varies most in images of faces,
-    where alone a word that is read together with *face* is not zero. The selection ends where no
-    partial correlation is positive, and where of the response rounding alone is left, as of a
-    constant one. A candidate of which less than a thousandth is left is one that was taken, under
-    another name, and is passed over.
+    where alone a word that is read together with *face* is not zero. The selection ends where none
+    adds anything, and where of the response rounding alone is left, as of a constant one. A
+    candidate of which less than a thousandth is left is one that was taken, under another name, and
+    is passed over.
 
     What is known is measured, so a candidate z that goes with it adds something even where it has
     no part in the response: it tells where the measure errs. If a measure holds a share ρ of the
@@ -61,9 +61,10 @@ def forward_selection(
         b = Σ_n w_n y_n,   w = (z_⊥ − (1/ρ − 1) Pz) / |z_⊥|
 
     the coefficient of a regression whose known covariances are divided by their reliability (Fuller
-    1987, Measurement Error Models; Westfall & Yarkoni 2016 on what follows where it is left out). p
-    is that of b. The order and the partial correlations are those without it, and nothing is added
-    where Pz goes against the response.
+    1987, Measurement Error Models; Westfall & Yarkoni 2016 on what follows where it is left out).
+    Where Pz goes against the response w is z_⊥ / |z_⊥|. p is that of b, and the next is that of
+    largest b / |w|, so that no candidate that tells errors alone stands before one that does not;
+    at ρ = 1 that is the partial correlation. Those that are returned are so at any ρ.
 
     response: (image,), best by normal_scores. known: (image, column), maybe none.
     candidates: (image, candidate), sparse or not; a step takes one product with them. tests: how
@@ -83,35 +84,36 @@ def forward_selection(
     left = response - basis @ (basis.T @ response)
     # Of a candidate with numbers c what the basis B leaves is |c|² - |Bᵀc|², without writing it.
     size = columns.power(2).sum(axis=0)
-    least = 1e-6 * (size - columns.sum(axis=0) ** 2 / images) + 1e-12 * size
+    spread = size - columns.sum(axis=0) ** 2 / images
+    least = 1e-6 * spread + 1e-12 * size
     squares = size - np.square(columns.T @ basis).sum(axis=1)
-    inner = columns.T @ left
+    inner, within = columns.T @ left, columns.T @ (response - response.mean() - left)
+    error = 1 / reliability - 1
     tests = columns.shape[1] if tests is None else tests
     rounding = 1e-6 * np.linalg.norm(response)
     order: list[int] = []
     found: list[tuple[float, float]] = []
     while len(order) < min(count, columns.shape[1]) and np.linalg.norm(left) > rounding:
-        length = np.sqrt(np.maximum(squares, 1e-300)) * np.linalg.norm(left)
-        correlation = np.where(squares > least, inner / np.maximum(length, 1e-300), -np.inf)
-        best = int(np.argmax(correlation))
-        if correlation[best] <= 0 or images - basis.shape[1] < 2:
+        owed = error * np.maximum(within, 0)
+        length = squares + np.where(owed > 0, error**2 * (spread - squares), 0)
+        added = (inner - owed) / np.sqrt(np.maximum(length, 1e-300))
+        best = int(np.argmax(np.where(squares > least, added, -np.inf)))
+        if squares[best] <= least[best] or added[best] <= 0 or images - basis.shape[1] < 2:
             break
         candidate = columns[:, [best]].toarray()[:, 0]
-        within = basis @ (basis.T @ candidate)
-        beyond = candidate - within
+        told = basis @ (basis.T @ candidate)
+        beyond = candidate - told
         unit = beyond / np.linalg.norm(beyond)
         # The constant is no measure.
-        within = (within - within.mean()) / np.linalg.norm(beyond)
-        excess = (1 / reliability - 1) * within if within @ response > 0 else 0.0
-        known_and_unit = np.column_stack([basis, unit])
-        share = unit @ left
+        told = (told - told.mean()) / np.linalg.norm(beyond) if owed[best] > 0 else 0.0
+        basis = np.column_stack([basis, unit])
+        share, before = unit @ left, np.linalg.norm(left)
         left = left - unit * share
-        p = _robust_p(unit - excess, response, left, known_and_unit)
+        p = _robust_p(unit - error * told, response, left, basis)
         order.append(best)
-        found.append((float(correlation[best]), min(1.0, p * tests)))
-        basis = known_and_unit
+        found.append((float(share / before), min(1.0, p * tests)))
         along = columns.T @ unit
-        inner -= along * share
+        inner, within = inner - along * share, within + along * share
         squares -= np.square(along)
     correlation, p = np.array(found).reshape(-1, 2).T
     return Selection(np.array(order, dtype=np.int64), correlation, p)

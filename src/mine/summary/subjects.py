@@ -50,9 +50,10 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 low = high = np.nan
             row |= {name: value, f"{name}_low": low, f"{name}_high": high}
         for evidence in SHOWN:
-            preferred = own[evidence][own[evidence] != ""].mode()
+            preferring = own[evidence][own[evidence] != ""]
+            preferred = preferring.mode()
             row[evidence] = preferred.iloc[0] if len(preferred) else ""
-            row[f"{evidence}_subjects"] = int((own[evidence] == row[evidence]).sum())
+            row[f"{evidence}_subjects"] = int((preferring == row[evidence]).sum())
         rows.append(row)
     return pd.DataFrame(rows)
 
