@@ -165,7 +165,7 @@ TESTS: list[tuple[str, str, Test, tuple[float, ...], int]] = [
             f"{images:,} images, 120 words, reliability of reading {reliability}, taken as {taken}",
             partial(select_rider, images=images, reliability=reliability, taken=taken),
             RIDER_EFFECTS,
-            10,
+            20,
         )
         for images, reliability, taken in (
             (1000, 1.0, 1.0),
