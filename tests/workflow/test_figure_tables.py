@@ -58,7 +58,8 @@ def list_texts(results: Path) -> set[str]:
 
 def test_text_is_known_as_text_by_the_name_of_its_column(results: Path) -> None:
     found = list_texts(results)
-    assert {"subject", "roi", "word", "other_word", "measure"} <= found
+    # Whether clusters have words depends on what a run finds.
+    assert {"subject", "roi", "measure"} <= found
     assert found <= {*TEXT_COLUMNS, *MIXED}
 
 
