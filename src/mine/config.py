@@ -52,6 +52,7 @@ __all__ = [
     "Config",
     "InputError",
     "describe_changes",
+    "find_changes",
     "find_problems",
     "load_config",
     "read_yaml",
@@ -246,23 +247,31 @@ def describe_changes(config: Config, results: Path | str = "results") -> str:
         return ""
     said = f"{path}: the results beside it were made with"
     try:
-        recorded = asdict(load_config(json.loads(path.read_text(encoding="utf-8"))))
+        recorded = load_config(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
         return f"{said} keys of another version of MINE"
-    changes = _find_changes(recorded, asdict(config))
-    keys = [key for key in changes if IDLE.isdisjoint((key, key.partition(".")[0]))]
+    keys = [key for key, *_ in find_changes(recorded, config)]
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return f"{said} other values of {', '.join(keys[:NAMED])}{more}" if keys else ""
 
 
-def _find_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the path of every key whose values differ, or that only one of two mappings has."""
+def find_changes(one: Config, other: Config) -> Iterator[tuple[str, Any, Any]]:
+    """Yield every key on which results depend and in which two configurations differ, with its
+    value in either, None where it has none."""
+    for key, *values in _compare(asdict(one), asdict(other)):
+        if IDLE.isdisjoint((key, key.partition(".")[0])):
+            yield key, *values
+
+
+def _compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the path of every key whose values differ, or that only one of two mappings has, with
+    its value in either."""
     for key in {**one, **other}:
         values = one.get(key), other.get(key)
         if all(isinstance(value, Mapping) for value in values):
-            yield from (f"{key}.{inner}" for inner in _find_changes(*values))
+            yield from ((f"{key}.{inner}", *pair) for inner, *pair in _compare(*values))
         elif key not in one or key not in other or values[0] != values[1]:
-            yield key
+            yield key, *values
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

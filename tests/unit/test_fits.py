@@ -11,15 +11,12 @@ from mine.sections import FITS
 from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
     HALVES,
-    LEVELS,
     TrainingData,
     fit_subject,
     fit_subjects,
-    score_intervals,
-    score_predictions,
-    score_roi,
     shuffle_halves,
 )
+from mine.stages.scoring import LEVELS, score_intervals, score_predictions, score_roi
 from mine.statistics import r_squared
 from tests.reference.planted_encoder import (
     COLUMNS,

@@ -37,7 +37,8 @@ from mine.stages.comparison import (
     tabulate_forms,
     tabulate_transfer,
 )
-from mine.stages.encoder import fit_subject, score_predictions, score_roi
+from mine.stages.encoder import fit_subject
+from mine.stages.scoring import score_predictions, score_roi
 from mine.statistics import pearson, r_squared
 from tests.reference import literal_forms
 from tests.reference.texts import find_boxes, find_overlaps

@@ -26,7 +26,8 @@ from mine.core.preference import (
 )
 from mine.errors import InputError
 from mine.randomness import resume
-from mine.stages.preference import EVIDENCE, RESPONSES, deal_null, measure_preference
+from mine.stages.null_profiles import deal_null
+from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
 from mine.statistics import interval, stratified_weights
 
 

@@ -11,13 +11,13 @@ import xarray as xr
 
 from mine.demo.recovery_explainers import (
     COLUMNS,
-    LEAST_BLOBS,
     score_explainers,
     summarise_explainers,
 )
 from mine.demo.words import CATEGORIES
 from mine.figures.explainers import EXPLAINERS, draw_explainers
 from mine.stages.explainers import RIVALS
+from mine.statistics import LEAST_CLUSTERS
 
 VOCABULARY = np.array(["face", "visage", "human", "red", "car", "beach", "anchor", "dog", "room"])
 GRID = (4, 4)
@@ -185,7 +185,7 @@ def test_differences_are_paired_and_blobs_are_the_unit():
     # would have an interval a third as wide.
     levels = shown.groupby(["subject", "roi", "blob"])["top_word"].mean()
     assert own["high"] - own["low"] > 2.5 * levels.std() / np.sqrt(len(levels))
-    assert len(levels) >= LEAST_BLOBS
+    assert len(levels) >= LEAST_CLUSTERS
     region = table[(table["subject"] == "subj01") & (table["roi"] == "FFA-1")]
     assert region["value"].notna().all() and region[["low", "high"]].isna().all(axis=None)
 

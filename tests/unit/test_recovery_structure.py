@@ -11,7 +11,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from mine.core.tuning import WordReadings
 from mine.demo.recovery_structure import (
-    LEAST_PARTS,
     STRUCTURED,
     UNSTRUCTURED,
     identify_planted,
@@ -19,6 +18,7 @@ from mine.demo.recovery_structure import (
     summarise_structure,
     tabulate_structure,
 )
+from mine.statistics import LEAST_CLUSTERS
 
 COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
 
@@ -175,7 +175,7 @@ def test_few_regions_have_no_interval_of_identification():
     known = np.isfinite(own[["low", "high"]]).all(axis=1)
     assert (own.loc[known, ["subject", "roi"]] == "all").all(axis=None)
     assert known.sum() == 3
-    few = summarise(make_parts(np.random.default_rng(6), LEAST_PARTS - 1, 0.05))
+    few = summarise(make_parts(np.random.default_rng(6), LEAST_CLUSTERS - 1, 0.05))
     assert np.isnan(pick(few, "identification", "all", "all")["low"])
 
 

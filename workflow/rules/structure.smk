@@ -19,9 +19,8 @@ rule structure:
     params:
         code=code("structure"),
         structure=section("structure"),
-        profile={
-            key: section("profile")[key] for key in ("false_discovery_rate", "reading_reliability")
-        },
+        false_discovery_rate=settings.profile.false_discovery_rate,
+        reading_reliability=settings.profile.reading_reliability,
         seed=settings.seed,
     message:
         "Measuring the structure within {wildcards.roi} of {wildcards.subject}"

@@ -7,7 +7,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
-from mine.stages.preference import WEIGHT_VARIABLES, deal_null
+from mine.stages.null_profiles import WEIGHT_VARIABLES, deal_null
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)

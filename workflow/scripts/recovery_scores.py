@@ -5,7 +5,7 @@ from mine.demo.recovery import category_members, match_voxels, predict_bounds, t
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.shards import list_shards, open_images
-from mine.stages.encoder import score_roi
+from mine.stages.scoring import score_roi
 from mine.stores import open_store, write_table
 
 start_logging(snakemake)

@@ -8,7 +8,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.sections import ALL
 from mine.stages.comparison import score_correlations
-from mine.stages.encoder import score_predictions, score_roi
+from mine.stages.scoring import score_predictions, score_roi
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)

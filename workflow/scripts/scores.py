@@ -7,7 +7,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.shards import list_shards, open_images
-from mine.stages.encoder import score_intervals, score_predictions, score_roi
+from mine.stages.scoring import score_intervals, score_predictions, score_roi
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)

@@ -27,8 +27,8 @@ structure = measure_structure(
     base_rates["base_rate"].values,
     halves=split_halves(responses["image"].values, seed=params.seed),
     place=voxels.position,
-    level=params.profile["false_discovery_rate"],
-    reading_reliability=params.profile["reading_reliability"],
+    level=params.false_discovery_rate,
+    reading_reliability=params.reading_reliability,
     generator=generator(params.seed, "structure", *snakemake.wildcards),
     **params.structure,
 )

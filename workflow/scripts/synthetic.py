@@ -12,8 +12,8 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.shards import list_shards
-from mine.stages.encoder import score_predictions, score_roi
 from mine.stages.responses import build_unseen
+from mine.stages.scoring import score_predictions, score_roi
 from mine.stages.synthetic import predict_images
 from mine.stores import check_models, open_store, write_store
 

@@ -8,7 +8,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.sections import ALL
 from mine.stages.comparison import tabulate_transfer
-from mine.stages.encoder import score_roi
+from mine.stages.scoring import score_roi
 from mine.stores import open_store, write_table
 
 log = start_logging(snakemake)

@@ -137,6 +137,23 @@ def caption_shares(captions: Sequence[Sequence[str]], words: Sequence[str]) -> n
     return np.where(count > 0, named / np.maximum(count, 1), np.nan)
 
 
+# --- regions of a subject together ---
+
+
+def order_regions(profiles: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
+    """Profiles of ROIs by their names, so that nothing follows from the order of the ROIs."""
+    return [profiles[roi] for roi in sorted(profiles)]
+
+
+def join_voxels(profiles: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Profiles of several ROIs as one, ascending by voxel: of a voxel of several that of the first
+    among those that describe it, or among all."""
+    joined = xr.concat(profiles, "voxel")
+    order = np.lexsort((~joined["described"].values, joined["voxel"].values))
+    _, first = np.unique(joined["voxel"].values[order], return_index=True)
+    return joined.isel(voxel=order[first])
+
+
 # --- what words say by chance ---
 
 

@@ -23,12 +23,9 @@ from mine.demo.recovery import (
     score_words,
 )
 from mine.demo.words import BACKGROUNDS, SYNONYMS
-from mine.statistics import CLEAR_CEILING, clustered_effect
+from mine.statistics import CLEAR_CEILING, clustered_mean
 
 MINE = "mine"
-
-# As few units as no two-sided test could reach 5% with have no interval.
-LEAST_BLOBS = 6
 
 MEASURES = (
     "top_word",
@@ -166,8 +163,8 @@ def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
     MINE's. ``roi`` is ``all`` for the category ROIs together, ``V1v`` and ``noise`` for controls.
 
     Voxels of a region that lie together share their tuning and their noise, so what is left out at
-    a time is a blob, a region's part in one hemisphere of a subject, with all its voxels. Below
-    LEAST_BLOBS of them there is no interval.
+    a time is a blob, a region's part in one hemisphere of a subject, with all its voxels
+    (:func:`mine.statistics.clustered_mean`); of few there is no interval.
     """
     rows: list[dict[str, object]] = []
     for subject, roi, measure, values in _collect(voxels):
@@ -181,9 +178,7 @@ def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
                     continue
                 blobs = known.index.droplevel("voxel").to_flat_index()
                 blobs = np.unique(list(map("/".join, blobs)), return_inverse=True)[1]
-                value, low, high = clustered_effect(known.to_numpy(dtype=float), blobs)[0]
-                if blobs.max() + 1 < LEAST_BLOBS:
-                    low = high = np.nan
+                value, low, high = clustered_mean(known.to_numpy(dtype=float), blobs)
                 if name == measure:  # a share, or a mean of shares
                     low, high = np.clip((low, high), 0, 1)
                 place = (explainer, subject, roi, name)

@@ -15,10 +15,9 @@ from mine.core.identification import identify
 from mine.core.tuning import WordReadings, join_readings, measure_tuning
 from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES
-from mine.statistics import clustered_effect, interval, share_interval
+from mine.statistics import clustered_mean, interval, share_interval
 
 LEAST_LABELLED = 4  # voxels with a planted label that a region needs for its clusters to be scored
-LEAST_PARTS = 6  # with fewer no two-sided test of signs could reach 5%, and there is no interval
 
 STRUCTURED = {region.name for region in REGIONS if region.seconds}
 UNSTRUCTURED = {
@@ -91,8 +90,9 @@ def summarise_structure(
     interval of the null. n is the number of voxels; of ``clusters_found_unstructured``, of regions.
 
     Voxels of a region are told apart from each other and share their noise, so that an interval of
-    identification leaves out at a time a part, all voxels of a region in a subject; of fewer parts
-    than LEAST_PARTS, such as of a single region, low and high are nan.
+    identification leaves out at a time a part, all voxels of a region in a subject
+    (:func:`mine.statistics.clustered_mean`); of few parts, such as of a single region, there is
+    none.
     """
     rows: list[tuple[object, ...]] = []
     scores = _score_clusters(voxels, resamples, generator)
@@ -185,10 +185,7 @@ def _share_identification(voxels: pd.DataFrame) -> Row | None:
 def _average_parts(values: np.ndarray, voxels: pd.DataFrame) -> Row:
     """The mean over voxels, with an interval from regions of subjects left out."""
     parts = voxels.groupby(["subject", "roi"]).ngroup().to_numpy()
-    value, low, high = clustered_effect(values, parts)[0]
-    if len(np.unique(parts)) < LEAST_PARTS:
-        low = high = np.nan
-    return float(value), float(low), float(high), len(values)
+    return *clustered_mean(values, parts), len(values)
 
 
 def _count_clustered(voxels: pd.DataFrame) -> Row | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mine.config import IDLE, Config, load_config
+from mine.config import Config, find_changes, load_config
 from mine.errors import InputError
 from mine.figures.voxels import gather_pictures
 from mine.results.regions import Subject
@@ -136,24 +136,12 @@ class Results:
 
 def _check_settings(given: Config, path: Path, *, name: object) -> None:
     """Raise InputError if a configuration is not the one beside the results, which would then be
-    read by the settings of others: only keys of MOVED may differ, and those of IDLE, on which no
-    result depends."""
-    made, own = (dict(_list_keys(asdict(each))) for each in (load_config(path), given))
-    for key in dict.fromkeys([*made, *own]):
-        expected, found = made.get(key), own.get(key)
-        may_differ = key in MOVED or not IDLE.isdisjoint((key, key.partition(".")[0]))
-        if not may_differ and found != expected:
+    read by the settings of others: of the keys on which results depend only those of MOVED may
+    differ."""
+    for key, expected, found in find_changes(load_config(path), given):
+        if key not in MOVED:
             raise InputError(
                 f"{name}: expected {key} as in {path}, by which the results were made, "
                 f"{expected!r}, found {found!r}; only {', '.join(MOVED)} and how it is run may "
                 "differ"
             )
-
-
-def _list_keys(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Every key of a configuration, with its section's name before it, and its value."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from ((f"{name}.{key}", own) for key, own in value.items())
-        else:
-            yield name, value

@@ -308,7 +308,7 @@ def score_correlations(
     prediction that does not vary counts as a correlation of 0.
 
     Returns roi_r (model, roi), roi_r_difference (model, reference, roi), both with <name>_interval
-    (..., bound): 95% bootstrap percentiles over images, the resamples of stages.encoder.score_roi.
+    (..., bound): 95% bootstrap percentiles over images, the resamples of stages.scoring.score_roi.
     """
     weights = bootstrap_weights(
         len(measured), resamples=resamples, generator=generator(seed, "scores")
@@ -393,7 +393,7 @@ def tabulate_forms(
 def tabulate_transfer(scores: Mapping[str, xr.Dataset], *, few: str, more: str) -> pd.DataFrame:
     """What other subjects' voxels are worth to a subject that has few images.
 
-    scores: subject -> stages.encoder.score_roi of models ``<form>/<size>``, among them
+    scores: subject -> stages.scoring.score_roi of models ``<form>/<size>``, among them
     ``mine_transfer/<few>`` and ``mine/<more>``.
 
     Returns rows measure, form, images, subject, roi, value, low, high, n: ``r2_normalised`` of

@@ -9,7 +9,7 @@ preferred category from each, or none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,57 +23,22 @@ from mine.core.preference import (
     bound_comparison,
     compare_images,
     compare_with_null,
-    deal_profiles,
     find_unknown,
+    join_voxels,
     label_images,
     measure_agreement,
+    order_regions,
     prefer,
     share_p,
 )
 from mine.errors import InputError
-from mine.randomness import save_state
 from mine.statistics import benjamini_hochberg
 
 RESPONSES = ("predicted", "measured")
 EVIDENCE = ("profile", *RESPONSES, "localiser")
 LEAST_T = 2.0  # below it a t-value is no preference
 PROFILE_VARIABLES = ("embedding", "described")
-WEIGHT_VARIABLES = ("group_z", "described")
-"""What is read of profiles: to compare them, and to deal random ones."""
-
-
-def deal_null(
-    profiles: Mapping[str, xr.Dataset],
-    *,
-    text: np.ndarray,
-    group_text: np.ndarray,
-    generator: np.random.Generator,
-    random_profiles: int = 10_000,
-) -> xr.Dataset:
-    """Deal the random profiles with which those of all of a subject's ROIs are compared.
-
-    profiles: by ROI, all of the subject's, of one fit: ``described`` (voxel,) and ``group_z``
-    (voxel, group), which is read a ROI at a time and kept of the described voxels. Voxels that ROIs
-    share count once, as described if any ROI does. text: (category, feature). group_text: (group,
-    feature), text of each group's word.
-
-    Returns ``cosine`` (profile, category), with no profile where no voxel is described by a word.
-    Its attribute ``stream`` is the generator as the draws have left it: what is drawn for a ROI
-    goes on from there (mine.randomness.resume), and so is the same in whatever order they come.
-    """
-    described = [
-        own.isel(voxel=own["described"].values.nonzero()[0]).load() for own in _in_order(profiles)
-    ]
-    weights = np.maximum(_join_voxels(described)["group_z"].values, 0)
-    cosine = np.zeros((0, len(text)), np.float32)
-    if weights.any():
-        dealt = deal_profiles(weights, group_text, count=random_profiles, generator=generator)
-        cosine = dealt @ text.T
-    name = "cosine of a random profile with the category in text space"
-    return xr.Dataset(
-        {"cosine": (("profile", "category"), cosine, {"long_name": name})},
-        attrs={"stream": save_state(generator)},
-    )
+"""What is read of profiles."""
 
 
 def measure_preference(
@@ -95,15 +60,16 @@ def measure_preference(
     profiles: by ROI, all of the subject's, ``embedding`` and ``described``: with all described
     voxels the ROI's are compared. Voxels that ROIs share count once: the ROI's own as it describes
     them, others as described if any ROI does. null: (profile, category), cosines of the subject's
-    random profiles (:func:`deal_null`). categories: name -> keys of mine.sections.Category. text:
-    (category, feature). stimuli: of the test images. responses: ``predicted`` and ``measured``,
-    (image, voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of these voxels.
+    random profiles (mine.stages.null_profiles). categories: name -> keys of mine.sections.Category.
+    text: (category, feature). stimuli: of the test images. responses: ``predicted`` and
+    ``measured``, (image, voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of
+    these voxels.
     level: false discovery rate. resamples: of the bootstrap.
 
     Returns the store described in docs/stores.md. Raises InputError for a contrast that the
     localiser lacks and for instances that the images lack.
     """
-    own, subject = profiles[roi], _join_voxels(_in_order(profiles))
+    own, subject = profiles[roi], join_voxels(order_regions(profiles))
     labels = label_images(stimuli, categories)
     found = [
         _compare_profiles(
@@ -146,20 +112,6 @@ class Found:
     """(evidence,): the same for the ROI as a whole"""
 
 
-def _in_order(profiles: Mapping[str, xr.Dataset]) -> list[xr.Dataset]:
-    """Profiles of ROIs by their names, so that nothing follows from the order of the ROIs."""
-    return [profiles[roi] for roi in sorted(profiles)]
-
-
-def _join_voxels(profiles: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Profiles of several ROIs as one, ascending by voxel: of a voxel of several that of the first
-    among those that describe it, or among all."""
-    joined = xr.concat(profiles, "voxel")
-    order = np.lexsort((~joined["described"].values, joined["voxel"].values))
-    _, first = np.unique(joined["voxel"].values[order], return_index=True)
-    return joined.isel(voxel=order[first])
-
-
 def _compare_profiles(
     own: xr.Dataset,
     subject: xr.Dataset,
@@ -170,7 +122,7 @@ def _compare_profiles(
 ) -> Found:
     """Compare profiles with the categories in text space: by voxel, and the ROI's mean profile.
 
-    own, subject: the ROI's voxels and all of the subject's (:func:`_join_voxels`).
+    own, subject: the ROI's voxels and all of the subject's, as join_voxels has them.
     """
     # The ROI's voxels by its own profiles, and after them those of the others alone.
     others = ~np.isin(subject["voxel"].values, own["voxel"].values)

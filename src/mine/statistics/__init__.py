@@ -38,7 +38,9 @@ from mine.statistics.discrimination import (
     mann_whitney_test,
 )
 from mine.statistics.effects import (
+    LEAST_CLUSTERS,
     clustered_effect,
+    clustered_mean,
     d_prime,
     d_prime_interval,
 )
@@ -65,6 +67,7 @@ from mine.statistics.subjects import (
 __all__ = [
     "CLEAR_CEILING",
     "LEAST_CEILING",
+    "LEAST_CLUSTERS",
     "SIGNIFICANT",
     "PairMean",
     "Selection",
@@ -78,6 +81,7 @@ __all__ = [
     "bootstrap_ratio",
     "bootstrap_weights",
     "clustered_effect",
+    "clustered_mean",
     "correlate_rows",
     "d_prime",
     "d_prime_interval",

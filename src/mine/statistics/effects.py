@@ -10,6 +10,9 @@ from scipy import special
 from mine.statistics.arithmetic import centre, divide
 from mine.statistics.bootstrap import interval, weights_of_groups
 
+LEAST_CLUSTERS = 6
+"""With fewer units no two-sided test could reach 5%: 2 × 1/2⁶ is the first that does."""
+
 
 def d_prime(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Size of the difference between positive and other images per column.
@@ -86,6 +89,17 @@ def clustered_effect(
         reach = special.stdtrit(len(known) - 1, (1 + level) / 2) * error
         bounds = np.stack([value[:, 0] - reach, value[:, 0] + reach], axis=1)
     return np.concatenate([value, bounds], axis=1)
+
+
+def clustered_mean(values: np.ndarray, clusters: np.ndarray) -> tuple[float, float, float]:
+    """Mean of values, finite ones, with the interval of :func:`clustered_effect`: value, low, high.
+
+    values, clusters: (value,). Of fewer than LEAST_CLUSTERS there is no interval, nan.
+    """
+    value, low, high = map(float, clustered_effect(values, clusters)[0])
+    if len(np.unique(clusters)) < LEAST_CLUSTERS:
+        low = high = np.nan
+    return value, low, high
 
 
 def _mean_and_effect(sums: np.ndarray) -> np.ndarray:
