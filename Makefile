@@ -19,26 +19,26 @@ install: $(INSTALLED) ## make the environment in .venv
 demo: $(INSTALLED) ## run the embedded demo end to end
 	.venv/bin/snakemake --cores $(CORES)
 
-demo-vlm: $(INSTALLED) ## run the demo with a vision-language model for a backbone
+demo-vlm: $(INSTALLED) ## run the demo with a vision-language model as its backbone
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml configs/demo-vlm.yaml
 
-test: $(INSTALLED) ## run the tests that take minutes in all
+test: $(INSTALLED) ## run the tests, which take minutes in all
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-slow: $(INSTALLED) ## run the tests that take minutes each; as root they install SLURM
+test-slow: $(INSTALLED) ## run the tests that take minutes each; run as root, they install SLURM
 	MINE_INSTALL_SLURM=1 .venv/bin/python -m pytest -m slow
 
 bench: $(INSTALLED) ## run the benchmarks and write the table of docs/performance.md
 	for file in benchmarks/bench_*.py; do .venv/bin/python "$$file" || exit 1; done
 	.venv/bin/python benchmarks/report.py
 
-docs: .venv-docs/.installed ## write the documentation as a site, in site
+docs: .venv-docs/.installed ## write the documentation as a website, in site
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 lint: $(INSTALLED) ## check style, imports and the workflow
 	.venv/bin/python -m pytest tests/unit/test_style.py
 
-lock: $(INSTALLED) ## resolve the dependencies anew and write requirements.lock
+lock: $(INSTALLED) ## resolve the dependencies again and write requirements.lock
 	.venv/bin/uv pip compile --quiet --no-config --universal --generate-hashes --upgrade \
 		--python-version 3.11 --extra dev --no-emit-index-url --no-annotate --no-header \
 		--output-file requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""MINE: what in a natural image drives a voxel of human visual cortex, in words."""
+"""MINE: explain in words what in a natural image drives a voxel of human visual cortex."""
 
 from __future__ import annotations
 

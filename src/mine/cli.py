@@ -67,45 +67,47 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     check = commands.add_parser(
         "check",
-        help="list everything that is wrong with a configuration and what it names",
-        description="Print every problem, what to mend first at the top. Nothing is computed.",
+        help="list everything that is wrong with a configuration and the files it names",
+        description="Print every problem, the one to fix first at the top. Nothing is computed.",
     )
     _add_files(check)
     check.set_defaults(run=_check)
     download = commands.add_parser(
         "download",
-        help="download what a configuration reads of the Natural Scenes Dataset, or its models",
-        description="Say how large it is, then fetch what is missing and verify what is there. "
-        "A download that was cut off goes on where it was.",
+        help="download what a configuration uses of the Natural Scenes Dataset, or its models",
+        description="Print how much there is to download, then fetch missing files and verify the "
+        "others. Run the same command again to continue an interrupted download.",
     )
     _add_files(download)
     what = download.add_mutually_exclusive_group()
     what.add_argument(
-        "--dry-run", action="store_true", help="say what would be fetched, and fetch nothing"
+        "--dry-run", action="store_true", help="list what would be fetched, and fetch nothing"
     )
     what.add_argument(
         "--models",
         action="store_true",
-        help="fetch its models of the Hugging Face hub into their cache instead, for machines "
-        "without a network",
+        help="fetch its models from the Hugging Face hub into their cache instead, to copy them to "
+        "machines without a network",
     )
     download.set_defaults(run=_download)
     init = commands.add_parser(
         "init",
         help="write a configuration for a dataset and fill in what is found on disk",
-        description="Write the ready configuration of a kind of dataset, with its subjects, "
-        "regions and files as they are found in its folder. Then run `mine check` on it.",
+        description="Write the ready-made configuration for a kind of dataset, and fill in the "
+        "subjects, regions and files that are in its folder. Then run `mine check` on it.",
     )
-    init.add_argument("kind", choices=("nsd", "algonauts", "folder"), help="dataset.kind")
+    init.add_argument(
+        "kind", choices=("nsd", "algonauts", "folder"), help="kind of dataset (dataset.kind)"
+    )
     init.add_argument("--root", required=True, help="folder that holds the dataset")
     init.add_argument("--output", help="file to write; <kind>.yaml here by default")
-    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    init.add_argument("--force", action="store_true", help="replace an existing file")
     init.set_defaults(run=_init)
     _add_results(commands)
     config = commands.add_parser(
         "config",
         help="print a configuration with every key, its help and its default",
-        description="Print a configuration to begin with, or what describes its keys.",
+        description="Print a configuration to start from, or a description of its keys.",
     )
     config.add_argument(
         "--as",
@@ -124,7 +126,8 @@ def _add_files(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "config",
         nargs="+",
-        help="YAML file of the analysis; further ones are laid over it, as behind --configfile",
+        help="YAML file of the analysis; each further file overrides those before it, as with "
+        "Snakemake's --configfile",
     )
 
 
@@ -183,13 +186,17 @@ def _add_provenance(commands: Any) -> None:
         "provenance",
         help="print how a store, a table or a figure was made, back to the raw files",
         description="Print the rules, code, parameters, models and versions behind a file of the "
-        "results, and all that it was made from, each with its digest. The exit status is 1 where "
-        "a file on the way is missing, damaged or not the one that was used, and where no record "
+        "results, and everything that it was made from, each with its digest. The exit status is 1 "
+        "if a file on the way is missing, damaged or not the one that was used, or if no record "
         "says how the file was made.",
     )
-    provenance.add_argument("path", metavar="store", help="store, table or figure of the results")
+    provenance.add_argument("path", metavar="store", help="a store, table or figure of the results")
     provenance.add_argument(
-        "--as", dest="form", choices=("tree", "json"), default="tree", help="to read, or to parse"
+        "--as",
+        dest="form",
+        choices=("tree", "json"),
+        default="tree",
+        help="a tree for people, or JSON for programs; tree by default",
     )
     provenance.set_defaults(run=_provenance)
 
@@ -198,34 +205,39 @@ def _add_archive(commands: Any) -> None:
     export = commands.add_parser(
         "export",
         help="bundle a finished analysis for an archive",
-        description="Copy the figures, the tables, the stores that figures are drawn from, how "
-        "each was made, the configuration, the lock file and the software into one archive, with "
-        "a list of checksums. Call it where the workflow ran.",
+        description="Copy the figures, the tables, the stores that figures are drawn from, the "
+        "records of how each was made, the configuration, the lock file and the software into one "
+        "archive, with a list of checksums. Run this in the folder where the workflow ran.",
     )
     _add_files(export)
-    export.add_argument("--to", required=True, help="folder to be made, or FILE.zip")
+    export.add_argument("--to", required=True, help="folder to create, or FILE.zip")
     export.add_argument(
         "--images",
         action="store_true",
         help="add the dataset's own pictures that figures show, edits of them, the volumes behind "
-        "maps, and the figures that show any of these; only where the dataset may be given on, "
-        "which NSD's images may not",
+        "maps, and the figures that show any of these; use this only if you may pass the dataset "
+        "on, which NSD does not allow for its images",
     )
     export.add_argument(
-        "--all", action="store_true", help="add every store, not those of the figures alone"
+        "--all",
+        action="store_true",
+        help="add every store, not only those that figures are drawn from",
     )
     export.set_defaults(run=_export)
     figures = commands.add_parser(
         "figures",
-        help="draw every figure anew from an archive alone",
-        description="Check an archive of `mine export`, draw its figures with the software that "
-        "is installed, and compare them with those in it. Nothing else is read. The exit status "
-        "is 1 where a figure or its table differs.",
+        help="draw every figure again from an archive alone",
+        description="Check an archive of `mine export`, draw its figures with the installed "
+        "software, and compare them with those in the archive. Nothing else is read. The exit "
+        "status is 1 if a figure or its table differs.",
     )
-    figures.add_argument("archive", help="folder or ZIP file of `mine export`")
+    figures.add_argument("archive", help="folder or ZIP file that `mine export` wrote")
     figures.add_argument("--to", required=True, help="folder for the figures")
     figures.add_argument(
-        "--cores", type=_count_cores, default=1, help="how many are drawn at a time"
+        "--cores",
+        type=_count_cores,
+        default=1,
+        help="how many figures to draw at a time; 1 by default",
     )
     figures.set_defaults(run=_figures)
 
@@ -235,24 +247,31 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     show = commands.add_parser(
         "show",
         help="print what was found in a region, or in one of its voxels",
-        description="Print a row for each voxel of a region, best fitted first, or one voxel's "
+        description="Print a row for each voxel of a region, best predicted first, or one voxel's "
         "profile with the evidence for its words.",
     )
     show.add_argument("subject", help="name of the subject")
     show.add_argument("roi", help="name of the region")
-    show.add_argument("voxel", nargs="?", type=int, help="number of a voxel, from the first column")
+    show.add_argument(
+        "voxel",
+        nargs="?",
+        type=int,
+        help="number of a voxel, from the first column of the region's table",
+    )
     show.set_defaults(run=_show)
     explain = commands.add_parser(
         "explain",
         help="predict the responses to a new image, and say in words what drives them",
-        description="Print prediction and words for the voxels of a region, largest response "
-        "first, or for one of them.",
+        description="Print predictions and words for all voxels of a region, largest response "
+        "first, or for one voxel.",
     )
-    explain.add_argument("image", help="a picture, as PNG or JPEG; its middle square is taken")
+    explain.add_argument("image", help="a picture, as PNG or JPEG; its central square is used")
     explain.add_argument("--subject", required=True, help="name of the subject")
     explain.add_argument("--roi", required=True, help="name of the region")
-    explain.add_argument("--voxel", type=int, help="number of a voxel; all by default")
-    explain.add_argument("--figure", help="file to draw into, such as explained.png or .pdf")
+    explain.add_argument("--voxel", type=int, help="number of a voxel; all voxels by default")
+    explain.add_argument(
+        "--figure", help="file to write a figure to, such as explained.png or explained.pdf"
+    )
     explain.set_defaults(run=_explain)
     for command in (show, explain):
         command.add_argument(
@@ -262,7 +281,7 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         )
         command.add_argument(
             "--config",
-            help="configuration that made them, where they hold none themselves or where the "
+            help="configuration that made the results, if their folder holds none or if the "
             "dataset or the model has moved",
         )
 
@@ -346,7 +365,7 @@ def _download(options: argparse.Namespace) -> int:
             megabytes_per_second=chosen.megabytes_per_second,
         )
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     return 0
 

@@ -46,7 +46,7 @@ rule null_profiles:
         categories=list(settings.categories),
         seed=settings.seed,
     message:
-        "Dealing random profiles for {wildcards.subject}"
+        "Drawing random profiles for {wildcards.subject}"
     script:
         "../scripts/null_profiles.py"
 

@@ -43,8 +43,8 @@ def print_region(region: Region) -> str:
     return (
         f"{said}; prefers {by_words} by words, {by_responses} by responses\n\n"
         f"{format_table(shown)}\n\n"
-        "R²: on test images; ceiling: the most that it can be; reliability: of the profile, across "
-        "halves\nof the images. Words in brackets: why there are none."
+        "R²: on test images; ceiling: the largest R² that noise allows; reliability: of the "
+        "profile, across\nhalves of the images. In brackets: why a voxel has no words."
     )
 
 
@@ -67,8 +67,8 @@ def print_voxel(voxel: Voxel) -> str:
         parts.append(f"{title}\n{format_table(shown) if len(shown) else 'none'}")
     parts.append(
         f"images of largest prediction\n{format_table(voxel.exemplars)}\n"
-        "phrase: – of an image that is no test image, and so not described; empty where the lens "
-        "says nothing\nclearly."
+        "phrase: – if the image is not a test image, since only these are described; empty if the "
+        "lens says\nnothing clearly."
     )
     return "\n\n".join(parts)
 
@@ -93,9 +93,9 @@ def print_explanations(region: Region, explanations: Mapping[int, Explanation]) 
     shown = shown.sort_values("predicted", ascending=False, kind="stable")
     return (
         f"{region.name}, {region.subject.name}\n\n{format_table(shown)}\n\n"
-        "predicted: response, in standard deviations of a trial's; ±: standard deviation of "
-        "measured responses\naround predictions; of image: how much of it is due to this image, "
-        "which the attributions add up to.\nWords in brackets: why there are none."
+        "predicted: response, in standard deviations of single trials; ±: standard deviation of "
+        "measured responses\naround predictions; of image: the part of the prediction that is due "
+        "to this image, the sum of its attributions.\nIn brackets: why a voxel has no words."
     )
 
 

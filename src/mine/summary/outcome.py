@@ -13,7 +13,7 @@ from pathlib import Path
 from mine.sections import ALL
 
 PLACES = {
-    "summary/subjects.html": "what was found, how sure it is, what was left out and why",
+    "summary/subjects.html": "what was found, how certain it is, what was left out and why",
     "browser/index.html": "every voxel, by list, brain or word",
     "figures": "all figures, each with its numbers beside it",
     "recovery.tsv": "how much of what was planted was found",
