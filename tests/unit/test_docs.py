@@ -42,6 +42,12 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def rows(page: Path, heading: str) -> list[str]:
+    """The lines of all tables below a heading, without its subsections."""
+    section = page.read_text().split(f"\n## {heading}\n")[1].split("\n#")[0]
+    return re.findall(r"^\|.*$", section, flags=re.MULTILINE)
+
+
 def stores() -> set[str]:
     """Every store that a rule reads or writes, with its wildcards as <name>."""
     found = set()
@@ -173,6 +179,14 @@ def test_the_first_run_searches_for_what_its_region_was_planted_with() -> None:
     word, synonym = re.search(r"Type \*(\w+)\* in .*? such as \*(\w+)\*", page).groups()
     (concept,) = next(region.mains for region in REGIONS if region.name == name)
     assert {word, synonym} <= set(CONCEPTS[concept])
+
+
+def test_the_readme_shows_rows_of_the_whole_table_of_the_demo() -> None:
+    chosen, whole = (
+        rows(ROOT / page, "What the demo recovers") for page in ("README.md", "docs/demo.md")
+    )
+    assert 10 < len(chosen) < len(whole)
+    assert not [row for row in chosen if row not in whole]
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

@@ -58,7 +58,7 @@ def run_seed(folder: Path, repository: Path, seed: int) -> pd.DataFrame:
 def test_planted_features_are_recovered_on_fresh_seeds(tmp_path: Path, repository: Path) -> None:
     tables = [run_seed(tmp_path / str(seed), repository, seed).assign(seed=seed) for seed in SEEDS]
     everything = pd.concat(tables)
-    # Kept: the README's table is made of it.
+    # Kept: the tables of README and docs/demo.md are made of it.
     everything.to_csv(repository / "results/recovery-seeds.tsv", sep="\t", index=False)
     pooled = everything[everything["subject"] == "all"].set_index(["measure", "roi", "seed"])
     for seed in SEEDS:
