@@ -1,6 +1,6 @@
 """The command line: `mine init` to begin with, `mine download` for the data, `mine check` before
-hours of work are spent, `mine show`, `mine explain`, `mine provenance` and `mine export` when they
-have been."""
+hours of work are spent, `mine show`, `mine explain`, `mine compare`, `mine provenance` and
+`mine export` when they have been."""
 
 from __future__ import annotations
 
@@ -273,6 +273,17 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--figure", help="file to write a figure to, such as explained.png or explained.pdf"
     )
     explain.set_defaults(run=_explain)
+    compare = commands.add_parser(
+        "compare",
+        help="print whether another analysis of the same voxels says the same of them",
+        description="Compare two finished analyses, of another model, encoder or seed: R², rank "
+        "correlation of profiles, and words listed by both, in a row for each region that both "
+        "have, over voxels that both predict about equally well.",
+    )
+    compare.add_argument("first", help="folder of the results, results/<name>")
+    compare.add_argument("second", help="folder of the results of the other analysis")
+    compare.add_argument("--output", help="table to write, with a row for each voxel")
+    compare.set_defaults(run=_compare)
     for command in (show, explain):
         command.add_argument(
             "--results",
@@ -309,6 +320,22 @@ def _explain(options: argparse.Namespace) -> int:
     if options.figure:
         save_explanations(region, explanations, options.figure)
         print(f"\nwrote {options.figure}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    # Imported late, as below.
+    from mine.results.comparing import compare_results
+    from mine.results.printing import print_comparison
+    from mine.stores import write_table
+
+    if options.output:
+        _check_place(Path(options.output))
+    voxels, rows = compare_results(mine.open(options.first), mine.open(options.second))
+    print(print_comparison(rows))
+    if options.output:
+        write_table(voxels, options.output)
+        print(f"\nwrote {options.output}")
     return 0
 
 

@@ -13,14 +13,17 @@ from mine.demo.recovery import (
     POINT_SHARE,
     category_members,
     find_peak,
+    form_members,
     match_voxels,
     patch_shares,
     predict_bounds,
     score_voxels,
     summarise,
+    tabulate_forms,
     tabulate_scores,
 )
 from mine.demo.words import CATEGORIES
+from mine.figures.recovery import select_drawn
 from mine.stores import read_table, write_table
 
 COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
@@ -445,11 +448,12 @@ def test_category_rois_are_those_with_a_planted_category():
     np.testing.assert_array_equal(members[:-1], member[:2])
 
 
-def test_scores_are_tabulated_with_their_differences():
-    models, rois = ["mine", "ridge"], ["FFA-1", "all"]
+def make_scores(rois: list[str]) -> xr.Dataset:
+    """Scores of two models in two places."""
+    models = ["mine", "ridge"]
     value = np.array([[0.8, 0.7], [0.5, 0.6]])
     difference = value[:, None] - value[None, :]
-    scores = xr.Dataset(
+    return xr.Dataset(
         {
             "roi_r2_normalised": (("model", "roi"), value),
             "roi_r2_normalised_interval": (
@@ -465,9 +469,35 @@ def test_scores_are_tabulated_with_their_differences():
         },
         coords={"model": models, "reference": models, "roi": rois},
     )
-    table = tabulate_scores(scores, "subj02")
+
+
+def test_scores_are_tabulated_with_their_differences():
+    table = tabulate_scores(make_scores(["FFA-1", "all"]), "subj02")
     assert table.columns.tolist() == COLUMNS and len(table) == 6
     row = cell(table, "r2_normalised_ridge", "subj02", "all")
     assert (row.value, row.low, row.high, row.n) == pytest.approx((0.6, 0.5, 0.7, 90))
     row = cell(table, "r2_normalised_mine_minus_ridge", "subj02", "FFA-1")
     assert (row.value, row.low, row.high, row.n) == pytest.approx((0.3, 0.2, 0.4, 40))
+
+
+def test_forms_part_the_voxels_of_category_rois_and_no_others():
+    form = ["additive", "tolerant", "additive", "saturating", "tolerant"]
+    truth = xr.Dataset({"form": (("voxel",), form)})
+    members, names = form_members(truth, np.array([True, True, True, False, True]))
+    assert names == ["tolerant", "additive"]
+    np.testing.assert_array_equal(members, [[0, 1, 0, 0, 1], [1, 0, 1, 0, 0]])
+
+
+def test_a_form_is_told_apart_by_its_measure_and_never_taken_for_a_region():
+    scores = make_scores(["tolerant", "additive"])
+    table = tabulate_forms(scores, "subj02")
+    assert table.columns.tolist() == COLUMNS and set(table["roi"]) == {"all"}
+    assert not table.duplicated(["measure", "subject", "roi"]).any()
+    row = cell(table, "r2_normalised_ridge_additive", "subj02", "all")
+    assert (row.value, row.low, row.high, row.n) == pytest.approx((0.6, 0.5, 0.7, 90))
+    row = cell(table, "r2_normalised_mine_minus_ridge_tolerant", "subj02", "all")
+    assert (row.value, row.low, row.high, row.n) == pytest.approx((0.3, 0.2, 0.4, 40))
+    # Beside the rows of regions none is hidden by another, and figure 14 shows none of them.
+    both = pd.concat([tabulate_scores(make_scores(["FFA-1", "all"]), "subj02"), table])
+    assert not both.duplicated(["measure", "subject", "roi"]).any()
+    assert select_drawn(table).empty

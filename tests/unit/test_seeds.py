@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import spearmanr
 
 from mine.core.evidence import score_words
-from mine.stages.seeds import compare_seeds, tabulate_seeds
+from mine.stages.seeds import TEXTS, compare_seeds, tabulate_seeds
 from mine.statistics import bootstrap_weights, interval
 from tests.reference.readings import blob_maps, make_attributions, make_world
 
@@ -56,10 +57,35 @@ def test_correlations_are_those_of_every_pair_of_starts():
         assert float(found[f"mean_{name}"]) == pytest.approx(float(found[name][1:].mean()))
 
 
+def test_attributions_are_ranked_over_all_tokens_of_an_image():
+    shape = (2, VOXELS, IMAGES, WORLD.lens.sizes["token"])
+    noise = np.random.default_rng(4).normal(size=shape)
+    # The weakest tokens of each sign are not stored, and count as 0.
+    starts = [make_attributions(maps + noise[0], kept=15) for maps in noise]
+    found = compare(starts)
+    signed = np.zeros(shape)
+    for start, voxel, image in np.ndindex(signed.shape[:3]):
+        for sign in ("positive", "negative"):
+            here = starts[start].sel(sign=sign).isel(voxel=voxel, image=image)
+            for token, value in zip(here["token"].values, here["attribution"].values, strict=True):
+                if token >= 0:
+                    signed[start, voxel, image, token] = value
+    assert (signed < 0).any() and (signed == 0).any()
+    r = np.empty((VOXELS, VOXELS, IMAGES))
+    for one, other, image in np.ndindex(r.shape):
+        r[one, other, image] = spearmanr(signed[0, one, image], signed[1, other, image]).statistic
+    mean, own = r.mean(axis=2), np.eye(VOXELS, dtype=bool)
+    np.testing.assert_allclose(found["attribution_own"], mean[own], atol=1e-6)
+    others = (mean + mean.T).sum(axis=1) / 2 - mean[own]
+    np.testing.assert_allclose(found["attribution_others"], others / (VOXELS - 1), atol=1e-6)
+    for name in ("attribution_own", "attribution_others"):
+        assert float(found[f"mean_{name}"]) == pytest.approx(float(found[name][1:].mean()))
+
+
 def test_intervals_are_of_images_and_not_of_voxels():
     starts = draw_starts()
     found = compare(starts)
-    draws = {"own": [], "others": []}
+    draws = {name: [] for name in TEXTS}
     for weights in WEIGHTS:
         one = compare(starts, weights=weights[None])
         # A resample alone is its own interval.
@@ -74,7 +100,9 @@ def test_intervals_are_of_images_and_not_of_voxels():
     # The voxels twice are no more evidence, the images are.
     twice = [xr.concat([start, start], "voxel") for start in starts]
     same = compare(twice, noise_ceiling=np.tile(CEILING, 2))
-    np.testing.assert_allclose(same["mean_own_interval"], found["mean_own_interval"])
+    for name in ("own", "attribution_own"):
+        bounds = f"mean_{name}_interval"
+        np.testing.assert_allclose(same[bounds], found[bounds])
 
 
 def test_blocks_of_voxels_change_nothing():
@@ -86,8 +114,12 @@ def test_equal_profiles_agree_wholly_and_an_empty_one_not_at_all():
     one = draw_starts(1, empty=True)[0]
     found = compare([one, one, one])
     np.testing.assert_allclose(found["own"], [1, 1, 0, 1, 1, 1])
+    # An image of which nothing drives a voxel has no map to agree on.
+    driven = (one["attribution"] != 0).any(["sign", "rank"])
+    np.testing.assert_allclose(found["attribution_own"], driven.mean("image"))
     alone = compare([one.isel(voxel=[3])] * 2, noise_ceiling=CEILING[3:4])
     assert np.isnan(alone["others"]).all() and np.isnan(alone["mean_others"])
+    assert np.isnan(alone["attribution_others"]).all()
     unable = compare([one, one], noise_ceiling=np.full(VOXELS, 0.1))
     assert np.isnan(unable["mean_own"]) and unable["voxels"] == 0
     unknown = compare([one, one], noise_ceiling=np.full(VOXELS, np.nan))
@@ -113,7 +145,12 @@ def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing
     rows = table.set_index(keys)
     own = rows.loc["profile_seed_correlation", "subj01", "FFA-1"]
     assert own["low"] <= own["value"] <= own["high"] and own["n"] == 5
-    assert own["value"] > rows.loc["profile_seed_correlation_random", "subj01", "FFA-1"]["value"]
+    for measure in ("profile_seed_correlation", "attribution_seed_correlation"):
+        fitted, random, others = (
+            rows.loc[measure + end, "subj01", "FFA-1"]["value"]
+            for end in ("", "_random", "_others")
+        )
+        assert fitted > random and fitted > others
     # Voxel 2 is of both regions, of which one describes it.
     shares = {"FFA-1": (0.5, 0.5, 2), "EBA": (0.5, 0.5, 2), "all": (2 / 3, 1 / 3, 3)}
     for roi, (random, shuffled, count) in shares.items():

@@ -43,6 +43,7 @@ def test_recovery_is_written_with_its_columns(finished: Path) -> None:
         f"r2_normalised_{model}"
         for model in ("mine", "ridge", "caption", "planted_ridge", "noiseless")
     }
+    expected |= {f"r2_normalised_{model}_tolerant" for model in ("mine", "planted_ridge")}
     assert expected <= set(table["measure"])
     bounded = table["low"] <= table["high"]
     # Of two regions identification has no interval.

@@ -21,6 +21,7 @@ import mine
 from mine.cli import main
 from mine.errors import InputError
 from mine.results import Region, Results
+from mine.stores import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -237,6 +238,23 @@ def test_explain_prints_what_python_gives_and_draws(
         assert main(arguments) == 1
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
+
+
+def test_an_analysis_says_the_same_as_itself(folder: Path, tmp_path: Path, capsys) -> None:
+    given, place = (
+        [str(folder / "results" / name) for name in ("demo", "small")],
+        tmp_path / "x.tsv",
+    )
+    assert main(["compare", *given, "--output", str(place)]) == 0
+    table = read_table(place)
+    empty = table["profile_correlation"] == 0
+    np.testing.assert_allclose(table["profile_correlation"][~empty], 1)
+    for measure in ("listed_shared", "listed_shared_other", "first_word_shared"):
+        assert (table[measure].dropna() == 1).all()
+    counted = table[["subject", "roi"]].drop_duplicates()
+    said = capsys.readouterr().out
+    assert all(f"{row.subject}  {row.roi}" in said for row in counted.itertuples())
+    assert table["compared"].any() and not empty[table["compared"]].any()
 
 
 # Snakemake leaves a time stamp in the folder of every store, which Zarr remarks on.

@@ -1,4 +1,4 @@
-"""Compare the profiles of one region between encoders that were fitted from different starts."""
+"""Compare profiles and attributions of one region between encoders from different starts."""
 
 import numpy as np
 
@@ -64,7 +64,13 @@ compared = compare_seeds(
         generator=generator(params.seed, "seeds", "resamples"),
     ),
 )
-log.info("mean correlation %s", compared["mean_own"].to_series().round(3).to_dict())
+log.info(
+    "mean correlation of profiles %s, of attributions %s",
+    *(
+        compared[f"mean_{name}"].to_series().round(3).to_dict()
+        for name in ("own", "attribution_own")
+    ),
+)
 provenance = describe_provenance(seed=params.seed, libraries=["torch"])
 write_store(compared.assign_coords(voxel=voxels), snakemake.output.store, provenance=provenance)
 write_history(snakemake)

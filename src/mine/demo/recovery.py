@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from scipy import ndimage
 
-from mine.demo.planting import REGIONS
+from mine.demo.planting import FORMS, REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
 from mine.statistics import CLEAR_CEILING, bootstrap_mean, share_interval
 
@@ -336,3 +336,24 @@ def category_members(truth: xr.Dataset, rois: xr.Dataset) -> tuple[np.ndarray, l
     names = [str(roi) for roi in rois["roi"].values if planted[rois["member"].sel(roi=roi)].any()]
     members = [rois["member"].sel(roi=name).values for name in names]
     return np.stack([*members, np.any(members, axis=0)]), [*names, "all"]
+
+
+def form_members(truth: xr.Dataset, member: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return the voxels of each planted response form: bool (form, voxel), and the forms' names.
+
+    truth: in the responses' order, with ``form`` (voxel,). member: bool (voxel,), of which voxels
+    are told apart: those of the category ROIs.
+    """
+    form = truth["form"].values
+    names = [name for name in FORMS if (member & (form == name)).any()]
+    return np.stack([member & (form == name) for name in names]), names
+
+
+def tabulate_forms(scores: xr.Dataset, subject: str) -> pd.DataFrame:
+    """Rows as of tabulate_scores of what was scored by response form in the place of ROIs.
+
+    A form is no region: it is the end of the measure, ``r2_normalised_mine_tolerant``, and ``roi``
+    is ``all``, since it takes its voxels from all category ROIs.
+    """
+    table = tabulate_scores(scores, subject)
+    return table.assign(measure=table["measure"] + "_" + table["roi"], roi="all")

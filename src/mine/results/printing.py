@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mine.errors import InputError
+from mine.results.comparing import EQUAL
 from mine.results.explanations import Explanation, draw_explanations
+from mine.statistics import CLEAR_CEILING
 
 if TYPE_CHECKING:
     from mine.results.regions import Region, Voxel
@@ -97,6 +99,46 @@ def print_explanations(region: Region, explanations: Mapping[int, Explanation]) 
         "measured responses\naround predictions; of image: the part of the prediction that is due "
         "to this image, the sum of its attributions.\nIn brackets: why a voxel has no words."
     )
+
+
+COMPARED = {
+    "profile_correlation": "profiles, r",
+    "profile_correlation_others": "other voxels', r",
+    "listed_shared": "words of first",
+    "listed_shared_other": "words of second",
+    "first_word_shared": "first words",
+}
+"""Measures of a comparison that have an interval, and their columns."""
+
+
+def print_comparison(rows: pd.DataFrame) -> str:
+    """Say how far two analyses agree: a row for each region of a subject.
+
+    rows: ``measure subject roi value low high n`` of results.comparing.compare_results.
+    """
+    shown = []
+    for (subject, roi), own in rows.groupby(["subject", "roi"], sort=False):
+        here = own.set_index("measure")
+        entry = {"subject": subject, "region": roi, "voxels": int(here.loc["r2", "n"])}
+        entry |= {"of": int(here.loc["compared", "n"])}
+        entry |= {"R²": here.loc["r2", "value"], "R² (second)": here.loc["r2_other", "value"]}
+        shown.append(entry | {text: _bound(here.loc[name]) for name, text in COMPARED.items()})
+    return (
+        f"{format_table(pd.DataFrame(shown))}\n\n"
+        f"voxels: predicted by both, with R² at most {EQUAL} apart and a noise ceiling of "
+        f"{CLEAR_CEILING} or more, and of how\nmany; profiles: rank correlation over the words of "
+        "both vocabularies; other voxels': the same with the\nregion's other voxels; words of "
+        "first, of second: share of its listed words that the other lists, or a\nsynonym; first "
+        "words: share of voxels in which they are the same or synonyms. Brackets: 95%, by images\n"
+        "for correlations, by voxels for shares."
+    )
+
+
+def _bound(row: pd.Series) -> str:
+    """A value with its interval, – where there is none."""
+    if np.isnan(row["value"]):
+        return "–"
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def save_explanations(
