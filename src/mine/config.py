@@ -76,7 +76,7 @@ POOLED = {"rois": (ALL,), "subjects": (ALL, "subjects")}
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What the analysis is called, whom and what it covers, and what it may use."""
+    """The name of the analysis, its subjects and regions, and the memory of a job."""
 
     name: str = setting(
         "Name of the analysis; its results are written to results/<name>.",
@@ -84,26 +84,27 @@ class Config:
         example="nsd",
     )
     subjects: list[str] = setting(
-        "Subjects, by their names in the dataset; none is called all or subjects.",
+        "Subjects, by their names in the dataset. No subject may be called all or subjects.",
         pattern=NAME,
         nonempty=True,
         example=["subj01"],
     )
     rois: list[str] = setting(
-        "Regions to explain, by their names in the dataset or in dataset.roi_references; none is "
-        "called all.",
+        "Regions to explain, by their names in the dataset or in dataset.roi_references. No "
+        "region may be called all.",
         pattern=NAME,
         nonempty=True,
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
     )
     seed: int = setting("Seed of everything that is drawn at random.", 0, minimum=0)
     memory_gb: float = setting(
-        "Memory that one job is expected to have, in gigabytes. It limits nothing: it is compared "
-        "with the machine, with what two sessions take and with the pixels of a region's pictures.",
+        "Memory that one job is expected to have, in gigabytes. It limits nothing: MINE compares "
+        "it with the machine's memory, with what two sessions take and with the pixels of a "
+        "region's pictures.",
         16.0,
         minimum=1,
     )
-    dataset: Dataset = section(Dataset, "The recorded responses and what was shown.")
+    dataset: Dataset = section(Dataset, "The recorded responses and the images that were shown.")
     download: Download = section(
         Download, "Whether and how the dataset is downloaded; see [data.md](data.md#getting-it)."
     )
@@ -124,7 +125,7 @@ class Config:
     )
     evaluator: Evaluator = section(
         Evaluator,
-        "A second encoder to judge generated and edited images by: ridge regression, with the "
+        "A second encoder that judges generated and edited images: ridge regression, with the "
         "penalties of baselines, on the features of another model.",
     )
     attribution: Attribution = section(Attribution, "Integrated gradients in closed form.")
@@ -132,17 +133,17 @@ class Config:
     description: Description = section(Description, "Words for one voxel and one image.")
     profile: Profile = section(Profile, "Words for one voxel over its images.")
     phrasing: Phrasing = section(
-        Phrasing, "Sentences of the listed words of profiles, by a local language model."
+        Phrasing, "Sentences made from the listed words of profiles by a local language model."
     )
     categories: dict[str, Category] = sections(
         Category,
-        "Categories whose preference is measured in every voxel and region, by name: how each is "
-        "called, which images show it, and which contrast of the localiser is meant for it. A list "
-        "of one's own stands in for the default one as a whole.",
+        "Categories whose preference is measured in every voxel and region, by name: the words for "
+        "each, which images show it, and which contrast of the localiser belongs to it. If you give "
+        "a list, it replaces the whole default list.",
         CATEGORIES,
     )
     generator: Generator = section(
-        Generator, "The models that make and change images; configs/generators has ready ones."
+        Generator, "The models that make and edit images; configs/generators has ready-made ones."
     )
     features: Features = section(Features, "Which voxels' features are tested for causality.")
     sufficiency: Sufficiency = section(
@@ -152,10 +153,10 @@ class Config:
         Counterfactual, "Features inserted into images and removed from others."
     )
     structure: Structure = section(
-        Structure, "Structure within a region: what tells its voxels apart."
+        Structure, "Structure within a region: what distinguishes its voxels."
     )
     bootstrap: Bootstrap = section(Bootstrap, "Intervals over images.")
-    figures: Figures = section(Figures, "What is drawn.")
+    figures: Figures = section(Figures, "What the figures show.")
     browser: Browser = section(Browser, "The voxel browser, a folder of pages.")
 
     def roi_references(self) -> dict[str, str]:

