@@ -137,9 +137,9 @@ class Config:
     )
     categories: dict[str, Category] = sections(
         Category,
-        "Categories whose preference is measured in every voxel and region, by name: the words for "
-        "each, which images show it, and which contrast of the localiser belongs to it. If you give "
-        "a list, it replaces the whole default list.",
+        "Categories whose preference is measured in every voxel and region, by name: the words "
+        "for each, which images show it, and which contrast of the localiser belongs to it. If you "
+        "give a list, it replaces the whole default list.",
         CATEGORIES,
     )
     generator: Generator = section(
