@@ -17,7 +17,7 @@ from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS
+from mine.sections import ACROSS, FITS, MEASURES
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 from mine.summary.region_table import read_region_names
