@@ -78,7 +78,9 @@ def check_start():
     # Imported late: only a run needs the readers of files, not each of its jobs.
     from mine.check import check_config
 
-    problems = check_config(settings, here=workflow.local_exec)
+    asked = workflow.dag_settings
+    part = asked.until or asked.omit_from or set(asked.targets) - {"all"}
+    problems = check_config(settings, here=workflow.local_exec, whole=not part)
     if problems:
         raise WorkflowError("\n".join(problems))
 
