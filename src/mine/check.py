@@ -99,12 +99,13 @@ def _tell_disk(config: Config, results: Path) -> str:
     more than is free."""
     estimate = _estimate(config, results, readable=True)
     needed, free = sum(estimate.known.values()) / GIGABYTE, _free_bytes(results) / GIGABYTE
-    said = ""
-    if needed >= LEAST_TOLD:
-        parts = [
-            f"{size / GIGABYTE:.1f} GB of {what}" for what, size in estimate.known.items() if size
-        ]
-        only = "only " if needed > free else ""
+    parts = [
+        f"{size / GIGABYTE:.1f} GB of {what}"
+        for what, size in estimate.known.items()
+        if size >= LEAST_TOLD * GIGABYTE
+    ]
+    only, said = "only " if needed > free else "", ""
+    if parts:
         said = (
             f"; on disk at most {needed:.1f} GB more, before compression: {', '.join(parts)}, "
             f"where {only}{free:.1f} GB are free"
@@ -329,10 +330,10 @@ def _is_on_hub(model: str) -> bool:
     return HUB_ID.fullmatch(model) is not None and not Path(model).is_dir()
 
 
-def _find_generator(model: str) -> Path | None:
+def _find_generator(model: str) -> Path | str | None:
     """Return the folder of a model of the generator, which may not be there; None where it is one
     of a hub that is not in its cache."""
-    return find_pipeline(model) if _is_on_hub(model) else Path(model)
+    return find_pipeline(model) if _is_on_hub(model) else model
 
 
 def _check_phrasing(model: str | None) -> list[str]:
@@ -449,8 +450,10 @@ def _read_side(generator: Generator) -> int:
     if folder is None:
         return PICTURE_SIDE
     try:
-        latents = json.loads((folder / "unet/config.json").read_text("utf-8"))["sample_size"]
-        blocks = json.loads((folder / "vae/config.json").read_text("utf-8"))["block_out_channels"]
+        latents = json.loads(Path(folder, "unet/config.json").read_text("utf-8"))["sample_size"]
+        blocks = json.loads(Path(folder, "vae/config.json").read_text("utf-8"))[
+            "block_out_channels"
+        ]
         # Each block of the autoencoder but the last halves the side.
         return int(latents * 2 ** (len(blocks) - 1))
     except (OSError, ValueError, KeyError, TypeError):

@@ -496,6 +496,7 @@ def experiment(analysis: dict) -> dict:
         "subjects": ["sub-01", "sub-02"],
         "rois": ["FFA", "PPA"],
         "dataset": world.key,
+        "categories": {"dogs": {"prompts": ["dog"], "instances": ["dog"]}},
         "attribution": {"images": None, "token_fraction": 0.2},
         "features": {"voxels": 2},
     }
