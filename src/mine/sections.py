@@ -46,6 +46,9 @@ FITS = (
 )
 """The encoders of a subject: on all training images, on disjoint halves, and their controls."""
 
+MEASURES = ("r2", "noise_ceiling", "r2_normalised", "split_r2_semantic", "split_r2_low_level")
+"""What maps say of how well voxels are predicted, and by what, see docs/stores.md."""
+
 FORMS = (
     "mine",
     "mine_mean",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from itertools import product
 from pathlib import Path
 
 import huggingface_hub
@@ -19,11 +20,13 @@ import yaml
 from mine import check
 from mine.check import check_config, check_data, estimate_work
 from mine.cli import main
-from mine.config import load_config, read_yaml
+from mine.config import Config, load_config, read_yaml
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
+from mine.datasets.reader import open_dataset
 from mine.provenance import describe_provenance
 from mine.stores import write_store
+from tests.data.random_folder import RandomFolder
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -479,8 +482,130 @@ def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> Non
     # 1250 images of 8 x 8 tokens: 64 half-floats, and 10 words with their scores.
     needed = 1250 * 64 * (64 * 2 + 10 * 6) / 1e9
     assert check_config(config) == [
-        f"results: expected {needed:.1f} GB of free disk for the images' tokens, found 0.0 GB"
+        f"results: expected {needed:.1f} GB of free disk for the images' tokens ({needed:.1f} GB) "
+        "before compression, found 0.0 GB"
     ]
+
+
+@pytest.fixture
+def experiment(analysis: dict) -> dict:
+    """An experiment of one's own in the place of the demo: 16 images, two subjects and regions."""
+    world = RandomFolder(Path("own"), format="nifti", seed=2, regular=True)
+    del analysis["demo"]
+    return analysis | {
+        "subjects": ["sub-01", "sub-02"],
+        "rois": ["FFA", "PPA"],
+        "dataset": world.key,
+        "categories": {"dogs": {"prompts": ["dog"], "instances": ["dog"]}},
+        "attribution": {"images": None, "token_fraction": 0.2},
+        "features": {"voxels": 2},
+    }
+
+
+FITTED = ("all", "first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
+
+
+def count_bytes(config: Config) -> dict[tuple[str, str], dict[str, float]]:
+    """Bytes of the attributions of each subject's regions, by fit, written out."""
+    found = {}
+    for subject in config.subjects:
+        reader = open_dataset(config.dataset)
+        voxels = reader.read_subject(subject).voxels
+        rois = reader.read_rois(subject, rois=config.roi_references(), voxels=voxels)
+        for roi in config.rois:
+            size = int(rois["member"].sel(roi=roi).sum())
+            assert size > 0
+            # 13 of 64 tokens of either sign, and of the lowest; a half has 8 of the 16 images.
+            by_fit = {fit: size * (8 * (2 * 13 * 6 + 18) + 512) for fit in FITTED[1:]}
+            found[subject, roi] = by_fit | {"all": size * (16 * (3 * 26 + 4 * 26 + 18) + 512)}
+    return found
+
+
+def test_attributions_need_room_until_they_are_written(
+    experiment: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(experiment)
+    expected = count_bytes(config)
+    tokens = 16 * 64 * (64 * 2 + 10 * 6)
+    needed = tokens + sum(sum(by_fit.values()) for by_fit in expected.values())
+    monkeypatch.setattr(check, "GIGABYTE", 1e3)
+    monkeypatch.setattr(check, "_check_memory", lambda config: [])
+    config = load_config(experiment | {"memory_gb": 1e6})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, needed - 100))
+    assert check_config(config) == [
+        f"results: expected {needed / 1e3:.1f} GB of free disk for the images' tokens "
+        f"({tokens / 1e3:.1f} GB) and the attributions ({(needed - tokens) / 1e3:.1f} GB) before "
+        f"compression, found {(needed - 100) / 1e3:.1f} GB"
+    ]
+    # Tokens are part of whatever is run, attributions are not.
+    assert check_config(config, whole=False) == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, tokens - 100))
+    assert check_config(config, whole=False)[0].startswith("results: expected")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, needed))
+    assert check_config(config) == []
+    # What is there needs no room: of a run that goes on, only the rest.
+    left = needed
+    for (subject, roi), by_fit in expected.items():
+        store = Path("results/small", subject, roi, "attributions/all.zarr")
+        write_store(xr.Dataset(), store, provenance=describe_provenance())
+        left -= by_fit["all"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left))
+    assert check_config(config) == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left - 100))
+    assert len(check_config(config)) == 1
+
+
+def test_pixels_are_told_and_refuse_nothing(
+    experiment: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(experiment | {"generator": {"size": 512, "dtype": "float32"}})
+    # Two voxels of two regions of two subjects, with 200 pictures and 130 edits each.
+    pixels = 8 * 330 * 3 * 512**2
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e9))
+    assert not [problem for problem in check_config(config) if problem.startswith("results")]
+    said = estimate_work(config)
+    assert f" {pixels / 1e9:.1f} GB of pictures and edits, where only 1.0 GB are free" in said
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e12))
+    assert "before compression: " in estimate_work(config)
+    assert "GB of pictures and edits, where 1000.0 GB are free" in estimate_work(config)
+    for subject, roi in product(config.subjects, config.rois):
+        store = Path("results/small", subject, roi, "generated.zarr")
+        write_store(xr.Dataset(), store, provenance=describe_provenance())
+    assert f" {pixels * 130 / 330 / 1e9:.1f} GB of pictures and edits" in estimate_work(config)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (
+            {"model": "hf-hub:someone/clip", "pretrained": None},
+            "not counted: images' tokens and attributions, since how many tokens "
+            "hf-hub:someone/clip gives only the model itself can tell",
+        ),
+        (
+            {},
+            "not counted: attributions, since the regions' voxels can be counted only once the "
+            "dataset is there",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_told(analysis: dict, model: dict, told: str) -> None:
+    config = load_config({**analysis, "backbone": {**analysis["backbone"], **model}})
+    assert estimate_work(config).endswith(told)
+    config = load_config({**analysis, "features": {"voxels": None}})
+    assert "not counted: pictures and edits, since they are of every voxel" in estimate_work(config)
+
+
+def test_pictures_are_as_large_as_the_model_says(analysis: dict) -> None:
+    for part, said in {"unet": {"sample_size": 96}, "vae": {"block_out_channels": [8] * 4}}.items():
+        Path("paints", part).mkdir(parents=True)
+        Path("paints", part, "config.json").write_text(json.dumps(said))
+    generator = load_config(analysis | {"generator": {"model": "paints"}}).generator
+    assert check._read_side(generator) == 768
+    Path("paints/unet/config.json").write_text("{}")
+    assert check._read_side(generator) == 512
+    generator = load_config(analysis | {"generator": {"model": "paints", "size": 64}}).generator
+    assert check._read_side(generator) == 64
 
 
 def test_images_that_have_their_tokens_need_no_room(
