@@ -290,7 +290,7 @@ class Demo:
         choices=SECOND_KINDS,
     )
     truth: str = setting(
-        "Folder for the planted truth, which only the scoring stage may read.",
+        "Folder in results/<name> for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
     )
 

@@ -5,7 +5,8 @@
 rule render_demo:
     output:
         **truth_outputs(),
-        dataset=directory(settings.dataset.root),
+        # Not the folder itself: Snakemake removes outputs before a job and after one that failed,
+        # whoever wrote them. The script removes what an earlier run rendered, and nothing else.
         manifest=f"{settings.dataset.root}.json",
     log:
         "<logs>/render_demo.log",
@@ -14,6 +15,7 @@ rule render_demo:
     params:
         code=code("render_demo"),
         demo=section("demo"),
+        root=settings.dataset.root,
         seed=settings.seed,
         subjects=settings.subjects,
     message:
