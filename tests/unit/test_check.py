@@ -143,7 +143,10 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     ("mask", "missing"),
     [
         ("masks/{subject}.nii.gz", []),
-        ("mask/{subject}.nii.gz", ["results/small/nsd/mask/subj01.nii.gz", "results/small/nsd/mask/subj02.nii.gz"]),
+        (
+            "mask/{subject}.nii.gz",
+            ["results/small/nsd/mask/subj01.nii.gz", "results/small/nsd/mask/subj02.nii.gz"],
+        ),
         ("masks/subj01.nii.gz", ["results/small/nsd/masks/subj01.nii.gz"]),
         ("nsddata/ppdata/{subject}/food.nii.gz", []),
     ],
@@ -552,7 +555,9 @@ def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
     assert check_config(config) == []
     Path("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     problems = check_config(config)
-    assert problems and problems[0].startswith("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat: ")
+    assert problems and problems[0].startswith(
+        "results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat: "
+    )
 
 
 def test_a_reader_that_has_had_enough_is_no_fault() -> None:
