@@ -15,7 +15,6 @@ rule render_demo:
     params:
         code=code("render_demo"),
         demo=section("demo"),
-        root=settings.dataset.root,
         seed=settings.seed,
         subjects=settings.subjects,
     message:

@@ -10,7 +10,8 @@ from mine.provenance import describe_provenance, digest_files, dump_json
 from mine.stores import write_store
 
 log = start_logging(snakemake)
-root = Path(snakemake.params.root)
+# The folder is no output of the rule; its manifest lies beside it and is called after it.
+root = Path(snakemake.output.manifest.removesuffix(".json"))
 miniature.make_room(root)
 demo, names, seed = snakemake.params.demo, snakemake.params.subjects, snakemake.params.seed
 sizes = {"shared": demo["images_shared"], "unique": demo["images_unique"]}
