@@ -470,7 +470,8 @@ def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> N
 def test_memory_for_less_than_two_sessions(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NsdReader, "measure_session", lambda self, subjects: 3e9 * len(subjects))
     config = load_config(analysis)
-    expected = "memory_gb: expected at least 6.0 GB, what two sessions of nsd take, found 1"
+    sessions = f"two sessions of {config.dataset.root} take"
+    expected = f"memory_gb: expected at least 6.0 GB, what {sessions}, found 1"
     assert check_config(config) == check_config(config, here=False) == [expected]
     monkeypatch.setattr(check, "_physical_memory", lambda: 8e9)
     assert check_config(load_config({**analysis, "memory_gb": 6})) == []
