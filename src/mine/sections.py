@@ -251,9 +251,10 @@ class Download:
         False,
     )
     endpoint: str = setting(
-        "Address of the bucket that holds the dataset, which is read without signing in.",
+        "Address of the bucket that holds the dataset, which is read without signing in: no name "
+        "and no password stand in it.",
         "https://natural-scenes-dataset.s3.amazonaws.com",
-        pattern=r"https?://\S+",
+        pattern=r"https?://[^\s@]+",
     )
     format: str = setting(
         "File format of the betas to be fetched, in a volume: HDF5 is read faster, nii.gz is "
@@ -293,7 +294,7 @@ class Demo:
         choices=SECOND_KINDS,
     )
     truth: str = setting(
-        "Folder for the planted truth, which only the scoring stage may read.",
+        "Folder in results/<name> for the planted truth, which only the scoring stage may read.",
         "results/demo/truth",
     )
 

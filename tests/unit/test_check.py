@@ -48,8 +48,8 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         "subjects": ["subj01"],
         "rois": ["EBA"],
         "memory_gb": 1,
-        "dataset": {"root": "nsd"},
-        "demo": {},
+        "dataset": {"root": "results/small/nsd"},
+        "demo": {"truth": "results/small/truth"},
         "backbone": {"model": "local-dir:clip", "pretrained": None},
         "evaluator": {"model": "local-dir:net", "pretrained": None},
         "lens": {"vocabulary": "words.txt"},
@@ -123,7 +123,7 @@ def test_command_prints_all_problems_in_order(
     assert main(["check", "config.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "nsd: expected the dataset's folder, found none",
+        "results/small/nsd: expected the dataset's folder, found none",
         "backbone.model: expected a folder clip, found none",
         "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no such "
         "file absent.txt",
@@ -146,8 +146,11 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     ("mask", "missing"),
     [
         ("masks/{subject}.nii.gz", []),
-        ("mask/{subject}.nii.gz", ["nsd/mask/subj01.nii.gz", "nsd/mask/subj02.nii.gz"]),
-        ("masks/subj01.nii.gz", ["nsd/masks/subj01.nii.gz"]),
+        (
+            "mask/{subject}.nii.gz",
+            ["results/small/nsd/mask/subj01.nii.gz", "results/small/nsd/mask/subj02.nii.gz"],
+        ),
+        ("masks/subj01.nii.gz", ["results/small/nsd/masks/subj01.nii.gz"]),
         ("nsddata/ppdata/{subject}/food.nii.gz", []),
     ],
     ids=["of one subject", "of none", "named", "among what is fetched"],
@@ -162,10 +165,10 @@ def test_masks_that_no_rule_fetches_are_missed_before_a_download(
     (analysis if key == "rois" else analysis["dataset"])[key] = ["food"]
     analysis["download"] = {"accept_terms": True}
     # A subject may lack a region, and not its voxels.
-    Path("nsd/masks").mkdir(parents=True)
-    Path("nsd/masks/subj02.nii.gz").touch()
+    Path("results/small/nsd/masks").mkdir(parents=True)
+    Path("results/small/nsd/masks/subj02.nii.gz").touch()
     if key == "voxels" and mask == "masks/{subject}.nii.gz":
-        missing = ["nsd/masks/subj01.nii.gz"]
+        missing = ["results/small/nsd/masks/subj01.nii.gz"]
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         f"ROI mask {path}: expected a NIfTI file, found none" for path in missing
@@ -470,7 +473,8 @@ def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> N
 def test_memory_for_less_than_two_sessions(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NsdReader, "measure_session", lambda self, subjects: 3e9 * len(subjects))
     config = load_config(analysis)
-    expected = "memory_gb: expected at least 6.0 GB, what two sessions of nsd take, found 1"
+    sessions = f"two sessions of {config.dataset.root} take"
+    expected = f"memory_gb: expected at least 6.0 GB, what {sessions}, found 1"
     assert check_config(config) == check_config(config, here=False) == [expected]
     monkeypatch.setattr(check, "_physical_memory", lambda: 8e9)
     assert check_config(load_config({**analysis, "memory_gb": 6})) == []
@@ -640,10 +644,10 @@ def test_learning_curves_beyond_a_subjects_images(
 
 
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
-    folder = Path("nsd/nsddata/ppdata/subj01/func1pt8mm")
+    folder = Path("results/small/nsd/nsddata/ppdata/subj01/func1pt8mm")
     folder.mkdir(parents=True)
-    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
-    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    Path("results/small/nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    Path("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     categories = {"faces": {"prompts": ["face"], "instances": ["face"], "localiser": "faces"}}
     analysis |= {"categories": categories}
 
@@ -673,11 +677,13 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
 
 def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
     config = load_config(analysis)
-    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    Path("results/small/nsd/nsddata/experiments/nsd").mkdir(parents=True)
     assert check_config(config) == []
-    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    Path("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     problems = check_config(config)
-    assert problems and problems[0].startswith("nsd/nsddata/experiments/nsd/nsd_expdesign.mat: ")
+    assert problems and problems[0].startswith(
+        "results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat: "
+    )
 
 
 def test_a_reader_that_has_had_enough_is_no_fault() -> None:
