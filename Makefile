@@ -49,7 +49,7 @@ lock: $(INSTALLED) ## resolve the dependencies again and write requirements.lock
 
 clean: ## remove the results and the environment
 	rm -rf .venv .venv-docs .snakemake site
-	find results -mindepth 1 ! -name .gitkeep -delete
+	find -H results -mindepth 1 ! -name .gitkeep -delete
 
 # uv alone is installed by pip, checked against the lock's hashes like all that it then installs.
 # The stamp is written last, so an installation that was cut off is done again.

@@ -72,6 +72,12 @@ rule all:
             "{results}/{subject}/{roi}/structure.json",
         ),
         expand("<results>/{subject}/scores.json", subject=settings.subjects),
+        expand(
+            maps("<results>/{subject}/maps/{measure}", labels=False),
+            subject=settings.subjects,
+            measure=MEASURES,
+        ),
+        expand(maps("<results>/{subject}/maps/reason", labels=True), subject=settings.subjects),
         (
             expand("<results>/{subject}/synthetic.json", subject=settings.subjects)
             if settings.dataset.synthetic

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -35,6 +37,9 @@ CODECS = frozenset(
 PACKED = {".gii", ".gz", ".npy", ".pdf", ".png", ""}
 """Endings of files that are compressed already, as chunks are, which have none."""
 
+UNPACKABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
+"""What is raised by a ZIP file that is damaged, encrypted or of a compression that Python lacks."""
+
 Source = Path | bytes
 
 
@@ -52,19 +57,34 @@ def write_archive(place: Path, files: Mapping[str, Source], about: Mapping[str, 
     if place.exists():
         raise InputError(f"{place}: expected nothing there yet, found a file or a folder")
     partial = place.with_name(place.name + ".partial")
-    _remove(partial)
+    # It may be somebody's, and nothing in it says whose.
+    if os.path.lexists(partial):
+        raise InputError(
+            f"{partial}: expected nothing there yet, found what may be left of an export that was "
+            "cut off; delete it"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
-    opened = _open_zip if place.suffix == ".zip" else _open_folder
+    try:
+        _write_partial(partial, files, about, of=place)
+    except BaseException:
+        _remove(partial)
+        raise
+    partial.rename(place)
+
+
+def _write_partial(
+    partial: Path, files: Mapping[str, Source], about: Mapping[str, object], *, of: Path
+) -> None:
+    opened = _open_zip if of.suffix == ".zip" else _open_folder
     listed = {}
     with opened(partial) as create:
         for name in sorted(files):
-            check_name(name, of=place)
+            check_name(name, of=of)
             with create(name) as stream:
                 listed[name] = _copy(files[name], stream)
         index = {"format_version": FORMAT_VERSION, **about, "files": listed}
         with create(INDEX) as stream:
             stream.write(dump_json(index).encode())
-    partial.rename(place)
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -78,7 +98,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): (one["sha256"], one["size"]) for name, one in index["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
             f"{folder}: expected an archive with its list {INDEX}, found none"
         ) from None
@@ -96,9 +116,10 @@ def read_index(folder: Path) -> dict[str, Any]:
             raise InputError(f"{file}: expected sha256 {digest} and {size} bytes, found others")
     for file in folder.rglob("*"):
         name = file.relative_to(folder)
-        if name.parts[0] != CODE:
+        is_listed = name.as_posix() in files
+        if is_listed or name.parts[0] != CODE:
             _check_form(file)
-            if file.is_file() and name.as_posix() not in files and name != Path(INDEX):
+            if file.is_file() and not is_listed and name != Path(INDEX):
                 raise InputError(f"{file}: expected files that {INDEX} lists alone, found another")
     return index
 
@@ -107,12 +128,12 @@ def extract_archive(path: Path, folder: Path) -> None:
     """Unpack a ZIP file into an empty folder.
 
     Raises:
-        InputError: it is no ZIP file, a name leads out of the folder or is a link, or the disk is
-            too small.
+        InputError: it is no ZIP file, a name leads out of the folder or is a link, the disk is too
+            small, or what is in it cannot be unpacked, being damaged or encrypted.
     """
     try:
         packed = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         raise InputError(
             f"{path}: expected an archive as a folder or a ZIP file, found neither"
         ) from None
@@ -128,7 +149,7 @@ def extract_archive(path: Path, folder: Path) -> None:
             raise InputError(f"{folder}: expected {need} free bytes to unpack into, found {free}")
         try:
             packed.extractall(folder)
-        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:
+        except UNPACKABLE as error:
             raise InputError(f"{path}: expected a whole ZIP file, found: {error}") from None
 
 
@@ -142,7 +163,7 @@ def check_name(name: str, *, of: Path) -> None:
 def contain(folder: Path, name: str) -> Path:
     """Return a path inside a folder; InputError if the name, or a link on its way, leads out."""
     path = Path(os.path.normpath(folder / name))
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: expected names inside the archive, found {name!r}")
     return path
 
@@ -196,12 +217,12 @@ def _check_form(file: Path) -> None:
         raise InputError(f"{file}: expected stores in the third version of Zarr, found another")
     if file.name == "zarr.json":
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
+            codecs = set(_list_codecs(json.loads(file.read_text(encoding="utf-8"))))
+        except (ValueError, RecursionError):
             raise InputError(
                 f"{file}: expected the description of a Zarr array, found none"
             ) from None
-        unknown = sorted(set(_list_codecs(content)) - CODECS)
+        unknown = sorted(codecs - CODECS)
         if unknown:
             raise InputError(
                 f"{file}: expected codecs among {', '.join(sorted(CODECS))}, found {unknown[0]}"

@@ -6,13 +6,14 @@ import difflib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from mine.config import Config, InputError, find_problems
-from mine.core import conditions
 from mine.core.devices import sees_gpu
 from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.lens import read_sentences, read_vocabulary
@@ -20,11 +21,11 @@ from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
-from mine.provenance import manifest_path
+from mine.datasets.recording import Recording
+from mine.disk import ATTRIBUTIONS, TOKENS, DiskUse, count_painted, estimate_disk
 from mine.references import voxel_references
-from mine.sections import MODEL_FILES, Generator, Lens
+from mine.sections import ALL, MODEL_FILES, Generator, Lens
 from mine.stages.responses import describe_recording
-from mine.stores import read_manifest
 
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
@@ -33,6 +34,8 @@ PIXEL_BYTES = 9
 """What a painted pixel takes: three of its own, and six while it is compressed and written."""
 PICTURE_SIDE = 512
 """Side of the pictures, in pixels, of most generators whose size is left to the model."""
+LEAST_TOLD = 0.05
+"""Gigabytes on disk from which on they are told."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -57,23 +60,22 @@ def check_data(data: object, *, name: str) -> list[str]:
     return problems if config is None else check_config(config, here=here)
 
 
-def estimate_work(config: Config) -> str:
-    """Say how many images are going to be made, at most, which takes the time of a GPU, and whether
-    their pixels may take more than `memory_gb`."""
-    made, edited = config.sufficiency, config.counterfactual
+def estimate_work(config: Config, *, results: Path | str = "results") -> str:
+    """Say how many images are going to be made, at most, which takes the time of a GPU, whether
+    their pixels may take more than `memory_gb`, and what all that is large takes on disk.
+
+    results: the folder that the analysis will fill.
+    """
     voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
-    # Captions and empty prompts are shared between the voxels that have an image in common.
-    pictures = len(conditions.PICTURES) * made.images * made.samples
-    controls = sum(map(len, conditions.CONTROLS_OF.values()))
-    guides = len(conditions.DIRECTIONS) * len(conditions.GUIDES)
-    edits = (guides + controls) * edited.images
+    pictures, edits = count_painted(config)
     left = ""
     if config.download.accept_terms and _dataset_is_to_come(config):
         left = "; the dataset is looked at once it has been downloaded"
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
         f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
-        f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}{left}"
+        f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}"
+        f"{_tell_disk(config, Path(results))}{left}"
     )
 
 
@@ -81,7 +83,7 @@ def _tell_pixels(config: Config, images: int) -> str:
     """Say from how many voxels on the pixels of a region are more than `memory_gb`, if it may have
     as many; empty otherwise. images: pictures or edits of a voxel, whichever are more, since a job
     that paints holds one or the other. Edits are taken to be as large as pictures."""
-    side, voxels = config.generator.size or PICTURE_SIDE, config.features.voxels
+    side, voxels = _read_side(config.generator), config.features.voxels
     fitting = int(config.memory_gb * GIGABYTE / max(1, images * side * side * PIXEL_BYTES))
     if voxels is not None and voxels <= fitting:
         return ""
@@ -92,6 +94,25 @@ def _tell_pixels(config: Config, images: int) -> str:
     )
 
 
+def _tell_disk(config: Config, results: Path) -> str:
+    """Say what is yet to be written, by what takes it, what of it is not known, and whether it is
+    more than is free."""
+    estimate = _estimate(config, results, readable=True)
+    needed, free = sum(estimate.known.values()) / GIGABYTE, _free_bytes(results) / GIGABYTE
+    parts = [
+        f"{size / GIGABYTE:.1f} GB of {what}"
+        for what, size in estimate.known.items()
+        if size >= LEAST_TOLD * GIGABYTE
+    ]
+    only, said = "only " if needed > free else "", ""
+    if parts:
+        said = (
+            f"; on disk at most {needed:.1f} GB more, before compression: {', '.join(parts)}, "
+            f"where {only}{free:.1f} GB are free"
+        )
+    return said + "".join(f"; not counted: {what}" for what in estimate.unknown)
+
+
 def describe_subjects(config: Config) -> list[str]:
     """Say in a line a subject how its tables and regions are understood, so that a mistake shows
     that is none in form; nothing of a dataset that is yet to come. No response is read.
@@ -100,13 +121,11 @@ def describe_subjects(config: Config) -> list[str]:
     """
     if _dataset_is_to_come(config):
         return []
-    reader, lines = open_dataset(config.dataset), []
+    lines = []
     for subject in config.subjects:
-        recording = reader.read_subject(subject)
+        recording, rois = _read_regions(config, subject)
         said = describe_recording(recording, test=config.dataset.test_images)
-        rois = reader.read_rois(subject, rois=config.roi_references(), voxels=recording.voxels)
-        members = rois["member"].sum("voxel")
-        regions = [f"{int(members.sel(roi=roi))} in {roi}" for roi in rois["roi"].values]
+        regions = [f"{size} in {roi}" for roi, size in _count_members(rois).items()]
         reasons = zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True)
         absent = "".join(f"; {roi}: {reason}" for roi, reason in reasons)
         lines.append(f"{said}, {len(recording.voxels)} voxels, {', '.join(regions)}{absent}")
@@ -114,7 +133,7 @@ def describe_subjects(config: Config) -> list[str]:
 
 
 def check_config(
-    config: Config, *, results: Path | str = "results", here: bool = True
+    config: Config, *, results: Path | str = "results", here: bool = True, whole: bool = True
 ) -> list[str]:
     """List what is wrong with the files, the models and the machine of an analysis.
 
@@ -122,12 +141,15 @@ def check_config(
         config: a configuration whose keys are right.
         results: the folder that the analysis will fill.
         here: whether the jobs run on this machine, so that its GPUs and its memory are theirs.
+        whole: whether all of the analysis is to be run, so that there has to be room for what its
+            later parts write. Whatever is run has tokens.
 
     Returns:
         One sentence for each problem, in the order in which to mend them; none if all is well.
     """
+    of_dataset = _check_dataset(config)
     return [
-        *_check_dataset(config),
+        *of_dataset,
         *_check_categories(config),
         *_check_subsets(config),
         *_check_model(config, "backbone"),
@@ -136,7 +158,8 @@ def check_config(
         *_check_phrasing(config.phrasing.model),
         *_check_texts(config.lens),
         *(_check_devices(config) + _check_memory(config) if here else []),
-        *_check_machine(config, Path(results)),
+        *_check_memory_of_sessions(config),
+        *_check_disk(config, Path(results), readable=not of_dataset, whole=whole),
     ]
 
 
@@ -278,11 +301,10 @@ def _check_generator(generator: Generator) -> list[str]:
     problems = []
     for key in ("model", "inpainting", "editing"):
         model = getattr(generator, key)
-        on_hub = model and HUB_ID.fullmatch(model) and not Path(model).is_dir()
-        if model is None or (on_hub and generator.allow_download):
+        if model is None or (_is_on_hub(model) and generator.allow_download):
             # A local rule fetches it before anything else runs.
             continue
-        folder = find_pipeline(model) if on_hub else model
+        folder = _find_generator(model)
         if folder is None:
             problems.append(
                 f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face "
@@ -301,6 +323,17 @@ def _check_generator(generator: Generator) -> list[str]:
                 f"generator.{key}: expected weights as safetensors in {folder}, found none"
             )
     return problems
+
+
+def _is_on_hub(model: str) -> bool:
+    """Tell whether a model of the generator is one of a hub."""
+    return HUB_ID.fullmatch(model) is not None and not Path(model).is_dir()
+
+
+def _find_generator(model: str) -> Path | str | None:
+    """Return the folder of a model of the generator, which may not be there; None where it is one
+    of a hub that is not in its cache."""
+    return find_pipeline(model) if _is_on_hub(model) else model
 
 
 def _check_phrasing(model: str | None) -> list[str]:
@@ -356,27 +389,100 @@ def _check_memory(config: Config) -> list[str]:
     ]
 
 
-def _check_machine(config: Config, results: Path) -> list[str]:
-    problems = []
+def _check_memory_of_sessions(config: Config) -> list[str]:
     needed = _loader_bytes(config) / GIGABYTE
-    if config.memory_gb < needed:
-        problems.append(
-            f"memory_gb: expected at least {needed:.1f} GB, what two sessions of "
-            f"{config.dataset.root} take, found {config.memory_gb:g}"
-        )
+    if config.memory_gb >= needed:
+        return []
+    return [
+        f"memory_gb: expected at least {needed:.1f} GB, what two sessions of "
+        f"{config.dataset.root} take, found {config.memory_gb:g}"
+    ]
+
+
+def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -> list[str]:
+    """List what there is no room for. readable: whether nothing is wrong with the dataset."""
+    # Not the pixels: how many voxels are tested is not known before they are described, and a run
+    # that could end is not to be refused. `mine check` says what they take at most.
+    asked = (TOKENS, ATTRIBUTIONS) if whole else (TOKENS,)
+    estimate = _estimate(config, results, readable=readable and whole).known
+    parts = {what: estimate[what] / GIGABYTE for what in asked if estimate[what]}
+    needed, free = sum(parts.values()), _free_bytes(results) / GIGABYTE
+    if free >= needed:
+        return []
+    sizes = [f"the {what} ({size:.1f} GB)" for what, size in parts.items()]
+    return [
+        f"{results}: expected {needed:.1f} GB of free disk for {' and '.join(sizes)} before "
+        f"compression, found {free:.1f} GB"
+    ]
+
+
+def _free_bytes(results: Path) -> float:
+    """Return the free space, in bytes, of the disk that results are written to."""
     # The folder is made by the workflow; the disk is that of the nearest folder that is there.
     place = next(
         path for path in (results.absolute(), *results.absolute().parents) if path.exists()
     )
-    free = shutil.disk_usage(place).free / GIGABYTE
-    embedded = results / config.name / "embeddings" / config.backbone.name / "images"
-    needed = _embedding_bytes(config, embedded) / GIGABYTE
-    if free < needed:
-        problems.append(
-            f"{results}: expected {needed:.1f} GB of free disk for the images' tokens, found "
-            f"{free:.1f} GB"
-        )
-    return problems
+    return shutil.disk_usage(place).free
+
+
+def _estimate(config: Config, results: Path, *, readable: bool) -> DiskUse:
+    """Estimate what is yet to be written. readable: whether nothing is wrong with the dataset, so
+    that the voxels of its regions can be counted."""
+    try:
+        images = {one: _count_images(config, [one]) for one in config.subjects}
+        # Images that subjects share count once among all of them.
+        images[ALL] = _count_images(config, config.subjects)
+    except InputError:
+        # Told already, among the problems of the dataset.
+        images = {}
+    voxels = _count_voxels(config) if readable else None
+    shape = _read_token_shape(config)
+    side = _read_side(config.generator)
+    return estimate_disk(config, results, shape=shape, side=side, images=images, voxels=voxels)
+
+
+def _read_side(generator: Generator) -> int:
+    """Return the side of the pictures in pixels; what most generators have where the model, whose
+    own it is, is not there or does not say it as Stable Diffusion does."""
+    if generator.size is not None:
+        return generator.size
+    folder = _find_generator(generator.model)
+    if folder is None:
+        return PICTURE_SIDE
+    try:
+        latents = json.loads(Path(folder, "unet/config.json").read_text("utf-8"))["sample_size"]
+        blocks = json.loads(Path(folder, "vae/config.json").read_text("utf-8"))[
+            "block_out_channels"
+        ]
+        # Each block of the autoencoder but the last halves the side.
+        return int(latents * 2 ** (len(blocks) - 1))
+    except (OSError, ValueError, KeyError, TypeError):
+        return PICTURE_SIDE
+
+
+def _count_voxels(config: Config) -> dict[tuple[str, str], int] | None:
+    """Count the voxels of each region that each subject has, by subject and region; None where the
+    dataset is yet to come. No response is read."""
+    if _dataset_is_to_come(config):
+        return None
+    voxels = {}
+    for subject in config.subjects:
+        _, rois = _read_regions(config, subject)
+        voxels |= {(subject, roi): size for roi, size in _count_members(rois).items()}
+    return voxels
+
+
+def _read_regions(config: Config, subject: str) -> tuple[Recording, xr.Dataset]:
+    """Open a subject, and find which of its voxels belong to which region."""
+    reader = open_dataset(config.dataset)
+    recording = reader.read_subject(subject)
+    rois = reader.read_rois(subject, rois=config.roi_references(), voxels=recording.voxels)
+    return recording, rois
+
+
+def _count_members(rois: xr.Dataset) -> dict[str, int]:
+    sizes = rois["member"].sum("voxel").values
+    return {str(roi): int(size) for roi, size in zip(rois["roi"].values, sizes, strict=True)}
 
 
 def _physical_memory() -> float:
@@ -393,51 +499,39 @@ def _loader_bytes(config: Config) -> float:
         return 0.0
 
 
-def _embedding_bytes(config: Config, embedded: Path) -> float:
-    """Return what the tokens and their words are yet to take on disk, in bytes; 0 where it is not
-    known. embedded: the folder of the shards whose images have theirs already.
-    """
+def _read_token_shape(config: Config) -> tuple[int, int] | None:
+    """Return how many tokens an image has and how many features a token; None where it is not
+    known before the model is there."""
     scheme, _, place = config.backbone.model.rpartition(":")
     if config.backbone.kind == "vlm":
         # How many tokens an image takes only the model's own preparation of it can tell.
-        return 0.0
-    try:
-        if scheme == "local-dir":
+        return None
+    if scheme == "local-dir":
+        try:
             model = _read_description(Path(place), kind=config.backbone.kind, key="backbone.model")
-        elif scheme:
-            return 0.0
-        else:
-            import open_clip
+        except InputError:
+            # Told already, among the problems of the models.
+            return None
+    elif scheme:
+        return None
+    else:
+        import open_clip
 
-            model = open_clip.get_model_config(config.backbone.model) or {}
-        # Not by what lies there in bytes: it is compressed, so a finished run would lack some.
-        images = max(0, _count_images(config) - _count_embedded(embedded))
-    except InputError:
-        return 0.0
+        model = open_clip.get_model_config(config.backbone.model) or {}
     vision = model.get("vision_cfg", {})
-    if not isinstance(vision.get("patch_size"), int) or not isinstance(
-        vision.get("image_size"), int
-    ):
-        return 0.0
-    tokens = (vision["image_size"] // vision["patch_size"]) ** 2
-    features = 2 * model["embed_dim"]
-    words = config.lens.words_per_token * (4 + 2)
-    return float(images * tokens * (features + words))
+    side, patch = vision.get("image_size"), vision.get("patch_size")
+    if not isinstance(side, int) or not isinstance(patch, int):
+        return None
+    return (side // patch) ** 2, model["embed_dim"]
 
 
-def _count_images(config: Config) -> int:
-    """Return the number of distinct images that the subjects saw; an upper bound beforehand."""
+def _count_images(config: Config, subjects: Sequence[str]) -> int:
+    """Return the number of distinct images that some subjects saw; an upper bound beforehand."""
     if _dataset_is_to_come(config):
         if config.demo is None:
-            return NSD_SHARED + NSD_OWN * len(config.subjects)
-        return config.demo.images_shared + len(config.subjects) * config.demo.images_unique
-    return open_dataset(config.dataset).count_images(config.subjects)
-
-
-def _count_embedded(folder: Path) -> int:
-    """Return the number of images of the finished shards in a folder; 0 where it is not there."""
-    stores = [path for path in folder.glob("*.zarr") if manifest_path(path).is_file()]
-    return sum(read_manifest(path)["variables"]["image"]["shape"][0] for path in stores)
+            return NSD_SHARED + NSD_OWN * len(subjects)
+        return config.demo.images_shared + len(subjects) * config.demo.images_unique
+    return open_dataset(config.dataset).count_images(subjects)
 
 
 def _nearest(name: str, known: list[str]) -> str:

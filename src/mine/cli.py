@@ -29,6 +29,9 @@ from mine.config import (
 )
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
+LEFT = 8
+"""Most files that are named where many stay behind."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 1 where something is wrong."""
@@ -181,6 +184,12 @@ def _check_place(path: Path) -> None:
         )
 
 
+def _spare_file(path: Path, *, force: bool) -> None:
+    """Refuse to write over a file unless that was asked for."""
+    if path.exists() and not force:
+        raise InputError(f"{path}: expected no such file, or --force to replace it, found one")
+
+
 def _add_provenance(commands: Any) -> None:
     provenance = commands.add_parser(
         "provenance",
@@ -272,6 +281,7 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     explain.add_argument(
         "--figure", help="file to write a figure to, such as explained.png or explained.pdf"
     )
+    explain.add_argument("--force", action="store_true", help="replace an existing figure")
     explain.set_defaults(run=_explain)
     compare = commands.add_parser(
         "compare",
@@ -311,8 +321,12 @@ def _explain(options: argparse.Namespace) -> int:
     from mine.results.printing import check_ending, print_explanations, save_explanations
 
     if options.figure:
-        _check_place(Path(options.figure))
+        figure, image = Path(options.figure), Path(options.image)
+        _check_place(figure)
         check_ending(options.figure)
+        if figure.exists() and image.exists() and figure.samefile(image):
+            raise InputError(f"{figure}: expected another file than the image, found the image")
+        _spare_file(figure, force=options.force)
     region = mine.open(options.results, config=options.config)[options.subject][options.roi]
     voxels = None if options.voxel is None else [options.voxel]
     explanations = region.explain(options.image, voxels=voxels)
@@ -414,8 +428,7 @@ def _init(options: argparse.Namespace) -> int:
 
     path = Path(options.output or f"{options.kind}.yaml")
     _check_place(path)
-    if path.exists() and not options.force:
-        raise InputError(f"{path}: expected no such file, or --force to replace it, found one")
+    _spare_file(path, force=options.force)
     draft = draft_config(options.kind, Path(options.root))
     write_draft(draft, path)
     print("\n".join([*draft.notes, f"wrote {path}; next: mine check {path}"]))
@@ -436,14 +449,20 @@ def _provenance(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from mine.exporting import LICENCE, export_analysis
+    from mine.exporting import LICENCE, describe_places, export_analysis
 
     data, name = _read_files(options.config)
     config, place = load_config(data, name=name), Path(options.to)
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     source = Path(name) if len(options.config) == 1 else text.encode()
     counts = export_analysis(config, source, place, images=options.images, everything=options.all)
+    left = counts.pop("left")
     print(f"wrote {place}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if left:
+        more = f" and {len(left) - LEFT} more" if len(left) > LEFT else ""
+        print(f"Left behind, since no record names them: {', '.join(map(str, left[:LEFT]))}{more}.")
+    if places := describe_places(config):
+        print(places)
     if not options.images:
         print(LICENCE)
     return 0
@@ -451,11 +470,10 @@ def _export(options: argparse.Namespace) -> int:
 
 def _figures(options: argparse.Namespace) -> int:
     from mine.archive import extract_archive
-    from mine.redrawing import redraw_figures
+    from mine.redrawing import check_place, redraw_figures
 
     source, place = Path(options.archive), Path(options.to)
-    if place.exists() and not place.is_dir():
-        raise InputError(f"{place}: expected a folder, or nothing there yet, found a file")
+    check_place(place, source)
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as unpacked:
         if not source.is_dir():

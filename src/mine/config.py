@@ -111,7 +111,7 @@ class Config:
     demo: Demo | None = section(
         Demo,
         "Only for the embedded demo, whose rules are then part of the workflow: the size of the "
-        "miniature dataset that is written to dataset.root.",
+        "miniature dataset that is written to dataset.root, a folder in results/<name>.",
         optional=True,
     )
     backbone: Backbone = section(Backbone, "The model that turns an image into tokens.")
@@ -181,12 +181,16 @@ class Config:
         }
 
 
-def load_config(source: Path | str | Mapping[str, Any], *, name: str = "config") -> Config:
+def load_config(
+    source: Path | str | Mapping[str, Any], *, name: str = "config", is_run: bool = True
+) -> Config:
     """Read and check a configuration.
 
     Args:
         source: a YAML file, or what was read from one.
         name: what messages call the source if it is no file.
+        is_run: whether a workflow may be run by it; False where finished results are read, of
+            which the demo's dataset may have moved.
 
     Raises:
         InputError: with every problem found, a line each.
@@ -195,21 +199,24 @@ def load_config(source: Path | str | Mapping[str, Any], *, name: str = "config")
         data: object = source
     else:
         data, name = read_yaml(source), str(source)
-    config, problems = find_problems(data, name=name)
+    config, problems = find_problems(data, name=name, is_run=is_run)
     if config is None:
         raise InputError("\n".join(problems))
     return config
 
 
-def find_problems(data: object, *, name: str) -> tuple[Config | None, list[str]]:
-    """Check data key by key, then keys against each other.
+def find_problems(
+    data: object, *, name: str, is_run: bool = True
+) -> tuple[Config | None, list[str]]:
+    """Check data key by key, then keys against each other; is_run: as `load_config` takes it.
 
     Returns:
         The configuration, None where anything is wrong; and every problem, a sentence each.
     """
     config, problems = parse_settings(Config, data, source=name)
     if config is not None:
-        problems = [f"{name}: {problem}" for problem in _contradictions(config)]
+        found = [*_contradictions(config), *(_find_demo_outside(config) if is_run else [])]
+        problems = [f"{name}: {problem}" for problem in found]
     return (None if problems else config), problems
 
 
@@ -248,7 +255,7 @@ def describe_changes(config: Config, results: Path | str = "results") -> str:
         return ""
     said = f"{path}: the results beside it were made with"
     try:
-        recorded = load_config(json.loads(path.read_text(encoding="utf-8")))
+        recorded = load_config(json.loads(path.read_text(encoding="utf-8")), is_run=False)
     except ValueError:
         return f"{said} keys of another version of MINE"
     keys = [key for key, *_ in find_changes(recorded, config)]
@@ -353,6 +360,21 @@ def _contradictions(config: Config) -> list[str]:
                 f"{needed} in all sessions, found {trials}"
             )
     return problems
+
+
+def _find_demo_outside(config: Config) -> list[str]:
+    """Return which folders the demo would write outside the results of its own analysis: a run
+    writes them anew, so that what had stood there, a dataset say, would be gone."""
+    if config.demo is None:
+        return []
+    own = Path("results", config.name)
+    places = {"dataset.root": config.dataset.root, "demo.truth": config.demo.truth}
+    return [
+        f"{key}: expected a folder in {own}, since the demo writes it itself and replaces what is "
+        f"there, found {place}"
+        for key, place in places.items()
+        if own not in Path(place).parents or ".." in Path(place).parts
+    ]
 
 
 def _ambiguous_names(config: Config) -> list[str]:

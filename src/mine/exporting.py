@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,14 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.figures.catalogue import FIGURES
-from mine.history import SUFFIX, describe_file, history_path, list_entries, read_history
+from mine.history import (
+    SUFFIX,
+    describe_file,
+    hide_folders,
+    history_path,
+    list_entries,
+    read_history,
+)
 from mine.provenance import dump_json, library_versions, store_path
 from mine.sources import PACKAGE
 from mine.stores import check_store, open_store
@@ -43,6 +52,9 @@ UNDRAWN = "responses.zarr/response/c"
 APART = ("logs", "benchmarks", "browser")
 """Folders of the results that stay behind: the browser shows the dataset's images and its responses
 by the hundred, and is made of stores."""
+
+SOURCES = {".py", ".smk", ".yaml", ".json", ".html", ".css", ".js", ".rst", ".def"}
+"""Endings of the software's files, apart from those that are named."""
 
 LICENCE = (
     "The dataset's own pictures are not part of the archive: neither the images shown to the "
@@ -89,7 +101,8 @@ def export_analysis(
         everything: whether all stores go along, not those alone that figures are drawn from.
 
     Returns:
-        Counts of what is in it: figures, stores, images, files.
+        Counts of what is in it: figures, stores, images, files; under `left` the files of the
+        results that are not, since no record names them.
 
     Raises:
         InputError: the analysis is not finished, figures or what they are drawn from are not of the
@@ -101,16 +114,19 @@ def export_analysis(
     for path in list_expected(config, results):
         _require(path)
     records = read_figures(results)
-    drawn_from = {path for path in list_inputs(records, results) if path.suffix == ".zarr"}
+    inputs = list_inputs(records, results)
+    drawn_from = {path for path in inputs if path.suffix == ".zarr"}
     showing = set() if images else set(list_showing(records))
     stores, leave_out = None if everything else drawn_from, _leave_out(images, everything)
+    found = list(list_results(results, stores, leave_out=leave_out, dataset=config.dataset.root))
+    known = select_recorded(found)
     files: dict[str, Source] = {
-        path.as_posix(): path
-        for path in list_results(results, stores, leave_out=leave_out)
-        if not path.is_relative_to(config.dataset.root) and path not in showing
+        path.as_posix(): path for path in found if path in known and path not in showing
     }
     for store in list_stores(files, stores):
         check_store(store)
+    for path in inputs:
+        _require_packed(path, files, dataset=config.dataset.root)
     files |= list_left_out(files, leave_out=leave_out)
     shown = sorted({image for record in records.values() for image in record["images"]})
     if images:
@@ -137,7 +153,20 @@ def export_analysis(
         "stores": len({name.split(".zarr/")[0] for name in files if ".zarr/" in name}),
         "images": len(shown) if images else 0,
         "files": len(files),
+        "left": sorted(set(found) - known),
     }
+
+
+def describe_places(config: Config) -> str:
+    """Say which absolute paths of the configuration an archive holds; nothing where there are
+    none."""
+    found = list(dict.fromkeys(_list_places(asdict(config))))
+    if not found:
+        return ""
+    return (
+        "The configuration goes along as it is, with the absolute paths that it names: "
+        f"{', '.join(found)}."
+    )
 
 
 def list_expected(config: Config, results: Path) -> Iterator[Path]:
@@ -168,7 +197,9 @@ def list_expected(config: Config, results: Path) -> Iterator[Path]:
 def read_figures(results: Path) -> dict[Path, dict[str, Any]]:
     """Return the record of every figure of an analysis, by the PNG."""
     records = {}
-    for path in sorted((results / "figures").rglob("*.png")):
+    for path in sorted(_walk(results / "figures")):
+        if path.suffix != ".png":
+            continue
         record = read_history(path)
         if record is None:
             raise InputError(
@@ -215,26 +246,52 @@ def list_showing(records: dict[Path, dict[str, Any]]) -> Iterator[Path]:
 
 
 def list_results(
-    results: Path, stores: set[Path] | None, *, leave_out: tuple[str, ...]
+    results: Path,
+    stores: set[Path] | None,
+    *,
+    leave_out: tuple[str, ...],
+    dataset: Path | str | None = None,
 ) -> Iterator[Path]:
-    """Yield the files of an analysis that go into an archive.
+    """Yield the files of an analysis that may go into an archive; links are followed.
 
     stores: of which the content goes along; None means all. Manifests and records of the others do,
-    so that the chain can be followed. leave_out: parts of paths of chunks that do not.
+    so that the chain can be followed. leave_out: parts of paths of chunks that do not. dataset: a
+    folder of which nothing does, wherever it lies and by whatever name it is reached.
     """
-    for folder, names, files in os.walk(results):
-        here = Path(folder)
-        if here == results:
-            names[:] = [name for name in names if name not in APART]
-        inner = [name for name in names if name.endswith((".zarr", ".zarr.partial"))]
-        for name in inner:
-            if name.endswith(".partial") or (stores is not None and here / name not in stores):
-                names.remove(name)
-        for name in files:
-            path = here / name
-            out = _is_left_out(path.as_posix(), leave_out)
-            if not (out or name.startswith(".snakemake") or name.endswith(".partial")):
-                yield path
+
+    def is_passed(folder: Path) -> bool:
+        if folder.parent == results and folder.name in APART:
+            return True
+        if folder.suffix == ".zarr" and stores is not None:
+            return folder not in stores
+        return folder.name.endswith(".zarr.partial")
+
+    for path in _walk(results, is_passed, dataset=_find_own(dataset, results)):
+        out = _is_left_out(path.as_posix(), leave_out)
+        if not (out or path.name.startswith(".snakemake") or path.name.endswith(".partial")):
+            yield path
+
+
+def select_recorded(paths: Iterable[Path]) -> set[Path]:
+    """Return those of the files that the workflow wrote: records, what they name as outputs, the
+    manifests of stores, and of each store what its manifest lists. Anything else may be anybody's.
+
+    Raises:
+        InputError: a record or a manifest is something else.
+    """
+    paths, known = set(paths), set()
+    for path in paths:
+        if path.name.endswith(SUFFIX):
+            known.add(path)
+            record = read_history(path.with_name(path.name.removesuffix(SUFFIX) + ".png")) or {}
+            for _, entry in list_entries(record.get("outputs", {})):
+                known.add(Path(os.path.normpath(path.parent / entry["path"])))
+        elif ".zarr/" not in path.as_posix() and _is_manifest(path):
+            known.add(path)
+            store = store_path(path)
+            files = json.loads(path.read_text(encoding="utf-8")).get("files", {})
+            known.update(store / name for name in files)
+    return paths & known
 
 
 def list_stores(files: Mapping[str, Source], stores: set[Path] | None) -> list[Path]:
@@ -306,12 +363,89 @@ def gather_software() -> dict[str, Source]:
     if not lock.is_file():
         raise InputError(f"{lock}: expected the lock file in MINE's own folder, found none")
     files: dict[str, Source] = {lock.name: lock}
+    tracked = _list_tracked()
     for part in PARTS:
         path = SOFTWARE / part
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                files[f"{CODE}/{file.relative_to(SOFTWARE).as_posix()}"] = file
+            name = file.relative_to(SOFTWARE)
+            is_own = _is_source(name) if tracked is None else name.as_posix() in tracked
+            if file.is_file() and is_own:
+                files[f"{CODE}/{name.as_posix()}"] = file
     return files
+
+
+def _list_tracked() -> set[str] | None:
+    """Return the files that the software's repository holds, by their names in it; None where the
+    software is in none, or git does not read it. What else lies there may be anybody's."""
+    if not (SOFTWARE / ".git").exists():
+        return None
+    command = ["git", "-C", str(SOFTWARE), "ls-files", "-z"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return set(done.stdout.decode().split("\0")) - {""}
+
+
+def _is_source(name: Path) -> bool:
+    """Tell whether a file is of the software by its name: of a known ending and not hidden."""
+    is_hidden = any(part.startswith((".", "__pycache__")) for part in name.parts)
+    return not is_hidden and (name.suffix in SOURCES or name.as_posix() in PARTS)
+
+
+def _list_places(value: Any) -> Iterator[str]:
+    """Yield every absolute path among the values of a configuration, at any depth."""
+    if isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _list_places(one)
+    elif hide_folders(value) != value:
+        yield value
+
+
+def _find_own(dataset: Path | str | None, results: Path) -> Path | None:
+    """Return the folder of a dataset with no link in its path; None where the results lie in it, so
+    that it says of no file whether it is the dataset's."""
+    place = None if dataset is None else Path(dataset).resolve()
+    return None if place is None or results.resolve().is_relative_to(place) else place
+
+
+def _walk(
+    top: Path,
+    is_passed: Callable[[Path], bool] = lambda folder: False,
+    *,
+    dataset: Path | None = None,
+) -> Iterator[Path]:
+    """Yield every file in a folder, links followed, but for those that lead back to where they lie
+    or into the dataset.
+
+    is_passed: which folders are not looked into. dataset: a folder with no link in its path.
+    """
+
+    def is_out(path: Path) -> bool:
+        return dataset is not None and path.resolve().is_relative_to(dataset)
+
+    for folder, names, files in os.walk(top, followlinks=True):
+        here, real = Path(folder), Path(folder).resolve()
+        names[:] = [
+            name
+            for name in names
+            if not (is_passed(here / name) or is_out(here / name))
+            and not ((here / name).is_symlink() and real.is_relative_to((here / name).resolve()))
+        ]
+        for path in (here / name for name in files):
+            if path.is_file() and not (path.is_symlink() and is_out(path)):
+                yield path
+
+
+def _require_packed(path: Path, files: Mapping[str, Source], *, dataset: Path | str) -> None:
+    """Refuse an archive without something that its figures are drawn from."""
+    packed = path / "zarr.json" if path.suffix == ".zarr" else path
+    if packed.as_posix() in files or path.resolve().is_relative_to(Path(dataset).resolve()):
+        return
+    raise InputError(
+        f"{path}: expected it among the files that go into the archive, since figures are drawn "
+        "from it, found it left out; run the workflow again, which records it"
+    )
 
 
 def _require(path: Path) -> None:

@@ -92,9 +92,9 @@ def read_history(path: Path | str) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(place.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict) or not content.keys() >= KEYS:
+    if not _is_record(content):
         raise InputError(f"{place}: expected the record of a job, found something else")
     return content
 
@@ -152,6 +152,19 @@ def dependency_versions() -> dict[str, str]:
     ]
     found = {name: importlib.metadata.version(name) for name in ("mine", *names)}
     return {"python": platform.python_version(), **found}
+
+
+def _is_record(content: Any) -> bool:
+    """Tell whether this has the form of a record, as far as anybody reads it."""
+    if not isinstance(content, dict) or not content.keys() >= KEYS:
+        return False
+    mappings = [content[key] for key in ("wildcards", "parameters", "inputs", "outputs")]
+    if not all(isinstance(one, dict) for one in mappings):
+        return False
+    if not all(isinstance(value, str) for value in content["wildcards"].values()):
+        return False
+    entries = list_entries(content["inputs"]) + list_entries(content["outputs"])
+    return all(isinstance(one, dict) and isinstance(one.get("path"), str) for _, one in entries)
 
 
 def _find_store(path: Path) -> Path:

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mine.archive import contain, read_index
+from mine.archive import CODE, contain, read_index
+from mine.datasets.archive import PICTURES
+from mine.datasets.image_files import open_image
 from mine.errors import InputError
 from mine.history import SUFFIX, read_history
 from mine.sources import PACKAGE, code_digest
@@ -84,6 +86,24 @@ def redraw_figures(folder: Path, place: Path, *, cores: int = 1) -> list[Drawn]:
     ]
 
 
+def check_place(place: Path, archive: Path) -> None:
+    """Refuse a folder for figures in which anything would be lost: one with files in it, and one
+    inside the archive, whose own figures they would replace and then be compared with. Its folder
+    of the software is written to as it is.
+
+    place: where the figures are to go. archive: a folder, or a ZIP file.
+    """
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place}: expected a folder, or nothing there yet, found a file")
+    inside, root = place.resolve(), archive.resolve()
+    if inside.is_relative_to(root) and not inside.is_relative_to(root / CODE):
+        raise InputError(f"{place}: expected a folder outside the archive, found one inside it")
+    if place.is_dir() and any(place.iterdir()):
+        raise InputError(
+            f"{place}: expected an empty folder, or nothing there yet, found files in it"
+        )
+
+
 def plan_drawings(folder: Path, place: Path) -> Iterator[Drawing]:
     """Yield what is to be drawn, each job of the workflow once."""
     done = set()
@@ -92,7 +112,9 @@ def plan_drawings(folder: Path, place: Path) -> Iterator[Drawing]:
         raise InputError(f"{folder}: expected the records of figures in it, found none")
     for path in records:
         record = read_history(path.with_name(path.name.removesuffix(SUFFIX) + ".png"))
-        job = (record["rule"], tuple(sorted(record["wildcards"].items())))
+        if record is None:
+            raise InputError(f"{path}: expected the record of a figure, found that of no picture")
+        job = (str(record["rule"]), tuple(sorted(record["wildcards"].items())))
         if job not in done:
             done.add(job)
             yield _plan_drawing(folder, place, path, record)
@@ -107,10 +129,12 @@ def compare_files(path: Path, original: Path) -> bool | None:
         return True
     if path.suffix != ".png":
         return False
-    from PIL import Image
-
-    with Image.open(path) as one, Image.open(original) as other:
-        return (one.size, one.mode, one.tobytes()) == (other.size, other.mode, other.tobytes())
+    with open_image(path, formats=PICTURES) as one, open_image(original, formats=PICTURES) as other:
+        try:
+            return (one.size, one.mode, one.tobytes()) == (other.size, other.mode, other.tobytes())
+        except (OSError, SyntaxError, ValueError):
+            # Of one of them the pixels cannot be read.
+            return False
 
 
 def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, Any]) -> Drawing:
@@ -121,9 +145,10 @@ def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, An
     figures = folder.joinpath(*path.relative_to(folder).parts[:3])
 
     def find(entry: Mapping[str, Any]) -> str:
-        # What lies outside is of the dataset, and no script of a figure reads it.
         if entry.get("outside"):
-            return str(entry["path"])
+            raise InputError(
+                f"{path}: expected files in the archive, found {entry['path']!r} outside of it"
+            )
         results = folder / "results"
         return str(contain(results, os.path.relpath(path.parent / entry["path"], results)))
 
@@ -135,6 +160,7 @@ def _plan_drawing(folder: Path, place: Path, path: Path, record: Mapping[str, An
         for name, value in record["parameters"].items()
     }
     log = place / "logs" / path.relative_to(figures)
+    # What a figure waits for of the dataset may lie anywhere, and its script does not read it.
     inputs = {name: value for name, value in record["inputs"].items() if name != "dataset"}
     given = {
         "rule": rule,

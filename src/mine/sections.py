@@ -46,6 +46,9 @@ FITS = (
 )
 """The encoders of a subject: on all training images, on disjoint halves, and their controls."""
 
+MEASURES = ("r2", "noise_ceiling", "r2_normalised", "split_r2_semantic", "split_r2_low_level")
+"""What maps say of how well voxels are predicted, and by what, see docs/stores.md."""
+
 FORMS = (
     "mine",
     "mine_mean",
@@ -256,9 +259,10 @@ class Download:
         False,
     )
     endpoint: str = setting(
-        "Address of the bucket that holds the dataset; it is read without signing in.",
+        "Address of the bucket that holds the dataset. It is read without signing in, so the "
+        "address contains no name and no password.",
         "https://natural-scenes-dataset.s3.amazonaws.com",
-        pattern=r"https?://\S+",
+        pattern=r"https?://[^\s@]+",
     )
     format: str = setting(
         "File format of the betas to download, for volumes: HDF5 is read faster, nii.gz is "
@@ -303,7 +307,7 @@ class Demo:
         choices=SECOND_KINDS,
     )
     truth: str = setting(
-        "Folder for the planted truth, which only the scoring rules may read.",
+        "Folder in results/<name> for the planted truth, which only the scoring rules may read.",
         "results/demo/truth",
     )
 

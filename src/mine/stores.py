@@ -152,7 +152,7 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
         )
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or "content_digest" not in content:
         raise InputError(f"manifest {manifest}: expected a store's manifest, found something else")

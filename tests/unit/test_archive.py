@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -39,10 +40,10 @@ def test_zip_and_folder_hold_the_same(folder: Path, tmp_path: Path) -> None:
 def test_nothing_is_overwritten_and_nothing_half_written_is_left(folder: Path) -> None:
     with pytest.raises(InputError, match="expected nothing there yet"):
         write_archive(folder, FILES, {})
-    place = folder.with_name("other")
-    with pytest.raises(FileNotFoundError):
-        write_archive(place, {**FILES, "z": folder / "absent"}, {})
-    assert not place.exists()
+    for name in ("other", "other.zip"):
+        with pytest.raises(FileNotFoundError):
+            write_archive(folder.with_name(name), {**FILES, "z": folder / "absent"}, {})
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,8 @@ def test_nothing_is_overwritten_and_nothing_half_written_is_left(folder: Path) -
         (lambda root: (root / "archive.json").unlink(), "expected an archive with its list"),
         (lambda root: (root / "link").symlink_to("/etc"), "expected files alone, found a link"),
         (lambda root: (root / ".zarray").write_text("{}"), "third version of Zarr"),
+        (lambda root: (root / "zarr.json").write_text("[" * 100_000), "description of a Zarr"),
+        (lambda root: (root / "archive.json").write_text("[" * 100_000), "expected an archive"),
         (lambda root: (root / "b/more.tsv").write_text("a"), "archive.json lists alone"),
     ],
 )
@@ -131,6 +134,38 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "a.zip", tmp_path / "absent.zip"):
         with pytest.raises(InputError, match="expected an archive as a folder or a ZIP file"):
             extract_archive(path, tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [(8, 97), (6, 1)])
+def test_a_zip_file_that_cannot_be_unpacked_is_refused(
+    tmp_path: Path, field: int, value: int
+) -> None:
+    # Its compression is one that nobody knows, or it says that it is encrypted.
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("a.txt", "one")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    # The same field of the file's own header and of its entry in the list.
+    for start in (0, content.find(b"PK\x01\x02") + 2):
+        struct.pack_into("<H", content, start + field, value)
+    (tmp_path / "a.zip").write_bytes(content)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="a.zip: expected a whole ZIP file, found: "):
+        extract_archive(tmp_path / "a.zip", tmp_path / "in")
+
+
+def test_stores_that_an_archive_lists_in_its_software_are_looked_at_too(tmp_path: Path) -> None:
+    codecs = json.dumps({"codecs": [{"name": "numcodecs.pickle"}]}).encode()
+    write_archive(tmp_path / "bundle", {"software/a.zarr/zarr.json": codecs}, {})
+    with pytest.raises(InputError, match="expected codecs among .*, found numcodecs.pickle"):
+        read_index(tmp_path / "bundle")
+
+
+def test_what_lies_where_a_half_written_archive_would_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "bundle.partial").mkdir()
+    (tmp_path / "bundle.partial/thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match=r"bundle.partial: expected nothing there yet"):
+        write_archive(tmp_path / "bundle", FILES, {})
+    assert (tmp_path / "bundle.partial/thesis.tex").read_text() == "mine"
 
 
 def test_images_that_an_archive_lacks_are_said_to_be_absent(tmp_path: Path) -> None:

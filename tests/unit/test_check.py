@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from itertools import product
 from pathlib import Path
 
 import huggingface_hub
@@ -19,11 +20,13 @@ import yaml
 from mine import check
 from mine.check import check_config, check_data, estimate_work
 from mine.cli import main
-from mine.config import load_config, read_yaml
+from mine.config import Config, load_config, read_yaml
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
+from mine.datasets.reader import open_dataset
 from mine.provenance import describe_provenance
 from mine.stores import write_store
+from tests.data.random_folder import RandomFolder
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -45,8 +48,8 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         "subjects": ["subj01"],
         "rois": ["EBA"],
         "memory_gb": 1,
-        "dataset": {"root": "nsd"},
-        "demo": {},
+        "dataset": {"root": "results/small/nsd"},
+        "demo": {"truth": "results/small/truth"},
         "backbone": {"model": "local-dir:clip", "pretrained": None},
         "evaluator": {"model": "local-dir:net", "pretrained": None},
         "lens": {"vocabulary": "words.txt"},
@@ -120,7 +123,7 @@ def test_command_prints_all_problems_in_order(
     assert main(["check", "config.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "nsd: expected the dataset's folder, found none",
+        "results/small/nsd: expected the dataset's folder, found none",
         "backbone.model: expected a folder clip, found none",
         "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no such "
         "file absent.txt",
@@ -143,8 +146,11 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     ("mask", "missing"),
     [
         ("masks/{subject}.nii.gz", []),
-        ("mask/{subject}.nii.gz", ["nsd/mask/subj01.nii.gz", "nsd/mask/subj02.nii.gz"]),
-        ("masks/subj01.nii.gz", ["nsd/masks/subj01.nii.gz"]),
+        (
+            "mask/{subject}.nii.gz",
+            ["results/small/nsd/mask/subj01.nii.gz", "results/small/nsd/mask/subj02.nii.gz"],
+        ),
+        ("masks/subj01.nii.gz", ["results/small/nsd/masks/subj01.nii.gz"]),
         ("nsddata/ppdata/{subject}/food.nii.gz", []),
     ],
     ids=["of one subject", "of none", "named", "among what is fetched"],
@@ -159,10 +165,10 @@ def test_masks_that_no_rule_fetches_are_missed_before_a_download(
     (analysis if key == "rois" else analysis["dataset"])[key] = ["food"]
     analysis["download"] = {"accept_terms": True}
     # A subject may lack a region, and not its voxels.
-    Path("nsd/masks").mkdir(parents=True)
-    Path("nsd/masks/subj02.nii.gz").touch()
+    Path("results/small/nsd/masks").mkdir(parents=True)
+    Path("results/small/nsd/masks/subj02.nii.gz").touch()
     if key == "voxels" and mask == "masks/{subject}.nii.gz":
-        missing = ["nsd/masks/subj01.nii.gz"]
+        missing = ["results/small/nsd/masks/subj01.nii.gz"]
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         f"ROI mask {path}: expected a NIfTI file, found none" for path in missing
@@ -467,7 +473,8 @@ def test_too_little_memory(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> N
 def test_memory_for_less_than_two_sessions(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NsdReader, "measure_session", lambda self, subjects: 3e9 * len(subjects))
     config = load_config(analysis)
-    expected = "memory_gb: expected at least 6.0 GB, what two sessions of nsd take, found 1"
+    sessions = f"two sessions of {config.dataset.root} take"
+    expected = f"memory_gb: expected at least 6.0 GB, what {sessions}, found 1"
     assert check_config(config) == check_config(config, here=False) == [expected]
     monkeypatch.setattr(check, "_physical_memory", lambda: 8e9)
     assert check_config(load_config({**analysis, "memory_gb": 6})) == []
@@ -479,8 +486,130 @@ def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> Non
     # 1250 images of 8 x 8 tokens: 64 half-floats, and 10 words with their scores.
     needed = 1250 * 64 * (64 * 2 + 10 * 6) / 1e9
     assert check_config(config) == [
-        f"results: expected {needed:.1f} GB of free disk for the images' tokens, found 0.0 GB"
+        f"results: expected {needed:.1f} GB of free disk for the images' tokens ({needed:.1f} GB) "
+        "before compression, found 0.0 GB"
     ]
+
+
+@pytest.fixture
+def experiment(analysis: dict) -> dict:
+    """An experiment of one's own in the place of the demo: 16 images, two subjects and regions."""
+    world = RandomFolder(Path("own"), format="nifti", seed=2, regular=True)
+    del analysis["demo"]
+    return analysis | {
+        "subjects": ["sub-01", "sub-02"],
+        "rois": ["FFA", "PPA"],
+        "dataset": world.key,
+        "categories": {"dogs": {"prompts": ["dog"], "instances": ["dog"]}},
+        "attribution": {"images": None, "token_fraction": 0.2},
+        "features": {"voxels": 2},
+    }
+
+
+FITTED = ("all", "first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
+
+
+def count_bytes(config: Config) -> dict[tuple[str, str], dict[str, float]]:
+    """Bytes of the attributions of each subject's regions, by fit, written out."""
+    found = {}
+    for subject in config.subjects:
+        reader = open_dataset(config.dataset)
+        voxels = reader.read_subject(subject).voxels
+        rois = reader.read_rois(subject, rois=config.roi_references(), voxels=voxels)
+        for roi in config.rois:
+            size = int(rois["member"].sel(roi=roi).sum())
+            assert size > 0
+            # 13 of 64 tokens of either sign, and of the lowest; a half has 8 of the 16 images.
+            by_fit = {fit: size * (8 * (2 * 13 * 6 + 18) + 512) for fit in FITTED[1:]}
+            found[subject, roi] = by_fit | {"all": size * (16 * (3 * 26 + 4 * 26 + 18) + 512)}
+    return found
+
+
+def test_attributions_need_room_until_they_are_written(
+    experiment: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(experiment)
+    expected = count_bytes(config)
+    tokens = 16 * 64 * (64 * 2 + 10 * 6)
+    needed = tokens + sum(sum(by_fit.values()) for by_fit in expected.values())
+    monkeypatch.setattr(check, "GIGABYTE", 1e3)
+    monkeypatch.setattr(check, "_check_memory", lambda config: [])
+    config = load_config(experiment | {"memory_gb": 1e6})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, needed - 100))
+    assert check_config(config) == [
+        f"results: expected {needed / 1e3:.1f} GB of free disk for the images' tokens "
+        f"({tokens / 1e3:.1f} GB) and the attributions ({(needed - tokens) / 1e3:.1f} GB) before "
+        f"compression, found {(needed - 100) / 1e3:.1f} GB"
+    ]
+    # Tokens are part of whatever is run, attributions are not.
+    assert check_config(config, whole=False) == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, tokens - 100))
+    assert check_config(config, whole=False)[0].startswith("results: expected")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, needed))
+    assert check_config(config) == []
+    # What is there needs no room: of a run that goes on, only the rest.
+    left = needed
+    for (subject, roi), by_fit in expected.items():
+        store = Path("results/small", subject, roi, "attributions/all.zarr")
+        write_store(xr.Dataset(), store, provenance=describe_provenance())
+        left -= by_fit["all"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left))
+    assert check_config(config) == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left - 100))
+    assert len(check_config(config)) == 1
+
+
+def test_pixels_are_told_and_refuse_nothing(
+    experiment: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(experiment | {"generator": {"size": 512, "dtype": "float32"}})
+    # Two voxels of two regions of two subjects, with 200 pictures and 130 edits each.
+    pixels = 8 * 330 * 3 * 512**2
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e9))
+    assert not [problem for problem in check_config(config) if problem.startswith("results")]
+    said = estimate_work(config)
+    assert f" {pixels / 1e9:.1f} GB of pictures and edits, where only 1.0 GB are free" in said
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 1e12))
+    assert "before compression: " in estimate_work(config)
+    assert "GB of pictures and edits, where 1000.0 GB are free" in estimate_work(config)
+    for subject, roi in product(config.subjects, config.rois):
+        store = Path("results/small", subject, roi, "generated.zarr")
+        write_store(xr.Dataset(), store, provenance=describe_provenance())
+    assert f" {pixels * 130 / 330 / 1e9:.1f} GB of pictures and edits" in estimate_work(config)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (
+            {"model": "hf-hub:someone/clip", "pretrained": None},
+            "not counted: images' tokens and attributions, since how many tokens "
+            "hf-hub:someone/clip gives only the model itself can tell",
+        ),
+        (
+            {},
+            "not counted: attributions, since the regions' voxels can be counted only once the "
+            "dataset is there",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_told(analysis: dict, model: dict, told: str) -> None:
+    config = load_config({**analysis, "backbone": {**analysis["backbone"], **model}})
+    assert estimate_work(config).endswith(told)
+    config = load_config({**analysis, "features": {"voxels": None}})
+    assert "not counted: pictures and edits, since they are of every voxel" in estimate_work(config)
+
+
+def test_pictures_are_as_large_as_the_model_says(analysis: dict) -> None:
+    for part, said in {"unet": {"sample_size": 96}, "vae": {"block_out_channels": [8] * 4}}.items():
+        Path("paints", part).mkdir(parents=True)
+        Path("paints", part, "config.json").write_text(json.dumps(said))
+    generator = load_config(analysis | {"generator": {"model": "paints"}}).generator
+    assert check._read_side(generator) == 768
+    Path("paints/unet/config.json").write_text("{}")
+    assert check._read_side(generator) == 512
+    generator = load_config(analysis | {"generator": {"model": "paints", "size": 64}}).generator
+    assert check._read_side(generator) == 64
 
 
 def test_images_that_have_their_tokens_need_no_room(
@@ -515,10 +644,10 @@ def test_learning_curves_beyond_a_subjects_images(
 
 
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
-    folder = Path("nsd/nsddata/ppdata/subj01/func1pt8mm")
+    folder = Path("results/small/nsd/nsddata/ppdata/subj01/func1pt8mm")
     folder.mkdir(parents=True)
-    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
-    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    Path("results/small/nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    Path("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     categories = {"faces": {"prompts": ["face"], "instances": ["face"], "localiser": "faces"}}
     analysis |= {"categories": categories}
 
@@ -548,11 +677,13 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
 
 def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:
     config = load_config(analysis)
-    Path("nsd/nsddata/experiments/nsd").mkdir(parents=True)
+    Path("results/small/nsd/nsddata/experiments/nsd").mkdir(parents=True)
     assert check_config(config) == []
-    Path("nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
+    Path("results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat").write_bytes(b"?" * 500)
     problems = check_config(config)
-    assert problems and problems[0].startswith("nsd/nsddata/experiments/nsd/nsd_expdesign.mat: ")
+    assert problems and problems[0].startswith(
+        "results/small/nsd/nsddata/experiments/nsd/nsd_expdesign.mat: "
+    )
 
 
 def test_a_reader_that_has_had_enough_is_no_fault() -> None:

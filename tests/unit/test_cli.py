@@ -32,6 +32,24 @@ def test_a_figure_that_cannot_be_written_is_refused_before_results_are_read(
     assert capsys.readouterr().err.startswith(f"{figure}: {said.format(folder=tmp_path)}")
 
 
+def test_a_figure_replaces_no_file_unasked_and_never_the_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photo.jpg").write_text("mine")
+    Path("alias.png").symlink_to("photo.jpg")
+    Path("out.png").write_text("mine too")
+    for name, options, said in (
+        ("out.png", [], "out.png: expected no such file, or --force to replace it, found one\n"),
+        ("alias.png", [], "alias.png: expected another file than the image, found the image\n"),
+        ("alias.png", ["--force"], "alias.png: expected another file than the image, found the "),
+        ("out.png", ["--force"], "absent: expected the results of an analysis, found no such"),
+    ):
+        assert main([*EXPLAIN, name, *options, "--results", "absent"]) == 1
+        assert capsys.readouterr().err.startswith(said)
+    assert Path("photo.jpg").read_text() == "mine"
+
+
 @pytest.mark.parametrize("command", [[*EXPLAIN, "out.png"], [*INIT, "out.yaml"]])
 def test_a_folder_without_the_right_to_write_is_refused_before_anything_is_read(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

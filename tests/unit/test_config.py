@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 import yaml
 
+from mine.check import check_data
 from mine.cli import config_schema, main
 from mine.config import Config, InputError, describe_changes, find_problems, load_config
 from mine.randomness import generator
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
 LANGUAGE = {"kind": "vlm", "model": "local-dir:models/llava", "pretrained": None}
+DEMO = {"dataset": {"root": "results/small/data"}, "demo": {"truth": "results/small/truth"}}
 SMALLEST = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nsd"}}
 
 
@@ -47,7 +50,7 @@ def test_default_file_gives_the_defaults() -> None:
 
 def test_every_key_is_explained() -> None:
     text = reference_markdown(Config)
-    for name, values in asdict(load_config({**SMALLEST, "demo": {}})).items():
+    for name, values in asdict(load_config({**SMALLEST, **DEMO})).items():
         for key in values if isinstance(values, dict) else [name]:
             assert f"| `{key}` |" in text, key
 
@@ -215,7 +218,7 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "regions of nsd's localiser are cut by it, found faces",
         ),
         (
-            {"demo": {"sessions": 4}},
+            {**DEMO, "demo": {**DEMO["demo"], "sessions": 4}},
             "demo.trials_per_session: expected three trials for each image, 3750 in all sessions, "
             "found 3000",
         ),
@@ -297,6 +300,29 @@ def test_damaged_file(tmp_path: Path, text: str, problem: str) -> None:
     assert str(raised.value).startswith(f"{path}: {problem}")
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("nsd", "/data/nsd", "../nsd", ".", "results", "results/demo/dataset", "results/small"),
+        *("results/small/../../nsd", "results/small/../nsd", "results/small2/dataset"),
+    ],
+)
+@pytest.mark.parametrize("key", ["dataset.root", "demo.truth"])
+def test_a_demo_writes_nothing_outside_its_own_results(key: str, place: str) -> None:
+    section, name = key.split(".")
+    changes = DEMO | {section: {name: place}}
+    said = (
+        f"{key}: expected a folder in results/small, since the demo writes it itself and replaces "
+        f"what is there, found {place}"
+    )
+    assert problems_of(**changes) == [f"config.yaml: {said}"]
+    assert check_data(SMALLEST | changes, name="config.yaml") == [f"config.yaml: {said}"]
+    with pytest.raises(InputError, match=re.escape(said)):
+        load_config(SMALLEST | changes)
+    # Where finished results are only read, the dataset may have moved.
+    load_config(SMALLEST | changes, is_run=False)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a configuration file, found none"):
         load_config(tmp_path / "absent.yaml")
@@ -313,7 +339,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"encoder": {"image_batch": 9}}, "other values of encoder.image_batch"),
         ({"seed": 7}, "other values of seed"),
         ({"rois": ["EBA", "PPA"], "lens": {"temperature": 1}}, "values of rois, lens.temperature"),
-        ({"demo": {}}, "other values of demo"),
+        (DEMO, "other values of dataset.root, demo"),
         ({"dataset": {"root": "nsd", "roi_references": {"EBA": "a:b"}}}, "roi_references.EBA"),
         ({"categories": {"faces": {"prompts": ["face"]}}}, "of categories.faces.prompts, "),
     ],

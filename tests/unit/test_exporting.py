@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from mine.config import Config, Demo, load_config
 from mine.demo import nsd_writer
 from mine.exporting import list_expected, list_left_out, list_results
 from mine.figures.catalogue import FIGURES
-from mine.history import history_path
+from mine.history import history_path, write_history
 from mine.redrawing import Named
 from mine.sources import code_digest
 from mine.stores import open_store, write_store
@@ -59,8 +60,22 @@ def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) 
     Path("results/small/subj01/regions.tsv").write_text("roi\tvoxels\nEBA\t3\n")
     Path("results/small/summary").mkdir()
     Path("results/small/summary/subjects.tsv").write_text("subject\n")
+    for name in ("summary.tsv", "subj01/regions.tsv", "summary/subjects.tsv"):
+        record(Path("results/small", name))
     draw(repository)
     return tmp_path
+
+
+def record(table: Path) -> None:
+    """Leave the record of a job that has written a table."""
+    job = SimpleNamespace(
+        rule=table.stem,
+        input=Named({}),
+        output=Named({"table": str(table)}),
+        params=Named({"code": "0"}),
+        wildcards=Named({}),
+    )
+    write_history(job)
 
 
 def write_reasons(reasons: list[str]) -> None:
@@ -142,6 +157,95 @@ def test_configuration_of_several_files_goes_along_as_one(analysis: Path) -> Non
     assert cli.main(["export", "config.yaml", "over.yaml", "--to", "bundle"]) == 0
     dataset = load_config("bundle/config.yaml").dataset
     assert dataset.skip_missing_sessions and dataset.root == DATASET
+
+
+def list_bundle(name: str = "bundle") -> set[str]:
+    """Names of the files in an archive."""
+    files = (path for path in Path(name).rglob("*") if path.is_file())
+    return {path.relative_to(name).as_posix() for path in files}
+
+
+def test_what_nobody_recorded_stays_behind_and_is_named(analysis: Path, capsys) -> None:
+    own = [f"{FIGURE[:-9]}explained.png", "results/small/notes.txt", f"{PROFILES}/photo.png"]
+    for name in own[1:]:
+        Path(name).write_text("shows an image of the dataset")
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert not list_bundle() & set(own)
+    left = f"Left behind, since no record names them: {own[1]}, {own[2]}.\n"
+    assert left in capsys.readouterr().out
+    # A picture among the figures would pass for one of them.
+    Path(own[0]).write_text("shows an image of the dataset")
+    assert cli.main(["export", "config.yaml", "--to", "other"]) == 1
+    assert f"{own[0]}: expected its record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("linked", ["subj01/EBA", "subj01", "figures"])
+def test_results_behind_a_link_go_along(analysis: Path, linked: str) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "plain"]) == 0
+    place = Path("results/small", linked)
+    place.rename("scratch")
+    place.symlink_to(analysis / "scratch", target_is_directory=True)
+    Path("scratch/loop").symlink_to("..", target_is_directory=True)
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert list_bundle() == list_bundle("plain")
+    assert open_store(Path("bundle", PROFILES)).sizes == {"voxel": 3}
+
+
+@pytest.mark.parametrize("root", ["absolute", "linked"])
+def test_the_dataset_stays_behind_by_whatever_name_it_is_reached(analysis: Path, root: str) -> None:
+    # A record names it among what a job wrote, as that of a table would.
+    Path("results/small/seen").symlink_to(analysis / DATASET, target_is_directory=True)
+    for folder in (DATASET, "results/small/seen"):
+        Path(DATASET, "secret.tsv").write_text("a\n")
+        record(Path(folder, "secret.tsv"))
+    Path("elsewhere").symlink_to(analysis / DATASET, target_is_directory=True)
+    place = analysis / DATASET if root == "absolute" else "elsewhere"
+    Path("config.yaml").write_text(CONFIG.replace(DATASET, str(place)))
+    assert cli.main(["export", "config.yaml", "--to", "bundle", "--all"]) == 0
+    assert not [name for name in list_bundle() if "secret" in name or ".hdf5" in name]
+
+
+def test_absolute_paths_that_an_archive_gives_away_are_told(analysis: Path, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    assert "absolute" not in capsys.readouterr().out
+    Path("config.yaml").write_text(CONFIG.replace(DATASET, "/home/ann/nsd"))
+    assert cli.main(["export", "config.yaml", "--to", "other"]) == 0
+    said = "goes along as it is, with the absolute paths that it names: /home/ann/nsd.\n"
+    assert said in capsys.readouterr().out
+
+
+def test_of_the_software_nothing_goes_along_but_what_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ["requirements.lock", "Snakefile", "workflow/rules/a.smk", "src/mine/a.py"]
+    others = ["workflow/.hf_token", "workflow/notes.txt", "src/mine/.env/a.py", "src/mine/id_rsa"]
+    untracked = "src/mine/mine.json"
+    for name in [*own, *others, untracked]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    monkeypatch.setattr(exporting, "SOFTWARE", tmp_path)
+
+    def gather() -> set[str]:
+        return {name.removeprefix("software/") for name in exporting.gather_software()}
+
+    assert gather() == {*own, untracked}
+    for command in (["init", "-q"], ["add", *own]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    assert gather() == set(own)
+
+
+def test_figures_replace_nothing(analysis: Path, capsys) -> None:
+    assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
+    for name in ("bundle", "bundle/results/small/figures", "bundle/new"):
+        assert cli.main(["figures", "bundle", "--to", name]) == 1
+        assert f"{name}: expected a folder outside the archive" in capsys.readouterr().err
+    Path("own").mkdir()
+    Path("own/thesis.pdf").write_text("mine")
+    for name in ("own", "bundle/software"):
+        assert cli.main(["figures", "bundle", "--to", name]) == 1
+        assert f"{name}: expected an empty folder, or nothing" in capsys.readouterr().err
+    # As docs/provenance.md has it.
+    assert cli.main(["figures", "bundle", "--to", "bundle/software/figures"]) == 0
 
 
 def change_record(**values: object) -> None:
@@ -362,6 +466,18 @@ def test_a_chunk_is_struck_from_a_manifest_only_where_it_stays_behind_on_purpose
             {"profiles": [{"path": "../../../../software/in.zarr"}]},
             "expected names inside the archive",
         ),
+        (
+            "inputs",
+            {"profiles": [{"path": "/home/ann/in.zarr", "outside": True}]},
+            "expected files in the archive, found '/home/ann/in.zarr' outside of it",
+        ),
+        (
+            "outputs",
+            {"png": {"path": "/home/ann/out.png", "outside": True}},
+            "expected files in the archive, found '/home/ann/out.png' outside of it",
+        ),
+        ("inputs", {"": 5}, "expected the record of a job, found something else"),
+        ("wildcards", {"subject": []}, "expected the record of a job, found something else"),
     ],
 )
 def test_a_record_that_leads_out_of_the_archive_is_refused(

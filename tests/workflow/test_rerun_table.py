@@ -40,19 +40,20 @@ READERS = {
     "figure_structure summary_subject browser_subject",
     "responses": "rois fit_encoder baselines scores fit_evaluator attribute describe profile "
     "features plan sufficiency preference preference_maps structure figure_maps summary_subject "
-    "browser_subject",
+    "browser_subject score_maps reason_map",
     "rois": "regions scores attribute paint preference figure_encoder summary_subject",
     "categories": "plan null_profiles preference",
     "fit_encoder": "scores attribute profile features paint",
-    "baselines": "scores profile",
-    "scores": "figure_encoder figure_voxels figure_generated figure_edits summary_subject "
-    "browser_subject",
+    "baselines": "scores score_maps profile",
+    "scores": "score_maps figure_encoder figure_voxels figure_generated figure_edits "
+    "summary_subject browser_subject",
     "fit_evaluator": "paint summary_subject",
     "attribute": "describe profile features preference figure_voxels figure_faithfulness "
     "browser_subject",
     "describe": "figure_voxels browser_subject",
     "profile": "features null_profiles preference structure structure_subjects figure_described "
-    "figure_voxels figure_structure figure_generated figure_edits summary_subject browser_subject",
+    "figure_voxels figure_structure figure_generated figure_edits summary_subject browser_subject "
+    "reason_map",
     "features": "plan",
     "plan": "paint",
     "paint": "sufficiency counterfactuals figure_generated figure_edits browser_subject",
@@ -421,7 +422,7 @@ def plan_second(finished: Path, name: str, edit: Callable[[Path], None]) -> set[
 
 ACROSS = follow("scores") | follow("preference_subjects", "preference_maps", "structure_subjects")
 ACROSS |= {f"figure_{name}" for name in ("faithfulness", "described", "preference", "causality")}
-ACROSS |= {"null_profiles", "preference", "configuration"}
+ACROSS |= {"null_profiles", "preference", "reason_map", "configuration"}
 """What is told of all regions of a subject together, and what is drawn with it."""
 
 

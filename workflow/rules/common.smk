@@ -17,7 +17,7 @@ from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS
+from mine.sections import ACROSS, FITS, MEASURES
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 from mine.summary.region_table import read_region_names
@@ -78,7 +78,9 @@ def check_start():
     # Imported late: only a run needs the readers of files, not each of its jobs.
     from mine.check import check_config
 
-    problems = check_config(settings, here=workflow.local_exec)
+    asked = workflow.dag_settings
+    part = asked.until or asked.omit_from or set(asked.targets) - {"all"}
+    problems = check_config(settings, here=workflow.local_exec, whole=not part)
     if problems:
         raise WorkflowError("\n".join(problems))
 

@@ -5,7 +5,8 @@
 rule render_demo:
     output:
         **truth_outputs(),
-        dataset=directory(settings.dataset.root),
+        # Not the folder itself: Snakemake removes outputs before a job and after one that failed,
+        # whoever wrote them. The script removes what an earlier run rendered, and nothing else.
         manifest=f"{settings.dataset.root}.json",
     log:
         "<logs>/render_demo.log",

@@ -123,6 +123,28 @@ rule scores:
         "../scripts/scores.py"
 
 
+# For a viewer. Nothing reads them, and they wait for no words.
+rule score_maps:
+    input:
+        **reads(
+            scores="<results>/{subject}/scores.zarr",
+            baselines="<results>/{subject}/baselines.zarr",
+            responses="<results>/{subject}/responses.zarr",
+        ),
+    output:
+        **{name: maps(f"<results>/{{subject}}/maps/{name}", labels=False) for name in MEASURES},
+    log:
+        "<logs>/score_maps/{subject}.log",
+    benchmark:
+        "<benchmarks>/score_maps/{subject}.tsv"
+    params:
+        code=code("score_maps"),
+    message:
+        "Writing how well the voxels of {wildcards.subject} are predicted as maps"
+    script:
+        "../scripts/score_maps.py"
+
+
 rule synthetic:
     input:
         **reads(

@@ -40,6 +40,26 @@ rule profile:
         "../scripts/profile.py"
 
 
+rule reason_map:
+    input:
+        **reads(
+            profiles=own_regions("{results}/{subject}/{roi}/profiles.zarr"),
+            responses="<results>/{subject}/responses.zarr",
+        ),
+    output:
+        maps("<results>/{subject}/maps/reason", labels=True),
+    log:
+        "<logs>/reason_map/{subject}.log",
+    benchmark:
+        "<benchmarks>/reason_map/{subject}.tsv"
+    params:
+        code=code("reason_map"),
+    message:
+        "Writing which voxels of {wildcards.subject} are described as a map"
+    script:
+        "../scripts/reason_map.py"
+
+
 # Sentences of the words that profiles list. Part of no analysis: `snakemake phrase_profiles`.
 rule phrases:
     input:

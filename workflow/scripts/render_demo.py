@@ -10,6 +10,9 @@ from mine.provenance import describe_provenance, digest_files, dump_json
 from mine.stores import write_store
 
 log = start_logging(snakemake)
+# The folder is no output of the rule; its manifest lies beside it and is called after it.
+root = Path(snakemake.output.manifest.removesuffix(".json"))
+miniature.make_room(root)
 demo, names, seed = snakemake.params.demo, snakemake.params.subjects, snakemake.params.seed
 sizes = {"shared": demo["images_shared"], "unique": demo["images_unique"]}
 stimuli = miniature.render_stimuli(**sizes, subjects_count=len(names), side=demo["side"], seed=seed)
@@ -18,7 +21,6 @@ design = miniature.draw_design(
 )
 planted = Difficulty(demo["voxels"], demo["noise_ceiling"], tuple(demo["second_features"]))
 options = {"seed": seed, "difficulty": planted}
-root = Path(snakemake.output.dataset)
 miniature.write_miniature(root, stimuli, design, names=names, **options)
 log.info("wrote %d images and %d trials a subject", len(stimuli.scenes), len(design.order))
 provenance = describe_provenance(seed=seed)

@@ -70,6 +70,8 @@ def load_phraser(
             dtype=getattr(torch, dtype),
             device=choose_device(device, key="phrasing.device"),
             model_kwargs={"use_safetensors": True},
+            # Left to itself, it asks on the terminal whether to run a folder's code.
+            trust_remote_code=False,
         )
 
     def phrase(words: Sequence[str]) -> str:

@@ -279,9 +279,10 @@ def load_language_backbone(
         place = find_repository(model, fetch=False) if hub else model.removeprefix("local-dir:")
     digest = digest_folder(f"local-dir:{place}", kind="vlm", key=KEY)
     with explain_refusal("transformers", model, None, key=KEY):
-        processor = AutoProcessor.from_pretrained(place)
+        # Left to itself, transformers asks on the terminal whether to run a folder's code.
+        processor = AutoProcessor.from_pretrained(place, trust_remote_code=False)
         network = AutoModelForImageTextToText.from_pretrained(
-            place, dtype=getattr(torch, dtype), use_safetensors=True
+            place, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
     chosen = choose_device(device, key="backbone.device")
     network = network.to(chosen).eval().requires_grad_(False)

@@ -18,6 +18,9 @@ from mine.sections import Dataset
 IMAGES, BACKGROUNDS = "images", "backgrounds"
 """Folders of the archive: `images/<identity>.png` and `backgrounds/<subject>.npy`."""
 
+PICTURES = ("PNG",)
+"""Formats of the images in an archive, which are written as PNG."""
+
 SIDE = 128
 """Pixels of a side of what stands for an image that the archive lacks."""
 
@@ -49,11 +52,12 @@ class ArchiveImages:
         """Images by identity, in the order asked for: uint8 (image, row, column, 3)."""
         paths = [self.folder / f"{int(identity)}.png" for identity in indices]
         there = [path for path in paths if path.is_file()]
-        shape = read_image(there[0]).shape if there else (SIDE, SIDE, 3)
+        shape = read_image(there[0], formats=PICTURES).shape if there else (SIDE, SIDE, 3)
         absent = draw_absent(shape[0])
         images = np.empty((len(paths), *shape), dtype=np.uint8)
         for place, path in enumerate(paths):
-            images[place] = read_image(path) if path.is_file() else absent
+            is_there = path.is_file()
+            images[place] = read_image(path, formats=PICTURES) if is_there else absent
         return images
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mine.datasets.nsd_files import open_mgh
+from mine.datasets.nsd_files import open_mgh, read_gifti
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
@@ -205,7 +205,10 @@ def load_image(path: Path, kind: type, what: str) -> Any:
     if not path.is_file():
         raise InputError(f"{path}: expected {what}, found no file")
     try:
-        image = nib.load(path, **({"keep_file_open": True} if kind is not nib.GiftiImage else {}))
+        if kind is nib.GiftiImage:
+            image = read_gifti(path)
+        else:
+            image = nib.load(path, keep_file_open=True)
     except UNREADABLE as error:
         raise InputError(f"{path}: expected {what}, found one that is not: {error}") from None
     if not isinstance(image, kind):

@@ -1,4 +1,4 @@
-"""Images that lie in files of their own: PNG, JPEG and whatever else Pillow opens."""
+"""Images that lie in files of their own: PNG, JPEG and the other formats of ``FORMATS``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 """Pillow's modes of at most 8 bits a channel. Deeper ones would be cut, not scaled."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+"""Formats that are read, whatever a file is called. Pillow knows others, for one of which, EPS, it
+starts another program on what is in the file."""
 
 HEADERS = 2000
 """Most files whose headers a check looks into, evenly spaced over all."""
@@ -63,10 +67,37 @@ class ImageFiles:
         return np.empty((0, 1, 1, 3), dtype=np.uint8) if images is None else images
 
 
-def read_image(path: Path, *, side: int | None = None) -> np.ndarray:
-    """Read an image: uint8 (row, column, 3). side: see :class:`ImageFiles`."""
-    with _open_image(path) as opened:
+def read_image(
+    path: Path, *, side: int | None = None, formats: Sequence[str] = FORMATS
+) -> np.ndarray:
+    """Read an image: uint8 (row, column, 3). side: see :class:`ImageFiles`; formats: see
+    :func:`open_image`."""
+    with open_image(path, formats=formats) as opened:
         return convert_image(opened, side=side, name=str(path))
+
+
+def open_image(path: Path, *, formats: Sequence[str] = FORMATS) -> Any:
+    """Open an image by Pillow, of which nothing but the header is read.
+
+    formats: as which it is tried, by their names for Pillow. Raises InputError if it is absent, of
+    none of them, or deeper than 8 bits a channel.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected an image, found no file")
+    try:
+        image = Image.open(path, formats=formats)
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+        raise InputError(
+            f"{path}: expected an image such as PNG or JPEG, found something else"
+        ) from None
+    try:
+        _check_depth(image, str(path))
+    except InputError:
+        image.close()
+        raise
+    return image
 
 
 def convert_image(image: Image, *, side: int | None = None, name: str) -> np.ndarray:
@@ -88,7 +119,7 @@ def convert_image(image: Image, *, side: int | None = None, name: str) -> np.nda
 
 def measure_image(path: Path) -> tuple[int, int]:
     """Rows and columns of an image, from its header; InputError where it is none."""
-    with _open_image(path) as image:
+    with open_image(path) as image:
         return image.size[1], image.size[0]
 
 
@@ -98,7 +129,7 @@ def check_end(path: Path) -> None:
     Pixels are read only where the file does not end as its format does, or its format has no
     certain end: thousands of images would take minutes.
     """
-    with _open_image(path) as image:
+    with open_image(path) as image:
         end = ENDS.get(image.format)
         with open(path, "rb") as file:
             file.seek(-min(path.stat().st_size, 16), os.SEEK_END)
@@ -171,25 +202,6 @@ def _read_ends(path: Path) -> bytes:
 def _digest(path: Path) -> bytes:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _open_image(path: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
-
-    if not Path(path).is_file():
-        raise InputError(f"{path}: expected an image, found no file")
-    try:
-        image = Image.open(path)
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
-        raise InputError(
-            f"{path}: expected an image such as PNG or JPEG, found something else"
-        ) from None
-    try:
-        _check_depth(image, str(path))
-    except InputError:
-        image.close()
-        raise
-    return image
 
 
 def _check_depth(image: Image, name: str) -> None:

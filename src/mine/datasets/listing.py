@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mine.datasets.patterns import find_files, list_names, split_label
+from mine.datasets.patterns import find_files, leaves_folder, list_names, split_label
 from mine.datasets.tables import read_table
 from mine.errors import InputError
 from mine.references import voxel_references
@@ -101,13 +101,14 @@ def _list_folder(
 
 
 def _list_images(table: Path) -> list[str]:
-    """Return the files that a table of images names; none where it is no such table, of which the
-    job that reads it tells."""
+    """Return the files that a table of images names in its folder. Of other names, and where it is
+    no such table, the job that reads it tells."""
     try:
         names = read_table(table, needed=["image"]).columns["image"]
     except InputError:
         return []
-    return [str(table.parent / name) for name in names]
+    inside = (name for name in names if not (Path(name).is_absolute() or leaves_folder(name)))
+    return [str(table.parent / name) for name in inside]
 
 
 def _place_region(folder: Folder, reference: str) -> str:

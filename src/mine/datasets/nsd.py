@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import xarray as xr
 
@@ -56,7 +55,7 @@ class Stimuli:
             )
         images = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
         order = np.argsort(indices, kind="stable")
-        with h5py.File(self.path, "r") as file:
+        with nsd_files.open_hdf5(self.path, "imgBrick") as file:
             data = file["imgBrick"]
             step = data.chunks[0] if data.chunks else 1
             chunk = indices[order] // step

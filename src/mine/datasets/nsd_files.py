@@ -268,7 +268,7 @@ def _read_gifti(path: Path) -> list[np.ndarray]:
     if not path.is_file():
         raise InputError(f"{path}: expected the values of a hemisphere, found no file")
     try:
-        return [np.asarray(array.data) for array in nib.load(path).darrays]
+        return [np.asarray(array.data) for array in read_gifti(path).darrays]
     except (*UNREADABLE, AttributeError, xml.parsers.expat.ExpatError) as error:
         raise InputError(f"{path}: expected a GIFTI file, found one that is not: {error}") from None
 
@@ -390,7 +390,34 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     return image
 
 
+def read_gifti(path: Path) -> nib.GiftiImage:
+    """Read a GIFTI file whole.
+
+    Raises one of nibabel's errors where it is damaged, or keeps its numbers in another file: from
+    bytes nibabel follows no name.
+    """
+    content = Path(path).read_bytes()
+    if str(path).endswith(".gz"):
+        content = gzip.decompress(content)
+    return nib.GiftiImage.from_bytes(content)
+
+
+def check_own(file: h5py.File, name: str) -> None:
+    """Raise InputError unless a dataset of an HDF5 file is in that file, with all its numbers: not
+    where there is a link in its place, or it is put together from other files."""
+    path, key = file.filename, name.encode()
+    # By the link alone: whether there is an object at its end only the other file could tell.
+    if file.id.links.exists(key) and file.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+        raise InputError(f"{path}: expected the dataset {name} itself, found a link")
+    data = file.get(name)
+    if isinstance(data, h5py.Dataset) and (data.external or data.is_virtual):
+        raise InputError(
+            f"{path}: expected the numbers of {name} in the file itself, found the names of others"
+        )
+
+
 def open_hdf5(path: Path, dataset: str) -> h5py.File:
+    """Open an HDF5 file that holds a dataset; InputError if it does not, or is damaged."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected an HDF5 file, found none")
@@ -400,6 +427,11 @@ def open_hdf5(path: Path, dataset: str) -> h5py.File:
         raise InputError(
             f"{path}: expected a whole HDF5 file, found a damaged one: {error}"
         ) from None
+    try:
+        check_own(file, dataset)
+    except InputError:
+        file.close()
+        raise
     if not isinstance(file.get(dataset), h5py.Dataset):
         names = ", ".join(file) or "nothing"
         file.close()

@@ -25,6 +25,7 @@ from mine.datasets.grids import (
     find_cortex,
     load_image,
 )
+from mine.datasets.nsd_files import check_own
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
 from mine.datasets.patterns import describe_format
 from mine.errors import InputError
@@ -163,6 +164,7 @@ class ArraySeries(Series):
         if self.name is None:
             return self._read_array(open_array(self.path, axes=(2, 4)), trials, places)
         with open_hdf5(self.path) as file:
+            check_own(file, self.name)
             return self._read_array(file[self.name], trials, places)
 
     def _read_array(self, array, trials: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -358,6 +360,8 @@ def _open_hdf5_series(
     path: Path, mask: Grid | None, columns: np.ndarray | None, listed: Grid | None
 ) -> ArraySeries:
     with open_hdf5(path) as file:
+        for one in HDF5_NAMES:
+            check_own(file, one)
         name = next((one for one in HDF5_NAMES if isinstance(file.get(one), h5py.Dataset)), None)
         if name is None:
             raise InputError(

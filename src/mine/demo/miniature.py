@@ -7,6 +7,7 @@ returns what was planted, for the scoring stage alone.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mine.demo import nsd_writer, planting, responding, scene_tables
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.words import CATEGORIES, SUPERCATEGORIES
+from mine.errors import InputError
 from mine.randomness import generator
 from mine.statistics import ncsnr_from_trials
 
@@ -25,6 +27,10 @@ AFFINE = np.diag([planting.VOXEL_SIZE, planting.VOXEL_SIZE, planting.VOXEL_SIZE,
 AFFINE[:3, 3] = -planting.VOXEL_SIZE * (np.array(planting.SHAPE) - 1) / 2
 FIRST_COCO_ID = 100_001
 REPEATS = 3
+
+MARK = "RENDERED.txt"
+MARKED = "MINE's demo wrote this folder, and removes what is in it before it writes it anew.\n"
+"""File by which a folder is known as one that the demo wrote, and what stands in it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,33 @@ def draw_design(
     own = shared + np.arange(unique * subjects_count).reshape(subjects_count, unique)
     images = np.concatenate([np.tile(np.arange(shared), (subjects_count, 1)), own], axis=1)
     return Design(order, images, trials // sessions)
+
+
+def make_room(root: Path) -> None:
+    """Make an empty folder for the dataset, but for the mark that it is the demo's.
+
+    What an earlier run rendered there is removed, and nothing else ever is.
+
+    Raises:
+        InputError: there is something at ``root`` that the demo did not write.
+    """
+    if root.is_symlink() or (root.exists() and not root.is_dir()):
+        raise InputError(f"{root}: expected a folder or nothing there yet, found a link or a file")
+    there = list(root.iterdir()) if root.is_dir() else []
+    mark = root / MARK
+    if there and not (mark.is_file() and mark.read_bytes() == MARKED.encode()):
+        raise InputError(
+            f"{root}: expected a folder that the demo wrote, with its {MARK}, or nothing there "
+            "yet, found other files, which are left as they are; move or delete the folder"
+        )
+    # The mark goes last: a run that is cut off here may go on.
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != mark:
+            path.unlink()
+    root.mkdir(parents=True, exist_ok=True)
+    mark.write_text(MARKED, encoding="utf-8")
 
 
 def write_miniature(

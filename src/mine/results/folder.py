@@ -45,7 +45,7 @@ class Results:
                 f"{own}: expected the configuration that made the results, found none; the "
                 "workflow writes it when it is run again, or name the file"
             )
-        self.config: Config = load_config(own if config is None else config)
+        self.config: Config = load_config(own if config is None else config, is_run=False)
         if config is not None and own.is_file():
             _check_settings(
                 self.config, own, name="config" if isinstance(config, Mapping) else config
@@ -138,7 +138,7 @@ def _check_settings(given: Config, path: Path, *, name: object) -> None:
     """Raise InputError if a configuration is not the one beside the results, which would then be
     read by the settings of others: of the keys on which results depend only those of MOVED may
     differ."""
-    for key, expected, found in find_changes(load_config(path), given):
+    for key, expected, found in find_changes(load_config(path, is_run=False), given):
         if key not in MOVED:
             raise InputError(
                 f"{name}: expected {key} as in {path}, by which the results were made, "

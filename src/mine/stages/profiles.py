@@ -6,6 +6,8 @@ The words come from the attributions (mine.core.evidence) and are checked agains
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from scipy.special import ndtr
@@ -84,6 +86,22 @@ def judge_voxels(
     for name, holds in conditions:
         reason[~holds] = name
     return reason.astype(str)
+
+
+def judge_together(profiles: Sequence[xr.Dataset]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the voxels of a subject's regions, each once, and how far they pass.
+
+    profiles: of :func:`build_profiles`, one a region. Returns the voxels, ascending, and int
+    (voxel,): the place of the reason among REASONS. Of a voxel of several regions it is that of the
+    region in which it meets most conditions.
+    """
+    voxels = np.unique(np.concatenate([each["voxel"].values for each in profiles]))
+    passed = np.zeros(len(voxels), dtype=int)
+    for each in profiles:
+        own = (each["reason"].values[:, None] == np.array(REASONS)) @ np.arange(len(REASONS))
+        rows = np.searchsorted(voxels, each["voxel"].values)
+        passed[rows] = np.maximum(passed[rows], own)
+    return voxels, passed
 
 
 def build_profiles(

@@ -12,7 +12,7 @@ from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
 from mine.sections import ALL
 from mine.stages.preference import EVIDENCE
-from mine.stages.profiles import REASONS
+from mine.stages.profiles import REASONS, judge_together
 from mine.statistics import LEAST_CEILING, share_interval
 
 WORDS = 4
@@ -82,11 +82,9 @@ def _count_together(
     by_roi: Mapping[str, Mapping[str, xr.Dataset]], scores: xr.Dataset
 ) -> dict[str, object]:
     """Count the voxels of all regions, each once; nothing else is known of them together."""
-    passed = pd.CategoricalDtype(REASONS, ordered=True)
-    reasons = pd.concat([each["profiles"]["reason"].to_series() for each in by_roi.values()])
-    reasons = reasons.astype(passed).groupby(level="voxel").max()
-    ceiling = scores["noise_ceiling"].values[reasons.index.to_numpy()]
-    found = _count_reasons(reasons.to_numpy()) | dict.fromkeys(TEXTS[1:], "") | {"clusters": 0}
+    voxels, passed = judge_together([each["profiles"] for each in by_roi.values()])
+    reasons, ceiling = np.array(REASONS)[passed], scores["noise_ceiling"].values[voxels]
+    found = _count_reasons(reasons) | dict.fromkeys(TEXTS[1:], "") | {"clusters": 0}
     found["scored"] = int((np.nan_to_num(ceiling) >= LEAST_CEILING).sum())
     return found | {"tested": len(find_tested(by_roi))}
 
