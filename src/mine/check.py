@@ -153,7 +153,7 @@ def _check_own(config: Config) -> list[str]:
     of_all, of_some = voxel_references(dataset), config.roi_references().values()
     options = {"subjects": config.subjects, "space": dataset.space}
     return [
-        *coco.list_missing([*dataset.captions, *dataset.instances]),
+        *coco.check_annotations(dataset.captions, dataset.instances),
         *nsd_masks.list_missing_masks(root, of_all, **options),
         *nsd_masks.list_missing_masks(root, of_some, others=config.subjects, **options),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -205,6 +206,53 @@ def image_has_sixteen_bits(world):
 def captions_without_identities(world):
     world.path("captions.json").write_text('{"annotations": []}')
     world.key["captions"] = [str(world.path("captions.json"))]
+
+
+def add_identities(world, number=lambda row: row):
+    """Give each image an identity in COCO. number: of a row, from 0 -> the cell."""
+    header, *rows = world.path("images.tsv").read_text().splitlines()
+    rows = [f"{row}\t{number(place)}" for place, row in enumerate(rows)]
+    world.path("images.tsv").write_text("\n".join([f"{header}\tcoco_id", *rows]) + "\n")
+
+
+def add_captions(world, image: object, caption: object) -> None:
+    content = {"annotations": [{"image_id": image, "caption": caption}]}
+    world.path("captions.json").write_text(json.dumps(content))
+    world.key["captions"] = [str(world.path("captions.json"))]
+
+
+@fault('captions.json: expected a whole number as image_id in each of annotations, found "1"')
+def captions_have_texts_for_identities(world):
+    add_identities(world)
+    add_captions(world, "1", "a dog")
+
+
+@fault("captions.json: expected a text as caption in each of annotations, found null")
+def caption_is_null(world):
+    add_identities(world)
+    add_captions(world, 1, None)
+
+
+@fault("captions.json: expected captions of the dataset's", "found none of any")
+def captions_are_of_other_images(world):
+    add_identities(world)
+    add_captions(world, 10**6, "a dog")
+
+
+@fault("images.tsv: expected each coco_id once, found 3 in line 5 and again in line 6")
+def two_images_have_one_identity(world):
+    add_identities(world, lambda row: 3 if row == 4 else row)
+
+
+@fault("images.tsv: expected whole numbers from 0 or n/a as coco_id, found '1", "in line 2")
+def identity_has_nineteen_digits(world):
+    add_identities(world, lambda row: row or 10**19)
+
+
+@fault("images.tsv: expected a table, found a folder")
+def table_of_images_is_a_folder(world):
+    world.path("images.tsv").unlink()
+    world.path("images.tsv").mkdir()
 
 
 # --- trials ---

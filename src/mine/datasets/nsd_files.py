@@ -177,6 +177,9 @@ def read_information_table(path: Path) -> pd.DataFrame:
     missing = [name for name in needed if name not in table]
     if missing:
         raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+    for name in ("cocoId", "nsdId"):
+        if table[name].dtype.kind not in "iu":
+            raise InputError(f"{path}: expected whole numbers as {name}, found other values")
     if table["nsdId"].duplicated().any():
         raise InputError(f"{path}: expected each nsdId once, found one of them twice")
     return table.set_index("nsdId", drop=False).rename_axis(None).sort_index()
