@@ -354,6 +354,7 @@ def _contradictions(config: Config) -> list[str]:
     return problems
 
 
+    problems += _unmet_numbers(config)
 def _ambiguous_names(config: Config) -> list[str]:
     """Return which regions and subjects are called as all of them together are."""
     return [
@@ -452,3 +453,22 @@ def _idle_generator(generator: Generator) -> list[str]:
             f"instruction, found {generator.guidance:g}"
         )
     return problems
+def _unmet_numbers(config: Config) -> list[str]:
+    """Return which numbers ask for more than another key leaves."""
+    words, encoders = config.description.words, config.encoders
+    problems = [
+        f"{key}: expected at most description.words, {words}, found {found}"
+        for key, found in (
+            ("description.phrase_words", config.description.phrase_words),
+            ("sufficiency.words", config.sufficiency.words),
+        )
+        if found > words
+    ]
+    if encoders.few_images >= encoders.more_images:
+        problems.append(
+            f"encoders.few_images: expected fewer than encoders.more_images, "
+            f"{encoders.more_images}, found {encoders.few_images}"
+        )
+    return problems
+
+

@@ -264,6 +264,35 @@ def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) 
 
 
 def test_a_generator_may_take_one_step() -> None:
+        (
+            {"description": {"phrase_words": 11}},
+            "description.phrase_words: expected at most description.words, 10, found 11",
+        ),
+        (
+            {"sufficiency": {"words": 11}},
+            "sufficiency.words: expected at most description.words, 10, found 11",
+        ),
+        (
+            {"encoders": {"few_images": 300}},
+            "encoders.few_images: expected fewer than encoders.more_images, 300, found 300",
+        ),
+        (
+            {"dataset": {"root": "nsd", "captions": ["a.json", "b.json", "a.json"]}},
+            "dataset.captions: expected each item once, found 'a.json' twice",
+        ),
+        (
+            {"dataset": {"root": "nsd", "folder": {"image_side": 10**9}}},
+            "dataset.folder.image_side: expected a whole number from 16 to 4096 or null, found "
+            "1000000000",
+        ),
+        (
+            {"memory_gb": 10**400},
+            f"memory_gb: expected a number of at least 1, found 1{'0' * 56}...",
+        ),
+        (
+            {"lens": {"vocabulary": "a\0b"}},
+            "lens.vocabulary: expected a text, found 'a\\x00b'",
+        ),
     assert load_config({**SMALLEST, "generator": {"steps": 1}}).generator.steps == 1
 
 
