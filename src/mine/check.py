@@ -33,6 +33,8 @@ PIXEL_BYTES = 9
 """What a painted pixel takes: three of its own, and six while it is compressed and written."""
 PICTURE_SIDE = 512
 """Side of the pictures, in pixels, of most generators whose size is left to the model."""
+CELL = 8
+"""Pixels of a side that a latent stands for in the generators of which configurations are ready."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -300,7 +302,32 @@ def _check_generator(generator: Generator) -> list[str]:
             problems.append(
                 f"generator.{key}: expected weights as safetensors in {folder}, found none"
             )
-    return problems
+    return problems + _check_size(generator)
+
+
+def _check_size(generator: Generator) -> list[str]:
+    """List by which model the side of a generator's images cannot be divided."""
+    for key in ("model", "inpainting", "editing"):
+        model = getattr(generator, key)
+        cell = 1 if model is None or generator.size is None else _find_cell(model)
+        if generator.size is not None and generator.size % cell:
+            return [
+                f"generator.size: expected a multiple of {cell}, by which generator.{key} divides "
+                f"an image, found {generator.size}"
+            ]
+    return []
+
+
+def _find_cell(model: str) -> int:
+    """Pixels of a side that a latent of a pipeline stands for: each block of its autoencoder but
+    the last halves the image. CELL where its description is not there yet."""
+    folder = find_pipeline(model) if HUB_ID.fullmatch(model) else None
+    try:
+        path = Path(model if Path(model).is_dir() else folder or model, "vae/config.json")
+        blocks = json.loads(path.read_text(encoding="utf-8"))["block_out_channels"]
+        return 2 ** (len(blocks) - 1)
+    except (OSError, ValueError, LookupError, TypeError):
+        return CELL
 
 
 def _check_phrasing(model: str | None) -> list[str]:

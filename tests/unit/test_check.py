@@ -408,6 +408,27 @@ def test_generator_of_a_hub_is_looked_for_in_its_cache(
     ]
 
 
+@pytest.mark.parametrize(("blocks", "unit"), [(2, 2), (4, 8), (None, 8)])
+def test_a_side_is_a_multiple_of_what_a_latent_stands_for(
+    analysis: dict, blocks: int | None, unit: int
+) -> None:
+    folder = Path("models/sized")
+    (folder / "vae").mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    (folder / "vae/a.safetensors").touch()
+    if blocks is not None:
+        content = {"block_out_channels": [1] * blocks}
+        (folder / "vae/config.json").write_text(json.dumps(content))
+    chosen = {"model": str(folder), "inpainting": str(folder)}
+    for size in (unit * 53, unit * 53 + 1):
+        generator = analysis["generator"] | chosen | {"size": size}
+        found = check_config(load_config({**analysis, "generator": generator}))
+        assert found == [
+            f"generator.size: expected a multiple of {unit}, by which generator.model divides an "
+            f"image, found {size}"
+        ] * (size % unit != 0)
+
+
 @pytest.mark.parametrize("name", ["backbone", "encoder", "evaluator", "generator", "phrasing"])
 def test_a_gpu_is_not_asked_for_where_none_is_seen(
     analysis: dict, machine: dict, name: str
