@@ -655,6 +655,18 @@ def gifti_is_cut_off(world):
     path.write_bytes(path.read_bytes()[:-500])
 
 
+def test_damage_of_the_right_hemisphere_is_told_of_its_file(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "gifti", tmp_path)
+    path = find_responses(world).with_name(find_responses(world).name.replace("hemi-L", "hemi-R"))
+    content = path.read_bytes()
+    # An array that is no Base64: neither the first lines nor the end show it.
+    path.write_bytes(content.replace(b"<Data>", b"<Data>A", 1))
+    with pytest.raises(InputError) as refused:
+        world.read_all()
+    assert str(refused.value).startswith(f"{path}: expected")
+    assert str(refused.value).count(": expected") == 1 and "\n" not in str(refused.value)
+
+
 @fault("hemi-R.func.gii: expected the 32 trials of", "found 31", formats=("gifti",))
 def hemispheres_have_other_trials(world):
     path = world.path("sub-01/ses-01/sub-01_ses-01_hemi-R.func.gii")
@@ -783,6 +795,19 @@ def voxel_set_is_missing(world):
     world.path("sub-01/rois/FFA.nii.gz").unlink()
 
 
+@fault("FFA.nii.gz: expected real numbers, found")
+def roi_is_a_picture_in_colours(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    colours = np.zeros(values.shape, dtype=[(name, "u1") for name in "RGB"])
+    write(world.path("sub-01/rois/FFA.nii.gz"), colours, affine)
+
+
+@fault("FFA.nii.gz: expected real numbers, found complex64")
+def roi_is_complex(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    write(world.path("sub-01/rois/FFA.nii.gz"), values.astype(np.complex64), affine)
+
+
 @fault("ncsnr.nii.gz: expected the published ncsnr of sub-01, found no file")
 def ncsnr_is_missing(world):
     world.key["folder"]["ncsnr"] = "{subject}/ncsnr.nii.gz"
@@ -890,6 +915,26 @@ def test_files_of_one_size_and_the_same_ends_are_told_apart(tmp_path: Path) -> N
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     assert find_twins([*paths, tmp_path / "absent"]) == [[0, 2]]
+
+
+def test_a_picture_of_too_many_pixels_is_called_that(
+    whole: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    problems = world.check()
+    assert problems[0].endswith("expected an image of at most 200 pixels, found one of more")
+
+
+def test_of_what_a_library_says_one_line_is_told(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "cifti", tmp_path)
+    path = next(iter(sorted(world.path("sub-01/rois").glob("FFA*"))))
+    path.write_bytes(path.read_bytes()[:-1])
+    said = [*world.check()]
+    with pytest.raises(InputError) as refused:
+        world.read_all()
+    assert said and all("\n" not in one and "?" not in one for one in [*said, str(refused.value)])
+    assert said[0].startswith(f"{path}: expected a whole CIFTI file, found a damaged one: Expected")
 
 
 def test_images_may_be_called_in_another_form_of_their_path(whole: dict, tmp_path: Path) -> None:

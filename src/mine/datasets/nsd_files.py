@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
@@ -239,11 +239,13 @@ def read_volume(path: Path) -> Volume:
     shape = image.shape[:3] if image.shape[3:] == (1,) * (len(image.shape) - 3) else image.shape
     if len(shape) != 3:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
+    if image.get_data_dtype().kind not in "iufb":
+        raise InputError(f"{path}: expected real numbers, found {image.get_data_dtype()}")
     try:
         values = np.asarray(image.dataobj).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
-            f"{path}: expected a whole NIfTI file, found a damaged one: {error}"
+            f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
         ) from None
     return Volume(Path(path), values, find_position(image))
 
