@@ -128,7 +128,7 @@ def check_config(
     Returns:
         One sentence for each problem, in the order in which to mend them; none if all is well.
     """
-    return [
+    problems = [
         *_check_dataset(config),
         *_check_categories(config),
         *_check_subsets(config),
@@ -140,6 +140,8 @@ def check_config(
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_machine(config, Path(results)),
     ]
+    # A file of annotations is read for its objects and for its categories alone.
+    return list(dict.fromkeys(problems))
 
 
 def _check_dataset(config: Config) -> list[str]:

@@ -132,7 +132,8 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     del analysis["demo"]
     analysis["dataset"] |= {"captions": ["captions.json"], "instances": ["instances.json"]}
     analysis["download"] = {"accept_terms": True}
-    Path("instances.json").write_text("{}")
+    lists = {name: [] for name in ("images", "categories", "annotations")}
+    Path("instances.json").write_text(json.dumps(lists))
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         "captions.json: expected COCO annotations, found no file"
