@@ -107,6 +107,7 @@ class Folder:
         "the middle; null takes square images of one size as they are.",
         None,
         minimum=16,
+        maximum=4096,
     )
     trials: str = setting(
         "Tables of the trials, with {subject}, and {session} and {run} where each has its own.",
@@ -220,8 +221,12 @@ class Dataset:
         "those that were fitted.",
         False,
     )
-    captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
-    instances: list[str] = setting("COCO instance files (JSON) with categories and boxes.", [])
+    captions: list[str] = setting(
+        "COCO caption files (JSON) with the images' captions.", [], distinct=True
+    )
+    instances: list[str] = setting(
+        "COCO instance files (JSON) with categories and boxes.", [], distinct=True
+    )
     test_fraction: float = setting(
         "Share of the images drawn for testing where the dataset does not split them: in the kind "
         "algonauts, and in a folder whose tables have no column split.",
