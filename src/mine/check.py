@@ -36,6 +36,8 @@ PICTURE_SIDE = 512
 """Side of the pictures, in pixels, of most generators whose size is left to the model."""
 LEAST_TOLD = 0.05
 """Gigabytes on disk from which on they are told."""
+CELL = 8
+"""Pixels of a side that a latent stands for in the generators of which configurations are ready."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -148,7 +150,7 @@ def check_config(
         One sentence for each problem, in the order in which to mend them; none if all is well.
     """
     of_dataset = _check_dataset(config)
-    return [
+    problems = [
         *of_dataset,
         *_check_categories(config),
         *_check_subsets(config),
@@ -161,6 +163,8 @@ def check_config(
         *_check_memory_of_sessions(config),
         *_check_disk(config, Path(results), readable=not of_dataset, whole=whole),
     ]
+    # A file of annotations is read for its objects and for its categories alone.
+    return list(dict.fromkeys(problems))
 
 
 def _check_dataset(config: Config) -> list[str]:
@@ -176,7 +180,7 @@ def _check_own(config: Config) -> list[str]:
     of_all, of_some = voxel_references(dataset), config.roi_references().values()
     options = {"subjects": config.subjects, "space": dataset.space}
     return [
-        *coco.list_missing([*dataset.captions, *dataset.instances]),
+        *coco.check_annotations(dataset.captions, dataset.instances),
         *nsd_masks.list_missing_masks(root, of_all, **options),
         *nsd_masks.list_missing_masks(root, of_some, others=config.subjects, **options),
     ]
@@ -322,7 +326,32 @@ def _check_generator(generator: Generator) -> list[str]:
             problems.append(
                 f"generator.{key}: expected weights as safetensors in {folder}, found none"
             )
-    return problems
+    return problems + _check_size(generator)
+
+
+def _check_size(generator: Generator) -> list[str]:
+    """List by which model the side of a generator's images cannot be divided."""
+    for key in ("model", "inpainting", "editing"):
+        model = getattr(generator, key)
+        cell = 1 if model is None or generator.size is None else _find_cell(model)
+        if generator.size is not None and generator.size % cell:
+            return [
+                f"generator.size: expected a multiple of {cell}, by which generator.{key} divides "
+                f"an image, found {generator.size}"
+            ]
+    return []
+
+
+def _find_cell(model: str) -> int:
+    """Pixels of a side that a latent of a pipeline stands for: each block of its autoencoder but
+    the last halves the image. CELL where its description is not there yet."""
+    folder = find_pipeline(model) if HUB_ID.fullmatch(model) else None
+    try:
+        path = Path(model if Path(model).is_dir() else folder or model, "vae/config.json")
+        blocks = json.loads(path.read_text(encoding="utf-8"))["block_out_channels"]
+        return 2 ** (len(blocks) - 1)
+    except (OSError, ValueError, LookupError, TypeError):
+        return CELL
 
 
 def _is_on_hub(model: str) -> bool:

@@ -7,6 +7,7 @@ PyYAML, because the workflow's rules read this.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,6 +67,12 @@ IDLE = {
 
 REPLACED = "a run replaces what follows from these keys, and another `name` keeps both"
 """What comes of keys in which results that are there were made with others."""
+
+MERGE = "tag:yaml.org,2002:merge"
+"""What YAML takes the key `<<` for."""
+
+UNQUOTED = re.compile(r"(?:^|[:\[,-])\s*\{+\w+\}")
+"""What begins with a name in braces, as patterns of files do: YAML takes it for a mapping."""
 
 NAMED = 8
 """Most keys that are named where many have changed."""
@@ -230,15 +237,21 @@ def read_yaml(path: Path | str) -> object:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: expected a configuration file, found none") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: expected a configuration file, found a folder") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a readable text file, found: {error}") from None
     try:
-        return yaml.load(text, Loader=_UniqueKeyLoader)
+        return yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
-        raise InputError(f"{path}: expected YAML, found{where}: {what}") from None
+        line = text.splitlines()[mark.line : mark.line + 1] if mark else []
+        help = "; a text that begins with { needs quotes" if any(map(UNQUOTED.search, line)) else ""
+        raise InputError(f"{path}: expected YAML, found{where}: {what}{help}") from None
+    except RecursionError:
+        raise InputError(f"{path}: expected YAML, found more levels than can be read") from None
 
 
 def describe_changes(config: Config, results: Path | str = "results") -> str:
@@ -255,8 +268,14 @@ def describe_changes(config: Config, results: Path | str = "results") -> str:
         return ""
     said = f"{path}: the results beside it were made with"
     try:
-        recorded = load_config(json.loads(path.read_text(encoding="utf-8")), is_run=False)
-    except ValueError:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, Mapping):
+        return f"{path}: expected the configuration that made the results, found something else"
+    try:
+        recorded = load_config(content, is_run=False)
+    except InputError:
         return f"{said} keys of another version of MINE"
     keys = [key for key, *_ in find_changes(recorded, config)]
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
@@ -282,19 +301,44 @@ def _compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple
             yield key, *values
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, which besides refuses a key that stands twice in one mapping."""
+class _StrictLoader(yaml.SafeLoader):
+    """The safe loader, which besides refuses a key that stands twice in one mapping, and says of
+    every value that it cannot read in which line it stands."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._checked: set[int] = set()
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            # of 2026-02-30, say, or of a tag that is not the value's
+            what = repr(node.value) if isinstance(node, yaml.ScalarNode) else "what stands there"
+            kind = node.tag.rpartition(":")[2]
+            raise _refuse(f"{what}, which is no {kind}", node) from None
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Before `<<` is merged: what is merged may have the same keys, and these give way.
+        if id(node) not in self._checked:
+            self._checked.add(id(node))
+            self._check_keys(node)
+        super().flatten_mapping(node)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _refuse("a list or a mapping where a key is wanted", key_node)
+            is_merge = key_node.tag == MERGE
+            key = key_node.value if is_merge else self.construct_object(key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} a second time", key_node.start_mark
-                )
+                raise _refuse(f"the key {key!r} a second time", key_node)
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+
+
+def _refuse(what: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, what, node.start_mark)
 
 
 def _contradictions(config: Config) -> list[str]:
@@ -318,6 +362,7 @@ def _contradictions(config: Config) -> list[str]:
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
+    problems += _unmet_numbers(config)
     problems += _flat_curves(config.faithfulness)
     if config.counterfactual.method == "instruction" and config.generator.editing is None:
         problems.append(
@@ -441,6 +486,25 @@ def _shared_models(backbone: Backbone, evaluator: Evaluator) -> list[str]:
         problems.append(
             "evaluator.grid: expected 1 with open_clip, whose embeddings have no place, found "
             f"{evaluator.grid}"
+        )
+    return problems
+
+
+def _unmet_numbers(config: Config) -> list[str]:
+    """Return which numbers ask for more than another key leaves."""
+    words, encoders = config.description.words, config.encoders
+    problems = [
+        f"{key}: expected at most description.words, {words}, found {found}"
+        for key, found in (
+            ("description.phrase_words", config.description.phrase_words),
+            ("sufficiency.words", config.sufficiency.words),
+        )
+        if found > words
+    ]
+    if encoders.few_images >= encoders.more_images:
+        problems.append(
+            f"encoders.few_images: expected fewer than encoders.more_images, "
+            f"{encoders.more_images}, found {encoders.few_images}"
         )
     return problems
 

@@ -111,6 +111,9 @@ def export_analysis(
     if changes := describe_changes(config):
         raise InputError(f"{changes}; export them by the configuration that made them")
     results = Path("results") / config.name
+    if place.resolve().is_relative_to(results.resolve()):
+        # The next archive would hold this one.
+        raise InputError(f"{place}: expected a place outside {results}, found one inside")
     for path in list_expected(config, results):
         _require(path)
     records = read_figures(results)

@@ -53,8 +53,10 @@ def trace_origin(path: Path | str) -> dict[str, Node]:
         InputError: there is no such file, or something in the place of a record is none.
     """
     start = os.path.normpath(path)
-    if not Path(start).exists():
-        raise InputError(f"{path}: expected a store or a file of the results, found nothing")
+    if not str(path) or not Path(start).exists():
+        # An empty path would be the working folder.
+        name = path or "an empty path"
+        raise InputError(f"{name}: expected a store or a file of the results, found nothing")
     nodes: dict[str, Node] = {}
     waiting = [start]
     while waiting:

@@ -107,6 +107,7 @@ class Folder:
         "the middle; null takes square images of one size as they are.",
         None,
         minimum=16,
+        maximum=4096,
     )
     trials: str = setting(
         "Tables of the trials, with {subject}, and with {session} and {run} if each has its own "
@@ -225,9 +226,11 @@ class Dataset:
         "fitted ones.",
         False,
     )
-    captions: list[str] = setting("COCO caption files (JSON) with the images' captions.", [])
+    captions: list[str] = setting(
+        "COCO caption files (JSON) with the images' captions.", [], distinct=True
+    )
     instances: list[str] = setting(
-        "COCO instance files (JSON) with the images' categories and boxes.", []
+        "COCO instance files (JSON) with the images' categories and boxes.", [], distinct=True
     )
     test_fraction: float = setting(
         "Share of the images drawn for testing if the dataset does not split them: with the kind "

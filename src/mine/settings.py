@@ -35,6 +35,7 @@ def setting(
     choices: tuple[str, ...] = (),
     pattern: str | None = None,
     nonempty: bool = False,
+    distinct: bool = False,
     example: Any = None,
 ) -> Any:
     """Declare a field of a section.
@@ -46,6 +47,7 @@ def setting(
         choices: the only texts allowed.
         pattern: regular expression that each whole text has to match.
         nonempty: a list needs at least one item, and none twice; a mapping at least one name.
+        distinct: a list may be empty, but has no item twice.
         example: what the default YAML shows for a required key.
     """
     metadata = {
@@ -55,6 +57,7 @@ def setting(
         "choices": choices,
         "pattern": pattern,
         "nonempty": nonempty,
+        "distinct": nonempty or distinct,
         "example": example,
     }
     if isinstance(default, list | dict):
@@ -148,9 +151,9 @@ def _parse_value(
             _parse_value(item, entry, f"{path}[{index}]", limits, problems, known)
             for index, entry in enumerate(data)
         ]
-        if limits.get("nonempty"):
-            if not values:
-                problems.append(f"{path}: expected at least one item, found none")
+        if limits.get("nonempty") and not values:
+            problems.append(f"{path}: expected at least one item, found none")
+        if limits.get("distinct"):
             for value in sorted({str(value) for value in values if values.count(value) > 1}):
                 problems.append(f"{path}: expected each item once, found {value!r} twice")
         return values
@@ -174,7 +177,7 @@ def _as_scalar(kind: type, data: object) -> Any:
         # YAML 1.1 reads 1e-3, without a point, as a text.
         if isinstance(data, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", data):
             data = float(data)
-        if isinstance(data, int | float) and not isinstance(data, bool) and math.isfinite(data):
+        if isinstance(data, int | float) and not isinstance(data, bool) and _is_finite(data):
             return float(data)
         return None
     # In Python true is a whole number, in a configuration it is not.
@@ -183,8 +186,19 @@ def _as_scalar(kind: type, data: object) -> Any:
     return data if isinstance(kind, type) and isinstance(data, kind) else None
 
 
+def _is_finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        # Python's whole numbers may be larger than any other.
+        return False
+
+
 def _within(value: object, limits: Mapping[str, Any]) -> bool:
     if isinstance(value, str):
+        if "\0" in value:
+            # No path and no name may hold it.
+            return False
         if limits.get("choices") and value not in limits["choices"]:
             return False
         return not limits.get("pattern") or re.fullmatch(limits["pattern"], value) is not None

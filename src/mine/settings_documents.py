@@ -108,7 +108,8 @@ def _value_schema(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     container = typing.get_origin(kind)
     if container is list:
         schema = {"type": "array", "items": _value_schema(typing.get_args(kind)[0], limits)}
-        return {**schema, "minItems": 1, "uniqueItems": True} if limits["nonempty"] else schema
+        unique = {"uniqueItems": True} if limits["distinct"] else {}
+        return {**schema, **({"minItems": 1} if limits["nonempty"] else {}), **unique}
     if container is dict:
         item = _value_schema(typing.get_args(kind)[1], limits)
         schema = {"type": "object", "additionalProperties": item}

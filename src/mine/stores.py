@@ -6,6 +6,7 @@ means a finished store, and whatever a killed job leaves behind is never taken f
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -62,6 +63,9 @@ READER = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """What reads chunks: zarrs, twice as fast as Zarr's own code. It does not write them, since it does
 not tell a full disk from another failure."""
 
+DECODING = (ValueError, RuntimeError, LookupError, TypeError, AttributeError, FileNotFoundError)
+"""What a store's damaged files raise: a group that is called something else is not found."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -115,14 +119,7 @@ def _write_whole(
         "schema_version": SCHEMA_VERSION,
         "store": path.name,
         "content_digest": content_digest(dataset),
-        "variables": {
-            str(name): {
-                "dimensions": list(map(str, variable.dims)),
-                "shape": list(variable.shape),
-                "type": _type_name(variable.dtype),
-            }
-            for name, variable in dataset.variables.items()
-        },
+        "variables": _describe_variables(dataset),
         "files": _file_sizes(partial),
     }
     _remove(path)
@@ -130,6 +127,18 @@ def _write_whole(
     half = manifest.with_name(manifest.name + ".partial")
     half.write_text(dump_json(content), encoding="utf-8")
     os.replace(half, manifest)
+
+
+def _describe_variables(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return the dimensions, the shape and the type of each variable, as the manifest has them."""
+    return {
+        str(name): {
+            "dimensions": list(map(str, variable.dims)),
+            "shape": list(variable.shape),
+            "type": _type_name(variable.dtype),
+        }
+        for name, variable in dataset.variables.items()
+    }
 
 
 def read_manifest(path: Path | str) -> dict[str, Any]:
@@ -159,10 +168,30 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
             f"store {path}: expected schema version {SCHEMA_VERSION}, found "
-            f"{content.get('schema_version')}; run the workflow again, or read it by the version "
+            f"{content.get('schema_version')!r}; run the workflow again, or read it by the version "
             "of mine that made it"
         )
+    if not _lists_files(content) or not isinstance(content.get("variables"), dict):
+        # Without sizes nobody would see that a chunk is missing.
+        raise InputError(
+            f"manifest {manifest}: expected the store's variables and the sizes of its files, "
+            f"found none; {_say_anew(path)}"
+        )
     return content
+
+
+def _lists_files(content: Mapping[str, object]) -> bool:
+    """Whether a manifest says how long each file of its store is, of which every store has one."""
+    files = content.get("files")
+    return isinstance(files, dict) and bool(files) and {int} == set(map(type, files.values()))
+
+
+def _say_anew(path: Path) -> str:
+    """Say how a store that is not whole is made anew; the end of a sentence."""
+    return (
+        "delete the store and its manifest and run "
+        f"`snakemake {manifest_path(path)}`, which makes them anew"
+    )
 
 
 def check_models(
@@ -229,8 +258,7 @@ def check_files(path: Path | str, sizes: Mapping[str, int]) -> None:
         if found != size:
             raise InputError(
                 f"store {path}: expected its file {name} of {size} bytes, found "
-                f"{'none' if found is None else found}; delete the store and its manifest and run "
-                f"`snakemake {manifest_path(path)}`, which makes them anew"
+                f"{'none' if found is None else found}; {_say_anew(path)}"
             )
 
 
@@ -239,21 +267,45 @@ def open_store(path: Path | str) -> xr.Dataset:
     strings at once.
 
     Raises:
-        InputError: as `check_store`.
+        InputError: as `check_store`, or a file does not hold what was written, though it is as
+            long. Where this is a chunk of numbers, it is raised when these are used.
     """
     import xarray as xr
     import zarr
 
     path = store_path(path)
-    check_store(path)
+    manifest = read_manifest(path)
+    check_files(path, manifest["files"])
     with warnings.catch_warnings(), zarr.config.set(READER):
-        # Snakemake leaves a time stamp in the folder of every store it has made.
-        warnings.filterwarnings("ignore", message=r".*\.snakemake_timestamp.*")
-        dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False)
-    return _read_by_slices(_plain(dataset))
+        # Snakemake leaves a time stamp in the folder of every store it has made; whether anything
+        # else that Zarr passes over was a variable, the manifest tells.
+        warnings.filterwarnings("ignore", message=".*is not recognized as a component of a Zarr")
+        with _telling_damage(path):
+            dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False)
+            dataset = _plain(dataset)
+            if _describe_variables(dataset) != manifest["variables"]:
+                # Zarr passes over a variable whose description is none, and reads what lies
+                # outside of its chunks as fill values.
+                raise ValueError("other variables than those of the manifest")
+    return _read_by_slices(dataset, path)
 
 
-def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
+@contextlib.contextmanager
+def _telling_damage(path: Path) -> Iterator[None]:
+    """Tell in a sentence that what a store's files hold cannot be decoded.
+
+    Zarr, its codecs and its JSON each raise an error of their own for a byte that has changed.
+    """
+    try:
+        yield
+    except DECODING as error:
+        raise InputError(
+            f"store {path}: expected what was written to it, found a file that cannot be decoded; "
+            f"{_say_anew(path)}"
+        ) from error
+
+
+def _read_by_slices(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     """Return an opened dataset of which lists of places are picked in memory, out of a slice from
     the first to the last of them.
 
@@ -275,7 +327,8 @@ def _read_by_slices(dataset: xr.Dataset) -> xr.Dataset:
             return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
 
         def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
-            return self.variable[key].values
+            with _telling_damage(path):
+                return self.variable[key].values
 
     def wrap(variable: xr.Variable) -> indexing.MemoryCachedArray:
         # As Xarray wraps its own: what was once read whole is kept.

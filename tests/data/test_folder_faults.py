@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -205,6 +206,53 @@ def image_has_sixteen_bits(world):
 def captions_without_identities(world):
     world.path("captions.json").write_text('{"annotations": []}')
     world.key["captions"] = [str(world.path("captions.json"))]
+
+
+def add_identities(world, number=lambda row: row):
+    """Give each image an identity in COCO. number: of a row, from 0 -> the cell."""
+    header, *rows = world.path("images.tsv").read_text().splitlines()
+    rows = [f"{row}\t{number(place)}" for place, row in enumerate(rows)]
+    world.path("images.tsv").write_text("\n".join([f"{header}\tcoco_id", *rows]) + "\n")
+
+
+def add_captions(world, image: object, caption: object) -> None:
+    content = {"annotations": [{"image_id": image, "caption": caption}]}
+    world.path("captions.json").write_text(json.dumps(content))
+    world.key["captions"] = [str(world.path("captions.json"))]
+
+
+@fault('captions.json: expected a whole number as image_id in each of annotations, found "1"')
+def captions_have_texts_for_identities(world):
+    add_identities(world)
+    add_captions(world, "1", "a dog")
+
+
+@fault("captions.json: expected a text as caption in each of annotations, found null")
+def caption_is_null(world):
+    add_identities(world)
+    add_captions(world, 1, None)
+
+
+@fault("captions.json: expected captions of the dataset's", "found none of any")
+def captions_are_of_other_images(world):
+    add_identities(world)
+    add_captions(world, 10**6, "a dog")
+
+
+@fault("images.tsv: expected each coco_id once, found 3 in line 5 and again in line 6")
+def two_images_have_one_identity(world):
+    add_identities(world, lambda row: 3 if row == 4 else row)
+
+
+@fault("images.tsv: expected whole numbers from 0 or n/a as coco_id, found '1", "in line 2")
+def identity_has_nineteen_digits(world):
+    add_identities(world, lambda row: row or 10**19)
+
+
+@fault("images.tsv: expected a table, found a folder")
+def table_of_images_is_a_folder(world):
+    world.path("images.tsv").unlink()
+    world.path("images.tsv").mkdir()
 
 
 # --- trials ---
@@ -607,6 +655,18 @@ def gifti_is_cut_off(world):
     path.write_bytes(path.read_bytes()[:-500])
 
 
+def test_damage_of_the_right_hemisphere_is_told_of_its_file(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "gifti", tmp_path)
+    path = find_responses(world).with_name(find_responses(world).name.replace("hemi-L", "hemi-R"))
+    content = path.read_bytes()
+    # An array that is no Base64: neither the first lines nor the end show it.
+    path.write_bytes(content.replace(b"<Data>", b"<Data>A", 1))
+    with pytest.raises(InputError) as refused:
+        world.read_all()
+    assert str(refused.value).startswith(f"{path}: expected")
+    assert str(refused.value).count(": expected") == 1 and "\n" not in str(refused.value)
+
+
 @fault("hemi-R.func.gii: expected the 32 trials of", "found 31", formats=("gifti",))
 def hemispheres_have_other_trials(world):
     path = world.path("sub-01/ses-01/sub-01_ses-01_hemi-R.func.gii")
@@ -735,6 +795,19 @@ def voxel_set_is_missing(world):
     world.path("sub-01/rois/FFA.nii.gz").unlink()
 
 
+@fault("FFA.nii.gz: expected real numbers, found")
+def roi_is_a_picture_in_colours(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    colours = np.zeros(values.shape, dtype=[(name, "u1") for name in "RGB"])
+    write(world.path("sub-01/rois/FFA.nii.gz"), colours, affine)
+
+
+@fault("FFA.nii.gz: expected real numbers, found complex64")
+def roi_is_complex(world):
+    values, affine = read(world.path("sub-01/rois/FFA.nii.gz"))
+    write(world.path("sub-01/rois/FFA.nii.gz"), values.astype(np.complex64), affine)
+
+
 @fault("ncsnr.nii.gz: expected the published ncsnr of sub-01, found no file")
 def ncsnr_is_missing(world):
     world.key["folder"]["ncsnr"] = "{subject}/ncsnr.nii.gz"
@@ -842,6 +915,26 @@ def test_files_of_one_size_and_the_same_ends_are_told_apart(tmp_path: Path) -> N
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     assert find_twins([*paths, tmp_path / "absent"]) == [[0, 2]]
+
+
+def test_a_picture_of_too_many_pixels_is_called_that(
+    whole: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    problems = world.check()
+    assert problems[0].endswith("expected an image of at most 200 pixels, found one of more")
+
+
+def test_of_what_a_library_says_one_line_is_told(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "cifti", tmp_path)
+    path = next(iter(sorted(world.path("sub-01/rois").glob("FFA*"))))
+    path.write_bytes(path.read_bytes()[:-1])
+    said = [*world.check()]
+    with pytest.raises(InputError) as refused:
+        world.read_all()
+    assert said and all("\n" not in one and "?" not in one for one in [*said, str(refused.value)])
+    assert said[0].startswith(f"{path}: expected a whole CIFTI file, found a damaged one: Expected")
 
 
 def test_images_may_be_called_in_another_form_of_their_path(whole: dict, tmp_path: Path) -> None:

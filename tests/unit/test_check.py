@@ -135,7 +135,8 @@ def test_annotations_that_no_rule_fetches_are_missed_before_a_download(analysis:
     del analysis["demo"]
     analysis["dataset"] |= {"captions": ["captions.json"], "instances": ["instances.json"]}
     analysis["download"] = {"accept_terms": True}
-    Path("instances.json").write_text("{}")
+    lists = {name: [] for name in ("images", "categories", "annotations")}
+    Path("instances.json").write_text(json.dumps(lists))
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         "captions.json: expected COCO annotations, found no file"
@@ -412,6 +413,27 @@ def test_generator_of_a_hub_is_looked_for_in_its_cache(
     assert problems_of("some/one") == [
         f"generator.{key}: expected weights as safetensors in {folder}, found none"
     ]
+
+
+@pytest.mark.parametrize(("blocks", "unit"), [(2, 2), (4, 8), (None, 8)])
+def test_a_side_is_a_multiple_of_what_a_latent_stands_for(
+    analysis: dict, blocks: int | None, unit: int
+) -> None:
+    folder = Path("models/sized")
+    (folder / "vae").mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    (folder / "vae/a.safetensors").touch()
+    if blocks is not None:
+        content = {"block_out_channels": [1] * blocks}
+        (folder / "vae/config.json").write_text(json.dumps(content))
+    chosen = {"model": str(folder), "inpainting": str(folder)}
+    for size in (unit * 53, unit * 53 + 1):
+        generator = analysis["generator"] | chosen | {"size": size}
+        found = check_config(load_config({**analysis, "generator": generator}))
+        assert found == [
+            f"generator.size: expected a multiple of {unit}, by which generator.model divides an "
+            f"image, found {size}"
+        ] * (size % unit != 0)
 
 
 @pytest.mark.parametrize("name", ["backbone", "encoder", "evaluator", "generator", "phrasing"])

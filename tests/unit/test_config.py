@@ -15,7 +15,14 @@ import yaml
 
 from mine.check import check_data
 from mine.cli import config_schema, main
-from mine.config import Config, InputError, describe_changes, find_problems, load_config
+from mine.config import (
+    Config,
+    InputError,
+    describe_changes,
+    find_problems,
+    load_config,
+    read_yaml,
+)
 from mine.randomness import generator
 from mine.settings_documents import default_yaml, json_schema, reference_markdown
 
@@ -260,6 +267,35 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "description.token_fraction: expected at most attribution.token_fraction, 0.2, since "
             "only these are stored, found 0.5",
         ),
+        (
+            {"description": {"phrase_words": 11}},
+            "description.phrase_words: expected at most description.words, 10, found 11",
+        ),
+        (
+            {"sufficiency": {"words": 11}},
+            "sufficiency.words: expected at most description.words, 10, found 11",
+        ),
+        (
+            {"encoders": {"few_images": 300}},
+            "encoders.few_images: expected fewer than encoders.more_images, 300, found 300",
+        ),
+        (
+            {"dataset": {"root": "nsd", "captions": ["a.json", "b.json", "a.json"]}},
+            "dataset.captions: expected each item once, found 'a.json' twice",
+        ),
+        (
+            {"dataset": {"root": "nsd", "folder": {"image_side": 10**9}}},
+            "dataset.folder.image_side: expected a whole number from 16 to 4096 or null, found "
+            "1000000000",
+        ),
+        (
+            {"memory_gb": 10**400},
+            f"memory_gb: expected a number of at least 1, found 1{'0' * 56}...",
+        ),
+        (
+            {"lens": {"vocabulary": "a\0b"}},
+            "lens.vocabulary: expected a text, found 'a\\x00b'",
+        ),
     ],
 )
 def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) -> None:
@@ -290,6 +326,16 @@ def test_yaml_number_without_a_point_is_a_number() -> None:
         ("name: [a\n", "expected YAML, found in line 2: "),
         ("a: !!python/object/apply:os.getcwd []\n", "expected YAML, found in line 1: could not"),
         ("- a\n", "expected a mapping of keys to values, found ['a']"),
+        (
+            "name: 2026-02-30\n",
+            "expected YAML, found in line 1: '2026-02-30', which is no timestamp",
+        ),
+        ("a: 1\nseed: !!int x\n", "expected YAML, found in line 2: 'x', which is no int"),
+        ("a: !!timestamp x\n", "expected YAML, found in line 1: 'x', which is no timestamp"),
+        ("[FFA, EBA]: x\n", "expected YAML, found in line 1: a list or a mapping where a key is"),
+        ("[" * 3000, "expected YAML, found more levels than can be read"),
+        ("<<: 3\n", "expected YAML, found in line 1: expected a mapping or list of mappings for"),
+        ("<<: {a: 1}\n<<: {b: 1}\n", "expected YAML, found in line 2: the key '<<' a second time"),
     ],
 )
 def test_damaged_file(tmp_path: Path, text: str, problem: str) -> None:
@@ -321,6 +367,45 @@ def test_a_demo_writes_nothing_outside_its_own_results(key: str, place: str) -> 
         load_config(SMALLEST | changes)
     # Where finished results are only read, the dataset may have moved.
     load_config(SMALLEST | changes, is_run=False)
+
+
+@pytest.mark.parametrize("value", ["{{subject}}", "{subject}/a.nii", "\n  - {subject}/a.nii"])
+def test_a_pattern_without_quotes_is_told_to_need_them(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"name: a\nresponses: {value}\nb: 1\n")
+    with pytest.raises(InputError, match="; a text that begins with { needs quotes$") as raised:
+        load_config(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_merged_gives_way_to_keys_of_a_mappings_own(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "a: &a {x: 1, y: 2}\n"
+        # read after what merges it, and itself with a key that it merges too
+        "b: {c: {d: &d {<<: *a, y: 3}}}\n"
+        "e: {<<: *d, x: 4}\n"
+    )
+    assert read_yaml(path) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"c": {"d": {"x": 1, "y": 3}}},
+        "e": {"x": 4, "y": 3},
+    }
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a configuration file, found a folder$"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "3", '"text"', "{", ""])
+def test_a_record_that_is_no_configuration_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "small/config.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert describe_changes(load_config(SMALLEST), tmp_path) == (
+        f"{path}: expected the configuration that made the results, found something else"
+    )
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -113,9 +113,12 @@ def test_profiles_of_nsd_are_read_on_training_images_too() -> None:
         assert load(name).attribution.images >= 2 * NSD_SHARED
     config = load("nsd.yaml").attribution
     kept = round(config.token_fraction * 16 * 16)
-    row = f"5 fits × 12 × voxels of a region × {config.images:,} images × {kept} tokens"
-    size = f"{5 * 12 * config.images * kept / 1e6:.1f} MB a voxel"
-    assert f"| {row} | {size} |" in (ROOT / "docs/cluster.md").read_text()
+    row = (
+        f"voxels of a region × {config.images:,} images × (5 fits × (12 × {kept} tokens + 18) + "
+        f"2 × {kept} tokens of lowest attribution)"
+    )
+    size = config.images * (5 * (12 * kept + 18) + 2 * kept) / 1e6
+    assert f"| {row} | {size:.1f} MB a voxel |" in (ROOT / "docs/cluster.md").read_text()
 
 
 def test_class_token_model_gets_an_alignment() -> None:

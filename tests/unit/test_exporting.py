@@ -311,6 +311,14 @@ def test_results_are_not_exported_by_another_configuration(analysis: Path, capsy
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
 
 
+def test_an_archive_is_not_written_among_the_results(analysis: Path, capsys) -> None:
+    for place in ("results/small", "results/small/bundle", "results/small/../small/bundle.zip"):
+        assert cli.main(["export", "config.yaml", "--to", place]) == 1
+        said = f"{place}: expected a place outside results/small, found one inside\n"
+        assert capsys.readouterr().err == said
+    assert not Path("results/small/bundle").exists()
+
+
 def test_what_is_not_of_one_run_is_not_exported(analysis: Path, repository: Path, capsys) -> None:
     write_reasons(["described", "retinotopic", "retinotopic"])
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 1

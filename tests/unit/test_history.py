@@ -177,6 +177,11 @@ def test_folders_of_subjects_with_dots_in_their_names_have_records_of_their_own(
         assert node.record["outputs"]["folder"]["path"] == subject
 
 
+def test_an_empty_path_is_no_file() -> None:
+    with pytest.raises(InputError, match="^an empty path: expected a store or a file of the"):
+        trace_origin("")
+
+
 def test_absolute_paths_are_shortened_wherever_they_stand() -> None:
     given = {"root": "/home/me/nsd", "model": "local-dir:/models/clip", "names": ["a/b", "/c/d"]}
     assert hide_folders(given) == {"root": "nsd", "model": "local-dir:clip", "names": ["a/b", "d"]}

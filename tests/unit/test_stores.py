@@ -369,6 +369,63 @@ def test_store_of_another_version(dataset: xr.Dataset, tmp_path: Path) -> None:
         open_store(tmp_path / "a.zarr")
 
 
+@pytest.mark.parametrize("found", ["3", None, [3], 3.5])
+def test_a_version_is_shown_as_it_stands(dataset: xr.Dataset, tmp_path: Path, found) -> None:
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    manifest = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": found}))
+    said = re.escape(f"expected schema version 3, found {found!r}; run")
+    with pytest.raises(InputError, match=said):
+        open_store(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("key", ["files", "variables"])
+@pytest.mark.parametrize("value", ["absent", None, [], "text", {}])
+def test_a_manifest_without_the_sizes_of_files_is_refused(
+    dataset: xr.Dataset, tmp_path: Path, key: str, value: object
+) -> None:
+    if (key, value) == ("variables", {}):
+        return
+    write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
+    manifest = json.loads((tmp_path / "a.json").read_text())
+    del manifest[key]
+    changed = manifest if value == "absent" else manifest | {key: value}
+    (tmp_path / "a.json").write_text(json.dumps(changed))
+    said = r"manifest \S+a\.json: expected .* sizes of its files, found none; delete the store"
+    with pytest.raises(InputError, match=said):
+        open_store(tmp_path / "a.zarr")
+
+
+def test_a_changed_byte_is_read_or_told_in_one_sentence(tmp_path: Path) -> None:
+    # Not every byte can be told by: a number of an array that is not compressed is a number.
+    numbers = np.arange(24.0).reshape(6, 4)
+    dataset = xr.Dataset(
+        {"response": (("image", "voxel"), numbers), "word": ("image", list("abcdef"))}
+    )
+    store = tmp_path / "a.zarr"
+    write_store(dataset, store, provenance=PROVENANCE)
+    random, told = np.random.default_rng(0), set()
+    for file in sorted(path for path in store.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        for place in random.choice(len(content), 12, replace=False):
+            changed = bytearray(content)
+            changed[place] ^= random.integers(1, 256)
+            file.write_bytes(changed)
+            try:
+                open_store(store).load()
+            except InputError as error:
+                assert re.fullmatch(
+                    r"store \S+a\.zarr: expected what was written to it, found a file that cannot "
+                    r"be decoded; delete the store and its manifest and run `snakemake \S+`, which "
+                    "makes them anew",
+                    str(error),
+                )
+                told.add(file.name == "zarr.json")
+        file.write_bytes(content)
+    assert told == {True, False}
+    xr.testing.assert_identical(open_store(store).load(), dataset)
+
+
 def test_store_that_lost_a_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     shutil.rmtree(tmp_path / "a.zarr/rank")

@@ -45,16 +45,17 @@ def check_algonauts(
 
 def _check_keys(problems: list[str], dataset: Dataset) -> np.ndarray | None:
     """Tell what is wrong among the keys; return the nsdIds that the table of images has, if any."""
-    settings, shown = dataset.algonauts, None
+    settings, shown, identities = dataset.algonauts, None, ()
     if settings.information is not None:
         table = attempt(problems, nsd_files.read_information_table, Path(settings.information))
-        shown = None if table is None else table.index.to_numpy()
+        if table is not None:
+            shown, identities = table.index.to_numpy(), table["cocoId"].to_numpy()
     elif dataset.captions or dataset.instances:
         problems.append(
             "dataset.algonauts.information: expected NSD's nsd_stim_info_merged.csv, by which "
             "dataset.captions and dataset.instances are read, found null"
         )
-    problems += coco.list_missing([*dataset.captions, *dataset.instances])
+    problems += coco.check_annotations(dataset.captions, dataset.instances, coco_ids=identities)
     if settings.ncsnr is not None:
         key = "dataset.algonauts.ncsnr"
         attempt(

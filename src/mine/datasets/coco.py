@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import mmap
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mine.datasets.attempts import attempt
 from mine.errors import InputError
 
 Box = tuple[float, float, float, float]
@@ -18,18 +21,27 @@ Box = tuple[float, float, float, float]
 LEAST_VISIBLE = 0.5
 """Share of an object's box that has to lie within the crop for its category to be present."""
 
+OVERHANG = 1.0
+"""Pixels by which a box may stand out of its image: COCO's own are rounded to hundredths of one."""
+
+READ_BYTES = 50 * 10**6
+"""Most of some files that a check reads whole: COCO's own are half a gigabyte."""
+
 
 def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
     """Read COCO captions (captions_train2017.json and the like): cocoId -> sentences.
 
-    Only the images of coco_ids are kept; one without captions is left out.
+    Only the images of coco_ids are kept; one without captions is left out. Raises InputError for a
+    file of another form, and where the files hold no caption of any of the images: they are then
+    not those that were meant, or the images are known by other numbers.
     """
-    wanted = set(map(int, coco_ids))
+    wanted, paths = set(map(int, coco_ids)), list(paths)
     captions: dict[int, list[str]] = {}
     for path in paths:
         for entry in _read_coco(path, "annotations", ("image_id", "caption")):
             if entry["image_id"] in wanted:
-                captions.setdefault(entry["image_id"], []).append(str(entry["caption"]).strip())
+                captions.setdefault(entry["image_id"], []).append(entry["caption"].strip())
+    _require_some(captions, paths, wanted, "captions")
     return captions
 
 
@@ -41,30 +53,23 @@ def read_instances(
     Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
     for each image of coco_ids that a file covers its objects as (category, (left, top, right,
     bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
-    nothing has an empty list.
+    nothing has an empty list. Raises InputError for a file of another form, a box outside its
+    image, a category that the file does not list, and where no image is covered.
     """
-    wanted = set(map(int, coco_ids))
+    wanted, paths = set(map(int, coco_ids)), list(paths)
     known: dict[int, dict] = {}
     objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
     for path in paths:
-        content = _load_json(path)
-        categories = _entries(path, content, "categories", ("id", "name"))
-        own = {entry["id"]: entry["name"] for entry in categories}
-        known |= {entry["id"]: entry for entry in categories}
-        sizes = {
-            entry["id"]: (entry["width"], entry["height"])
-            for entry in _entries(path, content, "images", ("id", "width", "height"))
-            if entry["id"] in wanted
-        }
+        categories, sizes, entries = _read_objects(path, wanted)
+        known |= categories
         for image in sizes:
             objects.setdefault(image, [])
-        fields = ("image_id", "category_id", "bbox")
-        for entry in _entries(path, content, "annotations", fields):
-            if entry["image_id"] in sizes:
-                width, height = sizes[entry["image_id"]]
-                x, y, w, h = entry["bbox"]
-                box = (x / width, y / height, (x + w) / width, (y + h) / height)
-                objects[entry["image_id"]].append((own[entry["category_id"]], box))
+        for entry in entries:
+            height, width = sizes[entry["image_id"]]
+            x, y, w, h = entry["bbox"]
+            box = (x / width, y / height, (x + w) / width, (y + h) / height)
+            objects[entry["image_id"]].append((categories[entry["category_id"]]["name"], box))
+    _require_some(objects, paths, wanted, "objects")
     return _name_categories(known), objects
 
 
@@ -81,36 +86,28 @@ def read_masks(
     coco_ids: (image,). crops: (image, 4) of :func:`read_crops`. Returns all categories, in the
     order of their numbers, and for each image its objects as (category, bool (row, column)): what
     lies inside at the centres of a grid over the shown part. An object without a mask (polygons or
-    run lengths) is its box.
+    run lengths) is its box. Raises InputError as :func:`read_instances`, and for a mask of another
+    form.
     """
-    wanted = set(map(int, coco_ids))
+    wanted, paths = set(map(int, coco_ids)), list(paths)
     known: dict[int, dict] = {}
-    found: dict[int, list[tuple[str, dict, tuple[int, int]]]] = {}
+    found: dict[int, list[tuple[str, Path, dict, tuple[int, int]]]] = {}
     for path in paths:
-        content = _load_json(path)
-        categories = _entries(path, content, "categories", ("id", "name"))
-        known |= {entry["id"]: entry for entry in categories}
-        sizes = {
-            entry["id"]: (int(entry["height"]), int(entry["width"]))
-            for entry in _entries(path, content, "images", ("id", "width", "height"))
-            if entry["id"] in wanted
-        }
-        for entry in _entries(path, content, "annotations", ("image_id", "category_id", "bbox")):
-            if entry["image_id"] in sizes:
-                name = str(known[entry["category_id"]]["name"])
-                found.setdefault(entry["image_id"], []).append(
-                    (name, entry, sizes[entry["image_id"]])
-                )
+        categories, sizes, entries = _read_objects(path, wanted)
+        known |= categories
+        for entry in entries:
+            image = entry["image_id"]
+            name = categories[entry["category_id"]]["name"]
+            found.setdefault(image, []).append((name, path, entry, sizes[image]))
     objects = []
     for image, (top, bottom, left, right) in zip(coco_ids.tolist(), crops.tolist(), strict=True):
         down = top + (np.arange(rows) + 0.5) / rows * (1 - top - bottom)
         across = left + (np.arange(columns) + 0.5) / columns * (1 - left - right)
-        objects.append(
-            [
-                (name, _draw_object(entry, size)[_place(down, size[0])][:, _place(across, size[1])])
-                for name, entry, size in found.get(image, [])
-            ]
-        )
+        own = []
+        for name, path, entry, size in found.get(image, []):
+            mask = _draw_object(path, entry, size)
+            own.append((name, mask[_place(down, size[0])][:, _place(across, size[1])]))
+        objects.append(own)
     return list(_name_categories(known)), objects
 
 
@@ -119,8 +116,55 @@ def _place(fractions: np.ndarray, size: int) -> np.ndarray:
     return np.minimum((fractions * size).astype(np.int64), size - 1)
 
 
-def _draw_object(entry: Mapping[str, object], size: tuple[int, int]) -> np.ndarray:
+def _read_objects(
+    path: Path, wanted: set[int]
+) -> tuple[dict[int, dict], dict[int, tuple[int, int]], list[dict]]:
+    """Read a file of COCO objects: its categories by number, and of the wanted images the sizes
+    (rows, columns) and the objects, in the file's order."""
+    content = _load_json(path)
+    categories = {
+        entry["id"]: entry for entry in _entries(path, content, "categories", ("id", "name"))
+    }
+    sizes = {
+        entry["id"]: (entry["height"], entry["width"])
+        for entry in _entries(path, content, "images", ("id", "width", "height"))
+        if entry["id"] in wanted
+    }
+    objects = []
+    for entry in _entries(path, content, "annotations", ("image_id", "category_id", "bbox")):
+        if entry["category_id"] not in categories:
+            raise InputError(
+                f"{path}: expected one of categories as category_id in each of annotations, found "
+                f"{entry['category_id']}, which is none"
+            )
+        if entry["image_id"] in sizes:
+            _check_box(path, entry, sizes[entry["image_id"]])
+            objects.append(entry)
+    return categories, sizes, objects
+
+
+def _check_box(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> None:
+    """Raise InputError where an object lies outside its image of a size (rows, columns)."""
+    x, y, width, height = entry["bbox"]
+    if min(x, y) < -OVERHANG or x + width > size[1] + OVERHANG or y + height > size[0] + OVERHANG:
+        raise InputError(
+            f"{path}: expected each bbox within its image, found {entry['bbox']} in image "
+            f"{entry['image_id']} of {size[1]} × {size[0]} pixels"
+        )
+
+
+def _draw_object(path: Path, entry: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
     """Mask of an object in its whole image of a size (rows, columns): bool (row, column)."""
+    try:
+        return _draw_shape(entry, size)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: expected each segmentation as polygons of x and y or as run lengths that "
+            f"fill the image, found another in image {entry['image_id']}"
+        ) from None
+
+
+def _draw_shape(entry: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
     mask, shape = np.zeros(size, dtype=bool), entry.get("segmentation")
     if isinstance(shape, dict) and isinstance(shape["counts"], list):
         runs = np.repeat(np.arange(len(shape["counts"])) % 2, shape["counts"])
@@ -154,7 +198,7 @@ def read_categories(paths: Iterable[Path]) -> dict[str, str]:
 def _name_categories(known: Mapping[int, dict]) -> dict[str, str]:
     """Categories in the order of their numbers: name -> supercategory."""
     entries = [known[number] for number in sorted(known)]
-    return {str(entry["name"]): str(entry.get("supercategory", "")) for entry in entries}
+    return {entry["name"]: str(entry.get("supercategory") or "") for entry in entries}
 
 
 def _find_list(path: Path, key: str) -> object:
@@ -238,9 +282,41 @@ def list_missing(paths: Iterable[Path | str]) -> list[str]:
     for path in map(Path, paths):
         if not path.is_file():
             problems.append(_say_missing(path))
+        elif not _begins_as_object(path):
+            problems.append(
+                f"{path}: expected COCO annotations, a JSON object in braces, found something else"
+            )
         elif not _is_whole(path):
             problems.append(f"{path}: expected whole JSON, found one that is cut off")
     return problems
+
+
+def check_annotations(
+    captions: Iterable[Path | str],
+    instances: Iterable[Path | str],
+    *,
+    coco_ids: Iterable[int] = (),
+) -> list[str]:
+    """Return a sentence for each of COCO's files that is absent or cut off, and what reading them
+    would tell, as far as those of a kind have no more than READ_BYTES.
+
+    coco_ids: of the images; of none if they are not known, and then what only they would show is
+    not looked for.
+    """
+    problems, wanted = [], list(coco_ids)
+    for read, kind in ((read_captions, captions), (read_instances, instances)):
+        paths = [Path(path) for path in kind]
+        missing = list_missing(paths)
+        problems += missing
+        if not missing and sum(path.stat().st_size for path in paths) <= READ_BYTES:
+            attempt(problems, read, paths, coco_ids=wanted)
+    return problems
+
+
+def _begins_as_object(path: Path) -> bool:
+    """Whether the first character of a file, blanks aside, is an object's; so of an empty one."""
+    with open(path, "rb") as file:
+        return file.read(2**10).lstrip()[:1] in (b"{", b"")
 
 
 def _is_whole(path: Path) -> bool:
@@ -273,17 +349,71 @@ def _load_json(path: Path) -> object:
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON, found something else: {error}") from None
 
 
 def _entries(path: Path, content: object, key: str, fields: tuple[str, ...]) -> list[dict]:
+    """The list under a key of a file, each of whose entries has some fields as FIELDS says."""
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected COCO annotations with a list {key}, found none")
+    needed = [(name, *FIELDS[name]) for name in fields]
     for entry in entries:
         if not isinstance(entry, dict) or any(name not in entry for name in fields):
             raise InputError(
                 f"{path}: expected {', '.join(fields)} in each of {key}, found one without"
             )
+        for name, is_right, what in needed:
+            if not is_right(entry[name]):
+                raise InputError(
+                    f"{path}: expected {what} as {name} in each of {key}, found "
+                    f"{json.dumps(entry[name])[:60]}"
+                )
     return entries
+
+
+def _require_some(
+    found: Mapping[int, object], paths: Sequence[Path], wanted: set[int], what: str
+) -> None:
+    """Raise InputError where files say nothing about any of the images that are wanted."""
+    if paths and wanted and not found:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: expected {what} of the dataset's {len(wanted)} images, "
+            "by their identities in COCO, found none of any"
+        )
+
+
+def _is_whole_number(value: object) -> bool:
+    # in Python true is a whole number
+    return type(value) is int
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_box(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(type(number) in (int, float) and math.isfinite(number) for number in value)
+        and min(value[2:]) >= 0
+    )
+
+
+FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "id": (_is_whole_number, "a whole number"),
+    "image_id": (_is_whole_number, "a whole number"),
+    "category_id": (_is_whole_number, "a whole number"),
+    "name": (_is_text, "a text"),
+    "caption": (_is_text, "a text"),
+    "width": (_is_size, "a whole number of pixels above 0"),
+    "height": (_is_size, "a whole number of pixels above 0"),
+    "bbox": (_is_box, "four numbers (left, top, width, height)"),
+}
+"""What the fields of COCO's entries are: whether a value is so, and how that is called."""

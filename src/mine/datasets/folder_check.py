@@ -49,7 +49,8 @@ def check_folder(
         # whatever they would lead to is not what is meant
         return problems
     images = attempt(problems, folder_tables.read_image_list, root, dataset.folder)
-    problems += coco.list_missing([*dataset.captions, *dataset.instances])
+    identities = () if images is None or images.coco_id is None else images.coco_id
+    problems += coco.check_annotations(dataset.captions, dataset.instances, coco_ids=identities)
     if images is None:
         return problems
     if (dataset.captions or dataset.instances) and images.coco_id is None:

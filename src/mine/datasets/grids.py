@@ -21,7 +21,7 @@ from mine.datasets.nsd_files import open_mgh, read_gifti
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 
 UNREADABLE = (
     OSError,
@@ -158,11 +158,12 @@ def read_volume(path: Path, grid: Grid) -> np.ndarray:
     shape = image.shape[:3] if image.shape[3:] == (1,) * (len(image.shape) - 3) else image.shape
     if len(shape) != 3:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
+    _check_kind(path, image)
     try:
         values = np.asarray(image.dataobj).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
-            f"{path}: expected a whole NIfTI file, found a damaged one: {error}"
+            f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
         ) from None
     affine = find_affine(image)
     if affine is not None and grid.affine is not None:
@@ -176,6 +177,12 @@ def read_volume(path: Path, grid: Grid) -> np.ndarray:
         )
     match_affine(path, affine, grid)
     return values
+
+
+def _check_kind(path: Path, image: Any) -> None:
+    """Raise InputError for a file of colours, of complex numbers, or of what else is no number."""
+    if image.get_data_dtype().kind not in "iufb":
+        raise InputError(f"{path}: expected real numbers, found {image.get_data_dtype()}")
 
 
 def match_affine(path: Path, affine: np.ndarray | None, grid: Grid) -> None:
@@ -210,7 +217,9 @@ def load_image(path: Path, kind: type, what: str) -> Any:
         else:
             image = nib.load(path, keep_file_open=True)
     except UNREADABLE as error:
-        raise InputError(f"{path}: expected {what}, found one that is not: {error}") from None
+        raise InputError(
+            f"{path}: expected {what}, found one that is not: {describe_error(error)}"
+        ) from None
     if not isinstance(image, kind):
         raise InputError(f"{path}: expected {what}, found {type(image).__name__}")
     return image
@@ -247,7 +256,7 @@ def _read_cifti(path: Path, grid: Grid) -> np.ndarray:
         values[flat] = np.asarray(image.dataobj)[0][columns]
     except UNREADABLE as error:
         raise InputError(
-            f"{path}: expected a whole CIFTI file, found a damaged one: {error}"
+            f"{path}: expected a whole CIFTI file, found a damaged one: {describe_error(error)}"
         ) from None
     return values
 

@@ -88,7 +88,12 @@ def open_image(path: Path, *, formats: Sequence[str] = FORMATS) -> Any:
         raise InputError(f"{path}: expected an image, found no file")
     try:
         image = Image.open(path, formats=formats)
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        most = 2 * Image.MAX_IMAGE_PIXELS
+        raise InputError(
+            f"{path}: expected an image of at most {most} pixels, found one of more"
+        ) from None
+    except (OSError, UnidentifiedImageError, ValueError):
         raise InputError(
             f"{path}: expected an image such as PNG or JPEG, found something else"
         ) from None

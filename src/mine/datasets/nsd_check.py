@@ -45,7 +45,8 @@ def check_nsd(
     design = attempt(problems, nsd_files.read_design, root)
     stimuli = attempt(problems, nsd_files.open_stimulus_file, root)
     information = attempt(problems, nsd_files.read_information, root)
-    problems += coco.list_missing([*captions, *instances])
+    identities = () if information is None else information["cocoId"].to_numpy()
+    problems += coco.check_annotations(captions, instances, coco_ids=identities)
     attempt(problems, nsd_rois.check_threshold, root, t_threshold, space=space)
     for subject in subjects:
         files = _check_sessions(

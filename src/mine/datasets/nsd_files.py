@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
@@ -177,6 +177,9 @@ def read_information_table(path: Path) -> pd.DataFrame:
     missing = [name for name in needed if name not in table]
     if missing:
         raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+    for name in ("cocoId", "nsdId"):
+        if table[name].dtype.kind not in "iu":
+            raise InputError(f"{path}: expected whole numbers as {name}, found other values")
     if table["nsdId"].duplicated().any():
         raise InputError(f"{path}: expected each nsdId once, found one of them twice")
     return table.set_index("nsdId", drop=False).rename_axis(None).sort_index()
@@ -236,11 +239,13 @@ def read_volume(path: Path) -> Volume:
     shape = image.shape[:3] if image.shape[3:] == (1,) * (len(image.shape) - 3) else image.shape
     if len(shape) != 3:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
+    if image.get_data_dtype().kind not in "iufb":
+        raise InputError(f"{path}: expected real numbers, found {image.get_data_dtype()}")
     try:
         values = np.asarray(image.dataobj).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
-            f"{path}: expected a whole NIfTI file, found a damaged one: {error}"
+            f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
         ) from None
     return Volume(Path(path), values, find_position(image))
 

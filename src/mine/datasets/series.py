@@ -28,7 +28,7 @@ from mine.datasets.grids import (
 from mine.datasets.nsd_files import check_own
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
 from mine.datasets.patterns import describe_format
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 
 HDF5_NAMES = ("betasmd", "modelmd", "betas")
 """Datasets that hold responses: GLMsingle's in Python and in MATLAB, and the plain name."""
@@ -57,9 +57,12 @@ class Series(ABC):
         places = flat if self.columns is None else np.searchsorted(self.columns, flat)
         try:
             return self._read(np.asarray(trials), places)
+        except InputError:
+            # names its own file, which of two hemispheres may be the other
+            raise
         except UNREADABLE as error:
             raise InputError(
-                f"{self.path}: expected a whole file, found a damaged one: {error}"
+                f"{self.path}: expected a whole file, found a damaged one: {describe_error(error)}"
             ) from None
 
     @abstractmethod

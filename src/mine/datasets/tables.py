@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MISSING = "n/a"
 
+DIGITS = 18
+"""Most digits of a whole number: any such fits into 64 bits."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -98,6 +101,8 @@ def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] =
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: expected a table, found no file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: expected a table, found a folder") from None
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: expected a table in UTF-8, found something else") from None
     # not splitlines, for which a line of a caption may end within it, as at U+2028
@@ -152,4 +157,6 @@ def _spell_plainly(name: str) -> str:
 def _read_number(text: str) -> int | None:
     # 3.0 is what tables of numbers become once one of them was missing
     whole, _, rest = text.partition(".")
-    return int(whole) if whole.isdecimal() and not rest.strip("0") else None
+    if not whole.isdecimal() or rest.strip("0") or len(whole) > DIGITS:
+        return None
+    return int(whole)
