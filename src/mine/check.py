@@ -20,6 +20,7 @@ from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
+from mine.datasets.rois import require_region
 from mine.provenance import manifest_path
 from mine.references import voxel_references
 from mine.sections import MODEL_FILES, Generator, Lens
@@ -96,20 +97,26 @@ def describe_subjects(config: Config) -> list[str]:
     """Say in a line a subject how its tables and regions are understood, so that a mistake shows
     that is none in form; nothing of a dataset that is yet to come. No response is read.
 
-    Raises InputError as the readers do.
+    Raises InputError as the readers do, and for subjects that have none of the regions.
     """
     if _dataset_is_to_come(config):
         return []
-    reader, lines = open_dataset(config.dataset), []
+    reader, lines, problems = open_dataset(config.dataset), [], []
     for subject in config.subjects:
         recording = reader.read_subject(subject)
         said = describe_recording(recording, test=config.dataset.test_images)
         rois = reader.read_rois(subject, rois=config.roi_references(), voxels=recording.voxels)
+        try:
+            require_region(rois)
+        except InputError as error:
+            problems.append(str(error))
         members = rois["member"].sum("voxel")
         regions = [f"{int(members.sel(roi=roi))} in {roi}" for roi in rois["roi"].values]
         reasons = zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True)
         absent = "".join(f"; {roi}: {reason}" for roi, reason in reasons)
         lines.append(f"{said}, {len(recording.voxels)} voxels, {', '.join(regions)}{absent}")
+    if problems:
+        raise InputError("\n".join(problems))
     return lines
 
 
