@@ -18,6 +18,7 @@ from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.preference import EVIDENCE
 from mine.stages.preference_subjects import (
     LEAST_VOXELS,
+    count_voxels,
     label_voxels,
     summarise_subjects,
     tabulate_preference,
@@ -46,6 +47,8 @@ def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.
     bounds[:, place] += 1
     z[place] += 1
     share = np.array([[(row == name).mean() for name in CATEGORIES] for row in names])
+    share[0] = share[0] if known else np.nan
+    share[3, 2] = np.nan
     best = [main if known else "", main, main, main if main != "food" else ""]
     pair = ("evidence", "other")
     return xr.Dataset(
@@ -130,6 +133,30 @@ def test_a_preference_is_told_where_something_is_known():
     assert pick(table, "prefers_profile", roi="none").empty
     assert pick(table, "prefers_measured", roi="none")["value"].tolist() == [1, 0, 0]
     assert pick(table, "prefers_localiser", roi="FFA")["category"].tolist() == CATEGORIES[:2]
+
+
+def test_what_could_not_be_asked_has_no_share():
+    table = tabulate_preference(make_regions())
+    shares = pick(table, "share_localiser", roi="FFA").set_index("category")
+    assert shares["n"].to_dict() == {"faces": VOXELS, "places": VOXELS, "food": 0}
+    assert shares["value"].isna().tolist() == [False, False, True]
+    whole = summarise_subjects({"subj01": table})
+    assert set(pick(whole, "share_localiser")["category"]) == {"faces", "places"}
+
+
+def test_voxels_are_counted_whatever_evidence_there_is():
+    regions = make_regions()
+    for region in regions.values():
+        region["roi_share"][1:] = np.nan
+    tables = {name: tabulate_preference(regions) for name in ("subj01", "subj02")}
+    for table, subjects in ((tables["subj01"], 1), (summarise_subjects(tables), 2)):
+        described, voxels = count_voxels(table)
+        expected = {"FFA": VOXELS * subjects, "PPA": VOXELS * subjects, "none": 0}
+        assert described.to_dict() == expected
+        assert voxels.to_dict() == dict.fromkeys(expected, VOXELS * subjects)
+    figure = draw_preference_subjects(summarise_subjects(tables))
+    shown = {text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))}
+    assert {"12/12", "0/12"} <= shown and set(CATEGORIES) <= shown
 
 
 def test_responses_are_to_the_category_that_the_words_prefer():

@@ -24,7 +24,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.stages.preference_subjects import LEAST_VOXELS
+from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
 from mine.statistics import SIGNIFICANT
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
@@ -119,9 +119,8 @@ def _fit_maps(table: pd.DataFrame, rois: list[str], label: float) -> int:
 
 def _say_counts(table: pd.DataFrame, rois: list[str]) -> dict[str, str]:
     """By region, how many of its voxels are described."""
-    able = table[table["measure"] == "share_profile"].groupby("roi")["n"].first()
-    whole = table[table["measure"] == "share_measured"].groupby("roi")["n"].first()
-    return {roi: f"{able[roi]:.0f}/{whole[roi]:.0f}" for roi in rois}
+    able, whole = count_voxels(table)
+    return {roi: f"{able[roi]}/{whole[roi]}" for roi in rois}
 
 
 def _label_regions(
@@ -150,8 +149,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
         prefers = _pivot(table, marked, "value", rois).to_numpy() == 1
     sure = _pivot(table, measure, "p", rois).to_numpy() <= SIGNIFICANT
     sure &= measure == "share_profile"
-    few = _pivot(table, "share_profile", "n", rois).to_numpy() < LEAST_VOXELS
-    few &= measure in ("cosine_z", "share_profile")
+    few = np.zeros(values.shape, bool)
+    if measure in ("cosine_z", "share_profile"):
+        few[count_voxels(table)[0].reindex(rois).to_numpy() < LEAST_VOXELS] = True
     limit = max(np.nanmax(np.abs(values.to_numpy() - centre), initial=0), least)
     shade = colormaps[COLOURS](0.5 + (values.to_numpy() - centre) / (2 * limit))
     shade[few] = FEW

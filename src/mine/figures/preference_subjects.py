@@ -22,7 +22,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.sections import ALL
-from mine.stages.preference_subjects import LEAST_VOXELS
+from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
 
 LABELS = {
     "profile": "words",
@@ -50,7 +50,7 @@ FOOT = 35.0
 def select_drawn(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of mine.stages.preference_subjects.summarise_subjects that the figure shows."""
     shown = {f"{kind}_{evidence}" for kind in ("share", "prefers") for evidence in MAPS}
-    shown |= {"above_t", "above_t_shuffled"}
+    shown |= {"above_t", "above_t_shuffled", "described"}
     agree = table["measure"].str.startswith("agreement_") & (table["roi"] == ALL)
     enough = table["threshold"].isna() | (table["subject"] == ALL) | (table["n"] >= LEAST_VOXELS)
     return table[(table["measure"].isin(shown) | agree) & enough].reset_index(drop=True)
@@ -69,7 +69,7 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
     height = CELL * len(rois)
     lower = TOP + height + NAMES
     figure = new_figure(lower + LOWER + PANEL + FOOT, layout=None)
-    described, voxels = (_count_voxels(table, name, rois) for name in ("profile", "measured"))
+    described, voxels = count_voxels(table)
     counts = {roi: f"{described[roi]}/{voxels[roi]}" for roi in rois}
     label = measure_labels(counts)
     width = (WIDTH - EDGE - label - GAP * len(MAPS)) / len(MAPS)
@@ -103,17 +103,10 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
     """A column of the means of one measure: by region and category, in the table's order."""
-    categories = table.loc[table["measure"] == "share_measured", "category"].unique()
+    categories = table["category"].dropna().unique()
     rows = table[(table["measure"] == measure) & (table["subject"] == ALL)]
     wide = rows.pivot(index="roi", columns="category", values=column)
     return wide.reindex(index=rois, columns=categories).astype(float)
-
-
-def _count_voxels(table: pd.DataFrame, evidence: str, rois: list[str]) -> pd.Series:
-    """Voxels of each region by which a kind of evidence is judged, over all subjects."""
-    rows = table[(table["measure"] == f"share_{evidence}") & (table["subject"] != ALL)]
-    counts = rows.groupby(["roi", "subject"])["n"].first().groupby("roi").sum()
-    return counts.reindex(rois, fill_value=0).astype(int)
 
 
 def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -> None:
@@ -121,10 +114,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -
     preferring = _pivot(table, f"prefers_{evidence}", "value", rois).to_numpy()
     known = _pivot(table, f"prefers_{evidence}", "n", rois).to_numpy()
     shade = colormaps[COLOURS](0.5 + share.to_numpy() / 2)
-    # A contrast that there is not is no share of 0.
-    unknown = np.isnan(share.to_numpy()) | np.isnan(known).all(axis=0)
+    unknown = np.isnan(share.to_numpy())
     if evidence == "profile":
-        shade[_count_voxels(table, evidence, rois) < LEAST_VOXELS] = FEW
+        shade[count_voxels(table)[0].reindex(rois).to_numpy() < LEAST_VOXELS] = FEW
     shade[unknown] = UNKNOWN
     axes.imshow(shade, aspect="auto", interpolation="nearest")
     for (row, column), value in np.ndenumerate(share.to_numpy()):
