@@ -361,10 +361,26 @@ def test_a_figure_says_why_words_are_not_compared_with_a_localiser():
     regions = make_regions()
     for t, expected in ((1.0, "fewer than 10 described voxels"), (np.nan, "no localiser")):
         few = regions["PPA"].assign(t=regions["PPA"]["t"] * t, roi_t=regions["PPA"]["roi_t"] * t)
-        figure = draw_preference(tabulate_preference({"PPA": few}), ["PPA"], "subj01")
+        few["roi_share"].loc["localiser"] *= t
+        table = tabulate_preference({"PPA": few})
+        for figure in (
+            draw_preference(table, ["PPA"], "subj01"),
+            draw_preference_subjects(summarise_subjects({"subj01": table})),
+        ):
+            shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+            reasons = {"fewer than 10 described voxels", "no localiser"}
+            assert reasons & set(shown) == {expected}
+
+
+def test_a_figure_says_where_no_two_kinds_of_evidence_can_be_compared():
+    region = make_regions()["PPA"]
+    alone = "no region with a preference by two"
+    for names, expected in ((["places", "", "", ""], True), (["places", "places", "", ""], False)):
+        region["roi_preferred"][:] = names
+        table = summarise_subjects({"subj01": tabulate_preference({"PPA": region})})
+        figure = draw_preference_subjects(table)
         shown = [text.get_text() for axes in figure.axes for text in axes.texts]
-        reasons = {"fewer than 10 described voxels", "no localiser"}
-        assert reasons & set(shown) == {expected}
+        assert (alone in shown) == expected
 
 
 def test_close_numbers_get_a_decimal_more_and_ties_are_won_by_none():

@@ -173,6 +173,17 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
     axes.spines[:].set_visible(False)
 
 
+def say_why_not_compared(localised: bool) -> str:
+    """Say why there is no curve of words against the localiser. localised: whether any voxel has a
+    t-value."""
+    return f"fewer than {LEAST_VOXELS} described voxels" if localised else "no localiser"
+
+
+def write_reason(axes: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
+
+
 def format_value(value: float, form: str) -> str:
     """A number as it is printed: no sign on what rounds to nothing, no unit, a dash for none."""
     text = form.format(value).rstrip("%").replace("-", "−") if np.isfinite(value) else "–"
@@ -209,8 +220,7 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
         ylim=(0, 1.02),
     )
     if rows.empty:
-        text = f"fewer than {LEAST_VOXELS} described voxels" if localised else "no localiser"
-        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
+        write_reason(axes, say_why_not_compared(bool(localised)))
         return
     axes.fill_between(rows["threshold"], rows["low"], rows["high"], color=LIGHT, linewidth=0)
     axes.plot(rows["threshold"], rows["value"], color=BLUE)

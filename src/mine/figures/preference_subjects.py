@@ -8,7 +8,16 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.preference import ASIDE, COLOURS, FEW, UNKNOWN, format_value, measure_labels
+from mine.figures.preference import (
+    ASIDE,
+    COLOURS,
+    FEW,
+    UNKNOWN,
+    format_value,
+    measure_labels,
+    say_why_not_compared,
+    write_reason,
+)
 from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
@@ -148,8 +157,8 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     # A mean over fewer subjects than before would bend where one of them ends.
     mean = mean[mean["n"] == mean["n"].max()]
     if mean.empty:
-        text = f"fewer than {LEAST_VOXELS} described voxels"
-        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
+        localised = (table["measure"] == "share_localiser").any()
+        write_reason(axes, say_why_not_compared(bool(localised)))
         return
     for subject in subjects:
         own = rows[rows["subject"] == subject]
@@ -175,6 +184,8 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
     axes = add_axes(figure, left + 36, top + LOWER, WIDTH - left - 36 - 31, PANEL)
     rows = table[table["measure"].str.startswith("agreement_")]
     names = list(rows["measure"].unique())
+    if not names:
+        write_reason(axes, "no region with a preference by two")
     for place, name in enumerate(names):
         own = rows[rows["measure"] == name].set_index("subject")
         values = own.loc[own.index != ALL, "value"]

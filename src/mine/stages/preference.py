@@ -346,6 +346,7 @@ def _summarise(
     """
     able = np.array([described.sum(), *[len(described)] * (len(EVIDENCE) - 1)])
     counts = np.array([_count(row, len(categories)) for row in preferred])
+    asked = known & (able > 0)[:, None]
     agreement, both = measure_agreement(preferred)
     names, pair = np.array([*categories, ""]), ("evidence", "other")
     return xr.Dataset(
@@ -359,7 +360,7 @@ def _summarise(
             "roi_preferred": ("evidence", names[best], {"long_name": "the region's, or empty"}),
             "roi_share": (
                 ("evidence", "category"),
-                np.where(known & (able > 0)[:, None], counts / np.maximum(able, 1)[:, None], np.nan),
+                np.where(asked, counts / np.maximum(able, 1)[:, None], np.nan),
                 {"long_name": "share of the voxels that prefer the category, nan if not known"},
             ),
             "roi_voxels": (
