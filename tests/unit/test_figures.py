@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -22,6 +23,7 @@ from mine.figures.catalogue import FIGURES
 from mine.figures.described import draw_described, tabulate_described
 from mine.figures.encoder import assign_rois, draw_encoder, tabulate_encoder
 from mine.figures.faithfulness import (
+    RANKINGS,
     advantages,
     draw_faithfulness,
     retained,
@@ -282,6 +284,28 @@ def test_faithfulness_draws_each_ranking_in_each_region_and_mode(rois: int) -> N
     lines = [line.get_label() for axes in figure.axes for line in axes.lines]
     assert lines.count("integrated gradients") == 2 * rois
     assert set(tabulate_faithfulness(by_roi)["roi"]) == set(by_roi)
+
+
+def test_faithfulness_without_a_rival_is_drawn_as_curves_alone(tmp_path: Path) -> None:
+    by_roi = {"EBA": make_faithfulness().sel(ranking=["integrated_gradients"])}
+    figure = draw_faithfulness(by_roi)
+    assert len([axes for axes in figure.axes if axes.lines]) == 2
+    table = tabulate_faithfulness(by_roi)
+    assert "advantage" not in set(table["measure"]) and "retained" in set(table["measure"])
+    save_figure(figure, table, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("rois", [1, 5])
+@pytest.mark.parametrize("rivals", [1, 2, 7])
+def test_no_text_of_faithfulness_is_cut_off_however_many_rankings(rois: int, rivals: int) -> None:
+    data = make_faithfulness()
+    data = data.isel(ranking=np.resize(np.arange(data.sizes["ranking"]), 1 + rivals))
+    data = data.assign_coords(ranking=list(RANKINGS)[: 1 + rivals])
+    figure = draw_faithfulness({f"roi{number}": data for number in range(rois)})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    label = figure.subfigs[1]._supylabel.get_window_extent(canvas.get_renderer())
+    assert label.y0 >= 0 and label.y1 <= figure.bbox.height
 
 
 @pytest.mark.parametrize(
