@@ -120,6 +120,25 @@ def describe_subjects(config: Config) -> list[str]:
     return lines
 
 
+def describe_controls(config: Config) -> list[str]:
+    """Say beforehand which control of edits there cannot be, a sentence each: the word of another
+    category takes a second category with a word of the list.
+
+    Only a word list that is a file is known by now. Raises InputError as its reader does.
+    """
+    named = list(config.categories)
+    if config.lens.vocabulary != "tokenizer":
+        words = set(read_vocabulary(Path(config.lens.vocabulary)))
+        named = [name for name in named if words & set(config.categories[name].prompts)]
+    if len(named) > 1:
+        return []
+    found = f"{named[0]} alone" if named else "none"
+    return [
+        "categories: an edit by a word of another category takes two of them with a prompt in "
+        f"lens.vocabulary, found {found}, so this control is left out where there is no other"
+    ]
+
+
 def check_config(
     config: Config, *, results: Path | str = "results", here: bool = True
 ) -> list[str]:

@@ -39,7 +39,7 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     Path("net").mkdir()
     Path("net/config.json").write_text(json.dumps({"architecture": "resnet18"}))
     Path("net/model.safetensors").write_bytes(b"")
-    Path("words.txt").write_text("cat\ndog\n\n")
+    Path("words.txt").write_text("cat\ndog\nface\nfood\n\n")
     return {
         "name": "small",
         "subjects": ["subj01"],
@@ -544,6 +544,28 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
     assert problems_of_categories() == [
         "objects.json: expected COCO annotations with a list categories, found none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ({"cats": ["cat"], "dogs": ["hound", "dog"]}, None),
+        ({"cats": ["cat"], "dogs": ["hound"]}, "cats alone"),
+        ({"cats": ["kitten"], "dogs": ["hound"]}, "none"),
+        ({"cats": ["cat"]}, "cats alone"),
+    ],
+)
+def test_a_control_that_cannot_be_is_told_beforehand(
+    analysis: dict, prompts: dict, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analysis["categories"] = {name: {"prompts": words} for name, words in prompts.items()}
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines == [
+        "categories: an edit by a word of another category takes two of them with a prompt in "
+        f"lens.vocabulary, found {said}, so this control is left out where there is no other"
+    ] * (said is not None)
 
 
 def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:

@@ -269,6 +269,18 @@ def test_only_intervals_above_zero_count_as_found() -> None:
     assert "over without words by −0.30 sd (d −1.20), above zero in 0 of 1 regions (none)" in said
 
 
+def test_a_control_that_no_region_has_is_told_with_its_reason() -> None:
+    table = make_table()
+    table["insertion_other_mean"] = table["insertion_other"] = np.nan
+    said = " ".join(make_page(table).sections["What was found"])
+    why = "no other category has a word of the vocabulary"
+    assert f"a word of another category by an amount that is not known ({why}); than words" in said
+    table[["insertion_mean", "insertion"]] = np.nan
+    said = " ".join(make_page(table).sections["What was found"])
+    assert said.count("by an amount that is not known (nothing was tested)") == 2
+    assert "–" not in said and why not in said
+
+
 def test_the_evaluator_is_reported_where_it_judged() -> None:
     said = " ".join(make_page(make_table()).sections["How sure it is"])
     assert "R² on test images is 0.42 in these voxels, their median, between 0.10 and 0.70." in said
