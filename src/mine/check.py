@@ -156,6 +156,7 @@ def check_config(
         *_check_dataset(config),
         *_check_categories(config),
         *_check_subsets(config),
+        *_check_folds(config),
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
@@ -209,20 +210,47 @@ def _check_categories(config: Config) -> list[str]:
 def _check_subsets(config: Config) -> list[str]:
     """List sizes of learning curves above what a subject was shown: an upper bound, since some of
     it are test images."""
-    if not config.encoders.images or _dataset_is_to_come(config):
+    if not config.encoders.images or (found := _find_fewest_images(config)) is None:
         return []
+    least, shown = found
+    return [
+        f"encoders.images: expected at most the {shown} images of {least}, found {size}"
+        for size in config.encoders.images
+        if size > shown
+    ]
+
+
+def _check_folds(config: Config) -> list[str]:
+    """List what leaves a fold of a cross-validation without an image: of the evaluator, which is
+    fitted on half of the training images, and of the shortest learning curve."""
+    folds, problems = config.baselines.folds, []
+    shortest = min(config.encoders.images, default=folds)
+    if shortest < folds:
+        problems.append(
+            f"encoders.images: expected at least baselines.folds, {folds}, found {shortest}"
+        )
+    found = _find_fewest_images(config)
+    if found is not None and folds > found[1] // 2:
+        problems.append(
+            f"baselines.folds: expected at most {found[1] // 2}, half of the {found[1]} images of "
+            f"{found[0]}, found {folds}"
+        )
+    return problems
+
+
+def _find_fewest_images(config: Config) -> tuple[str, int] | None:
+    """Return the subject that was shown the fewest images, and how many: an upper bound of what is
+    fitted, since some are test images. None where it is not known."""
+    if _dataset_is_to_come(config):
+        return None
     reader = open_dataset(config.dataset)
     try:
         shown = {subject: reader.count_images([subject]) for subject in config.subjects}
     except InputError:
         # Told already, among the problems of the dataset.
-        return []
+        return None
     least = min(shown, key=lambda subject: shown[subject])
-    return [
-        f"encoders.images: expected at most the {shown[least]} images of {least}, found {size}"
-        for size in config.encoders.images
-        if size > shown[least]
-    ]
+    return least, shown[least]
 
 
 def _dataset_is_to_come(config: Config) -> bool:

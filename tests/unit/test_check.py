@@ -514,6 +514,25 @@ def test_learning_curves_beyond_a_subjects_images(
     assert said == ["encoders.images: expected at most the 600 images of subj02, found 601"]
 
 
+def test_folds_leave_an_image_in_each(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_dataset_is_to_come", lambda config: False)
+    monkeypatch.setattr(NsdReader, "count_images", lambda reader, subjects: 81)
+    analysis["encoders"] = {"images": [41, 50]}
+    for folds, expected in (
+        (40, []),
+        (41, ["baselines.folds: expected at most 40, half of the 81 images of subj01, found 41"]),
+        (
+            42,
+            [
+                "encoders.images: expected at least baselines.folds, 42, found 41",
+                "baselines.folds: expected at most 40, half of the 81 images of subj01, found 42",
+            ],
+        ),
+    ):
+        problems = check_config(load_config(analysis | {"baselines": {"folds": folds}}))
+        assert [one for one in problems if "folds" in one] == expected
+
+
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
     folder = Path("nsd/nsddata/ppdata/subj01/func1pt8mm")
     folder.mkdir(parents=True)
