@@ -62,7 +62,8 @@ def estimate_work(config: Config) -> str:
     """Say how many images are going to be made, at most, which takes the time of a GPU, and whether
     their pixels may take more than `memory_gb`."""
     made, edited = config.sufficiency, config.counterfactual
-    voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
+    tested, rois, subjects = config.features.voxels, len(config.rois), len(config.subjects)
+    voxels = "every voxel" if tested is None else f"{tested} voxel{'s' * (tested != 1)}"
     # Captions and empty prompts are shared between the voxels that have an image in common.
     pictures = len(conditions.PICTURES) * made.images * made.samples
     controls = sum(map(len, conditions.CONTROLS_OF.values()))
@@ -73,7 +74,7 @@ def estimate_work(config: Config) -> str:
         left = "; the dataset is looked at once it has been downloaded"
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
-        f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
+        f"{rois} region{'s' * (rois != 1)} of {subjects} subject{'s' * (subjects != 1)}, "
         f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}{left}"
     )
 

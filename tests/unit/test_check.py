@@ -187,7 +187,7 @@ def test_further_files_are_laid_over_the_first(
     assert main(["check", "config.yaml", "over.yaml", "last.yaml"]) == 0
     assert capsys.readouterr().out.startswith(
         "config.yaml + over.yaml + last.yaml: nothing wrong; at most 50 pictures and 130 edits for "
-        "each of 20 voxels of 2 regions of 1 subjects, 7 steps each"
+        "each of 20 voxels of 2 regions of 1 subject, 7 steps each"
     )
     Path("last.yaml").write_text("seed: -1\n")
     assert main(["check", "config.yaml", "last.yaml"]) == 1
@@ -516,16 +516,16 @@ def test_learning_curves_beyond_a_subjects_images(
 
 def test_folds_leave_an_image_in_each(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_dataset_is_to_come", lambda config: False)
-    monkeypatch.setattr(NsdReader, "count_images", lambda reader, subjects: 81)
-    analysis["encoders"] = {"images": [41, 50]}
+    monkeypatch.setattr(NsdReader, "count_images", lambda reader, subjects: 121)
+    analysis["encoders"] = {"images": [50, 60]}
     for folds, expected in (
-        (40, []),
-        (41, ["baselines.folds: expected at most 40, half of the 81 images of subj01, found 41"]),
+        (50, []),
+        (51, ["encoders.images: expected at least baselines.folds, 51, found 50"]),
         (
-            42,
+            61,
             [
-                "encoders.images: expected at least baselines.folds, 42, found 41",
-                "baselines.folds: expected at most 40, half of the 81 images of subj01, found 42",
+                "encoders.images: expected at least baselines.folds, 61, found 50",
+                "baselines.folds: expected at most 60, half of the 121 images of subj01, found 61",
             ],
         ),
     ):

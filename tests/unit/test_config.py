@@ -167,8 +167,8 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         ),
         (
             {"name": datetime.date(2026, 1, 2)},
-            "name: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found "
-            "datetime.date(2026, 1, 2); put it in quotes",
+            "name: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found 2026-01-02; put "
+            "it in quotes",
         ),
         ({"backbone": {"layer": 3}}, "backbone.layer: expected null with open_clip, found 3"),
         ({"backbone": {"side": 448}}, "backbone.side: expected null with open_clip, found 448"),

@@ -431,7 +431,7 @@ def test_without_a_described_voxel_no_words_are_shown() -> None:
     figure = draw_attributions(
         attributions, descriptions, pictures, table=table, region="V1v", **drawn
     )
-    assert any("None of the 2 voxels is described" in text for text in texts(figure))
+    assert any("Of 2 voxels none is described" in text for text in texts(figure))
     assert tabulate_attributions(attributions, descriptions, **drawn).empty
 
 

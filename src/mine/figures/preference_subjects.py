@@ -197,8 +197,9 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
             axes.plot(ends, [place] * 2, color=BLUE, linewidth=1.0)
         axes.plot(mean["value"], place, "|", color=BLUE, markersize=9, markeredgewidth=1.8)
         regions = sorted({int(count) for count in own.loc[values.index, "n"]})
-        regions = f"{regions[0]}–{regions[-1]}" if len(regions) > 1 else f"{regions[0]}"
-        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}, {regions} regions"
+        counted = format_count(regions[-1], "region")
+        counted = f"{regions[0]}–{counted}" if len(regions) > 1 else counted
+        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}, {counted}"
         # Beside the axes, where no point can lie.
         axes.text(
             1.05, place, text, va="center", gid="number", transform=axes.get_yaxis_transform()

@@ -95,8 +95,8 @@ def format_p(p: float, *, draws: int | None = None) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """A number of things: 1 voxel, 2 voxels."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """A number of things: 1 voxel, 2,000 voxels."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def strip_template(prompt: str, template: str) -> str:
@@ -270,7 +270,7 @@ def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
     figure = new_figure(22, layout=None)
     reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
     add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
-    text = f"None of the {len(table)} voxels was tested, so {what}.\n{reasons}"
+    text = f"Of {format_count(len(table), 'voxel')} none was tested, so {what}.\n{reasons}"
     add_text(figure, EDGE, 9, text)
     return figure
 

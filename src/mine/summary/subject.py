@@ -121,7 +121,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
-        f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall "
+        f"{len(apart)} of {format_count(measured, 'region')} where this could be asked "
+        f"({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
         "Pictures made from a description come nearer to the original's response than pictures "
         f"from random tokens' words by {_say_effect(table, 'pictures')}.",
@@ -206,7 +207,7 @@ def _say_left_out(
 ) -> list[str]:
     attributes: dict[str, Any] = responses.attrs
     said = [
-        f"{together[reason]:,} voxels, “{reason}”: {why}."
+        f"{format_count(together[reason], 'voxel')}, “{reason}”: {why}."
         for reason, why in WITHHELD.items()
         if together[reason]
     ]
