@@ -21,7 +21,7 @@ from mine.figures.attributions import (
 )
 from mine.figures.catalogue import FIGURES
 from mine.figures.described import draw_described, tabulate_described
-from mine.figures.encoder import assign_rois, draw_encoder, tabulate_encoder
+from mine.figures.encoder import draw_encoder, list_members, tabulate_encoder
 from mine.figures.faithfulness import (
     RANKINGS,
     advantages,
@@ -240,10 +240,26 @@ def test_a_heading_without_a_ceiling_says_so() -> None:
     assert write_fit(entry) == "R² −0.10 of a ceiling of 0.50"
 
 
-def test_a_voxel_is_coloured_by_its_first_roi_or_by_none() -> None:
-    member = np.array([[True, False, False], [True, True, False]])
-    rois = xr.Dataset({"member": (("roi", "voxel"), member)}, coords={"roi": ["A", "B"]})
-    assert assign_rois(rois).tolist() == ["A", "B", ""]
+def test_a_voxel_is_drawn_in_each_of_its_rois_or_in_none() -> None:
+    scores, rois = make_scores(12)
+    rois["member"][0, 8:] = False
+    rois["member"][1, 2:5] = True
+    parts = {"": range(8, 12), "FFA-1": range(8), "V1v": range(2, 5)}
+    assert {roi: own.tolist() for roi, own in list_members(rois).items()} == {
+        roi: list(own) for roi, own in parts.items()
+    }
+    axes = draw_encoder(scores, rois).axes[0]
+    drawn = {each.get_label(): each for each in axes.collections if each.get_label()[0] != "_"}
+    assert {"no region (n = 4)", "FFA-1 (n = 8)", "V1v (n = 3)"} <= set(drawn)
+    order = sorted(drawn, key=lambda label: drawn[label].get_zorder())
+    assert [label.split(" (")[0] for label in order] == list(parts)
+    table = tabulate_encoder(scores, rois)
+    voxels = table[table["panel"] == "voxels"]
+    assert {roi: own["voxel"].tolist() for roi, own in voxels.groupby("roi")} == {
+        roi: list(own) for roi, own in parts.items()
+    }
+    r2 = scores["r2"].sel(model="mine").values
+    np.testing.assert_array_equal(voxels["value"], r2[voxels["voxel"].astype(int)])
 
 
 def test_described_parts_add_up_to_all_voxels() -> None:
