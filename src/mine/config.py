@@ -87,14 +87,15 @@ class Config:
         example="nsd",
     )
     subjects: list[str] = setting(
-        "Subjects, by their names in the dataset; none is called all or subjects.",
+        "Subjects, by their names in the dataset, a number in quotes; none is called all or "
+        "subjects, and none as another but for capitals.",
         pattern=NAME,
         nonempty=True,
         example=["subj01"],
     )
     rois: list[str] = setting(
         "Regions to explain, by their names in the dataset or in dataset.roi_references; none is "
-        "called all.",
+        "called all, and none as another but for capitals.",
         pattern=NAME,
         nonempty=True,
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
