@@ -252,7 +252,7 @@ def test_a_voxel_is_drawn_in_each_of_its_rois_or_in_none() -> None:
     drawn = {each.get_label(): each for each in axes.collections if each.get_label()[0] != "_"}
     assert {"no region (n = 4)", "FFA-1 (n = 8)", "V1v (n = 3)"} <= set(drawn)
     order = sorted(drawn, key=lambda label: drawn[label].get_zorder())
-    assert [label.split(" (")[0] for label in order] == list(parts)
+    assert [label.split(" (")[0] for label in order] == ["no region", "FFA-1", "V1v"]
     table = tabulate_encoder(scores, rois)
     voxels = table[table["panel"] == "voxels"]
     assert {roi: own["voxel"].tolist() for roi, own in voxels.groupby("roi")} == {

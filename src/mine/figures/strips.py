@@ -95,8 +95,8 @@ def format_p(p: float, *, draws: int | None = None) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """A number of things: 1 voxel, 2,000 voxels."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """A number of things: 1 voxel, 2 voxels."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def strip_template(prompt: str, template: str) -> str:

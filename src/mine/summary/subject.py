@@ -207,7 +207,7 @@ def _say_left_out(
 ) -> list[str]:
     attributes: dict[str, Any] = responses.attrs
     said = [
-        f"{format_count(together[reason], 'voxel')}, “{reason}”: {why}."
+        f"{together[reason]:,} voxel{'s' * (together[reason] != 1)}, “{reason}”: {why}."
         for reason, why in WITHHELD.items()
         if together[reason]
     ]

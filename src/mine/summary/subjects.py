@@ -118,7 +118,8 @@ def _say_found(
         for name, what in CAUSES.items()
     ]
     said = [
-        f"{together['described']:,} of {format_count(together['voxels'], 'voxel')} are described.",
+        f"{together['described']:,} of {together['voxels']:,} "
+        f"voxel{'s' * (together['voxels'] != 1)} are described.",
         "Words and measured responses prefer one and the same category in every subject that has "
         f"the region: {join(named)}.",
         "Of the regions of all subjects that were tested, the causal effect has an interval over "
