@@ -482,7 +482,11 @@ class Baselines:
         minimum=1e-12,
         nonempty=True,
     )
-    folds: int = setting("Folds of the cross-validation that chooses.", 5, minimum=2)
+    folds: int = setting(
+        "Folds of the cross-validation that chooses; at most half as many as training images.",
+        5,
+        minimum=2,
+    )
     mixtures: int = setting(
         "Weights of the two bands that banded ridge tries, from one alone to the other alone.",
         9,
