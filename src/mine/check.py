@@ -22,6 +22,7 @@ from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.datasets.recording import Recording
+from mine.datasets.rois import require_region
 from mine.disk import ATTRIBUTIONS, TOKENS, DiskUse, count_painted, estimate_disk
 from mine.references import voxel_references
 from mine.sections import ALL, MODEL_FILES, Generator, Lens
@@ -68,14 +69,15 @@ def estimate_work(config: Config, *, results: Path | str = "results") -> str:
 
     results: the folder that the analysis will fill.
     """
-    voxels = "every voxel" if config.features.voxels is None else f"{config.features.voxels} voxels"
+    tested, rois, subjects = config.features.voxels, len(config.rois), len(config.subjects)
+    voxels = "every voxel" if tested is None else f"{tested} voxel{'s' * (tested != 1)}"
     pictures, edits = count_painted(config)
     left = ""
     if config.download.accept_terms and _dataset_is_to_come(config):
         left = "; the dataset is looked at once it has been downloaded"
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
-        f"{len(config.rois)} regions of {len(config.subjects)} subjects, "
+        f"{rois} region{'s' * (rois != 1)} of {subjects} subject{'s' * (subjects != 1)}, "
         f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}"
         f"{_tell_disk(config, Path(results))}{left}"
     )
@@ -119,19 +121,44 @@ def describe_subjects(config: Config) -> list[str]:
     """Say in a line a subject how its tables and regions are understood, so that a mistake shows
     that is none in form; nothing of a dataset that is yet to come. No response is read.
 
-    Raises InputError as the readers do.
+    Raises InputError as the readers do, and for subjects that have none of the regions.
     """
     if _dataset_is_to_come(config):
         return []
-    lines = []
+    lines, problems = [], []
     for subject in config.subjects:
         recording, rois = _read_regions(config, subject)
         said = describe_recording(recording, test=config.dataset.test_images)
+        try:
+            require_region(rois)
+        except InputError as error:
+            problems.append(str(error))
         regions = [f"{size} in {roi}" for roi, size in _count_members(rois).items()]
         reasons = zip(rois.attrs["absent"], rois.attrs["absent_reason"], strict=True)
         absent = "".join(f"; {roi}: {reason}" for roi, reason in reasons)
         lines.append(f"{said}, {len(recording.voxels)} voxels, {', '.join(regions)}{absent}")
+    if problems:
+        raise InputError("\n".join(problems))
     return lines
+
+
+def describe_controls(config: Config) -> list[str]:
+    """Say beforehand which control of edits there cannot be, a sentence each: the word of another
+    category takes a second category with a word of the list.
+
+    Only a word list that is a file is known by now. Raises InputError as its reader does.
+    """
+    named = list(config.categories)
+    if config.lens.vocabulary != "tokenizer":
+        words = set(read_vocabulary(Path(config.lens.vocabulary)))
+        named = [name for name in named if words & set(config.categories[name].prompts)]
+    if len(named) > 1:
+        return []
+    found = f"{named[0]} alone" if named else "none"
+    return [
+        "categories: an edit by a word of another category takes two of them with a prompt in "
+        f"lens.vocabulary, found {found}, so this control is left out where there is no other"
+    ]
 
 
 def check_config(
@@ -154,6 +181,7 @@ def check_config(
         *of_dataset,
         *_check_categories(config),
         *_check_subsets(config),
+        *_check_folds(config),
         *_check_model(config, "backbone"),
         *_check_model(config, "evaluator"),
         *_check_generator(config.generator),
@@ -210,20 +238,47 @@ def _check_categories(config: Config) -> list[str]:
 def _check_subsets(config: Config) -> list[str]:
     """List sizes of learning curves above what a subject was shown: an upper bound, since some of
     it are test images."""
-    if not config.encoders.images or _dataset_is_to_come(config):
+    if not config.encoders.images or (found := _find_fewest_images(config)) is None:
         return []
+    least, shown = found
+    return [
+        f"encoders.images: expected at most the {shown} images of {least}, found {size}"
+        for size in config.encoders.images
+        if size > shown
+    ]
+
+
+def _check_folds(config: Config) -> list[str]:
+    """List what leaves a fold of a cross-validation without an image: of the evaluator, which is
+    fitted on half of the training images, and of the shortest learning curve."""
+    folds, problems = config.baselines.folds, []
+    shortest = min(config.encoders.images, default=folds)
+    if shortest < folds:
+        problems.append(
+            f"encoders.images: expected at least baselines.folds, {folds}, found {shortest}"
+        )
+    found = _find_fewest_images(config)
+    if found is not None and folds > found[1] // 2:
+        problems.append(
+            f"baselines.folds: expected at most {found[1] // 2}, half of the {found[1]} images of "
+            f"{found[0]}, found {folds}"
+        )
+    return problems
+
+
+def _find_fewest_images(config: Config) -> tuple[str, int] | None:
+    """Return the subject that was shown the fewest images, and how many: an upper bound of what is
+    fitted, since some are test images. None where it is not known."""
+    if _dataset_is_to_come(config):
+        return None
     reader = open_dataset(config.dataset)
     try:
         shown = {subject: reader.count_images([subject]) for subject in config.subjects}
     except InputError:
         # Told already, among the problems of the dataset.
-        return []
+        return None
     least = min(shown, key=lambda subject: shown[subject])
-    return [
-        f"encoders.images: expected at most the {shown[least]} images of {least}, found {size}"
-        for size in config.encoders.images
-        if size > shown[least]
-    ]
+    return least, shown[least]
 
 
 def _dataset_is_to_come(config: Config) -> bool:

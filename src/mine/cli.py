@@ -355,7 +355,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     # Imported late: `mine config` and `mine --help` need not wait for the readers of files.
-    from mine.check import check_data, describe_subjects, estimate_work
+    from mine.check import check_data, describe_controls, describe_subjects, estimate_work
 
     data, name = _read_files(options.config)
     problems = check_data(data, name=name)
@@ -369,6 +369,8 @@ def _check(options: argparse.Namespace) -> int:
     print(f"{name}: nothing wrong; {estimate_work(config)}")
     if understood:
         print("\n".join(understood))
+    if missed := describe_controls(config):
+        print("\n".join(missed))
     if changes := describe_changes(config):
         print(f"{changes}; {REPLACED}")
     return 0

@@ -80,6 +80,9 @@ NAMED = 8
 POOLED = {"rois": (ALL,), "subjects": (ALL, "subjects")}
 """Names that no region and no subject may have, since they stand for all of them together."""
 
+FILES = (".zarr", ".json", ".tsv")
+"""How files of results end that lie beside the folders of subjects and of regions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -91,14 +94,15 @@ class Config:
         example="nsd",
     )
     subjects: list[str] = setting(
-        "Subjects, by their names in the dataset. No subject may be called all or subjects.",
+        "Subjects, by their names in the dataset; put a name that is a number in quotes. No "
+        "subject may be called all or subjects, and no two names may differ only by capitals.",
         pattern=NAME,
         nonempty=True,
         example=["subj01"],
     )
     rois: list[str] = setting(
         "Regions to explain, by their names in the dataset or in dataset.roi_references. No "
-        "region may be called all.",
+        "region may be called all, and no two names may differ only by capitals.",
         pattern=NAME,
         nonempty=True,
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
@@ -357,6 +361,7 @@ def _contradictions(config: Config) -> list[str]:
             f"{config.description.token_fraction}"
         )
     problems += _ambiguous_names(config)
+    problems += _colliding_names(config)
     problems += _unclear_backbone(backbone)
     problems += _unclear_lens(config.lens, backbone)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
@@ -431,6 +436,26 @@ def _ambiguous_names(config: Config) -> list[str]:
         for name in names
         if name in getattr(config, key)
     ]
+
+
+def _colliding_names(config: Config) -> list[str]:
+    """Return which regions and subjects would share a folder, where a disk takes no notice of case,
+    or have the name of a file beside them."""
+    problems = []
+    for key in POOLED:
+        names: dict[str, str] = {}
+        for name in getattr(config, key):
+            if (other := names.setdefault(name.lower(), name)) != name:
+                problems.append(
+                    f"{key}: expected names that differ by more than capitals, since each is a "
+                    f"folder, found {other} and {name}"
+                )
+            if name.lower().endswith(FILES):
+                problems.append(
+                    f"{key}: expected names that end otherwise than files of results do, "
+                    f"{', '.join(FILES)}, found {name}"
+                )
+    return problems
 
 
 def _unclear_backbone(backbone: Backbone) -> list[str]:

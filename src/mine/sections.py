@@ -503,7 +503,10 @@ class Baselines:
         nonempty=True,
     )
     folds: int = setting(
-        "Number of folds of the cross-validation that chooses the penalty.", 5, minimum=2
+        "Number of folds of the cross-validation that chooses the penalty, at most half the "
+        "number of training images.",
+        5,
+        minimum=2,
     )
     mixtures: int = setting(
         "Number of relative weights of the two bands that banded ridge tries, from one band alone "

@@ -6,6 +6,7 @@ Only the standard library is used, since the workflow's rules import this.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import math
 import re
@@ -167,8 +168,17 @@ def _parse_value(
         }
     value = _as_scalar(inner, data)
     if value is None or not _within(value, limits):
-        problems.append(f"{path}: expected {_expected(kind, limits)}, found {_show(data)}")
+        problems.append(
+            f"{path}: expected {_expected(kind, limits)}, found {_show(data)}"
+            f"{_advise_quotes(inner, data, limits)}"
+        )
     return value
+
+
+def _advise_quotes(kind: type, data: object, limits: Mapping[str, Any]) -> str:
+    """Say how a text is written that YAML takes for a number, a truth value or a date."""
+    taken = kind is str and isinstance(data, int | float | datetime.date)
+    return "; put it in quotes" if taken and not limits.get("choices") else ""
 
 
 def _as_scalar(kind: type, data: object) -> Any:
@@ -263,7 +273,7 @@ def _show(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
+    text = str(value) if isinstance(value, datetime.date) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -349,6 +349,13 @@ def session_is_missing(world):
         path.unlink()
 
 
+@fault("expected sessions 1 to 4 as", "found 2 of them, without 2, 4")
+def sessions_are_missing(world):
+    for number in (2, 4):
+        for path in world.folder.glob(f"*betas_session{number:02d}.*"):
+            path.unlink()
+
+
 @fault("expected sessions of betas (", "found none")
 def every_session_is_missing(world):
     shutil.rmtree(world.folder)

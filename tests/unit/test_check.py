@@ -42,7 +42,7 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     Path("net").mkdir()
     Path("net/config.json").write_text(json.dumps({"architecture": "resnet18"}))
     Path("net/model.safetensors").write_bytes(b"")
-    Path("words.txt").write_text("cat\ndog\n\n")
+    Path("words.txt").write_text("cat\ndog\nface\nfood\n\n")
     return {
         "name": "small",
         "subjects": ["subj01"],
@@ -194,7 +194,7 @@ def test_further_files_are_laid_over_the_first(
     assert main(["check", "config.yaml", "over.yaml", "last.yaml"]) == 0
     assert capsys.readouterr().out.startswith(
         "config.yaml + over.yaml + last.yaml: nothing wrong; at most 50 pictures and 130 edits for "
-        "each of 20 voxels of 2 regions of 1 subjects, 7 steps each"
+        "each of 20 voxels of 2 regions of 1 subject, 7 steps each"
     )
     Path("last.yaml").write_text("seed: -1\n")
     assert main(["check", "config.yaml", "last.yaml"]) == 1
@@ -665,6 +665,25 @@ def test_learning_curves_beyond_a_subjects_images(
     assert said == ["encoders.images: expected at most the 600 images of subj02, found 601"]
 
 
+def test_folds_leave_an_image_in_each(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_dataset_is_to_come", lambda config: False)
+    monkeypatch.setattr(NsdReader, "count_images", lambda reader, subjects: 121)
+    analysis["encoders"] = {"images": [50, 60]}
+    for folds, expected in (
+        (50, []),
+        (51, ["encoders.images: expected at least baselines.folds, 51, found 50"]),
+        (
+            61,
+            [
+                "encoders.images: expected at least baselines.folds, 61, found 50",
+                "baselines.folds: expected at most 60, half of the 121 images of subj01, found 61",
+            ],
+        ),
+    ):
+        problems = check_config(load_config(analysis | {"baselines": {"folds": folds}}))
+        assert [one for one in problems if "folds" in one] == expected
+
+
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
     folder = Path("results/small/nsd/nsddata/ppdata/subj01/func1pt8mm")
     folder.mkdir(parents=True)
@@ -695,6 +714,28 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
     assert problems_of_categories() == [
         "objects.json: expected COCO annotations with a list categories, found none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ({"cats": ["cat"], "dogs": ["hound", "dog"]}, None),
+        ({"cats": ["cat"], "dogs": ["hound"]}, "cats alone"),
+        ({"cats": ["kitten"], "dogs": ["hound"]}, "none"),
+        ({"cats": ["cat"]}, "cats alone"),
+    ],
+)
+def test_a_control_that_cannot_be_is_told_beforehand(
+    analysis: dict, prompts: dict, said: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analysis["categories"] = {name: {"prompts": words} for name, words in prompts.items()}
+    Path("config.yaml").write_text(yaml.safe_dump(analysis))
+    assert main(["check", "config.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines == [
+        "categories: an edit by a word of another category takes two of them with a prompt in "
+        f"lens.vocabulary, found {said}, so this control is left out where there is no other"
+    ] * (said is not None)
 
 
 def test_dataset_is_checked_once_it_is_there(analysis: dict) -> None:

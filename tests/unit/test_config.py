@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
 import re
@@ -158,6 +159,26 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             {"subjects": ["subj01", "subjects"]},
             "subjects: expected names other than subjects, which stands for all of them together "
             "in tables and summaries, found it",
+        ),
+        (
+            {"rois": ["FFA", "ffa"]},
+            "rois: expected names that differ by more than capitals, since each is a folder, found "
+            "FFA and ffa",
+        ),
+        (
+            {"subjects": ["responses.Zarr"]},
+            "subjects: expected names that end otherwise than files of results do, .zarr, .json, "
+            ".tsv, found responses.Zarr",
+        ),
+        (
+            {"subjects": [1]},
+            "subjects[0]: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found 1; put it "
+            "in quotes",
+        ),
+        (
+            {"name": datetime.date(2026, 1, 2)},
+            "name: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found 2026-01-02; put "
+            "it in quotes",
         ),
         ({"backbone": {"layer": 3}}, "backbone.layer: expected null with open_clip, found 3"),
         ({"backbone": {"side": 448}}, "backbone.side: expected null with open_clip, found 448"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -20,8 +21,9 @@ from mine.figures.attributions import (
 )
 from mine.figures.catalogue import FIGURES
 from mine.figures.described import draw_described, tabulate_described
-from mine.figures.encoder import assign_rois, draw_encoder, tabulate_encoder
+from mine.figures.encoder import draw_encoder, list_members, tabulate_encoder
 from mine.figures.faithfulness import (
+    RANKINGS,
     advantages,
     draw_faithfulness,
     retained,
@@ -238,10 +240,26 @@ def test_a_heading_without_a_ceiling_says_so() -> None:
     assert write_fit(entry) == "R² −0.10 of a ceiling of 0.50"
 
 
-def test_a_voxel_is_coloured_by_its_first_roi_or_by_none() -> None:
-    member = np.array([[True, False, False], [True, True, False]])
-    rois = xr.Dataset({"member": (("roi", "voxel"), member)}, coords={"roi": ["A", "B"]})
-    assert assign_rois(rois).tolist() == ["A", "B", ""]
+def test_a_voxel_is_drawn_in_each_of_its_rois_or_in_none() -> None:
+    scores, rois = make_scores(12)
+    rois["member"][0, 8:] = False
+    rois["member"][1, 2:5] = True
+    parts = {"": range(8, 12), "FFA-1": range(8), "V1v": range(2, 5)}
+    assert {roi: own.tolist() for roi, own in list_members(rois).items()} == {
+        roi: list(own) for roi, own in parts.items()
+    }
+    axes = draw_encoder(scores, rois).axes[0]
+    drawn = {each.get_label(): each for each in axes.collections if each.get_label()[0] != "_"}
+    assert {"no region (n = 4)", "FFA-1 (n = 8)", "V1v (n = 3)"} <= set(drawn)
+    order = sorted(drawn, key=lambda label: drawn[label].get_zorder())
+    assert [label.split(" (")[0] for label in order] == ["no region", "FFA-1", "V1v"]
+    table = tabulate_encoder(scores, rois)
+    voxels = table[table["panel"] == "voxels"]
+    assert {roi: own["voxel"].tolist() for roi, own in voxels.groupby("roi")} == {
+        roi: list(own) for roi, own in parts.items()
+    }
+    r2 = scores["r2"].sel(model="mine").values
+    np.testing.assert_array_equal(voxels["value"], r2[voxels["voxel"].astype(int)])
 
 
 def test_described_parts_add_up_to_all_voxels() -> None:
@@ -282,6 +300,28 @@ def test_faithfulness_draws_each_ranking_in_each_region_and_mode(rois: int) -> N
     lines = [line.get_label() for axes in figure.axes for line in axes.lines]
     assert lines.count("integrated gradients") == 2 * rois
     assert set(tabulate_faithfulness(by_roi)["roi"]) == set(by_roi)
+
+
+def test_faithfulness_without_a_rival_is_drawn_as_curves_alone(tmp_path: Path) -> None:
+    by_roi = {"EBA": make_faithfulness().sel(ranking=["integrated_gradients"])}
+    figure = draw_faithfulness(by_roi)
+    assert len([axes for axes in figure.axes if axes.lines]) == 2
+    table = tabulate_faithfulness(by_roi)
+    assert "advantage" not in set(table["measure"]) and "retained" in set(table["measure"])
+    save_figure(figure, table, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("rois", [1, 5])
+@pytest.mark.parametrize("rivals", [1, 2, 7])
+def test_no_text_of_faithfulness_is_cut_off_however_many_rankings(rois: int, rivals: int) -> None:
+    data = make_faithfulness()
+    data = data.isel(ranking=np.resize(np.arange(data.sizes["ranking"]), 1 + rivals))
+    data = data.assign_coords(ranking=list(RANKINGS)[: 1 + rivals])
+    figure = draw_faithfulness({f"roi{number}": data for number in range(rois)})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    label = figure.subfigs[1]._supylabel.get_window_extent(canvas.get_renderer())
+    assert label.y0 >= 0 and label.y1 <= figure.bbox.height
 
 
 @pytest.mark.parametrize(
@@ -407,7 +447,7 @@ def test_without_a_described_voxel_no_words_are_shown() -> None:
     figure = draw_attributions(
         attributions, descriptions, pictures, table=table, region="V1v", **drawn
     )
-    assert any("None of the 2 voxels is described" in text for text in texts(figure))
+    assert any("Of 2 voxels none is described" in text for text in texts(figure))
     assert tabulate_attributions(attributions, descriptions, **drawn).empty
 
 

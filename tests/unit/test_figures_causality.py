@@ -34,7 +34,7 @@ from tests.reference.causal_figures import (
 
 def test_a_region_without_a_tested_voxel_says_so():
     for figure, table in (draw_pictures(0, 2), draw_strips(0, 2)):
-        assert any("None of the 3 voxels was tested" in text for text in said(figure))
+        assert any("Of 3 voxels none was tested" in text for text in said(figure))
         assert any("1 retinotopic" in text for text in said(figure))
         assert table.empty
 

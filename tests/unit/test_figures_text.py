@@ -103,6 +103,7 @@ def test_a_regions_name_and_its_count_do_not_overlap():
         for measure in ("cosine_z", "share_profile", "share_measured", "auc_measured", "t"):
             for category in ("faces", "bodies", "places"):
                 rows.append((roi, measure, category, 0.5, 1056 if "measured" in measure else 448))
+        rows.append((roi, "described", np.nan, 448 / 1056, 1056))
     table = pd.DataFrame(rows, columns=["roi", "measure", "category", "value", "n"])
     table = table.assign(threshold=np.nan, p=1.0, low=np.nan, high=np.nan, subject="subj01")
     table = pd.concat([table, table.assign(measure="prefers_" + table["measure"], value=0.0)])

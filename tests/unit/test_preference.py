@@ -415,6 +415,17 @@ def test_noise_prefers_nothing():
     assert np.isnan(found["cosine_q"]).all() and not np.isnan(found["cosine_p"]).any()
 
 
+def test_what_could_not_be_asked_has_no_share():
+    found = measure("noise")
+    for category in found["category"].values:
+        own = found.sel(category=category)
+        shares = own["roi_share"]
+        assert np.isnan(shares.sel(evidence="localiser")) == np.isnan(own["roi_t"]), category
+        for name in ("predicted", "measured"):
+            unknown = np.isnan(own["roi_auc"].sel(response=name, bound="value"))
+            assert np.isnan(shares.sel(evidence=name)) == unknown, category
+
+
 def test_a_voxel_prefers_by_its_responses_only_what_is_significant():
     for roi in REGIONS:
         found = measure(roi).isel(category=[0, 1]).sel(response="measured")

@@ -18,6 +18,7 @@ from mine.figures.style import SIZE, WIDTH, save_figure
 from mine.stages.preference import EVIDENCE
 from mine.stages.preference_subjects import (
     LEAST_VOXELS,
+    count_voxels,
     label_voxels,
     summarise_subjects,
     tabulate_preference,
@@ -46,6 +47,8 @@ def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.
     bounds[:, place] += 1
     z[place] += 1
     share = np.array([[(row == name).mean() for name in CATEGORIES] for row in names])
+    share[0] = share[0] if known else np.nan
+    share[3, 2] = np.nan
     best = [main if known else "", main, main, main if main != "food" else ""]
     pair = ("evidence", "other")
     return xr.Dataset(
@@ -130,6 +133,30 @@ def test_a_preference_is_told_where_something_is_known():
     assert pick(table, "prefers_profile", roi="none").empty
     assert pick(table, "prefers_measured", roi="none")["value"].tolist() == [1, 0, 0]
     assert pick(table, "prefers_localiser", roi="FFA")["category"].tolist() == CATEGORIES[:2]
+
+
+def test_what_could_not_be_asked_has_no_share():
+    table = tabulate_preference(make_regions())
+    shares = pick(table, "share_localiser", roi="FFA").set_index("category")
+    assert shares["n"].to_dict() == {"faces": VOXELS, "places": VOXELS, "food": 0}
+    assert shares["value"].isna().tolist() == [False, False, True]
+    whole = summarise_subjects({"subj01": table})
+    assert set(pick(whole, "share_localiser")["category"]) == {"faces", "places"}
+
+
+def test_voxels_are_counted_whatever_evidence_there_is():
+    regions = make_regions()
+    for region in regions.values():
+        region["roi_share"][1:] = np.nan
+    tables = {name: tabulate_preference(regions) for name in ("subj01", "subj02")}
+    for table, subjects in ((tables["subj01"], 1), (summarise_subjects(tables), 2)):
+        described, voxels = count_voxels(table)
+        expected = {"FFA": VOXELS * subjects, "PPA": VOXELS * subjects, "none": 0}
+        assert described.to_dict() == expected
+        assert voxels.to_dict() == dict.fromkeys(expected, VOXELS * subjects)
+    figure = draw_preference_subjects(summarise_subjects(tables))
+    shown = {text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))}
+    assert {"12/12", "0/12"} <= shown and set(CATEGORIES) <= shown
 
 
 def test_responses_are_to_the_category_that_the_words_prefer():
@@ -279,7 +306,8 @@ def test_figure_of_subjects_counts_those_that_prefer(subjects, tmp_path):
     assert numbers.count(f"{subjects}/{subjects}") == 1 + 3 + 3 + (subjects == 1)
     assert (f"{subjects - 1}/{subjects}" in numbers) == (subjects > 1)
     assert f"1/{subjects}" in numbers  # food for one PPA, or all of one subject
-    assert numbers.count("83") == 2 and numbers.count("–") == 3
+    # Words of no described voxel, and the localiser of food.
+    assert numbers.count("83") == 2 and numbers.count("–") == 3 + 3
     assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
     drawn = select_drawn(found)
     assert not drawn.empty and set(drawn.columns) == set(found.columns)
@@ -334,10 +362,26 @@ def test_a_figure_says_why_words_are_not_compared_with_a_localiser():
     regions = make_regions()
     for t, expected in ((1.0, "fewer than 10 described voxels"), (np.nan, "no localiser")):
         few = regions["PPA"].assign(t=regions["PPA"]["t"] * t, roi_t=regions["PPA"]["roi_t"] * t)
-        figure = draw_preference(tabulate_preference({"PPA": few}), ["PPA"], "subj01")
+        few["roi_share"].loc["localiser"] *= t
+        table = tabulate_preference({"PPA": few})
+        for figure in (
+            draw_preference(table, ["PPA"], "subj01"),
+            draw_preference_subjects(summarise_subjects({"subj01": table})),
+        ):
+            shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+            reasons = {"fewer than 10 described voxels", "no localiser"}
+            assert reasons & set(shown) == {expected}
+
+
+def test_a_figure_says_where_no_two_kinds_of_evidence_can_be_compared():
+    region = make_regions()["PPA"]
+    alone = "no region with a preference by two"
+    for names, expected in ((["places", "", "", ""], True), (["places", "places", "", ""], False)):
+        region["roi_preferred"][:] = names
+        table = summarise_subjects({"subj01": tabulate_preference({"PPA": region})})
+        figure = draw_preference_subjects(table)
         shown = [text.get_text() for axes in figure.axes for text in axes.texts]
-        reasons = {"fewer than 10 described voxels", "no localiser"}
-        assert reasons & set(shown) == {expected}
+        assert (alone in shown) == expected
 
 
 def test_close_numbers_get_a_decimal_more_and_ties_are_won_by_none():

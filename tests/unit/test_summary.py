@@ -229,7 +229,7 @@ def test_voxels_of_several_regions_are_summed_up_once() -> None:
     assert found["voxels"] == 6 < table["voxels"].iloc[:-1].sum()
     assert (found["scored"], found["tested"]) == (5, 1)
     said = " ".join(sayings(make_page(table)))
-    assert "4 of 6 voxels in 3 regions" in said and "1 voxels, “no significant word”" in said
+    assert "4 of 6 voxels in 3 regions" in said and "1 voxel, “no significant word”" in said
     said = " ".join(sayings(summarise_subjects({"subj01": table, "subj02": table}, name="demo")))
     assert "8 of 12 voxels are described" in said and "2 in subj01, 2 in subj02" in said
 
@@ -246,7 +246,7 @@ def test_without_a_ceiling_the_score_is_r2_and_the_page_says_so() -> None:
 def test_all_that_was_left_out_is_named_with_its_reason() -> None:
     said = " ".join(make_page(make_table()).sections["What was left out, and why"])
     for reason in ("not predicted", "retinotopic", "no reliable profile"):
-        assert f"1 voxels, “{reason}”: {WITHHELD[reason]}." in said
+        assert f"1 voxel, “{reason}”: {WITHHELD[reason]}." in said
     assert "no significant word" not in said
     assert "Region EBA: no such label." in said
     assert "Structure of V1v: fewer than 10" in said
@@ -259,14 +259,26 @@ def test_all_that_was_left_out_is_named_with_its_reason() -> None:
 def test_only_intervals_above_zero_count_as_found() -> None:
     said = " ".join(make_page(make_table()).sections["What was found"])
     assert "3 of 6 voxels in 2 regions" in said
-    above = "above zero in 1 of 1 regions (FFA-1)"
+    above = "above zero in 1 of 1 region (FFA-1)"
     assert f"than pictures from random tokens' words by 0.50 sd (d 1.00), {above}" in said
     assert f"than a word of another category by 0.22 sd (d 0.90), {above}" in said
     assert f"than words of random tokens by 0.25 sd (d 1.00), {above}" in said
     assert (
-        "what random tokens show by −0.25 sd (d −1.00), above zero in 0 of 1 regions (none)" in said
+        "what random tokens show by −0.25 sd (d −1.00), above zero in 0 of 1 region (none)" in said
     )
-    assert "over without words by −0.30 sd (d −1.20), above zero in 0 of 1 regions (none)" in said
+    assert "over without words by −0.30 sd (d −1.20), above zero in 0 of 1 region (none)" in said
+
+
+def test_a_control_that_no_region_has_is_told_with_its_reason() -> None:
+    table = make_table()
+    table["insertion_other_mean"] = table["insertion_other"] = np.nan
+    said = " ".join(make_page(table).sections["What was found"])
+    why = "no other category has a word of the vocabulary"
+    assert f"a word of another category by an amount that is not known ({why}); than words" in said
+    table[["insertion_mean", "insertion"]] = np.nan
+    said = " ".join(make_page(table).sections["What was found"])
+    assert said.count("by an amount that is not known (nothing was tested)") == 2
+    assert "–" not in said and why not in said
 
 
 def test_the_evaluator_is_reported_where_it_judged() -> None:

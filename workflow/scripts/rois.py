@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.datasets.reader import open_dataset
+from mine.datasets.rois import require_region
 from mine.datasets.voxels import voxels_of
 from mine.history import write_history
 from mine.logging import start_logging
@@ -16,6 +17,8 @@ rois = open_dataset(params.dataset).read_rois(
     rois=params.rois,
     voxels=voxels_of(open_store(snakemake.input.responses)),
 )
+# Which voxels are left for want of signal no check of files can foresee.
+require_region(rois)
 write_store(rois, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
 # An absent region has no voxels, and so the digest of nothing.
 for roi, path in zip(params.rois, snakemake.output.members, strict=True):

@@ -102,14 +102,20 @@ def _check_sessions(
         behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
         recorded = 0 if behaviour is None or behaviour.empty else int(behaviour["SESSION"].max())
         count = max(recorded, *found)
-    files = []
-    for number in range(1, count + 1):
+    wanted, files = range(1, count + 1), []
+    missing = [] if skip_missing else [number for number in wanted if number not in found]
+    if len(missing) == 1:
+        name = nsd_sessions.name_session(root, subject, missing[0], space=space, betas=betas)
+        problems.append(
+            f"{name}: expected session {missing[0]} of {count} as {formats}, found neither"
+        )
+    elif missing:
+        problems.append(
+            f"{folder}: expected sessions 1 to {count} as {formats}, found {count - len(missing)} "
+            f"of them, without {_join_runs(missing)}"
+        )
+    for number in wanted:
         if number not in found:
-            if not skip_missing:
-                name = nsd_sessions.name_session(root, subject, number, space=space, betas=betas)
-                problems.append(
-                    f"{name}: expected session {number} of {count} as {formats}, found neither"
-                )
             continue
         # of two formats the reader takes the first
         file = attempt(problems, nsd_sessions.open_session, found[number][0], number)
@@ -118,6 +124,14 @@ def _check_sessions(
             attempt(problems, nsd_sessions.check_length, file)
             attempt(problems, nsd_sessions.check_alike, file, files[0])
     return files
+
+
+def _join_runs(numbers: Sequence[int]) -> str:
+    """Name ascending numbers, at least one, by runs: 3, 5 to 99."""
+    ends = [place for place, step in enumerate(np.diff(numbers)) if step > 1]
+    firsts = [0, *(end + 1 for end in ends)]
+    runs = [(numbers[one], numbers[other]) for one, other in zip(firsts, [*ends, -1], strict=True)]
+    return ", ".join(f"{one}" if one == other else f"{one} to {other}" for one, other in runs)
 
 
 def _check_design(

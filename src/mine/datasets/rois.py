@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mine.datasets.voxels import VoxelSet
+from mine.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -83,4 +84,18 @@ def describe_rois(
             "t_threshold": json.dumps(t_threshold),
             **voxels.to_attributes(),
         },
+    )
+
+
+def require_region(rois: xr.Dataset) -> None:
+    """Raise InputError where a subject has none of the regions asked for, of which nothing could be
+    told; each with the reason. rois: as describe_rois makes it."""
+    if rois.sizes["roi"]:
+        return
+    subject, absent = rois.attrs["subject"], rois.attrs["absent"]
+    reasons = zip(absent, rois.attrs["absent_reason"], strict=True)
+    raise InputError(
+        f"subject {subject}: expected at least one of rois, {', '.join(absent)}, found none; leave "
+        f"the subject out, or name a region that it has "
+        f"({'; '.join(f'{roi}: {reason}' for roi, reason in reasons)})"
     )

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
-from mine.figures.strips import write_voxel
+from mine.figures.strips import format_count, write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -305,6 +305,7 @@ def _draw_none(table: pd.DataFrame, region: str) -> Figure:
     figure = new_figure(22, layout=None)
     reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
     add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
-    text = f"None of the {len(table)} voxels is described, so no words are shown.\n{reasons}"
+    voxels = format_count(len(table), "voxel")
+    text = f"Of {voxels} none is described, so no words are shown.\n{reasons}"
     add_text(figure, EDGE, 9, text)
     return figure

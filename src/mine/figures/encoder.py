@@ -6,6 +6,8 @@ of R², and the figure says so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -29,12 +31,13 @@ LIMITS = (-0.6, 1.6)  # what lies outside is shown by an arrow at the frame, for
 FEW = 10  # voxels, of which a ratio says little
 
 
-def assign_rois(rois: xr.Dataset) -> np.ndarray:
-    """Return the name of the first ROI that each voxel is in, or "": (voxel,)."""
+def list_members(rois: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return the places of the voxels that are in no ROI, by "", and of those of each ROI: int
+    (voxel,), ascending. A voxel of several ROIs is in each, so that none within another is lost."""
     member = rois["member"].transpose("roi", "voxel").values
-    names = np.append(rois["roi"].values.astype(object), "")
-    first = np.where(member.any(axis=0), member.argmax(axis=0), len(member))
-    return names[first].astype(str)
+    parts = {"": ~member.any(axis=0)}
+    parts |= {str(roi): own for roi, own in zip(rois["roi"].values, member, strict=True)}
+    return {roi: np.flatnonzero(own) for roi, own in parts.items()}
 
 
 def has_ceiling(scores: xr.Dataset) -> bool:
@@ -55,23 +58,25 @@ def draw_encoder(scores: xr.Dataset, rois: xr.Dataset) -> Figure:
         parts = figure.subfigures(2, 1, height_ratios=(1.1, 1))
         left, right = (part.subplots() for part in parts)
     draw_voxels = _draw_voxels if has_ceiling(scores) else _draw_ordered
-    draw_voxels(left, scores, assign_rois(rois), names)
+    draw_voxels(left, scores, list_members(rois), names)
     _draw_rois(right, scores)
     return figure
 
 
 def tabulate_encoder(scores: xr.Dataset, rois: xr.Dataset) -> pd.DataFrame:
     """Return the numbers of :func:`draw_encoder`: panel, roi, voxel, model, noise_ceiling, value,
-    low, high, n. An ROI's value is ΣR² / Σ noise ceiling over n voxels, or without any ceiling the
-    mean R² of all of its voxels, n then being 0.
+    low, high, n. A voxel has a row for each of its ROIs. An ROI's value is ΣR² / Σ noise ceiling
+    over n voxels, or without any ceiling the mean R² of all of its voxels, n then being 0.
     """
     name = _name_roi_score(scores)
-    own = scores.sel(model="mine")
+    members = list_members(rois)
+    voxel = np.concatenate(list(members.values()))
+    own = scores.sel(model="mine").isel(voxel=voxel)
     voxels = pd.DataFrame(
         {
             "panel": "voxels",
-            "roi": assign_rois(rois),
-            "voxel": np.arange(own.sizes["voxel"]),
+            "roi": np.repeat(list(members), [len(own) for own in members.values()]),
+            "voxel": voxel,
             "model": "mine",
             "noise_ceiling": own["noise_ceiling"].values,
             "value": own["r2"].values,
@@ -97,15 +102,19 @@ def tabulate_encoder(scores: xr.Dataset, rois: xr.Dataset) -> pd.DataFrame:
     return table.astype({"voxel": "Int64", "n": "Int64"})
 
 
-def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[str]) -> None:
+def _draw_voxels(
+    axes: Axes, scores: xr.Dataset, members: Mapping[str, np.ndarray], rois: list[str]
+) -> None:
+    """Draw R² against the noise ceiling by region, the smallest region on top."""
     own = scores.sel(model="mine")
     ceiling, r2 = own["noise_ceiling"].values, own["r2"].values
     interval = own["r2_interval"].transpose("bound", "voxel").values
     points = {"s": 7, "linewidths": 0, "alpha": 0.75, "rasterized": True}
     for roi, (colour, marker) in {"": (LIGHT, "o"), **mark_rois(rois)}.items():
-        here = roi_of == roi
-        if here.any():
-            label = f"{roi or 'no region'} (n = {here.sum():,})"
+        here = members[roi]
+        if len(here):
+            label = f"{roi or 'no region'} (n = {len(here):,})"
+            points["zorder"] = 1 + 1 / (1 + len(here)) if roi else 1
             axes.scatter(ceiling[here], r2[here], c=colour, marker=marker, label=label, **points)
     top = float(np.nanmax(np.append(ceiling, 0.1))) * 1.05
     axes.plot([0, top], [0, top], color=BLACK, linestyle="--", linewidth=0.8, label="noise ceiling")
@@ -123,11 +132,13 @@ def _draw_voxels(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[
     _add_voxel_key(axes, rois, handletextpad=0.2, markerscale=1.5)
 
 
-def _draw_ordered(axes: Axes, scores: xr.Dataset, roi_of: np.ndarray, rois: list[str]) -> None:
+def _draw_ordered(
+    axes: Axes, scores: xr.Dataset, members: Mapping[str, np.ndarray], rois: list[str]
+) -> None:
     """Draw R² in ascending order by region: without a ceiling there is nothing to hold it to."""
     r2 = scores["r2"].sel(model="mine").values
     for roi, (colour, _) in {"": (GREY, "o"), **mark_rois(rois)}.items():
-        here = np.sort(r2[roi_of == roi])
+        here = np.sort(r2[members[roi]])
         if len(here):
             share = (np.arange(len(here)) + 0.5) / len(here)
             axes.plot(share, here, color=colour, label=f"{roi or 'no region'} (n = {len(here):,})")

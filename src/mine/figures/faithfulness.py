@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
+from mine.figures.strips import format_count
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -22,6 +23,7 @@ from mine.figures.style import (
     SKY,
     VERMILLION,
     mark_rois,
+    measure_text,
     new_figure,
     styled,
 )
@@ -42,6 +44,7 @@ RANKINGS = {
 FAR = ("norm", "random", "lowest")  # no close rivals, whose limits would hide these
 MODES = {"keep": "tokens kept", "remove": "tokens removed"}
 COLUMNS = 4
+AGAINST = "Integrated gradients against …"
 LOWEST_CURVE = -0.3  # what is worse than the baseline by more would flatten the others
 
 
@@ -99,30 +102,52 @@ def tabulate_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
 
 @styled
 def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
-    """Draw the curves and differences of one subject. by_roi: ``faithfulness`` stores by ROI."""
-    rois = list(by_roi)
-    columns = min(COLUMNS, len(rois))
-    strips = -(-len(rois) // columns)
-    shown = next(iter(by_roi.values()))["ranking"].values
-    others = [ranking for ranking in shown if ranking != REFERENCE]
-    band = max(5.0, 1.2 * len(rois))
-    groups = [[name for name in others if (name in FAR) == far] for far in (False, True)]
-    groups = [group for group in groups if group]
-    heights = 27.0 * 2 * strips, 14 + band * len(others) + 8 * len(groups)
+    """Draw the curves and differences of one subject. by_roi: ``faithfulness`` stores by ROI.
+
+    Where integrated gradients were the only ranking, there are curves alone.
+    """
+    columns = min(COLUMNS, len(by_roi))
+    strips = -(-len(by_roi) // columns)
+    groups = _group_rivals(next(iter(by_roi.values()))["ranking"].values)
+    heights = [27.0 * 2 * strips]
+    if groups:
+        heights.append(_measure_differences(groups, len(by_roi)))
     figure = new_figure(14 + sum(heights))
-    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
-    panels = upper.subplots(2 * strips, columns, sharex=True, sharey=True, squeeze=False)
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    panels = parts[0].subplots(2 * strips, columns, sharex=True, sharey=True, squeeze=False)
+    _draw_all_curves(figure, panels, by_roi)
+    if groups:
+        _draw_differences(parts[1], by_roi, groups)
+    return figure
+
+
+def _group_rivals(rankings: Iterable[str]) -> list[list[str]]:
+    """Rankings beside integrated gradients, close rivals apart from the others; none is empty."""
+    others = [str(ranking) for ranking in rankings if ranking != REFERENCE]
+    groups = [[name for name in others if (name in FAR) == far] for far in (False, True)]
+    return [group for group in groups if group]
+
+
+def _measure_differences(groups: list[list[str]], rois: int) -> float:
+    """Height of the lower part, in which its own label has place however few rankings there are:
+    mm."""
+    band = max(5.0, 1.2 * rois)
+    return max(14 + band * sum(map(len, groups)) + 8 * len(groups), measure_text(AGAINST) + 3)
+
+
+def _draw_all_curves(figure: Figure, panels: np.ndarray, by_roi: Mapping[str, xr.Dataset]) -> None:
+    """Draw what is left of the prediction: a panel a region and mode, and one key for all."""
     least = min(float(retained(data).min()) for data in by_roi.values())
     lowest = float(np.clip(least - 0.02, LOWEST_CURVE, -0.05))
-    for place, roi in enumerate(rois):
-        strip, column = divmod(place, columns)
+    for place, roi in enumerate(by_roi):
+        strip, column = divmod(place, panels.shape[1])
         for line, mode in enumerate(MODES):
             axes = panels[2 * strip + line, column]
             _draw_curves(axes, by_roi[roi], mode)
             axes.set_ylim(lowest, 1.08)
             if line == 0:
                 n = by_roi[roi].sizes["voxel"]
-                axes.set_title(f"{roi} ({n} voxels)")
+                axes.set_title(f"{roi} ({format_count(n, 'voxel')})")
             if column == 0:
                 axes.set_ylabel(f"Prediction left,\n{MODES[mode]}")
     for axes in panels.flat:
@@ -140,6 +165,12 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
         ncols=4,
         title=f"Tokens ranked by … (mean over voxels, 95% intervals over {images} images)",
     )
+
+
+def _draw_differences(
+    lower: SubFigure, by_roi: Mapping[str, xr.Dataset], groups: list[list[str]]
+) -> None:
+    """Draw by how much integrated gradients are ahead of each other ranking."""
     ratios = [len(group) for group in groups]
     grid = lower.subplots(len(groups), 2, sharey="row", squeeze=False, height_ratios=ratios)
     for line, (row, group) in enumerate(zip(grid, groups, strict=True)):
@@ -153,8 +184,7 @@ def draw_faithfulness(by_roi: Mapping[str, xr.Dataset]) -> Figure:
                     "← the other ranking    integrated gradients →"
                 )
     grid[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
-    lower.supylabel("Integrated gradients against …", fontsize=SIZE)
-    return figure
+    lower.supylabel(AGAINST, fontsize=SIZE)
 
 
 def _draw_curves(axes: Axes, data: xr.Dataset, mode: str) -> None:

@@ -24,7 +24,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.stages.preference_subjects import LEAST_VOXELS
+from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
 from mine.statistics import SIGNIFICANT
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
@@ -119,9 +119,8 @@ def _fit_maps(table: pd.DataFrame, rois: list[str], label: float) -> int:
 
 def _say_counts(table: pd.DataFrame, rois: list[str]) -> dict[str, str]:
     """By region, how many of its voxels are described."""
-    able = table[table["measure"] == "share_profile"].groupby("roi")["n"].first()
-    whole = table[table["measure"] == "share_measured"].groupby("roi")["n"].first()
-    return {roi: f"{able[roi]:.0f}/{whole[roi]:.0f}" for roi in rois}
+    able, whole = count_voxels(table)
+    return {roi: f"{able[roi]}/{whole[roi]}" for roi in rois}
 
 
 def _label_regions(
@@ -150,8 +149,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
         prefers = _pivot(table, marked, "value", rois).to_numpy() == 1
     sure = _pivot(table, measure, "p", rois).to_numpy() <= SIGNIFICANT
     sure &= measure == "share_profile"
-    few = _pivot(table, "share_profile", "n", rois).to_numpy() < LEAST_VOXELS
-    few &= measure in ("cosine_z", "share_profile")
+    few = np.zeros(values.shape, bool)
+    if measure in ("cosine_z", "share_profile"):
+        few[count_voxels(table)[0].reindex(rois).to_numpy() < LEAST_VOXELS] = True
     limit = max(np.nanmax(np.abs(values.to_numpy() - centre), initial=0), least)
     shade = colormaps[COLOURS](0.5 + (values.to_numpy() - centre) / (2 * limit))
     shade[few] = FEW
@@ -171,6 +171,17 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], entry: tuple) ->
     axes.tick_params(axis="x", length=0, pad=1)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+
+
+def say_why_not_compared(localised: bool) -> str:
+    """Say why there is no curve of words against the localiser. localised: whether any voxel has a
+    t-value."""
+    return f"fewer than {LEAST_VOXELS} described voxels" if localised else "no localiser"
+
+
+def write_reason(axes: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
 
 
 def format_value(value: float, form: str) -> str:
@@ -209,8 +220,7 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame) -> None:
         ylim=(0, 1.02),
     )
     if rows.empty:
-        text = f"fewer than {LEAST_VOXELS} described voxels" if localised else "no localiser"
-        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
+        write_reason(axes, say_why_not_compared(bool(localised)))
         return
     axes.fill_between(rows["threshold"], rows["low"], rows["high"], color=LIGHT, linewidth=0)
     axes.plot(rows["threshold"], rows["value"], color=BLUE)

@@ -8,7 +8,16 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.preference import ASIDE, COLOURS, FEW, UNKNOWN, format_value, measure_labels
+from mine.figures.preference import (
+    ASIDE,
+    COLOURS,
+    FEW,
+    UNKNOWN,
+    format_value,
+    measure_labels,
+    say_why_not_compared,
+    write_reason,
+)
 from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
@@ -22,7 +31,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.sections import ALL
-from mine.stages.preference_subjects import LEAST_VOXELS
+from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
 
 LABELS = {
     "profile": "words",
@@ -50,7 +59,7 @@ FOOT = 35.0
 def select_drawn(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of mine.stages.preference_subjects.summarise_subjects that the figure shows."""
     shown = {f"{kind}_{evidence}" for kind in ("share", "prefers") for evidence in MAPS}
-    shown |= {"above_t", "above_t_shuffled"}
+    shown |= {"above_t", "above_t_shuffled", "described"}
     agree = table["measure"].str.startswith("agreement_") & (table["roi"] == ALL)
     enough = table["threshold"].isna() | (table["subject"] == ALL) | (table["n"] >= LEAST_VOXELS)
     return table[(table["measure"].isin(shown) | agree) & enough].reset_index(drop=True)
@@ -69,7 +78,7 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
     height = CELL * len(rois)
     lower = TOP + height + NAMES
     figure = new_figure(lower + LOWER + PANEL + FOOT, layout=None)
-    described, voxels = (_count_voxels(table, name, rois) for name in ("profile", "measured"))
+    described, voxels = count_voxels(table)
     counts = {roi: f"{described[roi]}/{voxels[roi]}" for roi in rois}
     label = measure_labels(counts)
     width = (WIDTH - EDGE - label - GAP * len(MAPS)) / len(MAPS)
@@ -103,17 +112,10 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
     """A column of the means of one measure: by region and category, in the table's order."""
-    categories = table.loc[table["measure"] == "share_measured", "category"].unique()
+    categories = table["category"].dropna().unique()
     rows = table[(table["measure"] == measure) & (table["subject"] == ALL)]
     wide = rows.pivot(index="roi", columns="category", values=column)
     return wide.reindex(index=rois, columns=categories).astype(float)
-
-
-def _count_voxels(table: pd.DataFrame, evidence: str, rois: list[str]) -> pd.Series:
-    """Voxels of each region by which a kind of evidence is judged, over all subjects."""
-    rows = table[(table["measure"] == f"share_{evidence}") & (table["subject"] != ALL)]
-    counts = rows.groupby(["roi", "subject"])["n"].first().groupby("roi").sum()
-    return counts.reindex(rois, fill_value=0).astype(int)
 
 
 def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -> None:
@@ -121,10 +123,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -
     preferring = _pivot(table, f"prefers_{evidence}", "value", rois).to_numpy()
     known = _pivot(table, f"prefers_{evidence}", "n", rois).to_numpy()
     shade = colormaps[COLOURS](0.5 + share.to_numpy() / 2)
-    # A contrast that there is not is no share of 0.
-    unknown = np.isnan(share.to_numpy()) | np.isnan(known).all(axis=0)
+    unknown = np.isnan(share.to_numpy())
     if evidence == "profile":
-        shade[_count_voxels(table, evidence, rois) < LEAST_VOXELS] = FEW
+        shade[count_voxels(table)[0].reindex(rois).to_numpy() < LEAST_VOXELS] = FEW
     shade[unknown] = UNKNOWN
     axes.imshow(shade, aspect="auto", interpolation="nearest")
     for (row, column), value in np.ndenumerate(share.to_numpy()):
@@ -156,8 +157,8 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     # A mean over fewer subjects than before would bend where one of them ends.
     mean = mean[mean["n"] == mean["n"].max()]
     if mean.empty:
-        text = f"fewer than {LEAST_VOXELS} described voxels"
-        axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
+        localised = (table["measure"] == "share_localiser").any()
+        write_reason(axes, say_why_not_compared(bool(localised)))
         return
     for subject in subjects:
         own = rows[rows["subject"] == subject]
@@ -183,6 +184,8 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
     axes = add_axes(figure, left + 36, top + LOWER, WIDTH - left - 36 - 31, PANEL)
     rows = table[table["measure"].str.startswith("agreement_")]
     names = list(rows["measure"].unique())
+    if not names:
+        write_reason(axes, "no region with a preference by two")
     for place, name in enumerate(names):
         own = rows[rows["measure"] == name].set_index("subject")
         values = own.loc[own.index != ALL, "value"]
@@ -194,8 +197,9 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
             axes.plot(ends, [place] * 2, color=BLUE, linewidth=1.0)
         axes.plot(mean["value"], place, "|", color=BLUE, markersize=9, markeredgewidth=1.8)
         regions = sorted({int(count) for count in own.loc[values.index, "n"]})
-        regions = f"{regions[0]}–{regions[-1]}" if len(regions) > 1 else f"{regions[0]}"
-        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}, {regions} regions"
+        counted = format_count(regions[-1], "region")
+        counted = f"{regions[0]}–{counted}" if len(regions) > 1 else counted
+        text = f"{mean['value']:.2f}, n = {mean['n']:.0f}, {counted}"
         # Beside the axes, where no point can lie.
         axes.text(
             1.05, place, text, va="center", gid="number", transform=axes.get_yaxis_transform()

@@ -270,7 +270,7 @@ def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
     figure = new_figure(22, layout=None)
     reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
     add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
-    text = f"None of the {len(table)} voxels was tested, so {what}.\n{reasons}"
+    text = f"Of {format_count(len(table), 'voxel')} none was tested, so {what}.\n{reasons}"
     add_text(figure, EDGE, 9, text)
     return figure
 

@@ -91,6 +91,7 @@ def measure_preference(
     preferences = _summarise(
         np.concatenate([each.by_voxel for each in found]),
         np.concatenate([each.of_roi for each in found]),
+        np.concatenate([each.known for each in found]),
         own["described"].values,
         list(categories),
     )
@@ -110,6 +111,8 @@ class Found:
     """(evidence, voxel): index of the preferred category, -1 for none"""
     of_roi: np.ndarray
     """(evidence,): the same for the ROI as a whole"""
+    known: np.ndarray
+    """bool (evidence, category): whether there is anything by which it could prefer the category"""
 
 
 def _compare_profiles(
@@ -194,7 +197,7 @@ def _compare_profiles(
         }
     )
     best = prefer(mean_z, ~(share_q[None] > level), axis=1)
-    return Found(evidence, preferred[None, :voxels], best)
+    return Found(evidence, preferred[None, :voxels], best, np.isfinite(mean_z))
 
 
 def _cosines(embedding: np.ndarray, text: np.ndarray) -> np.ndarray:
@@ -283,6 +286,7 @@ def _compare_responses(
         evidence,
         prefer(auc, (q <= level) & (auc > 0.5), axis=1),
         prefer(by_roi[0, ..., 0], (roi_q <= level) & (by_roi[0, ..., 0] > 0.5), axis=1),
+        np.isfinite(by_roi[0, ..., 0]),
     )
 
 
@@ -323,19 +327,26 @@ def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
         evidence,
         prefer(values, values >= LEAST_T, axis=0)[None],
         prefer(mean, mean >= LEAST_T, axis=0)[None],
+        np.isfinite(mean)[None],
     )
 
 
 def _summarise(
-    preferred: np.ndarray, best: np.ndarray, described: np.ndarray, categories: list[str]
+    preferred: np.ndarray,
+    best: np.ndarray,
+    known: np.ndarray,
+    described: np.ndarray,
+    categories: list[str],
 ) -> xr.Dataset:
     """Name the preferences, count them, and compare the kinds of evidence.
 
-    preferred: int (evidence, voxel), best: int (evidence,), -1 for none. described: bool (voxel,),
-    the voxels that have a profile.
+    preferred: int (evidence, voxel), best: int (evidence,), -1 for none. known: bool (evidence,
+    category); what could not be asked has no share, which is another thing than a share of 0.
+    described: bool (voxel,), the voxels that have a profile.
     """
     able = np.array([described.sum(), *[len(described)] * (len(EVIDENCE) - 1)])
     counts = np.array([_count(row, len(categories)) for row in preferred])
+    asked = known & (able > 0)[:, None]
     agreement, both = measure_agreement(preferred)
     names, pair = np.array([*categories, ""]), ("evidence", "other")
     return xr.Dataset(
@@ -349,8 +360,8 @@ def _summarise(
             "roi_preferred": ("evidence", names[best], {"long_name": "the region's, or empty"}),
             "roi_share": (
                 ("evidence", "category"),
-                np.where(able > 0, counts.T / np.maximum(able, 1), np.nan).T,
-                {"long_name": "share of the voxels that prefer the category"},
+                np.where(asked, counts / np.maximum(able, 1)[:, None], np.nan),
+                {"long_name": "share of the voxels that prefer the category, nan if not known"},
             ),
             "roi_voxels": (
                 "evidence",

@@ -34,6 +34,7 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         for category in preference["category"].values:
             own = {"roi": roi, "category": str(category)}
             rows += [own | row for row in _list_category(preference.sel(category=category))]
+        rows.append({"roi": roi} | _count_described(preference))
         rows += [{"roi": roi} | row for row in _list_agreement(preference)]
         rows += [{"roi": roi} | row for row in _list_responses(preference)]
     rows += [{"roi": ALL} | row for row in _list_region_agreement(by_roi)]
@@ -57,17 +58,15 @@ def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
     ]
     for name in own["evidence"].values:
         here = own.sel(evidence=name, other=name)
-        row = {"measure": f"share_{name}", "value": float(here["roi_share"])}
-        row["n"] = int(here["roi_voxels"])
+        share = float(here["roi_share"])
+        row = {"measure": f"share_{name}", "value": share, "n": 0}
         if name == "profile":
             row["p"] = float(own["roi_share_p"])
-        rows.append(row)
-        known = own["roi_t"] if name == "localiser" else own["roi_cosine_z"]
-        if name in own["response"].values:
-            known = own["roi_auc"].sel(response=name, bound="value")
-        if np.isfinite(known):
+        if np.isfinite(share):
+            row["n"] = int(here["roi_voxels"])
             prefers = str(here["roi_preferred"].values) == str(own["category"].values)
             rows.append({"measure": f"prefers_{name}", "value": float(prefers), "n": row["n"]})
+        rows.append(row)
     for name in own["response"].values:
         here = own.sel(response=name)
         for measure in ("auc", "d_prime"):
@@ -75,6 +74,32 @@ def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
             row = {"measure": f"{measure}_{name}", "value": value, "low": low, "high": high}
             rows.append(row | {"p": float(here["roi_auc_p"]), "n": int(own["images"])})
     return rows
+
+
+def _count_described(preference: xr.Dataset) -> dict[str, object]:
+    """The row of how many of a region's voxels are described, which no evidence need say."""
+    described = preference["described"].values
+    return {"measure": "described", "value": described.mean(), "n": len(described)}
+
+
+def count_voxels(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return how many voxels of each region are described, and how many it has: int, by region.
+
+    table: of :func:`tabulate_preference`, or of :func:`summarise_subjects`, whose voxels are those
+    of all subjects together.
+    """
+    rows = table[table["measure"] == "described"]
+    if "subject" in rows:
+        rows = rows[rows["subject"] != ALL]
+    counts = pd.DataFrame(
+        {
+            "roi": rows["roi"],
+            "described": rows["value"] * rows["n"].astype(float),
+            "voxels": rows["n"].astype(float),
+        }
+    )
+    counts = counts.groupby("roi", sort=False).sum().round().astype(int)
+    return counts["described"], counts["voxels"]
 
 
 def _list_agreement(preference: xr.Dataset) -> list[dict[str, object]]:

@@ -51,6 +51,7 @@ def _count_voxels(folder: Path, subjects: Iterable[str]) -> list[str]:
         if together is None:
             continue
         described, voxels = (int(together[key]) for key in ("described", "voxels"))
-        counts = f"{described:,} of {voxels:,} voxels in {len(regions)} regions"
+        counts = f"{described:,} of {voxels:,} voxel{'s' * (voxels != 1)} in "
+        counts += f"{len(regions)} region{'s' * (len(regions) != 1)}"
         lines.append(f"{subject}: {counts} are described")
     return lines

@@ -25,6 +25,9 @@ from mine.summary.texts import (
     write_share,
 )
 
+UNTESTED = "nothing was tested"
+"""Why of a causal test nothing is known, if no region has any."""
+
 
 def summarise_subject(
     table: pd.DataFrame,
@@ -109,6 +112,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
     apart = name_where(table, lambda row: row["identification_p"] <= SIGNIFICANT)
     clustered = name_where(table, lambda row: row["clusters"] > 1)
     measured = int((table["clusters"] > 0).sum())
+    inserted = np.isfinite(table["insertion_mean"]).any()
+    other = "no other category has a word of the vocabulary" if inserted else UNTESTED
     return [
         f"{described:,} of {format_count(voxels, 'voxel')} in {format_count(len(table), 'region')} "
         "are described: by a first word that is significant in the attributions, and by words that "
@@ -116,14 +121,15 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
-        f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall "
+        f"{len(apart)} of {format_count(measured, 'region')} where this could be asked "
+        f"({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
         "Pictures made from a description come nearer to the original's response than pictures "
         f"from random tokens' words by {_say_effect(table, 'pictures')}.",
         "Putting the described feature into an image raises the response more than a word of "
-        f"another category by {_say_effect(table, 'insertion_other')}; than words of random tokens "
-        f"by {_say_effect(table, 'insertion')}; than the same patches painted anew without words "
-        f"by {_say_effect(table, 'insertion_unspecific')}.",
+        f"another category by {_say_effect(table, 'insertion_other', other)}; than words of random "
+        f"tokens by {_say_effect(table, 'insertion')}; than the same patches painted anew without "
+        f"words by {_say_effect(table, 'insertion_unspecific')}.",
         "Taking it out lowers the response more than taking out what random tokens show by "
         f"{_say_effect(table, 'removal')}; than the same patches painted over without words by "
         f"{_say_effect(table, 'removal_unspecific')}.",
@@ -133,8 +139,11 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
     ]
 
 
-def _say_effect(table: pd.DataFrame, name: str) -> str:
-    """Say how large an effect is, and in which regions its interval is above zero."""
+def _say_effect(table: pd.DataFrame, name: str, why_not: str = UNTESTED) -> str:
+    """Say how large an effect is, and in which regions its interval is above zero; why_not: why it
+    may be known of none."""
+    if not np.isfinite(table[f"{name}_mean"]).any():
+        return f"an amount that is not known ({why_not})"
     mean, d = (write_number(table[key].median()) for key in (f"{name}_mean", name))
     return f"{mean} sd (d {d}), above zero {name_above(table, f'{name}_mean')}"
 
@@ -198,7 +207,7 @@ def _say_left_out(
 ) -> list[str]:
     attributes: dict[str, Any] = responses.attrs
     said = [
-        f"{together[reason]:,} voxels, “{reason}”: {why}."
+        f"{together[reason]:,} voxel{'s' * (together[reason] != 1)}, “{reason}”: {why}."
         for reason, why in WITHHELD.items()
         if together[reason]
     ]

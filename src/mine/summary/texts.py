@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from mine.figures.strips import format_count
+
 NONE = "–"
 
 
@@ -46,7 +48,7 @@ def name_above(table: pd.DataFrame, name: str) -> str:
     """Say in which regions the interval of a number lies above 0, of those in which it is known."""
     known = table[np.isfinite(table[name]) & np.isfinite(table[f"{name}_low"])]
     above = known[known[f"{name}_low"] > 0]
-    return f"in {len(above)} of {len(known)} regions ({join(above['roi'])})"
+    return f"in {len(above)} of {format_count(len(known), 'region')} ({join(above['roi'])})"
 
 
 def name_where(table: pd.DataFrame, holds: Callable[[pd.Series], bool]) -> list[str]:
