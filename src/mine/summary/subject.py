@@ -119,7 +119,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"{len(apart)} of {measured} regions where this could be asked ({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
         "Pictures made from a description come nearer to the original's response than pictures "
-        f"from random tokens' words by {_say_effect(table, 'pictures')}.",
+        f"from random tokens' words by {_say_effect(table, 'pictures')}; nearer to the response "
+        f"that was measured by {_say_effect(table, 'pictures_measured')}.",
         "Putting the described feature into an image raises the response more than a word of "
         f"another category by {_say_effect(table, 'insertion_other')}; than words of random tokens "
         f"by {_say_effect(table, 'insertion')}; than the same patches painted anew without words "
