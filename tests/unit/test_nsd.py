@@ -15,12 +15,14 @@ import pandas as pd
 import pytest
 
 from mine.datasets import coco, nsd, nsd_files, nsd_rois, nsd_sessions
+from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
 from mine.demo import nsd_writer
 from mine.errors import InputError
-from mine.stages.responses import build_responses
+from mine.sections import Dataset
 from mine.stages.stimuli import build_stimuli
 from mine.statistics import noise_ceiling
+from tests.reference.responses import build_responses
 
 SHAPE = (7, 9, 11)
 AFFINE = np.array([[1.8, 0, 0, -6.3], [0, 1.8, 0, -8], [0, 0, 1.8, -10], [0, 0, 0, 1.0]])
@@ -117,9 +119,10 @@ class World:
     def file(self, name: str) -> Path:
         return self.root / name.format("subj01")
 
-    def check(self, **options: object) -> list[str]:
-        options = {"subjects": ["subj01", "subj02"], "rois": ["OFA", "FFA-1"], **options}
-        return nsd.check_nsd(self.root, **options)
+    def check(self, *, subjects=("subj01", "subj02"), rois=("OFA", "FFA-1"), **keys) -> list[str]:
+        dataset = Dataset(root=str(self.root), test_images="shared", **keys)
+        references = rois if isinstance(rois, dict) else {name: name for name in rois}
+        return open_dataset(dataset).check(subjects=subjects, rois=references)
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +304,7 @@ def test_an_atlas_that_one_subject_lacks_is_reported_and_left_out(world: World) 
 
 
 def test_check_names_an_roi_that_every_subject_lacks(written: World) -> None:
-    problems = nsd.check_nsd(written.root, subjects=["subj02"], rois=["OFA"])
+    problems = written.check(subjects=["subj02"], rois=["OFA"])
     expect_one(problems, "ROI OFA: expected voxels in one of subj02", "no voxel of subj02 is in")
 
 
@@ -644,7 +647,7 @@ def test_check_names_a_missing_mask(written: World) -> None:
 
 
 def test_check_names_an_unknown_subject(written: World) -> None:
-    problems = nsd.check_nsd(written.root, subjects=["subj05"])
+    problems = written.check(subjects=["subj05"])
     assert any("expected sessions of betas" in problem for problem in problems)
     assert any("expected a row of subjectim for subj05" in problem for problem in problems)
 

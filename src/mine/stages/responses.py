@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 def build_responses(
     recording: Recording,
     *,
-    test: str = "shared",
-    standardise_on: str = "training",
-    least_ncsnr: float | None = None,
-    least_noise_ceiling: float | None = None,
+    test: str,
+    standardise_on: str,
+    least_ncsnr: float | None,
+    least_noise_ceiling: float | None,
 ) -> xr.Dataset:
     """Responses of one subject, one row per image.
 
@@ -48,7 +48,8 @@ def build_responses(
     a split itself, that one is used and attrs ``test`` is "dataset".
     standardise_on: "training": mean and standard deviation of a session come from its training
     trials alone; "all": from all of its trials, as most readers of NSD do.
-    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart.
+    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart; None leaves
+    out none.
 
     Returns ``response`` float32 (image, voxel); ``repeats`` (0: not known) and ``split``
     ("training", "test") (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by
@@ -143,7 +144,7 @@ def build_responses(
     )
 
 
-def describe_recording(recording: Recording, *, test: str = "shared") -> str:
+def describe_recording(recording: Recording, *, test: str) -> str:
     """Say how a subject's tables are understood: sessions, trials, images and how often those that
     test were repeated. No response is read. test, errors: see :func:`build_responses`."""
     split, counts = _split_images(recording, test), [len(images) for images in recording.images]
