@@ -110,16 +110,7 @@ def build_responses(
                 np.where(split.is_test, "test", "training"),
                 {"long_name": "split"},
             ),
-            "noise_ceiling": (
-                "voxel",
-                ceiling.astype(np.float32),
-                {"long_name": "largest R² of a model of the test images", "units": "1"},
-            ),
-            "ncsnr": (
-                "voxel",
-                ncsnr.astype(np.float32),
-                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
-            ),
+            **_describe_ceiling(ncsnr, ceiling, of="the test images"),
         },
         coords={
             "image": (
@@ -193,16 +184,7 @@ def build_unseen(recording: Recording) -> xr.Dataset:
                 {"long_name": "z-scored, mean over repeats"},
             ),
             "repeats": ("image", repeats.astype(np.int16), {"long_name": "trials averaged"}),
-            "noise_ceiling": (
-                "voxel",
-                ceiling.astype(np.float32),
-                {"long_name": "largest R² of a model of these images", "units": "1"},
-            ),
-            "ncsnr": (
-                "voxel",
-                ncsnr.astype(np.float32),
-                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
-            ),
+            **_describe_ceiling(ncsnr, ceiling, of="these images"),
         },
         coords={
             "image": (
@@ -369,6 +351,16 @@ def _find_ceiling(
         return unknown, unknown, "none: no test image was repeated"
     known = np.nan_to_num(ncsnr, nan=0.0, posinf=np.inf)
     return ncsnr, noise_ceiling(known, repeats=repeats), source
+
+
+def _describe_ceiling(ncsnr: np.ndarray, ceiling: np.ndarray, *, of: str) -> dict[str, tuple]:
+    """Variables of the noise ceiling of some images and of what it comes from. Both: (voxel,)."""
+    what = f"largest R² of a model of {of}"
+    ratio = {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"}
+    return {
+        "noise_ceiling": ("voxel", ceiling.astype(np.float32), {"long_name": what, "units": "1"}),
+        "ncsnr": ("voxel", ncsnr.astype(np.float32), ratio),
+    }
 
 
 def standardise_session(betas: np.ndarray, fit: np.ndarray) -> np.ndarray:
