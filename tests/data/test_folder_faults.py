@@ -17,6 +17,7 @@ from PIL import Image
 
 from mine.datasets.image_files import find_twins
 from mine.datasets.reader import open_dataset
+from mine.errors import InputError
 from tests.data.faults import Damaged, Faults, hold_to_one_sentence
 from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
 
