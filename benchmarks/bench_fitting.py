@@ -1,13 +1,16 @@
-"""A slice of an epoch of the encoder against a cross-attention decoder as one would write it.
+"""A slice of an epoch of the encoder, as it is configured, against a cross-attention decoder.
 
-The rival has a query and a readout for each voxel, PyTorch's multi-head attention from the voxels'
-queries to an image's tokens, autograd and AdamW, at the same batch of images, heads and width, and
-as many voxels at once as are given. Both do some steps on the same tokens. The time of an epoch at
-the size of a subject of NSD is extrapolated from them by images and voxels, and says so. Ridge on
-pooled embeddings (himalaya) stands beside for context: it has no tokens.
+The rival, as one would write it, has a query and a readout for each voxel, PyTorch's multi-head
+attention from the voxels' queries to an image's tokens, autograd and AdamW, at the same batch of
+images, heads and width, and as many voxels at once as are given. Both do some steps on the same
+tokens. The time of an epoch at the size of a subject of NSD is extrapolated from them by images and
+voxels, and says so. Ridge on pooled embeddings (himalaya) stands beside for context: it has no
+tokens.
 """
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -16,6 +19,11 @@ from torch import nn
 
 from mine.core.encoder import position_basis
 from mine.core.fitting import fit_encoder
+from mine.encoders.voxel_query import OUTSIDE
+from mine.sections import Encoder
+
+KEYS = Encoder()
+"""What users fit, who change nothing."""
 
 NSD = {"voxels": 15_000, "images": 10_000}
 
@@ -67,11 +75,12 @@ def main() -> None:
         __doc__.splitlines()[0],
         voxels=512,
         images=64,
-        batch=32,
+        batch=KEYS.image_batch,
         tokens=256,
         features=768,
-        heads=4,
-        width=32,
+        heads=KEYS.heads,
+        width=KEYS.head_width,
+        position_orders=KEYS.position_orders,
         ridge_images=4000,
         ridge_voxels=4000,
     )
@@ -83,19 +92,14 @@ def main() -> None:
     responses = random.standard_normal((len(tokens), options.voxels), dtype=np.float32)
     validation = np.arange(len(tokens)) >= options.images
     side = round(options.tokens**0.5)
+    keys = {name: value for name, value in asdict(KEYS).items() if name not in OUTSIDE}
+    del keys["together"]
+    keys |= {"heads": options.heads, "head_width": options.width, "image_batch": options.batch}
+    keys |= {"epochs": 1, "seed": 0, "device": "cpu"}
+    phi = position_basis(side, side, options.position_orders)
 
     def fit() -> None:
-        fit_encoder(
-            tokens,
-            responses,
-            phi=position_basis(side, side, 2),
-            validation=validation,
-            heads=options.heads,
-            head_width=options.width,
-            epochs=1,
-            image_batch=options.batch,
-            seed=0,
-        )
+        fit_encoder(tokens, responses, phi=phi, validation=validation, **keys)
 
     fit()
     seconds, _ = time_call(fit, repeats=3)
@@ -135,7 +139,7 @@ def main() -> None:
     )
 
 
-_SIZES = ("voxels", "images", "batch", "tokens", "features", "heads", "width")
+_SIZES = ("voxels", "images", "batch", "tokens", "features", "heads", "width", "position_orders")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a job costs before it does anything: the imports of every script, and a run of nothing.
+"""What a job costs before it does anything: the imports of every script.
 
 Each script's imports, as its first lines state them, are timed in a process of their own, best of
 some; the ratio is that of Python with numpy alone. The table has the median script and the slowest.

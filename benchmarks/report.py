@@ -41,6 +41,15 @@ def describe_sizes(record: dict) -> str:
     return ", ".join(f"{value:,} {name}" for name, value in record.get("sizes", {}).items())
 
 
+def describe_extrapolation(record: dict) -> str:
+    """What an epoch of a subject of NSD would take, where that was not measured but multiplied up
+    by images and voxels."""
+    if "epoch_hours_extrapolated" not in record:
+        return ""
+    own, rival = (record[f"{of}epoch_hours_extrapolated"] for of in ("", "rival_"))
+    return f"; extrapolated to an epoch of a subject of NSD {own:.3g} h, the rival's {rival:.3g} h"
+
+
 def format_record(record: dict) -> str:
     """One row of the table."""
 
@@ -55,7 +64,7 @@ def format_record(record: dict) -> str:
         show("ratio", "{:.3g}"),
         show("relative_difference", "{:.1g}"),
         show("peak_mb", "{:.0f}"),
-        describe_sizes(record),
+        describe_sizes(record) + describe_extrapolation(record),
     ]
     return "| " + " | ".join(cells) + " |\n"
 
@@ -79,8 +88,12 @@ def make_table(records: list[dict]) -> str:
 
 
 def find_slow(records: list[dict]) -> list[str]:
-    """One sentence for each comparison whose ratio is too small."""
-    return [
+    """One sentence for each comparison whose ratio is too small, or that was not made."""
+    measured = {record["name"] for record in records}
+    missing = [
+        f"{name}: expected a record in {RESULTS}, found none" for name in LEAST.keys() - measured
+    ]
+    return sorted(missing) + [
         f"{record['name']}: expected a ratio of at least {LEAST[record['name']]}, found "
         f"{record['ratio']}"
         for record in records

@@ -27,7 +27,7 @@ from mine.config import (
     load_config,
     read_yaml,
 )
-from mine.settings_documents import default_yaml, json_schema, reference_markdown
+from mine.settings_documents import default_yaml, json_schema
 
 LEFT = 8
 """Most files that are named where many stay behind."""
@@ -115,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument(
         "--as",
         dest="form",
-        choices=("yaml", "schema", "markdown"),
+        choices=("yaml", "schema"),
         default="yaml",
-        help="a file to fill in, a JSON schema, or tables for the documentation",
+        help="a file to fill in, or a JSON schema",
     )
     config.set_defaults(run=_print_config)
     _add_provenance(commands)
@@ -493,10 +493,5 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _print_config(options: argparse.Namespace) -> int:
-    forms = {
-        "yaml": lambda: default_yaml(Config),
-        "schema": config_schema,
-        "markdown": lambda: reference_markdown(Config),
-    }
-    print(forms[options.form](), end="")
+    print(config_schema() if options.form == "schema" else default_yaml(Config), end="")
     return 0

@@ -16,7 +16,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -225,6 +225,20 @@ def check_models(
                 f"{path}: expected {name} {made.split('.')[0]}, which made it, found {found}; "
                 f"{again}"
             )
+
+
+class Backbone(Protocol):
+    """What a backbone says of itself, see mine.core.backbone."""
+
+    digest: str
+    library: str
+
+
+def check_backbone(path: Path | str, backbone: Backbone) -> None:
+    """Refuse to go on with a store by another backbone than the one that made it, or by another
+    major version of the library that runs it. path, errors: of `check_models`.
+    """
+    check_models(path, {"backbone": backbone.digest}, libraries=[backbone.library])
 
 
 def check_store(path: Path | str) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from mine.stores import open_store
-from tests.workflow.running import make_smaller
+from tests.workflow.running import lay_out, make_smaller
 from tests.workflow.test_reruns import CONFIG, RESPONSES, SNAKEFILE, SUMS
 
 TINY = {
@@ -138,14 +138,8 @@ LARGE = RESPONSES.replace(
 @pytest.fixture
 def workflow(tmp_path: Path, repository: Path) -> Path:
     """A workflow of two rules, the first of which writes a store of four megabytes."""
-    shutil.copytree(repository / "profiles", tmp_path / "profiles")
-    shutil.copytree(repository / "workflow/rules", tmp_path / "workflow/rules")
-    (tmp_path / "workflow/scripts").mkdir()
-    (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    (tmp_path / "workflow/scripts/responses.py").write_text(LARGE)
-    (tmp_path / "workflow/scripts/sums.py").write_text(SUMS)
-    return tmp_path
+    scripts = {"responses": LARGE, "sums": SUMS}
+    return lay_out(tmp_path, repository, snakefile=SNAKEFILE, config=CONFIG, scripts=scripts)
 
 
 def test_a_job_killed_while_it_writes_is_run_again(workflow: Path) -> None:

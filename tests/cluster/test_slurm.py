@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -105,13 +104,10 @@ def machine() -> Iterator[slurm_machine.Machine]:
 @pytest.fixture
 def workflow(tmp_path: Path, repository: Path) -> Path:
     """A folder with a workflow of three jobs, each of which is lost once."""
-    shutil.copytree(repository / "profiles", tmp_path / "profiles")
-    shutil.copytree(repository / "workflow/rules", tmp_path / "workflow/rules")
-    (tmp_path / "workflow/scripts").mkdir()
-    (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    (tmp_path / "workflow/scripts/losses.py").write_text(LOSSES)
-    return tmp_path
+    scripts = {"losses": LOSSES}
+    return running.lay_out(
+        tmp_path, repository, snakefile=SNAKEFILE, config=CONFIG, scripts=scripts
+    )
 
 
 @contextmanager

@@ -7,7 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mine.datasets.reader import open_dataset
+import pytest
+
+from mine.datasets.reader import open_dataset, restore_section
+from mine.errors import InputError
+from mine.sections import Dataset
 from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
 
@@ -32,13 +36,19 @@ class Damaged:
 
     def read_all(self) -> None:
         """Read all that an analysis reads."""
-        reader = open_dataset(self.key)
+        dataset = restore_section(Dataset, self.key)
+        reader = open_dataset(dataset)
         stimuli = build_stimuli(reader.read_images(self.subjects))
         reader.open_stimuli().read(stimuli["image"].values)
         for subject in self.subjects:
             recording = reader.read_subject(subject)
-            options = {key: self.key.get(key) for key in ("least_ncsnr", "least_noise_ceiling")}
-            build_responses(recording, **options)
+            build_responses(
+                recording,
+                test=dataset.test_images,
+                standardise_on=dataset.zscore,
+                least_ncsnr=dataset.least_ncsnr,
+                least_noise_ceiling=dataset.least_noise_ceiling,
+            )
             reader.read_rois(subject, rois=self.rois, voxels=recording.voxels)
 
 
@@ -61,8 +71,11 @@ class Faults:
         return [(name, one) for name, (formats, *_) in self.table.items() for one in formats]
 
 
-def hold_to_one_sentence(world: Damaged, damage: Callable, parts: tuple[str, ...]) -> None:
-    """Inject a fault; assert that the check tells it in one sentence and writes nothing."""
+def hold_to_one_sentence(
+    world: Damaged, damage: Callable, parts: tuple[str, ...], *, harmless: bool
+) -> None:
+    """Inject a fault; assert that the check tells it in one sentence, and so does reading the
+    dataset all the same, unless it is harmless; and that neither writes anything."""
     damage(world)
     before = sorted(world.root.parent.rglob("*"))
     problems = world.check()
@@ -70,4 +83,10 @@ def hold_to_one_sentence(world: Damaged, damage: Callable, parts: tuple[str, ...
     assert "\n" not in problems[0] and "expected" in problems[0] and "found" in problems[0]
     for part in parts:
         assert part in problems[0], (part, problems[0])
+    if harmless:
+        world.read_all()
+    else:
+        with pytest.raises(InputError) as refused:
+            world.read_all()
+        assert "\n" not in str(refused.value)
     assert sorted(world.root.parent.rglob("*")) == before, "a reader writes nothing"

@@ -14,11 +14,11 @@ from mine.datasets import numpy_files
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
 from mine.errors import InputError
-from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
 from tests.data.random_algonauts import ATLASES, FSAVERAGE, SUBJECTS, RandomAlgonauts
 from tests.reference import algonauts_readers
 from tests.reference.nsd_readers import read_values
+from tests.reference.responses import build_responses
 
 SEEDS = 6
 ROIS = {name: name for name in ("V1v", "FFA-1", "ventral")}

@@ -23,10 +23,10 @@ import yaml
 from mine.cli import main
 from mine.datasets import download, nsd, nsd_required
 from mine.datasets.bucket import Bucket
+from mine.datasets.reader import open_dataset
 from mine.datasets.transfer import Meter, format_size
 from mine.errors import InputError
 from mine.logging import format_time
-from mine.stages.responses import build_responses
 from tests.data.local_bucket import (
     PART,
     Proxy,
@@ -35,6 +35,7 @@ from tests.data.local_bucket import (
     upload,
 )
 from tests.data.miniature_bucket import FOLDER, STIMULI, select
+from tests.reference.responses import build_responses
 
 Usage = namedtuple("Usage", "total used free")
 SESSION = f"{FOLDER}/betas_session01.hdf5"
@@ -50,6 +51,7 @@ def proxy(address: str) -> Iterator[Proxy]:
 def fetch(address: str, root: Path, **options: object) -> dict[str, download.Record]:
     selection = options.pop("selection", None) or select(subjects=["subj01"])
     bucket = Bucket(address, attempts=4, pause=0.01)
+    options = {"connections": 4, "megabytes_per_second": None, **options}
     return download.download_files(root, selection, endpoint=address, bucket=bucket, **options)
 
 
@@ -80,7 +82,9 @@ def test_what_is_needed_arrives_as_it_was_and_nothing_else(
 
     # The same responses and regions as from the source, with nothing to complain of.
     chosen = {"subjects": ["subj01", "subj02"], "rois": ["FFA-1", "prf-visualrois:V1v"]}
-    assert nsd.check_nsd(tmp_path, **chosen) == []
+    arrived = open_dataset({"root": str(tmp_path), "test_images": "shared"})
+    references = {name: name for name in chosen["rois"]}
+    assert arrived.check(subjects=chosen["subjects"], rois=references) == []
     for subject in chosen["subjects"]:
         theirs, ours = (nsd.read_subject(root, subject) for root in (source, tmp_path))
         expected, found = (

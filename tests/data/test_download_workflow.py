@@ -13,7 +13,7 @@ from mine.check import check_config
 from mine.config import load_config
 from mine.stores import open_store
 from tests.data.miniature_bucket import IMAGES
-from tests.workflow.running import run
+from tests.workflow.running import prepare_miniature, run
 
 TARGETS = ("results/small/subj01/rois.json", "results/small/stimuli.json")
 
@@ -29,33 +29,18 @@ STARTS = {
 @pytest.fixture
 def folder(address: str, repository: Path, tmp_path: Path) -> Path:
     """A folder with the workflow and a configuration whose dataset is yet to be downloaded."""
-    for name in ("workflow", "profiles"):
-        shutil.copytree(repository / name, tmp_path / name)
-    shutil.copy(repository / "Snakefile", tmp_path)
-    models = repository / "resources/demo"
-    content = {
-        "name": "small",
-        "subjects": ["subj01"],
-        "rois": ["FFA-1"],
-        "memory_gb": 1,
-        "dataset": {"root": "nsd", "test_images": "shared"},
-        "download": {"accept_terms": True, "endpoint": address},
-        "backbone": {
-            "model": f"local-dir:{models / 'clip'}",
+    return prepare_miniature(
+        tmp_path,
+        repository,
+        rois=["FFA-1"],
+        dataset={"root": "nsd", "test_images": "shared"},
+        download={"accept_terms": True, "endpoint": address},
+        backbone={
+            "model": f"local-dir:{repository / 'resources/demo/clip'}",
             "pretrained": None,
             "shard_size": 50,
         },
-        "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
-        "evaluator": {"model": f"local-dir:{models / 'evaluator'}", "pretrained": None},
-        "lens": {"vocabulary": str(models / "vocabulary.txt")},
-        "generator": {
-            "model": str(models / "generator"),
-            "inpainting": None,
-            "dtype": "float32",
-        },
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    return tmp_path
+    )
 
 
 def jobs(said: str) -> set[str]:

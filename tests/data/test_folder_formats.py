@@ -26,10 +26,10 @@ from mine.datasets.reader import open_dataset, restore_section
 from mine.datasets.voxels import voxels_of
 from mine.errors import InputError
 from mine.sections import Dataset
-from mine.stages.responses import build_responses
 from mine.stages.stimuli import build_stimuli
 from tests.data.random_folder import FORMATS, SUBJECTS, SUFFIX, RandomFolder
 from tests.reference import folder_readers
+from tests.reference.responses import build_responses
 
 SEEDS = 5
 CLOSE = {"rtol": 2e-4, "atol": 2e-4}

@@ -6,9 +6,9 @@ anything is read; reading the damaged dataset all the same is refused in a sente
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -19,11 +19,8 @@ import pytest
 import scipy.io
 
 from mine.datasets import nsd_files
-from mine.datasets.reader import open_dataset
-from mine.errors import InputError
-from mine.sections import Dataset
-from mine.stages.responses import build_responses
 from tests.data import surface_writer
+from tests.data.faults import Damaged, Faults, hold_to_one_sentence
 from tests.data.random_nsd import BETAS, TRIALS, RandomNsd
 
 VOLUMES = ("nifti", "hdf5")
@@ -47,15 +44,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RandomNsd]:
     }
 
 
-class Damaged:
-    """A copy of a whole dataset that a fault may change, and the files that faults are put into."""
+class DamagedNsd(Damaged):
+    """A copy of a whole dataset, and the files that faults are put into."""
 
     def __init__(self, world: RandomNsd, root: Path) -> None:
-        shutil.copytree(world.root, root, dirs_exist_ok=True)
-        self.root, self.world, self.space = root, world, world.space
-        self.settings: dict[str, object] = {}
-        self.rois = dict(ROIS)
-        self.subjects = ["subj01"]
+        key = {"kind": "nsd", "space": world.space}
+        super().__init__(world.root, key, root, subjects=("subj01",), rois=ROIS)
+        self.world, self.space = world, world.space
 
     @property
     def folder(self) -> Path:
@@ -124,38 +119,12 @@ class Damaged:
     def dtype(self) -> type:
         return np.float32 if self.world.format == "fsaverage" else np.int16
 
-    def open(self):
-        settings = {"root": str(self.root), "space": self.space, **self.settings}
-        return open_dataset(Dataset(**settings))
 
-    def check(self) -> list[str]:
-        return self.open().check(subjects=self.subjects, rois=self.rois)
-
-    def read_all(self) -> None:
-        """All that the workflow reads."""
-        reader = self.open()
-        reader.read_images(self.subjects)
-        reader.open_stimuli().read([0, 41])
-        for subject in self.subjects:
-            recording = reader.read_subject(subject)
-            build_responses(recording, test=self.settings.get("test_images", "shared"))
-            reader.read_rois(subject, rois=self.rois, voxels=recording.voxels)
+faults = Faults()
+fault = functools.partial(faults.add, formats=ALL)
 
 
-FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Damaged], object], tuple[str, ...]]] = {}
-
-
-def fault(*parts: str, formats: tuple[str, ...] = ALL):
-    """Register a fault: the sentence that answers it has all of the parts."""
-
-    def register(damage: Callable[[Damaged], object]):
-        FAULTS[damage.__name__] = (formats, damage, parts)
-        return damage
-
-    return register
-
-
-def change_design(world: Damaged, **arrays: np.ndarray | None) -> None:
+def change_design(world: DamagedNsd, **arrays: np.ndarray | None) -> None:
     content = scipy.io.loadmat(world.root / DESIGN)
     content = {name: content[name] for name in ("masterordering", "subjectim", "sharedix")}
     for name, values in arrays.items():
@@ -309,21 +278,21 @@ def stimuli_lack_images(world):
 
 @fault("captions.json: expected COCO annotations, found no file")
 def captions_are_missing(world):
-    world.settings["captions"] = [str(world.root / "captions.json")]
+    world.key["captions"] = [str(world.root / "captions.json")]
 
 
 @fault("captions.json: expected whole JSON, found one that is cut off")
 def captions_are_cut_off(world):
     path = world.root / "captions.json"
     path.write_text(json.dumps({"annotations": [{"image_id": 1, "caption": "a dog"}] * 9})[:-40])
-    world.settings["captions"] = [str(path)]
+    world.key["captions"] = [str(path)]
 
 
 @fault("captions.json: expected whole JSON, found one that is cut off")
 def captions_are_cut_off_after_one(world):
     path = world.root / "captions.json"
     path.write_text(json.dumps({"annotations": [{"image_id": 1, "caption": "a dog"}] * 9})[:-2])
-    world.settings["captions"] = [str(path)]
+    world.key["captions"] = [str(path)]
 
 
 @fault(str(DESIGN), "expected test images of subj01", "in 4 sessions, found none among the")
@@ -336,7 +305,7 @@ def no_shared_image_was_shown(world):
 
 @fault("expected responses.tsv of every subject", "found one without")
 def how_far_the_other_subject_came_is_not_known(world):
-    world.settings["test_images"] = "shared_common"
+    world.key["test_images"] = "shared_common"
     (world.root / "nsddata/ppdata/subj02/behav/responses.tsv").unlink()
 
 
@@ -363,7 +332,7 @@ def every_session_is_missing(world):
 
 @fault("betas_assumehrf", "expected sessions of betas (", "found none")
 def preparation_has_no_folder(world):
-    world.settings["betas"] = "betas_assumehrf"
+    world.key["betas"] = "betas_assumehrf"
 
 
 @fault("betas_session02", "found a")
@@ -466,7 +435,7 @@ def roi_is_unknown(world):
 
 @fault("ROI 'nsdgenerol'", "found no such name. Did you mean nsdgeneral?")
 def voxel_set_is_unknown(world):
-    world.settings["voxels"] = ["nsdgenerol"]
+    world.key["voxels"] = ["nsdgenerol"]
 
 
 @fault("subj01: expected voxels in nsdgeneral, found none")
@@ -531,7 +500,7 @@ def two_atlases_share_a_name(world):
 
 @fault("ROI FFA-1: expected voxels in one of subj01, found none", "is in the voxel set of subj01")
 def roi_lies_outside_of_the_voxel_set(world):
-    world.settings["voxels"] = ["OFA"]
+    world.key["voxels"] = ["OFA"]
 
 
 @fault("food", "expected", "found none")
@@ -555,7 +524,7 @@ def mask_is_of_no_hemisphere(world):
 def t_map_is_missing(world):
     for path in [world.t_map, *nsd_files.name_sides(world.t_map)]:
         path.unlink(missing_ok=True)
-    world.settings["localiser_threshold"] = {"faces": 2.0}
+    world.key["localiser_threshold"] = {"faces": 2.0}
 
 
 @fault(
@@ -563,7 +532,7 @@ def t_map_is_missing(world):
     "found face",
 )
 def threshold_is_of_no_contrast(world):
-    world.settings["localiser_threshold"] = {"face": 2.0}
+    world.key["localiser_threshold"] = {"face": 2.0}
 
 
 @fault("tval", "expected the", "found")
@@ -582,44 +551,30 @@ def surface_is_a_web_page(world):
     (world.labels.with_name("surf") / "lh.white").write_bytes(b"<html>Access denied</html>" * 9)
 
 
-CASES = [(name, format) for name, (formats, *_) in FAULTS.items() for format in formats]
-
 HARMLESS = {
     "behaviour_is_of_another_order",
-    "captions_are_missing",
     "information_is_cut_off",
     "roi_lies_outside_of_the_voxel_set",
 }
-"""What the reader can go on with, or reads elsewhere."""
+"""What the reader can go on with, or leaves out."""
 
 
 def test_there_are_at_least_thirty_faults_in_each_format() -> None:
-    assert all(sum(one == format for _, one in CASES) >= 30 for format in ALL)
+    assert all(sum(one == format for _, one in faults.cases) >= 30 for format in ALL)
 
 
-@pytest.mark.parametrize(("name", "format"), CASES)
+@pytest.mark.parametrize(("name", "format"), faults.cases)
 def test_each_fault_gives_its_own_sentence(
     whole: dict[str, RandomNsd], tmp_path: Path, name: str, format: str
 ) -> None:
-    world = Damaged(whole[format], tmp_path / "nsd")
-    _, damage, parts = FAULTS[name]
-    damage(world)
-    before = sorted(tmp_path.rglob("*"))
-    problems = world.check()
-    assert len(problems) == 1, problems
-    assert "\n" not in problems[0] and "expected" in problems[0] and "found" in problems[0]
-    for part in parts:
-        assert part in problems[0], (part, problems[0])
-    if name not in HARMLESS:
-        with pytest.raises(InputError) as refused:
-            world.read_all()
-        assert "\n" not in str(refused.value)
-    assert sorted(tmp_path.rglob("*")) == before, "a reader writes nothing"
+    world = DamagedNsd(whole[format], tmp_path / "nsd")
+    _, damage, parts = faults.table[name]
+    hold_to_one_sentence(world, damage, parts, harmless=name in HARMLESS)
 
 
 @pytest.mark.parametrize("format", ALL)
 def test_all_faults_are_told_at_once(whole: dict, tmp_path: Path, format: str) -> None:
-    world = Damaged(whole[format], tmp_path / "nsd")
+    world = DamagedNsd(whole[format], tmp_path / "nsd")
     for damage in (information_is_missing, stimuli_are_missing, session_is_missing, roi_is_unknown):
         damage(world)
     assert len(world.check()) == 4
@@ -627,6 +582,6 @@ def test_all_faults_are_told_at_once(whole: dict, tmp_path: Path, format: str) -
 
 @pytest.mark.parametrize("format", ALL)
 def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format: str) -> None:
-    world = Damaged(whole[format], tmp_path / "nsd")
+    world = DamagedNsd(whole[format], tmp_path / "nsd")
     assert world.check() == []
     world.read_all()

@@ -16,10 +16,11 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import voxels_of
 from mine.errors import InputError
 from mine.sections import Dataset
-from mine.stages.responses import LEAST_TEST_IMAGES, build_responses
+from mine.stages.responses import LEAST_TEST_IMAGES
 from tests.data import surface_writer
 from tests.data.random_nsd import BETAS, FORMATS, SUBJECTS, RandomNsd
 from tests.reference import nsd_readers
+from tests.reference.responses import build_responses
 
 SEEDS = 6
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}

@@ -16,12 +16,13 @@ from mine.datasets import nsd_synthetic
 from mine.datasets.reader import open_dataset
 from mine.errors import InputError
 from mine.sections import Dataset
-from mine.stages.responses import build_responses, build_unseen
+from mine.stages.responses import build_unseen
 from mine.stages.synthetic import predict_images
 from mine.statistics import noise_ceiling
 from tests.data import surface_writer
 from tests.data.random_nsd import BETAS, FORMATS, RandomNsd
 from tests.reference.nsd_readers import measure_ncsnr
+from tests.reference.responses import build_responses
 
 SHARED, OWN, TRIALS = 7, 3, 30
 

@@ -13,10 +13,10 @@ import pytest
 
 from mine.datasets.reader import open_dataset
 from mine.sections import Dataset
-from mine.stages.responses import build_responses
 from mine.stores import open_store
 from tests.data.random_nsd import RandomNsd
 from tests.data.test_map_scripts import RUN
+from tests.reference.responses import build_responses
 
 ARGUMENTS = {
     "test_images": "test",

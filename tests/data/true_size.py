@@ -111,7 +111,13 @@ def measure(root: Path, format: str) -> dict[str, float]:
     (read_chunks if format == "hdf5" else read_files)(paths)
     reading = time.process_time() - start
     start = time.process_time()
-    responses = build_responses(nsd.read_subject(root, "subj01"), test="shared")
+    responses = build_responses(
+        nsd.read_subject(root, "subj01"),
+        test="shared",
+        standardise_on="training",
+        least_ncsnr=None,
+        least_noise_ceiling=None,
+    )
     preparing = time.process_time() - start
     assert responses.sizes["voxel"] == VOXELS
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

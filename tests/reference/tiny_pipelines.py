@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from mine.core.generation import Generator, load_generator
 from mine.errors import InputError
+from mine.sections import Generator as Keys
 
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux")
 TASKS = ("generate", "vary", "inpaint")
@@ -216,9 +218,14 @@ BUILDERS = {
 }
 
 
+KEYS = {key: value for key, value in asdict(Keys()).items() if key != "prompt"}
+
+
 def load(model: Path | str, **options) -> Generator:
-    settings = {"steps": 4, "guidance": 3.0, "size": SIDE, "device": "cpu", "batch_size": 2}
-    return load_generator(model=str(model), **settings | options)
+    """Open a model, with the configuration's defaults for what neither test nor size changes."""
+    settings = {"inpainting": None, "dtype": "float32", "device": "cpu"}
+    settings |= {"steps": 4, "guidance": 3.0, "size": SIDE, "batch_size": 2}
+    return load_generator(**KEYS | settings | options | {"model": str(model)})
 
 
 def random_images(count: int, rows: int = SIDE, columns: int = SIDE) -> np.ndarray:

@@ -519,5 +519,3 @@ def test_command_line_prints_what_it_documents(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == default_yaml(Config)
     assert main(["config", "--as", "schema"]) == 0
     assert capsys.readouterr().out == config_schema()
-    assert main(["config", "--as", "markdown"]) == 0
-    assert capsys.readouterr().out == reference_markdown(Config)

@@ -66,8 +66,8 @@ def test_copies_of_the_same_images_do_not_narrow_the_interval():
 
 def test_of_single_pairs_the_interval_of_the_mean_is_students():
     values = np.random.default_rng(5).normal(size=9)
-    found = clustered_effect(values, np.arange(9), level=0.9)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    found = clustered_effect(values, np.arange(9))
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert found[0] == pytest.approx([values.mean(), *expected])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import open_clip
@@ -22,6 +23,7 @@ from mine.demo.generator_model import (
     write_pipeline,
 )
 from mine.demo.generator_prompts import draw_prompt, draw_words
+from mine.demo.generator_scores import score_generator
 from mine.demo.generator_training import DenoiserTraining, render_examples
 from mine.demo.gradients import orthogonalise
 from mine.demo.scenes import parse_scene, sample_scene
@@ -167,3 +169,21 @@ def test_training_goes_on_from_where_its_checkpoint_was_left(clip, tmp_path):
     for ours, theirs in zip(whole.momentum, resumed.momentum, strict=True):
         assert torch.equal(ours, theirs) and ours.abs().max() > 0
     assert advance(whole) == pytest.approx(advance(resumed), rel=1e-4) != first
+
+
+@pytest.mark.slow
+# As in test_generation.py: how schedulers of diffusers make arrays of tensors.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_committed_model_reaches_what_was_asked(repository):
+    models = repository / "resources/demo"
+    scores = json.loads((models / "generator/scores.json").read_text())
+    prompts, made_of = 100, 200
+    fresh = score_generator(models / "generator", models / "evaluator", seed=77, prompts=prompts)
+    assert set(fresh) == set(scores)
+    share = np.array(list(scores.values()))
+    # Three standard errors of the difference of two samples of scenes.
+    slack = 3 * np.sqrt(share * (1 - share) * (1 / prompts + 1 / made_of))
+    for name, least in zip(scores, share - slack, strict=True):
+        if name != "prompted_invented":
+            assert fresh[name] > least, name
+    assert fresh["prompted_invented"] < scores["prompted_invented"] + 0.04

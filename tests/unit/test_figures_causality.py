@@ -10,12 +10,14 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
+from mine.core.conditions import REFERENCES
 from mine.figures.causality import COMPARED, draw_causality
 from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.recovery import EFFECTS, draw_recovery
 from mine.figures.strips import PAGE
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 from mine.sections import ALL
+from mine.stages.causality import DIFFERENCE, MODELS
 from mine.statistics import clustered_effect, pearson
 from tests.reference.causal_figures import (
     CAT,
@@ -71,59 +73,122 @@ def test_every_point_of_a_voxel_is_in_the_table():
         if part.get_gid() == "voxel"
     ]
     drawn = np.concatenate([np.ravel(part) for part in points if len(part)])
-    voxels = table[table["voxel"].notna()]["value"].to_numpy(float)
+    # The encoder's errors and those to the measured response are in the table alone.
+    shown = table["measure"].eq("shift") | (
+        table["measure"].eq("error") & table["model"].eq("evaluator")
+    )
+    voxels = table[table["voxel"].notna() & shown]["value"].to_numpy(float)
     # Five errors and, in two directions, two guides and two models for each of the four voxels.
     assert len(voxels) == 4 * (5 + 2 * 2 + 2 * 2)
     for value in voxels:
         assert np.isclose(drawn, value).any()
 
 
-def test_the_statistics_of_a_region_are_those_of_its_stores():
+@pytest.mark.parametrize("model", MODELS)
+def test_the_statistics_of_a_region_are_those_of_its_stores(model):
     by_roi = make_subject()
     table = tabulate(by_roi)
+    table = table[(table["model"] == model) & table["voxel"].isna()]
     for roi, (sufficiency, counterfactuals) in list(by_roi.items())[:2]:
-        own = table[(table["roi"] == roi) & table["voxel"].isna()]
-        first = sufficiency.sel(model="evaluator", control="random")
-        second = counterfactuals.sel(
-            model="evaluator", direction="removal", guide="profile", control="unspecific"
+        own = table[table["roi"] == roi]
+        pictures = sufficiency.sel(model=model, control="random")
+        edited = counterfactuals.sel(
+            model=model, direction="removal", guide="profile", control="unspecific"
         )
-        for kept, mean, data, prefix in (
-            (own["panel"] == "sufficiency", "advantage", first, ""),
-            (
-                (own["direction"] == "removal") & (own["guide"] == "profile"),
-                "effect",
-                second,
-                "effect_",
-            ),
+        removed = (own["direction"] == "removal") & (own["guide"] == "profile")
+        for kept, begin, mean, data, prefix in (
+            (own["panel"] == "sufficiency", "", "advantage", pictures, ""),
+            (own["panel"] == "sufficiency", "to_measured_", "advantage", pictures, "to_measured_"),
+            (removed, "", "effect", edited, "effect_"),
         ):
             control = str(data["control"].values)
             rows = own[kept & (own["condition"] == control)].set_index("measure")
             for name, part in ((mean, "mean"), ("d", "cohens_dz")):
                 expected = data[f"{prefix}roi_{part}"].values
-                found = rows.loc[name, ["value", "low", "high"]].to_numpy(float)
+                found = rows.loc[begin + name, ["value", "low", "high"]].to_numpy(float)
                 np.testing.assert_allclose(found, expected)
-            assert rows.loc["share", "value"] == pytest.approx(float(data[f"{prefix}roi_share"]))
+            share = rows.loc[f"{begin}share", "value"]
+            assert share == pytest.approx(float(data[f"{prefix}roi_share"]))
             expected = (data[f"{prefix}q"].values <= 0.05).mean()
-            assert rows.loc["significant", "value"] == pytest.approx(expected)
+            assert rows.loc[f"{begin}significant", "value"] == pytest.approx(expected)
 
 
-def test_all_regions_are_the_pairs_of_all_regions():
+@pytest.mark.parametrize("prefix", REFERENCES)
+@pytest.mark.parametrize("model", MODELS)
+def test_all_regions_are_the_pairs_of_all_regions(model, prefix):
     by_roi = make_subject()
     table = tabulate(by_roi)
     pairs, images = [], []
     for sufficiency, _ in list(by_roi.values())[:2]:
-        error = sufficiency["error"].sel(model="evaluator")
+        error = sufficiency[f"{prefix}error"].sel(model=model)
         pairs.append(error.sel(condition="lowest") - error.sel(condition="attribution"))
         images.append(sufficiency["image"].values)
     values = np.concatenate([part.values.ravel() for part in pairs])
     expected = clustered_effect(values, np.ravel(images))
     rows = table[(table["panel"] == "sufficiency") & (table["condition"] == "lowest")]
-    rows = rows[(rows["roi"] == ALL)].set_index("measure")
-    assert rows.loc["advantage", "value"] == pytest.approx(expected[0, 0])
-    assert rows.loc["d", "value"] == pytest.approx(expected[1, 0])
-    assert rows.loc["advantage", "n"] == 4
+    rows = rows[(rows["roi"] == ALL) & (rows["model"] == model)].set_index("measure")
+    assert rows.loc[f"{prefix}advantage", "value"] == pytest.approx(expected[0, 0])
+    assert rows.loc[f"{prefix}d", "value"] == pytest.approx(expected[1, 0])
+    assert rows.loc[f"{prefix}advantage", "n"] == 4
     share = np.mean([part.mean("chosen").values > 0 for part in pairs])
-    assert rows.loc["share", "value"] == pytest.approx(share)
+    assert rows.loc[f"{prefix}share", "value"] == pytest.approx(share)
+    correlation = [pair[0][f"{prefix}correlation"] for pair in list(by_roi.values())[:2]]
+    means = [part.sel(model=model, condition="lowest").values for part in correlation]
+    assert rows.loc[f"{prefix}correlation", "value"] == pytest.approx(np.mean(means))
+
+
+def test_the_encoders_numbers_less_the_evaluators_are_of_the_same_pairs():
+    by_roi = make_subject()
+    table = tabulate(by_roi)
+    table = table[table["voxel"].isna()]
+
+    def gather(read) -> tuple[np.ndarray, np.ndarray]:
+        """Differences of models and their images, of both regions, pair by pair."""
+        pairs = [read(pair) for pair in list(by_roi.values())[:2]]
+        found = [
+            (
+                values.sel(model="encoder").values[voxel, place]
+                - values.sel(model="evaluator").values[voxel, place],
+                image.values[voxel, place],
+            )
+            for values, image in pairs
+            for voxel, place in np.ndindex(image.shape)
+        ]
+        return tuple(np.array(part) for part in zip(*found, strict=True))
+
+    def read_errors(pair):
+        error = pair[0]["to_measured_error"]
+        return error.sel(condition="empty") - error.sel(condition="attribution"), pair[0]["image"]
+
+    def read_edits(*names):
+        def read(pair):
+            own = pair[1].sel(direction="insertion")
+            shifts = [own["shift"].sel(condition=name) for name in names]
+            return shifts[0] - shifts[1] if len(names) > 1 else shifts[0], own["start"]
+
+        return read
+
+    for measure, where, read in (
+        ("to_measured_advantage", {"condition": "empty"}, read_errors),
+        (
+            "effect",
+            {"direction": "insertion", "guide": "description", "condition": "random"},
+            read_edits("description", "random"),
+        ),
+        ("guidance", {"direction": "insertion"}, read_edits("profile", "description")),
+        ("shift", {"direction": "insertion"}, read_edits("description")),
+    ):
+        expected = clustered_effect(*gather(read))[0]
+        rows = table[(table["roi"] == ALL) & (table["measure"] == measure)]
+        for column, value in where.items():
+            rows = rows[rows[column] == value]
+        rows = rows.set_index("model")
+        assert set(rows.index) == {*MODELS, DIFFERENCE}
+        found = rows.loc[DIFFERENCE, ["value", "low", "high"]].to_numpy(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        # Of the same pairs the difference of means is the mean difference.
+        less = rows.loc["encoder", "value"] - rows.loc["evaluator", "value"]
+        assert less == pytest.approx(expected[0], rel=1e-4)
 
 
 def test_a_voxel_of_two_regions_counts_once_as_the_first_that_tested_it():
@@ -184,7 +249,7 @@ def test_without_any_image_that_was_edited_models_have_no_correlation():
 def test_the_models_correlation_is_that_of_the_points():
     table = tabulate(make_subject())
     models = table[table["panel"] == "models"]
-    points = models[models["measure"] == "shift"]
+    points = models[(models["measure"] == "shift") & models["voxel"].notna()]
     wide = points.pivot(index=["roi", "direction", "voxel"], columns="model", values="value")
     found = models[models["measure"] == "correlation"].set_index("direction")["value"]
     assert found["both"] == pytest.approx(pearson(wide["evaluator"], wide["encoder"]))
@@ -213,7 +278,7 @@ def test_a_test_that_could_not_succeed_is_not_written_as_one_that_failed():
 def test_an_effect_of_one_voxel_has_no_interval():
     by_roi = {"FFA-1": tuple(store.isel(voxel=[0]) for store in make_subject()["FFA-1"])}
     numbers = said(draw_causality(tabulate(by_roi), ["FFA-1"]), "number")
-    assert numbers.count("–") == len(COMPARED)
+    assert numbers.count("–") == len(REFERENCES) * len(COMPARED)
 
 
 def test_the_description_is_compared_with_other_words_and_with_none():
@@ -221,7 +286,8 @@ def test_the_description_is_compared_with_other_words_and_with_none():
     table = tabulate(by_roi)
     written = said(draw_causality(table, list(by_roi)), "number")
     assert set(COMPARED) == {"random", "lowest", "empty"}
-    d = table[(table["panel"] == "sufficiency") & (table["measure"] == "d")]
+    d = table[(table["panel"] == "sufficiency") & (table["model"] == "evaluator")]
+    d = d[d["measure"].isin(["d", "to_measured_d"])]
     for row in d[d["condition"].isin(COMPARED)].itertuples():
         text = f"{row.value:.2f} [{row.low:.2f}, {row.high:.2f}]".replace("-", "−")
         assert text in written

@@ -12,12 +12,11 @@ from mine.stages import encoder as encoder_stage
 from mine.stages.encoder import (
     HALVES,
     TrainingData,
-    fit_subject,
-    fit_subjects,
     shuffle_halves,
 )
 from mine.stages.scoring import LEVELS, score_intervals, score_predictions, score_roi
 from mine.statistics import r_squared
+from tests.reference.fits import fit_subject, fit_subjects
 from tests.reference.planted_encoder import (
     COLUMNS,
     QUICK,

@@ -25,11 +25,9 @@ from mine.core.fitting import (
     _share_out,
     _take_step,
     _to_weights,
-    fit_encoder,
-    fit_ensemble,
 )
-from mine.core.fitting import fit_subjects as fit_recordings
 from mine.statistics import r_squared
+from tests.reference.fits import fit_encoder, fit_ensemble, fit_recordings
 from tests.reference.planted_encoder import (
     COLUMNS,
     FEATURES,

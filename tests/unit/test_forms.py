@@ -71,6 +71,7 @@ SETTINGS = {
     "weight_decays": [0.01],
     "members": 2,
     "seed": 0,
+    "device": "cpu",
 }
 
 
@@ -301,14 +302,15 @@ def draw_subjects() -> list[Subject]:
 def test_forms_across_subjects_see_no_test_response():
     subjects = draw_subjects()
     options = {"size": "40", "rows": ROWS, "columns": COLUMNS, "seed": 0}
+    fit = {"encoder": ENCODER, "device": "cpu"}
     changed = []
     for each in subjects:
         other = np.where(each.training[:, None], each.responses, 100)
         changed.append(replace(each, responses=other))
     found = []
     for each in (subjects, changed):
-        shared = fit_shared(each, encoder=ENCODER, **options)
-        known = fit_others(each[1:], rows=ROWS, columns=COLUMNS, encoder=ENCODER, members=2, seed=0)
+        shared = fit_shared(each, **fit, **options)
+        known = fit_others(each[1:], rows=ROWS, columns=COLUMNS, members=2, seed=0, **fit)
         found.append([*shared, fit_transfer(known, each[0], position_orders=1, **options)])
     for (one, cost), (other, _) in zip(*found, strict=True):
         np.testing.assert_array_equal(one["prediction"], other["prediction"])
@@ -325,7 +327,7 @@ def test_forms_across_subjects_see_no_test_response():
 def test_a_single_subject_fitted_together_is_fitted_alone():
     subject = draw_subjects()[0]
     ((shared, _),) = fit_shared(
-        [subject], size=ALL, rows=ROWS, columns=COLUMNS, encoder=ENCODER, seed=0
+        [subject], size=ALL, rows=ROWS, columns=COLUMNS, encoder=ENCODER, seed=0, device="cpu"
     )
     stimuli = replace(draw_stimuli(150), rows=ROWS).select(np.arange(90))
     options = {"training": subject.training, "regions": np.zeros(VOXELS, dtype=int)}

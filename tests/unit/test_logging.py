@@ -14,6 +14,7 @@ from mine.core.encoder import position_basis
 from mine.logging import EVERY, Progress, format_time, split_work
 from mine.stages import attributions
 from mine.summary.outcome import PLACES, describe_outcome
+from tests.reference.fits import fit_encoder
 
 
 class Clock:
@@ -82,7 +83,7 @@ def test_what_a_fit_and_its_attributions_count_adds_up_to_the_whole(
     responses = random.standard_normal((11, 5)).astype(np.float32)
     phi = position_basis(2, 2, 1)
     sizes = {"heads": 1, "head_width": 4, "rank": 4, "image_batch": 4, "voxel_batch": 2}
-    weights, _ = fitting.fit_encoder(
+    weights, _ = fit_encoder(
         tokens,
         responses,
         phi=phi,

@@ -15,7 +15,6 @@ from mine.core.evidence import resample_words, score_words
 from mine.core.lens import word_mass
 from mine.core.splits import split_halves
 from mine.stages.attributions import attribute
-from mine.stages.encoder import fit_subject
 from mine.stages.profiles import (
     REASONS,
     build_profiles,
@@ -26,6 +25,7 @@ from mine.stages.profiles import (
     qualify_voxels,
 )
 from mine.statistics import benjamini_hochberg, correlate_rows, sign_flip_bound
+from tests.reference.fits import fit_subject
 from tests.reference.readings import (
     COLUMNS,
     ROWS,

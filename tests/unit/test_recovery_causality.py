@@ -146,6 +146,7 @@ def test_an_edit_without_a_counterpart_is_left_out(world):
 PLANTED = {
     "sufficiency_random": 1.0,
     "sufficiency_empty": 0.5,
+    "sufficiency_measured_random": -1.0,
     "insertion": 2.0,
     "insertion_other": 1.0,
     "removal": 0.0,
@@ -183,6 +184,8 @@ def test_planted_effects_are_summarised():
     assert values["sufficiency_beats_random"] == 1 and values["insertion_expected"] == 1
     assert values["sufficiency_d_random"] == pytest.approx(1, abs=0.2)
     assert values["sufficiency_d_empty"] == pytest.approx(0.5, abs=0.2)
+    assert values["sufficiency_measured_beats_random"] == 0
+    assert values["sufficiency_measured_d_random"] == pytest.approx(-1, abs=0.2)
     assert values["sufficiency_beats_empty"] > 0.8 and "sufficiency_d_lowest" not in values
     assert values["insertion_d"] == pytest.approx(2, abs=0.3)
     assert values["insertion_d_other"] == pytest.approx(1, abs=0.2)
@@ -237,6 +240,7 @@ def test_pairs_are_the_stores_differences():
     sufficiency = xr.Dataset(
         {
             "error": (("model", "condition", "voxel", "chosen"), error),
+            "to_measured_error": (("model", "condition", "voxel", "chosen"), -2 * error),
             "image": (("voxel", "chosen"), np.arange(8).reshape(2, 4)),
         },
         coords={"model": models, "condition": conditions, "voxel": voxels},
@@ -262,6 +266,9 @@ def test_pairs_are_the_stores_differences():
         found = pairs[pairs["measure"] == f"sufficiency_{control}"]["difference"].to_numpy()
         expected = error[0, conditions.index(control), 0] - error[0, 0, 0]
         assert found == pytest.approx(expected)
+        # Where the measured response says the opposite, so do its pairs.
+        found = pairs[pairs["measure"] == f"sufficiency_measured_{control}"]["difference"]
+        assert found.to_numpy() == pytest.approx(-2 * expected)
     found = pairs[pairs["measure"] == "insertion"]["difference"].to_numpy()
     assert found == pytest.approx(shift[0, 0, 0, 0] - shift[0, 0, EDITS.index("random"), 0])
     for row, direction in enumerate(DIRECTIONS):

@@ -12,9 +12,10 @@ from mine.datasets.coco import measure_visible, read_crop
 from mine.datasets.recording import Recording
 from mine.datasets.voxels import ListedVoxels, SurfaceVoxels, VolumeVoxels, voxels_of
 from mine.errors import InputError
-from mine.stages.responses import build_responses, describe_recording, standardise_session
+from mine.stages.responses import describe_recording, standardise_session
 from mine.statistics import ncsnr_from_trials, noise_ceiling
 from mine.stores import open_store, write_store
+from tests.reference.responses import build_responses
 
 VOXELS = 6
 SHARED = np.array([2, 5, 9, 30])
@@ -294,18 +295,18 @@ def test_what_was_understood_is_said_and_logged(caplog: pytest.LogCaptureFixture
     caplog.set_level("INFO")
     recording = make_recording()
     said = "subj01: 3 sessions of 50 trials, 50 images, of which 4 test images (3 trials each)"
-    assert describe_recording(recording) == said
+    assert describe_recording(recording, test="shared") == said
     build_responses(recording)
     assert caplog.messages[0] == f"{said}, 6 voxels"
     images = tuple(part[: len(part) - number] for number, part in enumerate(recording.images))
     changed = replace(
         recording, images=images, labels=("1", "2", "n"), drawn=True, responses=150, test=SHARED[:2]
     )
-    assert describe_recording(changed).startswith(
+    assert describe_recording(changed, test="shared").startswith(
         "subj01: 3 sessions of 48 to 50 trials, named 1, 2, n, 50 images (147 of 150 responses are "
         "used), of which 2 test images (drawn; "
     )
-    assert describe_recording(make_averaged()) == (
+    assert describe_recording(make_averaged(), test="shared") == (
         "subj01: averaged responses to 30 images, of which 6 test images"
     )
 

@@ -64,6 +64,7 @@ def measure(tokens, shuffled, lens, base_rates, embed_words, **changes) -> pd.Da
         "prompts": PROMPTS,
         "level": 0.05,
         "words_per_token": 5,
+        "device": "cpu",
         "resamples": 50,
         "generator": np.random.default_rng(3),
     }

@@ -63,12 +63,12 @@ def test_interval_of_the_area_equals_literal_resampling(generator, ties, positiv
         weights = statistics.stratified_weights(positive, resamples=60, generator=generator)
     else:
         weights = statistics.bootstrap_weights(35, resamples=60, generator=generator)
-    found = statistics.area_under_roc_interval(values, positive, weights, level=0.8, columns=2)
+    found = statistics.area_under_roc_interval(values, positive, weights, columns=2)
     draws = []
     for row in np.rint(weights * 35).astype(int):
         drawn = np.repeat(np.arange(35), row)
         draws.append(literal_area(values[drawn], positive[drawn]))
-    np.testing.assert_allclose(found, np.quantile(draws, [0.1, 0.9], axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found, np.quantile(draws, [0.025, 0.975], axis=0), rtol=1e-12)
 
 
 def test_interval_of_the_area_covers_the_population_at_its_level(generator):

@@ -34,8 +34,8 @@ def test_d_prime_and_its_interval_equal_literal_resampling(generator, draw):
     for row in np.rint(weights * 40).astype(int):
         drawn = np.repeat(np.arange(40), row)
         draws.append(literal_d_prime(values[drawn], positive[drawn]))
-    found = statistics.d_prime_interval(values, positive, weights, level=0.8, columns=2)
-    np.testing.assert_allclose(found, np.quantile(draws, [0.1, 0.9], axis=0), rtol=1e-9)
+    found = statistics.d_prime_interval(values, positive, weights, columns=2)
+    np.testing.assert_allclose(found, np.quantile(draws, [0.025, 0.975], axis=0), rtol=1e-9)
 
 
 def test_interval_of_d_prime_covers_the_population_at_its_level(generator):

@@ -16,9 +16,9 @@ def generator() -> np.random.Generator:
 
 def test_mean_over_subjects_has_scipys_interval(generator):
     values = generator.normal(size=(40, 3)) + np.arange(3) / 3
-    found = statistics.mean_over_subjects(values, level=0.9)
+    found = statistics.mean_over_subjects(values)
     np.testing.assert_allclose(found.mean, values.mean(axis=0))
-    interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
     np.testing.assert_allclose([found.low, found.high], interval)
     assert found.subjects.tolist() == [40] * 3
 
@@ -38,13 +38,13 @@ def test_subjects_without_a_value_take_no_part(generator):
 def test_mean_over_pairs_is_the_literal_jackknife_over_subjects(generator):
     values = generator.normal(size=(5, 5, 2))
     values[1, 3, 1] = np.nan
-    found = statistics.mean_over_pairs(values, level=0.9)
+    found = statistics.mean_over_pairs(values)
     one, other = np.triu_indices(5, k=1)
     for column in range(2):
         pairs = values[one, other, column]
         without = np.array([np.nanmean(pairs[(one != s) & (other != s)]) for s in range(5)])
         error = np.sqrt(4 / 5 * np.square(without - without.mean()).sum())
-        margin = error * scipy.stats.t.ppf(0.95, 4)
+        margin = error * scipy.stats.t.ppf(0.975, 4)
         assert found.mean[column] == pytest.approx(np.nanmean(pairs))
         assert found.low[column] == pytest.approx(np.nanmean(pairs) - margin)
         assert found.high[column] == pytest.approx(np.nanmean(pairs) + margin)

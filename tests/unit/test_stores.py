@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ import xarray as xr
 from mine.errors import InputError
 from mine.provenance import describe_provenance
 from mine.stores import (
+    check_backbone,
     check_models,
     content_digest,
     load_store,
@@ -152,6 +155,25 @@ def test_store_made_by_another_model_or_library_is_refused(
         check_models(path, models, libraries=["torch"])
     # A store that says nothing of a library was not made by it.
     check_models(path, models, libraries=["diffusers"])
+
+
+@pytest.mark.parametrize(
+    ("digest", "library", "refused"),
+    [
+        ("a", "torch", None),
+        ("c", "torch", "backbone.model: expected the model that made"),
+        ("a", "numpy", "expected numpy 0, which made it, found"),
+    ],
+)
+def test_a_backbone_is_checked_with_the_library_that_runs_it(
+    dataset: xr.Dataset, tmp_path: Path, digest: str, library: str, refused: str | None
+) -> None:
+    provenance = describe_provenance(models={"backbone": "a"}, libraries=["torch"])
+    made = provenance | {"libraries": provenance["libraries"] | {"numpy": "0.9.1"}}
+    write_store(dataset, tmp_path / "a.zarr", provenance=made)
+    backbone = SimpleNamespace(digest=digest, library=library)
+    with pytest.raises(InputError, match=refused) if refused else nullcontext():
+        check_backbone(tmp_path / "a.zarr", backbone)
 
 
 def test_large_array_is_a_few_files_and_opens_lazily(tmp_path: Path) -> None:

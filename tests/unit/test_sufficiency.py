@@ -7,11 +7,12 @@ import pytest
 import xarray as xr
 
 from mine.core.choosing import choose_responsive, choose_voxels, find_judged
-from mine.core.conditions import DESCRIPTIONS, PICTURES
+from mine.core.conditions import DESCRIPTIONS, PICTURES, REFERENCES, TO_MEASURED
 from mine.core.prompts import join_words
 from mine.errors import InputError
 from mine.stages.generation import make_pictures, plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency, measured_originals
+from mine.statistics import clustered_effect
 from tests.reference.causal import VOCABULARY, make_features
 
 WORDS = np.random.default_rng(0).integers(0, 6, (30, 4))
@@ -204,6 +205,50 @@ def test_a_picture_that_drives_as_the_original_has_no_error_and_wins_over_the_ot
     )
 
 
+def test_errors_to_measured_and_to_predicted_responses_equal_literal_ones_and_may_disagree():
+    pictures = plan()
+    images = planned_images(pictures["image"])
+    random = np.random.default_rng(6)
+    original = random.normal(size=(len(images), 2))
+    values = random.normal(size=(pictures.sizes["picture"], 2))
+    place = np.searchsorted(images, pictures["image"].values)
+    measured = np.empty(place.shape, np.float32)
+    shown = pictures["picture"].transpose("voxel", "chosen", "condition", "sample").values
+    for voxel, column in np.ndindex(place.shape):
+        own, lowest = (shown[voxel, column, PICTURES.index(c)] for c in ("attribution", "lowest"))
+        # The description's picture is as predicted for the original, the lowest's as measured.
+        values[own, voxel] = original[place[voxel, column], voxel]
+        measured[voxel, column] = original[place[voxel, column], voxel] + 3 + random.random()
+        values[lowest, voxel] = measured[voxel, column]
+    generated = respond(pictures, values, original)
+    result = measure_sufficiency(generated, measured=measured, generator=np.random.default_rng(0))
+    references = {"": original[place, np.arange(2)[:, None]], TO_MEASURED: measured}
+    for prefix, reference in references.items():
+        errors = np.empty((len(PICTURES), *place.shape))
+        for condition, voxel, column in np.ndindex(errors.shape):
+            samples = values[shown[voxel, column, condition], voxel]
+            errors[condition, voxel, column] = np.abs(samples - reference[voxel, column]).mean()
+        errors[PICTURES.index("caption")][pictures["image"].values == 129] = np.nan
+        judged = result.sel(model="evaluator")
+        np.testing.assert_allclose(judged[f"{prefix}error"], errors, rtol=1e-4, atol=1e-5)
+        for control in ("random", "lowest", "empty"):
+            advantage = errors[PICTURES.index(control)] - errors[0]
+            pooled = clustered_effect(advantage.ravel(), pictures["image"].values.ravel())
+            own = judged.sel(control=control)
+            for row, name in enumerate(("mean", "cohens_dz")):
+                found = own[f"{prefix}roi_{name}"]
+                np.testing.assert_allclose(found, pooled[row], rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(own[f"{prefix}mean"], advantage.mean(axis=-1), atol=1e-4)
+        r = judged[f"{prefix}correlation"].sel(condition="random").values
+        responses = values[shown[:, :, PICTURES.index("random")], np.arange(2)[:, None, None]]
+        for voxel in range(2):
+            expected = np.corrcoef(responses[voxel].mean(axis=-1), reference[voxel])[0, 1]
+            assert r[voxel] == pytest.approx(expected, abs=1e-5)
+    lowest = result.sel(model="evaluator", control="lowest")
+    assert float(lowest["roi_share"]) == 1 and float(lowest["to_measured_roi_share"]) == 0
+    assert (lowest["p"] <= 0.05).all() and (lowest["to_measured_p"] > 0.9).all()
+
+
 def test_measured_responses_are_those_of_the_voxels_and_images():
     pictures = plan()
     random = np.random.default_rng(4)
@@ -230,7 +275,9 @@ def test_no_voxel_gives_empty_results():
         measured=np.zeros((0, 6), np.float32),
         generator=np.random.default_rng(0),
     )
-    assert result.sizes["voxel"] == 0 and np.isnan(result["roi_share"].values).all()
+    assert result.sizes["voxel"] == 0
+    for prefix in REFERENCES:
+        assert np.isnan(result[f"{prefix}roi_share"].values).all()
 
 
 def test_controls_have_no_more_words_than_the_description():

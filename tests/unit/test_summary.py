@@ -74,8 +74,9 @@ def make_stores(
         ),
         "sufficiency": xr.Dataset(
             {
-                "roi_cohens_dz": (("model", "control", "bound"), around[None, None]),
-                "roi_mean": (("model", "control", "bound"), around[None, None] / 2),
+                f"{prefix}roi_{name}": (("model", "control", "bound"), around[None, None] * scale)
+                for prefix, less in (("", 1.0), ("to_measured_", 0.5))
+                for name, scale in (("cohens_dz", less), ("mean", less / 2))
             },
             coords={
                 "model": ["evaluator"],
@@ -194,6 +195,7 @@ def test_a_region_has_the_numbers_of_its_stores() -> None:
     assert face["reliability"] == pytest.approx(1 / 3)
     assert (face["pictures"], face["removal"]) == (1.0, -1.0)
     assert (face["pictures_mean"], face["insertion_mean"]) == (0.5, 0.25)
+    assert (face["pictures_measured"], face["pictures_measured_mean"]) == (0.5, 0.25)
     for name, (direction, control) in EDITED.items():
         d = 1 + 0.1 * (CONTROLS.index(control) - 1)
         assert face[name] == pytest.approx(d if direction == "insertion" else -d)

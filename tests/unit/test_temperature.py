@@ -85,7 +85,7 @@ def draw_captions(
 
 
 def judge(tokens: np.ndarray, captions: list[list[str]], lens: dict, **changes) -> pd.DataFrame:
-    options = {"resamples": 200, "generator": np.random.default_rng(5)} | changes
+    options = {"resamples": 200, "generator": np.random.default_rng(5), "device": "cpu"} | changes
     return judge_temperature(tokens, captions, lens, WORDS, GROUP, **options)
 
 
@@ -239,5 +239,6 @@ def test_the_order_of_words_changes_nothing():
         GROUP[order],
         resamples=200,
         generator=np.random.default_rng(5),
+        device="cpu",
     )
     pd.testing.assert_frame_equal(judge(tokens, captions, lens), turned, rtol=1e-3)

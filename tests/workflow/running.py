@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -45,6 +46,44 @@ def copy_workflow(folder: Path, repository: Path) -> None:
     for name in ("workflow", "profiles", "resources"):
         shutil.copytree(repository / name, folder / name)
     shutil.copy(repository / "Snakefile", folder)
+
+
+def lay_out(
+    folder: Path, repository: Path, *, snakefile: str, config: str, scripts: Mapping[str, str]
+) -> Path:
+    """Write a workflow of a few rules, which use the project's helpers and profiles."""
+    shutil.copytree(repository / "profiles", folder / "profiles")
+    shutil.copytree(repository / "workflow/rules", folder / "workflow/rules")
+    (folder / "workflow/scripts").mkdir()
+    (folder / "Snakefile").write_text(snakefile)
+    (folder / "config.yaml").write_text(config)
+    for name, script in scripts.items():
+        (folder / f"workflow/scripts/{name}.py").write_text(script)
+    return folder
+
+
+def prepare_miniature(folder: Path, repository: Path, **keys: object) -> Path:
+    """Lay the whole workflow out, with a configuration of the demo's models and of a dataset of one
+    subject, whose other keys are given."""
+    for name in ("workflow", "profiles"):
+        shutil.copytree(repository / name, folder / name)
+    shutil.copy(repository / "Snakefile", folder)
+    models = repository / "resources/demo"
+    config = {
+        "name": "small",
+        "subjects": ["subj01"],
+        "memory_gb": 1,
+        "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
+        "evaluator": {"model": f"local-dir:{models / 'evaluator'}", "pretrained": None},
+        "lens": {"vocabulary": str(models / "vocabulary.txt")},
+        "generator": {
+            "model": str(models / "generator"),
+            "inpainting": None,
+            "dtype": "float32",
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config | keys))
+    return folder
 
 
 def make_smaller(folder: Path, repository: Path, **changes: object) -> Path:

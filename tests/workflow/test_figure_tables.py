@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mine.core.conditions import REFERENCES
 from mine.core.synonyms import name_as_listed
 from mine.figures.catalogue import FIGURES
 from mine.sections import ALL
+from mine.stages.causality import DIFFERENCE
 from mine.stores import TEXT_COLUMNS, open_store
 
 pytestmark = pytest.mark.slow
@@ -272,18 +274,32 @@ def check_edits(table: pd.DataFrame, folder: Path) -> Pairs:
             yield row.value, own["shift"][place]
 
 
+ERRORS = ("error", "to_measured_error")
+CONTRASTS = {
+    f"{prefix}{measure}": f"{prefix}roi_{part}"
+    for prefix in REFERENCES
+    for measure, part in (("advantage", "mean"), ("d", "cohens_dz"))
+}
+
+
 def check_causality(table: pd.DataFrame, folder: Path) -> Pairs:
     told = table[(table["panel"] == "sufficiency") & (table["measure"] == "error")]
     told = told[told["voxel"].notna()].drop_duplicates(["roi", "voxel"])
     for path in folder.glob("*/sufficiency.zarr"):
         yield (told["roi"] == path.parent.name).sum(), open_store(path).sizes["voxel"]
     for roi, rows in table[table["roi"] != ALL].groupby("roi"):
-        sufficiency = open_store(folder / roi / "sufficiency.zarr").load().sel(model="evaluator")
+        sufficiency = open_store(folder / roi / "sufficiency.zarr").load()
         edited = open_store(folder / roi / "counterfactuals.zarr").load()
         for row in rows.itertuples():
-            if row.panel == "sufficiency" and row.measure == "error" and not np.isnan(row.voxel):
-                error = sufficiency["error"].sel(condition=row.condition, voxel=row.voxel)
-                yield row.value, error.mean()
+            if row.model == DIFFERENCE:
+                continue
+            if row.panel == "sufficiency" and row.measure in ERRORS and not np.isnan(row.voxel):
+                here = {"model": row.model, "condition": row.condition, "voxel": row.voxel}
+                yield row.value, sufficiency[row.measure].sel(here).mean()
+            elif row.panel == "sufficiency" and row.measure in CONTRASTS:
+                held = sufficiency[CONTRASTS[row.measure]]
+                held = held.sel(model=row.model, control=row.condition)
+                yield (row.value, row.low, row.high), held.sel(bound=["value", "low", "high"])
             elif row.panel == "models" and row.measure == "shift":
                 held = edited["shift_mean"].sel(
                     direction=row.direction, model=row.model, condition=row.guide, voxel=row.voxel
@@ -293,7 +309,7 @@ def check_causality(table: pd.DataFrame, folder: Path) -> Pairs:
                 name = {"d": "effect_roi_cohens_dz", "effect": "effect_roi_mean"}[row.measure]
                 held = edited[name].sel(
                     direction=row.direction,
-                    model="evaluator",
+                    model=row.model,
                     guide=row.guide,
                     control=row.condition,
                 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.running import run
+from tests.workflow.running import lay_out, run
 
 SNAKEFILE = """
 configfile: "config.yaml"
@@ -86,14 +86,8 @@ dataset: {root: nowhere}
 @pytest.fixture
 def workflow(tmp_path: Path, repository: Path) -> Path:
     """A folder with a workflow of two rules."""
-    shutil.copytree(repository / "profiles", tmp_path / "profiles")
-    (tmp_path / "workflow/scripts").mkdir(parents=True)
-    shutil.copytree(repository / "workflow/rules", tmp_path / "workflow/rules")
-    (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    (tmp_path / "workflow/scripts/responses.py").write_text(RESPONSES)
-    (tmp_path / "workflow/scripts/sums.py").write_text(SUMS)
-    return tmp_path
+    scripts = {"responses": RESPONSES, "sums": SUMS}
+    return lay_out(tmp_path, repository, snakefile=SNAKEFILE, config=CONFIG, scripts=scripts)
 
 
 def jobs(folder: Path) -> set[str]:

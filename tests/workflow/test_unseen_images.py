@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from mine.stores import open_store
 from tests.data.random_nsd import BETAS
 from tests.data.test_nsd_synthetic import OWN, SHARED, Synthetic
-from tests.workflow.running import run
+from tests.workflow.running import prepare_miniature, run
 
 TARGET = "results/small/subj01/synthetic.json"
 BACKBONES = {
@@ -33,39 +31,24 @@ def folder(
     repository: Path, synthetic: Synthetic, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Path:
     """A folder with the workflow beside that miniature."""
-    for name in ("workflow", "profiles"):
-        shutil.copytree(repository / name, tmp_path / name)
-    shutil.copy(repository / "Snakefile", tmp_path)
-    models = repository / "resources/demo"
-    content = {
-        "name": "small",
-        "subjects": ["subj01"],
-        "rois": ["FFA-1", "OFA"],
-        "memory_gb": 1,
-        "dataset": {
+    return prepare_miniature(
+        tmp_path,
+        repository,
+        rois=["FFA-1", "OFA"],
+        dataset={
             "root": "nsd",
             "space": synthetic.world.space,
             "betas": BETAS,
             "test_images": "shared",
             "synthetic": True,
         },
-        "backbone": {
-            "model": f"local-dir:{models / request.param}",
+        backbone={
+            "model": f"local-dir:{repository / 'resources/demo' / request.param}",
             **BACKBONES[request.param],
         },
-        "encoder": {"heads": 2, "head_width": 16, "epochs": 1},
-        "bootstrap": {"resamples": 20},
-        "categories": {"faces": {"prompts": ["face"], "localiser": "faces"}},
-        "evaluator": {"model": f"local-dir:{models / 'evaluator'}", "pretrained": None},
-        "lens": {"vocabulary": str(models / "vocabulary.txt")},
-        "generator": {
-            "model": str(models / "generator"),
-            "inpainting": None,
-            "dtype": "float32",
-        },
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    return tmp_path
+        encoder={"heads": 2, "head_width": 16, "epochs": 1},
+        bootstrap={"resamples": 20},
+    )
 
 
 def test_images_of_another_kind_are_predicted_scored_and_never_learned_from(

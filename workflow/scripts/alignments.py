@@ -11,16 +11,12 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.alignments import POINTS, choose_images, compare_alignments
-from mine.stores import check_models, open_store, write_table
+from mine.stores import check_backbone, open_store, write_table
 
 log = start_logging(snakemake)
 params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-check_models(
-    snakemake.input.vocabulary,
-    {"backbone": backbone.digest},
-    libraries=[backbone.library],
-)
+check_backbone(snakemake.input.vocabulary, backbone)
 told = open_store(snakemake.input.stimuli)
 stimuli = choose_images(
     told,

@@ -23,12 +23,12 @@ from mine.stages.calibration import (
     judge_silence,
     judge_words,
 )
-from mine.stores import check_models, open_store, write_table
+from mine.stores import check_backbone, open_store, write_table
 
 log = start_logging(snakemake)
 given, params = snakemake.input, read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-check_models(given.vocabulary, {"backbone": backbone.digest}, libraries=[backbone.library])
+check_backbone(given.vocabulary, backbone)
 stimuli, base_rates = open_store(given.stimuli), open_store(given.base_rates).load()
 random = generator(params.seed, "calibration")
 count = params.lens["reference_images"]

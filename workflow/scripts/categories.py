@@ -7,16 +7,12 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.stages.embeddings import embed_categories
-from mine.stores import check_models, open_store, write_store
+from mine.stores import check_backbone, open_store, write_store
 
 start_logging(snakemake)
 params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-check_models(
-    snakemake.input.vocabulary,
-    {"backbone": backbone.digest},
-    libraries=[backbone.library],
-)
+check_backbone(snakemake.input.vocabulary, backbone)
 vocabulary = open_store(snakemake.input.vocabulary)
 categories = embed_categories(
     backbone,

@@ -8,16 +8,12 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.shards import shard_of
 from mine.stages.embeddings import embed_images
-from mine.stores import check_models, open_store, write_store
+from mine.stores import check_backbone, open_store, write_store
 
 start_logging(snakemake)
 params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-check_models(
-    snakemake.input.vocabulary,
-    {"backbone": backbone.digest},
-    libraries=[backbone.library],
-)
+check_backbone(snakemake.input.vocabulary, backbone)
 images, lens = embed_images(
     backbone,
     shard_of(

@@ -10,14 +10,12 @@ from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.shards import shard_of
 from mine.stages.dense import embed_dense
-from mine.stores import check_models, open_store, write_store
+from mine.stores import check_backbone, open_store, write_store
 
 log = start_logging(snakemake)
 params = read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-models = {"backbone": backbone.digest}
-libraries = [backbone.library]
-check_models(snakemake.input.vocabulary, models, libraries=libraries)
+check_backbone(snakemake.input.vocabulary, backbone)
 moves = draw_moves(backbone.rows, backbone.columns, generator=generator(params.seed, "dense"))
 log.info("%d views of each image", len(moves))
 dense = embed_dense(
@@ -31,6 +29,10 @@ dense = embed_dense(
     moves=moves,
     batch_size=params.backbone["batch_size"],
 )
-provenance = describe_provenance(seed=params.seed, models=models, libraries=libraries)
+provenance = describe_provenance(
+    seed=params.seed,
+    models={"backbone": backbone.digest},
+    libraries=[backbone.library],
+)
 write_store(dense, snakemake.output.store, provenance=provenance)
 write_history(snakemake)

@@ -10,12 +10,12 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.stability import measure_stability
-from mine.stores import check_models, open_store, write_table
+from mine.stores import check_backbone, open_store, write_table
 
 log = start_logging(snakemake)
 given, params = snakemake.input, read_parameters(snakemake)
 backbone = open_backbone(params.backbone)
-check_models(given.vocabulary, {"backbone": backbone.digest}, libraries=[backbone.library])
+check_backbone(given.vocabulary, backbone)
 stimuli = open_store(given.stimuli)
 random = generator(params.seed, "stability")
 read_images = open_dataset(params.images).open_stimuli().read

@@ -15,7 +15,7 @@ from mine.shards import list_shards
 from mine.stages.responses import build_unseen
 from mine.stages.scoring import score_predictions, score_roi
 from mine.stages.synthetic import predict_images
-from mine.stores import check_models, open_store, write_store
+from mine.stores import check_backbone, open_store, write_store
 
 log = start_logging(snakemake)
 given, params = snakemake.input, read_parameters(snakemake)
@@ -23,11 +23,7 @@ voxels = voxels_of(open_store(given.responses))
 recording, stimuli = open_dataset(params.dataset).read_unseen(snakemake.wildcards.subject, voxels)
 unseen = build_unseen(recording)
 backbone = open_backbone(params.backbone)
-check_models(
-    list_shards(given.images)[0],
-    {"backbone": backbone.digest},
-    libraries=[backbone.library],
-)
+check_backbone(list_shards(given.images)[0], backbone)
 prediction = predict_images(
     backbone,
     weights_from_dataset(open_store(given.encoder).load(), device=str(backbone.device)),

@@ -10,7 +10,7 @@ from mine.logging import start_logging
 from mine.randomness import generator
 from mine.stages.calibration import choose_captioned
 from mine.stages.temperature import judge_temperature
-from mine.stores import check_models, open_store, write_table
+from mine.stores import check_backbone, open_store, write_table
 
 log = start_logging(snakemake)
 given, params = snakemake.input, read_parameters(snakemake)
@@ -23,7 +23,7 @@ images, captions = choose_captioned(
     generator=random,
 )
 backbone = open_backbone(params.backbone)
-check_models(given.vocabulary, {"backbone": backbone.digest}, libraries=[backbone.library])
+check_backbone(given.vocabulary, backbone)
 _, tokens = sample_tokens(
     backbone,
     images,

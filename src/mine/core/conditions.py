@@ -9,6 +9,13 @@ DESCRIPTIONS = ("attribution", "random", "lowest")
 PICTURES = (*DESCRIPTIONS, "caption", "empty")
 """Made from a description, from the image's whole caption, and from nothing."""
 
+TO_MEASURED = "to_measured_"
+"""How the names of numbers begin that compare a picture's predicted response with the measured one
+to the original, and not with the predicted."""
+
+REFERENCES = ("", TO_MEASURED)
+"""What a picture's response is compared with, by how the names of its numbers begin."""
+
 DIRECTIONS = {"insertion": 1.0, "removal": -1.0}
 """Where a feature is put in or taken out, and the sign of the shift that is expected."""
 

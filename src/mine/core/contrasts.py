@@ -11,13 +11,12 @@ import xarray as xr
 
 from mine.statistics import benjamini_hochberg, clustered_effect, sign_flip_test
 
+PERMUTATIONS = 10_000
+"""Sign flips of each test: its p is one in so many at least."""
+
 
 def contrast(
-    difference: xr.DataArray,
-    image: np.ndarray,
-    *,
-    permutations: int = 10_000,
-    generator: np.random.Generator,
+    difference: xr.DataArray, image: np.ndarray, *, generator: np.random.Generator
 ) -> xr.Dataset:
     """Test whether a paired difference is positive.
 
@@ -39,7 +38,7 @@ def contrast(
         for voxel, row in enumerate(values):
             pairs = row[np.isfinite(row)]
             if len(pairs):
-                p = sign_flip_test(pairs[:, None], permutations=permutations, generator=generator)
+                p = sign_flip_test(pairs[:, None], permutations=PERMUTATIONS, generator=generator)
                 # Of a voxel each image is a pair, and one of equal pairs has no effect size.
                 mean, effect = clustered_effect(pairs, np.arange(len(pairs)))[:, 0]
                 by_voxel[(slice(None), *index, voxel)] = mean, effect, p[1][0]

@@ -201,15 +201,17 @@ def random_encoder(
     for its attributions to look like something. Places and biases are zero.
     """
     stream = torch.Generator().manual_seed(int(generator(seed, "random").integers(2**62)))
-    return _initialise(
-        voxels=voxels,
-        features=features,
-        heads=heads,
-        head_width=head_width,
-        basis=basis,
-        query_scale=1.0,
-        readout_scale=1.0 / math.sqrt(head_width * heads),
-        stream=stream,
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=stream)
+
+    return EncoderWeights(
+        query=draw(voxels, heads, head_width),
+        readout=draw(voxels, heads, head_width) * (1.0 / math.sqrt(head_width * heads)),
+        key=draw(heads, features, head_width) / math.sqrt(features),
+        value=draw(heads, features, head_width) / math.sqrt(features),
+        position=torch.zeros(voxels, heads, basis),
+        bias=torch.zeros(voxels),
     )
 
 
@@ -314,27 +316,3 @@ def weights_from_dataset(dataset: xr.Dataset, *, device: str = "cpu") -> Encoder
 def to_tensor(array: np.ndarray, device: str | torch.device) -> torch.Tensor:
     """The array in float32, the precision of all weights, on a device, where it is converted."""
     return torch.as_tensor(array).to(device).to(torch.float32)
-
-
-def _initialise(
-    *,
-    voxels: int,
-    features: int,
-    heads: int,
-    head_width: int,
-    basis: int,
-    query_scale: float,
-    readout_scale: float,
-    stream: torch.Generator,
-) -> EncoderWeights:
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=stream)
-
-    return EncoderWeights(
-        query=draw(voxels, heads, head_width) * query_scale,
-        readout=draw(voxels, heads, head_width) * readout_scale,
-        key=draw(heads, features, head_width) / math.sqrt(features),
-        value=draw(heads, features, head_width) / math.sqrt(features),
-        position=torch.zeros(voxels, heads, basis),
-        bias=torch.zeros(voxels),
-    )

@@ -117,7 +117,7 @@ def _read_folder(key: str, folder: Path) -> dict[str, Any]:
     return index
 
 
-def open_pipeline(model: Model, task: Task, *, shared: Any = None, loading: dict[str, Any]) -> Any:
+def open_pipeline(model: Model, task: Task, *, shared: Any, loading: dict[str, Any]) -> Any:
     """Make the pipeline of a model for a task.
 
     shared: another pipeline of this model, whose weights are used; None reads them. loading: what

@@ -159,8 +159,8 @@ def download_files(
     selection: Selection,
     *,
     endpoint: str,
-    connections: int = 4,
-    megabytes_per_second: float | None = None,
+    connections: int,
+    megabytes_per_second: float | None,
     groups: Collection[str] | None = None,
     bucket: Bucket | None = None,
 ) -> dict[str, Record]:

@@ -195,7 +195,7 @@ def open_sessions(
     space: str,
     betas: str,
     sessions: int | None,
-    skip_missing: bool = False,
+    skip_missing: bool,
 ) -> list[Session]:
     """Open the first sessions, or all that there are; a gap between them is refused or skipped."""
     found = find_sessions(root, subject, space=space, betas=betas)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from mine import sections
 from mine.core.generation import Generator, load_generator
 from mine.core.masks import NEIGHBOURS, place_window, to_pixels
 from mine.demo.evaluator_model import label_scenes, read_model, recognise
@@ -41,8 +42,9 @@ def score_generator(
     """
     random = np.random.default_rng([seed, 3])
     scenes = [sample_scene(random) for _ in range(prompts)]
-    generator = load_generator(
+    settings = sections.Generator(
         model=str(folder),
+        inpainting=None,
         steps=STEPS,
         guidance=GUIDANCE,
         inpainting_guidance=INPAINTING_GUIDANCE,
@@ -50,6 +52,9 @@ def score_generator(
         batch_size=32,
         device="cpu",
     )
+    options = dataclasses.asdict(settings)
+    del options["prompt"]
+    generator = load_generator(**options)
     seeds = random.integers(2**31, size=prompts)
     model = read_model(judge)
     scores = _score_prompts(generator, model, scenes, seeds, random)

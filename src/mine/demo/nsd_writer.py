@@ -23,6 +23,8 @@ BETA_SCALE = 300
 BETAS = "betas_fithrf_GLMdenoise_RR"
 SPACE = "func1pt8mm"
 SUBJECTS = 8
+RUNS = 12
+"""In a session."""
 
 
 def subject_name(number: int) -> str:
@@ -82,23 +84,21 @@ def write_stimulus_information(
     coco_ids: np.ndarray,
     shared: np.ndarray,
     trials: Mapping[int, np.ndarray],
-    subject_images: Mapping[int, np.ndarray] | None = None,
-    coco_split: str | Sequence[str] = "train2017",
     crop_box: Sequence[tuple[float, float, float, float]] | None = None,
 ) -> Path:
     """Write nsd_stim_info_merged.csv: one row per image, in the order of nsdId.
 
     coco_ids: (image,) COCO identity of each image. shared: bool (image,).
-    trials: subject number from 1 -> (trial,) nsdId from 0 of every trial of that subject.
-    subject_images: subject number -> (image,) nsdId from 0 of the images planned for it; those it
-    saw, by default. crop_box: per image, fractions cut away (top, bottom, left, right).
+    trials: subject number from 1 -> (trial,) nsdId from 0 of every trial of that subject; what it
+    saw is what was planned for it. crop_box: per image, fractions cut away (top, bottom, left,
+    right).
     """
     coco_ids = np.asarray(coco_ids)
     count = len(coco_ids)
     boxes = [(0, 0, 0, 0)] * count if crop_box is None else crop_box
     columns: dict[str, object] = {
         "cocoId": coco_ids,
-        "cocoSplit": coco_split,
+        "cocoSplit": "train2017",
         "cropBox": [str(tuple(box)) for box in boxes],
         "loss": np.zeros(count),
         "nsdId": np.arange(count),
@@ -108,8 +108,8 @@ def write_stimulus_information(
     }
     numbers = range(1, max([SUBJECTS, *trials]) + 1)
     for number in numbers:
-        planned = trials.get(number, ()) if subject_images is None else subject_images[number]
-        columns[f"subject{number}"] = np.isin(np.arange(count), planned).astype(int)
+        saw = np.isin(np.arange(count), trials.get(number, ()))
+        columns[f"subject{number}"] = saw.astype(int)
     for number in numbers:
         shown = _find_repeats(np.asarray(trials.get(number, ()), dtype=np.int64), count)
         for repeat in range(3):
@@ -126,7 +126,6 @@ def write_behaviour(
     trials: np.ndarray,
     subject_images: np.ndarray,
     trials_per_session: int,
-    runs: int = 12,
 ) -> Path:
     """Write responses.tsv of a subject who was shown images but whose answers are not known.
 
@@ -136,8 +135,8 @@ def write_behaviour(
     trials = np.asarray(trials, dtype=np.int64)
     index = np.arange(len(trials))
     in_session = index % trials_per_session
-    run = in_session * runs // trials_per_session
-    run_start = -(-run * trials_per_session // runs)
+    run = in_session * RUNS // trials_per_session
+    run_start = -(-run * trials_per_session // RUNS)
     place = {int(image): rank for rank, image in reversed(list(enumerate(subject_images, 1)))}
     is_old = np.ones(len(trials), dtype=int)
     is_old[np.unique(trials, return_index=True)[1]] = 0

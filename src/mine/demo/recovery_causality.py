@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.conditions import DIRECTIONS
+from mine.core.conditions import DIRECTIONS, REFERENCES
 from mine.demo.words import CONCEPTS
 from mine.statistics import (
     bootstrap_weights,
@@ -24,6 +24,13 @@ from mine.statistics import (
 
 SUFFICIENCY = ("random", "lowest", "empty")
 """What pictures from a description are compared with: those from other words, and from none."""
+
+COMPARED = {
+    f"sufficiency_{middle}": prefix
+    for prefix, middle in zip(REFERENCES, ("", "measured_"), strict=True)
+}
+"""How measures of pictures begin, and names in the store: of errors to the predicted and to the
+measured response to the original."""
 
 SHIFTED = {
     "": ("description", "random"),
@@ -43,10 +50,17 @@ def _name_shifts(measure: str) -> dict[str, str]:
     }
 
 
-SHARES = {f"sufficiency_beats_{control}": f"sufficiency_{control}" for control in SUFFICIENCY}
-SHARES |= _name_shifts("expected")
-EFFECTS = {f"sufficiency_d_{control}": f"sufficiency_{control}" for control in SUFFICIENCY}
-EFFECTS |= _name_shifts("d")
+def _name_pictures(measure: str) -> dict[str, str]:
+    """Rows of pictures, such as sufficiency_d_random, and the comparison: sufficiency_random."""
+    return {
+        f"{begin}{measure}_{control}": begin + control
+        for begin in COMPARED
+        for control in SUFFICIENCY
+    }
+
+
+SHARES = _name_pictures("beats") | _name_shifts("expected")
+EFFECTS = _name_pictures("d") | _name_shifts("d")
 GUIDED = "profile_minus_description"
 MEANS = _name_shifts("effect") | {GUIDED: GUIDED}
 
@@ -57,21 +71,19 @@ def tabulate_pairs(
     """List the paired differences of one region: ``measure voxel image difference``.
 
     main: (voxel of the subject,), planted main features; voxels without one in words are left out.
-    Of the sufficiency: error of the control less that of the attribution. Of the counterfactuals:
-    shift of one edit less that of another (SHIFTED).
+    Of the sufficiency: error of the control less that of the attribution, to the predicted and to
+    the measured response. Of the counterfactuals: shift of one edit less that of another (SHIFTED).
     """
-    error = sufficiency["error"].sel(model="evaluator")
-    own = error.sel(condition="attribution", drop=True)
+    judged = sufficiency.sel(model="evaluator")
     shift = counterfactuals["shift"].sel(model="evaluator", drop=True)
     start = counterfactuals["start"]
-    parts = [
-        _list_pairs(
-            f"sufficiency_{control}",
-            error.sel(condition=control, drop=True) - own,
-            sufficiency["image"],
-        )
-        for control in SUFFICIENCY
-    ]
+    parts = []
+    for begin, prefix in COMPARED.items():
+        error = judged[f"{prefix}error"]
+        own = error.sel(condition="attribution", drop=True)
+        for control in SUFFICIENCY:
+            difference = error.sel(condition=control, drop=True) - own
+            parts.append(_list_pairs(begin + control, difference, sufficiency["image"]))
     for direction in DIRECTIONS:
         edits = shift.sel(direction=direction, drop=True)
         pairs = {direction + compared: pair for compared, pair in SHIFTED.items()}

@@ -28,13 +28,7 @@ def explain(material: Material) -> Explanation:
     return Explanation(*best_of_groups(score, material.group))
 
 
-def read_weights(
-    weight: np.ndarray,
-    features: np.ndarray,
-    text: np.ndarray,
-    *,
-    temperature: float = TEMPERATURE,
-) -> np.ndarray:
+def read_weights(weight: np.ndarray, features: np.ndarray, text: np.ndarray) -> np.ndarray:
     """Return the cosine of w* − mean e with each word: (voxel, word).
 
     weight: (voxel, feature). features: (image, feature), embeddings of images, of any length. text:
@@ -42,6 +36,6 @@ def read_weights(
     """
     images = normalise_rows(features)
     projected = normalise_rows(
-        softmax(normalise_rows(weight) @ images.T / temperature, axis=1) @ images
+        softmax(normalise_rows(weight) @ images.T / TEMPERATURE, axis=1) @ images
     )
     return normalise_rows(projected - images.mean(axis=0)) @ text.T

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.core.conditions import CONTROLS, CONTROLS_OF, GUIDES
+from mine.core.conditions import CONTROLS, CONTROLS_OF, GUIDES, REFERENCES
 from mine.figures import edits, generated
 from mine.figures.strips import (
     EDGE,
@@ -37,10 +37,14 @@ from mine.figures.style import (
     styled,
 )
 from mine.sections import ALL
+from mine.stages.causality import DIFFERENCE
 from mine.statistics import SIGNIFICANT
 
 COMPARED = ("random", "lowest", "empty")
 """What the description's pictures are compared with in numbers: other words, and none."""
+
+JUDGE = "evaluator"
+"""Whose numbers are drawn; the encoder's own are beside them in d and in the table."""
 
 # mm
 TITLE = 8.5
@@ -49,8 +53,10 @@ SUFFICIENCY = 7.8  # for each region: three such lines
 EFFECT = 8.1  # for each region
 SCATTER = 32.0
 AXIS = 9.5
-ERRORS = 81.0  # right edge of the errors of panel a
-COLUMNS = (125.0, 153.0, 166.0)  # of the numbers of panel a
+ERRORS = 55.0  # right edge of the errors of panel a
+ADVANTAGES = (61.0, 90.0)  # left and right edge of what is beside them
+NUMBERED = (93.0, 136.8)  # where their numbers begin: to predicted and to measured responses
+COLUMNS = (0.0, 23.1, 31.5)  # of these numbers, from there
 NUMBERS = (35.0, 26.0)  # beside the shifts of panel b: by insertion, by removal
 
 
@@ -70,12 +76,13 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
     middle = TITLE + EFFECT * len(regions) + AXIS
     lower = 7.0 + SCATTER + 22.0
     note = (
-        "All responses are the evaluator's predictions, but the encoder's in d; sd: standard "
-        "deviations of the response. Error bars: 95% intervals, images left out. a: d, mean over "
+        "Responses are the evaluator's predictions, in d the encoder's too; sd: standard "
+        "deviations of the response. Bars and brackets: 95% intervals, images left out. a: points, "
+        "voxels; open, distance to the measured response; d, mean over "
         "standard deviation of the paired differences, of two voxels or more; voxels, share in "
         "which the description's words win; q, false discovery rate over voxels; too few: with n "
-        "images a voxel's sign-flip p is 1/2ⁿ at least, and no q could reach "
-        f"{SIGNIFICANT}. b: images of insertion + removal. e: thin, regions; thick, their mean. "
+        f"images a voxel's p is 1/2ⁿ at least, no q ≤ {SIGNIFICANT}. b: images of insertion + "
+        "removal. e: thin, regions; thick, their mean. "
         f"{text}"
     )
     figure = new_figure(1.0 + upper + middle + lower + measure_note(note), layout=None)
@@ -95,8 +102,9 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
 
 def _count_tested(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Voxels and images by region, those of pictures and those of edits: n, images."""
-    pictures = _pick(table, panel="sufficiency", measure="error", condition="attribution")
-    edited = _pick(table, panel="edits", measure="effect", guide="profile", condition="unspecific")
+    judged = table[table["model"] == JUDGE]
+    pictures = _pick(judged, panel="sufficiency", measure="error", condition="attribution")
+    edited = _pick(judged, panel="edits", measure="effect", guide="profile", condition="unspecific")
     sides = {"n": "max", "images": lambda found: "+".join(map(str, found))}
     return pictures.set_index("roi"), edited.groupby("roi").agg(sides)
 
@@ -151,7 +159,7 @@ def _draw_sufficiency(
     figure: Figure, top: float, start: float, table: pd.DataFrame, regions: list[str]
 ) -> None:
     """Draw panel a, its axes from ``start`` mm on."""
-    data = table[table["panel"] == "sufficiency"]
+    data = table[(table["panel"] == "sufficiency") & (table["model"] == JUDGE)]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
     write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
     called = {generated.name_condition(name): colour for name, colour in colours.items()}
@@ -159,41 +167,58 @@ def _draw_sufficiency(
     top += TITLE
     size = {"top": top, "height": SUFFICIENCY, "regions": regions}
     left = _line_axes(figure, start, width=ERRORS - start, **size)
-    right = _line_axes(figure, ERRORS + 8, width=34, **size)
+    right = _line_axes(figure, ADVANTAGES[0], width=ADVANTAGES[1] - ADVANTAGES[0], **size)
     right.axvline(0, color=BLACK, linewidth=0.6)
-    for number, (condition, colour) in enumerate(colours.items()):
-        offset = (number + 1) / (len(colours) + 1)
+    step = 1 / (len(colours) + 1)
+    for number, (condition, colour) in enumerate(colours.items(), start=1):
         errors = data[(data["measure"] == "error") & (data["condition"] == condition)]
         points = errors[errors["voxel"].notna()]
-        place = np.array([regions.index(roi) for roi in points["roi"]]) + offset
+        place = np.array([regions.index(roi) for roi in points["roi"]]) + number * step
         style = {"s": 6, "color": colour, "alpha": 0.4, "linewidths": 0}
         left.scatter(points["value"].astype(float), place, gid="voxel", **style)
-        for axes, measure in ((left, "error"), (right, "advantage")):
+        marks = [(left, "error", 0.0)]
+        sides = zip(REFERENCES, (-0.25, 0.25), strict=True)
+        marks += [(right, f"{prefix}advantage", side) for prefix, side in sides]
+        for axes, measure, side in marks:
             rows = _pick(data, measure=measure, condition=condition)
             rows = rows[rows["roi"].isin(regions)]
-            place = np.array([regions.index(roi) for roi in rows["roi"]]) + offset
-            _draw_interval(axes, rows, place, colour)
-    for line, control in enumerate(COMPARED):
-        for place, roi in enumerate(regions):
-            where = top + place * SUFFICIENCY + 0.5 + line * TEXT
-            own = data[(data["condition"] == control) & ((data["roi"] == roi) | (roi == ALL))]
-            images = own.loc[own["voxel"].notna(), "images"].max()
-            said = _say_contrast(_pick(own, roi=roi).set_index("measure"), images)
-            for column, text in zip(COLUMNS, said, strict=True):
-                add_text(figure, column, where, text, color=colours[control], gid="number")
-    heads = ("d [95%]", "voxels", f"q ≤ {SIGNIFICANT}")
-    for column, text in zip(COLUMNS, heads, strict=True):
-        add_text(figure, column, top - LINE - 0.5, text, color=INK)
+            place = np.array([regions.index(roi) for roi in rows["roi"]]) + (number + side) * step
+            _draw_interval(axes, rows, place, colour, filled=side <= 0)
     left.set_xlim(left=0)
-    left.set_xlabel("|picture − original| (sd); points: voxels")
+    left.set_xlabel("|picture − original| (sd)")
     right.set_xlabel("Control's less description's (sd)")
+    _write_contrasts(figure, top, data, regions, colours)
 
 
-def _say_contrast(rows: pd.DataFrame, images: int) -> tuple[str, str, str]:
-    """d with its interval, share of voxels, number of significant voxels. images: of a voxel, at
-    most.
+def _write_contrasts(
+    figure: Figure,
+    top: float,
+    data: pd.DataFrame,
+    regions: list[str],
+    colours: Mapping[str, str],
+) -> None:
+    """Write the numbers of panel a, whose axes begin at ``top`` mm, beside it."""
+    called = ("● predicted: d", "○ measured: d")
+    for prefix, begin, name in zip(REFERENCES, NUMBERED, called, strict=True):
+        columns = [begin + column for column in COLUMNS]
+        heads = (name, "voxels", f"q ≤ {SIGNIFICANT}")
+        for column, text in zip(columns, heads, strict=True):
+            add_text(figure, column, top - LINE - 0.5, text, color=INK)
+        for line, control in enumerate(COMPARED):
+            for place, roi in enumerate(regions):
+                where = top + place * SUFFICIENCY + 0.5 + line * TEXT
+                own = data[(data["condition"] == control) & ((data["roi"] == roi) | (roi == ALL))]
+                images = own.loc[own["voxel"].notna(), "images"].max()
+                said = _say_contrast(_pick(own, roi=roi).set_index("measure"), prefix, images)
+                for column, text in zip(columns, said, strict=True):
+                    add_text(figure, column, where, text, color=colours[control], gid="number")
+
+
+def _say_contrast(rows: pd.DataFrame, prefix: str, images: int) -> tuple[str, str, str]:
+    """d with its interval, share of voxels, number of significant voxels. prefix: of measures.
+    images: of a voxel, at most.
     """
-    d, share, significant = (rows.loc[name] for name in ("d", "share", "significant"))
+    d, share, significant = (rows.loc[prefix + name] for name in ("d", "share", "significant"))
     if not share["n"]:
         return "not tested", "", ""
     text = f"{d['value']:.2f} [{d['low']:.2f}, {d['high']:.2f}]".replace("-", "−")
@@ -209,7 +234,7 @@ def _draw_effects(
     figure: Figure, top: float, start: float, table: pd.DataFrame, regions: list[str]
 ) -> None:
     """Draw panel b, its axes from ``start`` mm on."""
-    data = table[table["panel"] == "edits"]
+    data = table[(table["panel"] == "edits") & (table["model"] == JUDGE)]
     colours = {name: edits.CONDITIONS[name][1] for name in CONTROLS}
     write_panel_title(figure, EDGE, top, "b", "Edits: feature less control")
     _write_legend(figure, 56, top + 0.4, colours)
@@ -269,7 +294,13 @@ def _draw_guidance(figure: Figure, top: float, table: pd.DataFrame) -> None:
     write_panel_title(figure, EDGE, top, "c", "Guided by profile, or by description")
     axes = add_axes(figure, 13, top + 7, SCATTER, SCATTER)
     _draw_pairs(axes, data, "guide", ("description", "profile"))
-    _write_found(axes, data[data["measure"] == "guidance"], "Profile less description")
+    found = data[(data["measure"] == "guidance") & (data["model"] == JUDGE)]
+    lines = [("Profile less description [95%]:", INK, None)]
+    lines += [
+        (f"{row['direction']} {_say_found(row)}, n = {row['n']}", row["direction"], "number")
+        for _, row in found.iterrows()
+    ]
+    _write_found(axes, lines)
     axes.set(xlabel="Shift, description's words (sd)", ylabel="Shift, profile's words (sd)")
 
 
@@ -278,13 +309,22 @@ def _draw_models(figure: Figure, top: float, table: pd.DataFrame) -> None:
     write_panel_title(figure, 64, top, "d", "Encoder and evaluator")
     axes = add_axes(figure, 75, top + 7, SCATTER, SCATTER)
     _draw_pairs(axes, data, "model", ("evaluator", "encoder"))
-    _write_found(axes, data[data["measure"] == "correlation"], "Correlation")
+    correlation = data[data["measure"] == "correlation"].set_index("direction")
+    difference = _pick(data, measure="shift", model=DIFFERENCE).set_index("direction")
+    lines = []
+    for direction in edits.DIRECTIONS:
+        row = correlation.loc[direction]
+        said = f"{direction}: r {_say_found(row)}, n = {row['n']}"
+        lines.append((said, direction, "number"))
+        said = f"encoder less evaluator {_say_found(difference.loc[direction])}"
+        lines.append((said, direction, "number"))
+    _write_found(axes, lines)
     axes.set(xlabel="Shift, by the evaluator (sd)", ylabel="Shift, by the encoder (sd)")
 
 
 def _draw_pairs(axes: Axes, data: pd.DataFrame, column: str, pair: tuple[str, str]) -> None:
     """Draw each voxel's shift by the one against its shift by the other, and the identity."""
-    shifts = data[data["measure"] == "shift"]
+    shifts = data[(data["measure"] == "shift") & data["voxel"].notna()]
     for direction, rows in shifts.groupby("direction"):
         points = rows.pivot_table(
             index=["roi", "voxel"], columns=column, values="value", dropna=False
@@ -310,15 +350,15 @@ def _draw_identity(axes: Axes) -> None:
     axes.axvline(0, color=LIGHT, linewidth=0.6, zorder=0)
 
 
-def _write_found(axes: Axes, rows: pd.DataFrame, what: str) -> None:
-    """Write what was found for each direction under the panel."""
-    lines = [(f"{what} [95%]:", INK, None)]
-    for _, row in rows.iterrows():
-        value, low, high = (format_signed(row[name], 2) for name in ("value", "low", "high"))
-        found = f"{value} [{low}, {high}]" if np.isfinite(row["value"]) else "not known"
-        colour = edits.DIRECTIONS.get(row["direction"], (BLACK,))[0]
-        lines.append((f"{row['direction']} {found}, n = {row['n']}", colour, "number"))
-    for number, (text, colour, name) in enumerate(lines):
+def _say_found(row: pd.Series) -> str:
+    value, low, high = (format_signed(row[name], 2) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]" if np.isfinite(row["value"]) else "not known"
+
+
+def _write_found(axes: Axes, lines: list[tuple[str, str, str | None]]) -> None:
+    """Write lines under the panel. lines: text, direction or else colour, and the text's name."""
+    for number, (text, direction, name) in enumerate(lines):
+        colour = edits.DIRECTIONS.get(direction, (direction,))[0]
         place = {"xy": (0, 0), "xytext": (-22, -33 - 8.5 * number), "textcoords": "offset points"}
         axes.annotate(
             text, xycoords="axes fraction", color=INKS.get(colour, colour), gid=name, **place

@@ -43,7 +43,9 @@ FOUND = (
     ("identification_share", "all", "the same, of what planted responses reach"),
     ("cluster_ari", "all", "clusters as planted (adjusted Rand)"),
     ("sufficiency_beats_random", "all", "picture from words beats random tokens'"),
+    ("sufficiency_measured_beats_random", "all", "the same, by measured responses"),
     ("sufficiency_beats_lowest", "all", "picture from words beats lowest tokens'"),
+    ("sufficiency_measured_beats_lowest", "all", "the same, by measured responses"),
     ("insertion_expected_other", "all", "insertion beats another category"),
     ("insertion_expected", "all", "insertion beats random tokens' words"),
     ("removal_expected", "all", "removal beats random tokens' words"),
@@ -57,7 +59,9 @@ FALSE = (
 )
 EFFECTS = (
     ("sufficiency_d_random", "all", "words against random tokens' (d)"),
+    ("sufficiency_measured_d_random", "all", "the same, by measured responses (d)"),
     ("sufficiency_d_lowest", "all", "words against lowest tokens' (d)"),
+    ("sufficiency_measured_d_lowest", "all", "the same, by measured responses (d)"),
     ("insertion_d_other", "all", "insertion against another category (d)"),
     ("insertion_d", "all", "insertion against random tokens' (d)"),
     ("insertion_d_unspecific", "all", "insertion against no words (d)"),

@@ -222,7 +222,7 @@ def draw_gauge(
     reference: float,
     limits: tuple[float, float],
     value: float = np.nan,
-    encoder: float = np.nan,
+    encoder: float,
     colour: str = BLACK,
 ) -> None:
     """Draw a value on a vertical scale as a bar from a reference, and the encoder's as a ring."""

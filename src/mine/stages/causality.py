@@ -14,12 +14,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES
+from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES, REFERENCES
 from mine.sections import ALL
 from mine.statistics import SIGNIFICANT, bootstrap_weights, clustered_effect
 
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
 COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
+
+MODELS = ("evaluator", "encoder")
+DIFFERENCE = "encoder - evaluator"
+"""The model of rows that say by how much the encoder's number is above the evaluator's."""
 
 Stores = Mapping[str, tuple[xr.Dataset, xr.Dataset]]
 """By ROI: sufficiency and counterfactuals."""
@@ -34,18 +38,24 @@ def tabulate_causality(
     (voxels), images. Where there is no voxel, the row is of all voxels together; ``roi`` is
     ``all`` for those of all regions.
 
-    - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``advantage``
-      (the control's error less that of the attribution's words), its ``d``, the ``share`` of voxels
-      in which it is positive and the share in which it is ``significant`` (q of the store at most
-      0.05), by control
+    - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``correlation``
+      over a voxel's images of the pictures' response with the originals', of regions the mean over
+      voxels; ``advantage`` (the control's error less that of the attribution's words), its ``d``,
+      the ``share`` of voxels in which it is positive and the share in which it is ``significant``
+      (q of the store at most 0.05), by control. All of them once more by the measured response to
+      the original: ``to_measured_error`` and so on
     - edits: ``effect``, ``d``, ``share`` and ``significant`` by direction, guide and control
     - guidance: ``shift`` by voxel, direction and guide, from images that have both;
       ``guidance``, profile less description, by direction
-    - models: ``shift`` of the description's edits by voxel, direction and model; ``correlation``
+    - models: ``shift`` of the description's edits by direction and model; ``correlation``
       of the encoder's with the evaluator's, over voxels
     - edit: ``presence_before`` and ``presence_after``, largest probability of the edit's feature
       over tokens; ``outside_similarity``; ``off_target``, |shift| of the voxels of other regions;
       by direction and condition, of all regions as the mean over them
+
+    Rows are of a model, those of correlations between models and of edits excepted. Of means
+    (error, advantage, effect, guidance, shift) a third row, of the model ``encoder - evaluator``,
+    is their difference, paired over voxels and images.
 
     The statistics of a region are those of its stores. Intervals, 95%, are from images left out
     (:func:`mine.statistics.clustered_effect`), of correlations from images resampled.
@@ -82,39 +92,62 @@ def _tabulate_taken(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
 
 def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
-    judged = {roi: data.sel(model="evaluator") for roi, data in by_roi.items()}
-    image = {roi: data["image"].values for roi, data in judged.items()}
-    first = _find_first(judged)
-    for condition in PICTURES:
-        errors = {
-            roi: data["error"].sel(condition=condition).values for roi, data in judged.items()
-        }
-        common = {"panel": "sufficiency", "measure": "error", "condition": condition}
-        for roi, data in judged.items():
-            means, known = _mean(errors[roi]), np.isfinite(errors[roi]).sum(axis=-1)
-            for voxel, mean, count in zip(data["voxel"].values, means, known, strict=True):
-                row = {"roi": roi, "voxel": voxel, "value": mean, "images": count}
-                rows.append(common | row)
-        for roi, (values, clusters) in _with_all(errors, image, first).items():
-            found = clustered_effect(values.ravel(), clusters.ravel())[0]
-            rows.append(common | {"roi": roi} | _bounds(found) | _count(values, clusters))
-    for control in PICTURES[1:]:
+    image = {roi: data["image"].values for roi, data in by_roi.items()}
+    for prefix, condition in product(REFERENCES, PICTURES):
+        own = {roi: data.sel(condition=condition) for roi, data in by_roi.items()}
+        common = {"panel": "sufficiency", "condition": condition}
+        named = common | {"measure": f"{prefix}error"}
+        errors = {roi: data[f"{prefix}error"] for roi, data in own.items()}
+        for (roi, error), model in product(errors.items(), MODELS):
+            values = error.sel(model=model).values
+            counts = np.isfinite(values).sum(axis=-1)
+            for voxel, mean, count in zip(
+                error["voxel"].values, _mean(values), counts, strict=True
+            ):
+                row = {"roi": roi, "voxel": voxel, "model": model, "value": mean}
+                rows.append(named | row | {"images": count})
+        rows += _tabulate_means(named, errors, image)
+        named = common | {"measure": f"{prefix}correlation"}
+        rows += _tabulate_correlations(
+            named, {roi: data[f"{prefix}correlation"] for roi, data in own.items()}, image
+        )
+    for prefix, control in product(REFERENCES, PICTURES[1:]):
+        errors = {roi: data[f"{prefix}error"] for roi, data in by_roi.items()}
         advantages = {
-            roi: (data["error"].sel(condition=control) - data["error"].sel(condition="attribution"))
-            for roi, data in judged.items()
+            roi: error.sel(condition=control) - error.sel(condition="attribution")
+            for roi, error in errors.items()
         }
-        own = {roi: data.sel(control=control) for roi, data in judged.items()}
+        own = {roi: data.sel(control=control) for roi, data in by_roi.items()}
         common = {"panel": "sufficiency", "condition": control}
-        rows += _tabulate_contrast("advantage", "", common, advantages, own, image)
+        rows += _tabulate_contrast(
+            "advantage", prefix, common, advantages, own, image, begin=prefix
+        )
+    return rows
+
+
+def _tabulate_correlations(
+    common: dict, by_roi: Mapping[str, xr.DataArray], image: Mapping[str, np.ndarray]
+) -> list[dict]:
+    """Rows of correlations over a voxel's images, of voxels and, as their mean, of regions."""
+    rows: list[dict] = []
+    first = _find_first(by_roi)
+    for model in MODELS:
+        values = {roi: found.sel(model=model).values for roi, found in by_roi.items()}
+        for roi, found in values.items():
+            for voxel, value in zip(by_roi[roi]["voxel"].values, found, strict=True):
+                rows.append(common | {"roi": roi, "voxel": voxel, "model": model, "value": value})
+        for roi, (found, clusters) in _with_all(values, image, first).items():
+            known = np.isfinite(found)
+            drawn = clusters[known]
+            count = {"n": int(known.sum()), "images": len(np.unique(drawn[drawn >= 0]))}
+            rows.append(common | {"roi": roi, "model": model, "value": _mean(found)} | count)
     return rows
 
 
 def _tabulate_effects(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     for direction in DIRECTIONS:
-        judged = {
-            roi: data.sel(model="evaluator", direction=direction) for roi, data in by_roi.items()
-        }
+        judged = {roi: data.sel(direction=direction) for roi, data in by_roi.items()}
         image = {roi: data["start"].values for roi, data in judged.items()}
         for guide in GUIDES:
             for control in CONTROLS_OF[direction]:
@@ -136,61 +169,93 @@ def _tabulate_contrast(
     pairs: Mapping[str, xr.DataArray],
     own: Mapping[str, xr.Dataset],
     image: Mapping[str, np.ndarray],
+    *,
+    begin: str = "",
 ) -> list[dict]:
-    """Rows of a paired difference: of each region from its store, of all from their pairs."""
-    rows: list[dict] = []
-    significant = {roi: data[f"{prefix}q"].values <= SIGNIFICANT for roi, data in own.items()}
+    """Rows of a paired difference: of each region from its store, of all from their pairs.
+
+    prefix, begin: of the names of the store's variables and of the measures. pairs: (model, voxel,
+    chosen).
+    """
+    mean = common | {"measure": begin + name}
+    rows = [row for row in _tabulate_means(mean, pairs, image) if row["model"] == DIFFERENCE]
     first = _find_first(own)
-    values = {roi: pair.values for roi, pair in pairs.items()}
-    for roi, (difference, clusters) in _with_all(values, image, first).items():
-        count = _count(difference, clusters)
-        means = _mean(difference)
-        known = np.isfinite(means)
-        if roi == ALL:
-            effect = clustered_effect(difference.ravel(), clusters.ravel())
-            share = (means[known] > 0).mean() if known.any() else np.nan
-            passed = np.concatenate([significant[name][first[name]] for name in own])
-        else:
-            effect = [own[roi][f"{prefix}roi_{part}"].values for part in ("mean", "cohens_dz")]
-            share = float(own[roi][f"{prefix}roi_share"])
-            passed = significant[roi]
-        parts = {
-            name: _bounds(effect[0]),
-            "d": _bounds(effect[1]),
-            "share": {"value": share},
-            "significant": {"value": passed[known].mean() if known.any() else np.nan},
+    for model in MODELS:
+        values = {roi: pair.sel(model=model).values for roi, pair in pairs.items()}
+        stored = {roi: data.sel(model=model) for roi, data in own.items()}
+        significant = {
+            roi: data[f"{prefix}q"].values <= SIGNIFICANT for roi, data in stored.items()
         }
-        rows += [
-            common | {"roi": roi, "measure": measure} | part | count
-            for measure, part in parts.items()
-        ]
+        for roi, (difference, clusters) in _with_all(values, image, first).items():
+            means = _mean(difference)
+            known = np.isfinite(means)
+            if roi == ALL:
+                effect = clustered_effect(difference.ravel(), clusters.ravel())
+                share = (means[known] > 0).mean() if known.any() else np.nan
+                passed = np.concatenate([significant[each][first[each]] for each in own])
+            else:
+                parts = ("mean", "cohens_dz")
+                effect = [stored[roi][f"{prefix}roi_{part}"].values for part in parts]
+                share = float(stored[roi][f"{prefix}roi_share"])
+                passed = significant[roi]
+            measures = {
+                name: _bounds(effect[0]),
+                "d": _bounds(effect[1]),
+                "share": {"value": share},
+                "significant": {"value": passed[known].mean() if known.any() else np.nan},
+            }
+            place = common | {"roi": roi, "model": model} | _count(difference, clusters)
+            rows += [place | {"measure": begin + key} | part for key, part in measures.items()]
+    return rows
+
+
+def _tabulate_means(
+    common: dict, by_roi: Mapping[str, xr.DataArray], image: Mapping[str, np.ndarray]
+) -> list[dict]:
+    """Rows of a mean by each model, and of the encoder's less the evaluator's over the same pairs.
+
+    by_roi: (model, voxel, chosen). Of each region and, if there are two, of all of them.
+    """
+    by_model = {
+        model: {roi: values.sel(model=model).values for roi, values in by_roi.items()}
+        for model in MODELS
+    }
+    evaluator, encoder = by_model.values()
+    by_model[DIFFERENCE] = {roi: encoder[roi] - evaluator[roi] for roi in by_roi}
+    first = _find_first(by_roi)
+    rows: list[dict] = []
+    for model, values in by_model.items():
+        for roi, (pairs, clusters) in _with_all(values, image, first).items():
+            found = clustered_effect(pairs.ravel(), clusters.ravel())[0]
+            row = common | {"roi": roi, "model": model}
+            rows.append(row | _bounds(found) | _count(pairs, clusters))
     return rows
 
 
 def _tabulate_guidance(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     rows: list[dict] = []
     for direction in DIRECTIONS:
-        judged = {
-            roi: data.sel(model="evaluator", direction=direction) for roi, data in by_roi.items()
-        }
         common = {"panel": "guidance", "direction": direction}
         differences, image = {}, {}
-        for roi, data in judged.items():
-            shifts = data["shift"].sel(condition=list(GUIDES)).transpose("condition", ...)
-            shifts = shifts.values
-            shifts = np.where(np.isfinite(shifts).all(axis=0), shifts, np.nan)
-            differences[roi], image[roi] = shifts[1] - shifts[0], data["start"].values
-            for guide, means in zip(GUIDES, map(_mean, shifts), strict=True):
+        for roi, data in by_roi.items():
+            own = data.sel(direction=direction)
+            shifts = own["shift"].sel(condition=list(GUIDES))
+            shifts = shifts.where(shifts.notnull().all("condition"))
+            one, less = (shifts.sel(condition=guide) for guide in reversed(GUIDES))
+            differences[roi], image[roi] = one - less, own["start"].values
+            for guide in GUIDES:
+                means = _mean(shifts.sel(condition=guide, model="evaluator").values)
                 for voxel, mean in zip(data["voxel"].values, means, strict=True):
                     row = {"measure": "shift", "roi": roi, "voxel": voxel, "guide": guide}
-                    rows.append(common | row | {"value": mean})
-        together = _with_all(differences, image, _find_first(judged))
-        if together:
-            difference, clusters = together.get(ALL, next(iter(together.values())))
-            found = clustered_effect(difference.ravel(), clusters.ravel())[0]
-            row = {"measure": "guidance", "roi": ALL} | _bounds(found)
-            rows.append(common | row | _count(difference, clusters))
+                    rows.append(common | row | {"model": "evaluator", "value": mean})
+        rows += _of_all(_tabulate_means(common | {"measure": "guidance"}, differences, image))
     return rows
+
+
+def _of_all(rows: list[dict]) -> list[dict]:
+    """Of rows of regions those of all together, which those of an only region are."""
+    only = len({row["roi"] for row in rows}) == 1
+    return [row | {"roi": ALL} for row in rows if only or row["roi"] == ALL]
 
 
 def _tabulate_models(
@@ -199,17 +264,24 @@ def _tabulate_models(
     rows: list[dict] = []
     shifts, image, sides = [], [], []
     first = _find_first(by_roi)
+    for direction in DIRECTIONS:
+        own = {roi: data.sel(direction=direction) for roi, data in by_roi.items()}
+        pairs = {roi: data["shift"].sel(condition="description") for roi, data in own.items()}
+        starts = {roi: data["start"].values for roi, data in own.items()}
+        common = {"panel": "models", "measure": "shift", "direction": direction}
+        common["guide"] = "description"
+        rows += _of_all(_tabulate_means(common, pairs, starts))
     for roi, data in by_roi.items():
         for direction in DIRECTIONS:
             own = data.sel(direction=direction)
             shift = own["shift"].sel(condition="description").transpose("model", ...)
-            for model in ("evaluator", "encoder"):
+            for model in MODELS:
                 means = _mean(shift.sel(model=model).values)
                 for voxel, mean in zip(data["voxel"].values, means, strict=True):
                     row = {"panel": "models", "measure": "shift", "roi": roi, "voxel": voxel}
                     row |= {"direction": direction, "guide": "description", "model": model}
                     rows.append(row | {"value": mean})
-            shifts.append(shift.sel(model=["evaluator", "encoder"]).values[:, first[roi]])
+            shifts.append(shift.sel(model=list(MODELS)).values[:, first[roi]])
             image.append(own["start"].values[first[roi]])
             sides += [direction] * int(first[roi].sum())
     if not shifts:

@@ -61,7 +61,7 @@ def fit_form(
     weight_decays: Sequence[float],
     members: int,
     seed: int,
-    device: str = "cpu",
+    device: str,
 ) -> tuple[xr.Dataset, pd.DataFrame]:
     """Fit one form of encoder to a subject and predict the test images.
 
@@ -135,7 +135,7 @@ def fit_shared(
     columns: int,
     encoder: Mapping[str, Any],
     seed: int,
-    device: str = "cpu",
+    device: str,
 ) -> list[tuple[xr.Dataset, pd.DataFrame]]:
     """Fit ``mine_shared``: one fit of all subjects, ``size`` training images of each.
 
@@ -167,7 +167,7 @@ def fit_others(
     encoder: Mapping[str, Any],
     members: int,
     seed: int,
-    device: str = "cpu",
+    device: str,
 ) -> EncoderWeights:
     """Fit the subjects that another is to be a mixture of, together, on all their training images.
 

@@ -72,10 +72,10 @@ def fit_subjects(
     validation_fraction: float,
     heads: int,
     head_width: int,
-    members: int = 1,
+    members: int,
     permutations: int = 10_000,
     seed: int,
-    device: str = "cpu",
+    device: str,
     **options: float,
 ) -> list[xr.Dataset]:
     """Fit one encoder of each subject, wholly apart from those of other fits.

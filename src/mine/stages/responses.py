@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 def build_responses(
     recording: Recording,
     *,
-    test: str = "shared",
-    standardise_on: str = "training",
-    least_ncsnr: float | None = None,
-    least_noise_ceiling: float | None = None,
+    test: str,
+    standardise_on: str,
+    least_ncsnr: float | None,
+    least_noise_ceiling: float | None,
 ) -> xr.Dataset:
     """Responses of one subject, one row per image.
 
@@ -48,7 +48,8 @@ def build_responses(
     a split itself, that one is used and attrs ``test`` is "dataset".
     standardise_on: "training": mean and standard deviation of a session come from its training
     trials alone; "all": from all of its trials, as most readers of NSD do.
-    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart.
+    least_ncsnr, least_noise_ceiling: voxels below are left out too, and counted apart; None leaves
+    out none.
 
     Returns ``response`` float32 (image, voxel); ``repeats`` (0: not known) and ``split``
     ("training", "test") (image); ``noise_ceiling`` and ``ncsnr`` (voxel). Images ascend by
@@ -109,16 +110,7 @@ def build_responses(
                 np.where(split.is_test, "test", "training"),
                 {"long_name": "split"},
             ),
-            "noise_ceiling": (
-                "voxel",
-                ceiling.astype(np.float32),
-                {"long_name": "largest R² of a model of the test images", "units": "1"},
-            ),
-            "ncsnr": (
-                "voxel",
-                ncsnr.astype(np.float32),
-                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
-            ),
+            **_describe_ceiling(ncsnr, ceiling, of="the test images"),
         },
         coords={
             "image": (
@@ -143,7 +135,7 @@ def build_responses(
     )
 
 
-def describe_recording(recording: Recording, *, test: str = "shared") -> str:
+def describe_recording(recording: Recording, *, test: str) -> str:
     """Say how a subject's tables are understood: sessions, trials, images and how often those that
     test were repeated. No response is read. test, errors: see :func:`build_responses`."""
     split, counts = _split_images(recording, test), [len(images) for images in recording.images]
@@ -192,16 +184,7 @@ def build_unseen(recording: Recording) -> xr.Dataset:
                 {"long_name": "z-scored, mean over repeats"},
             ),
             "repeats": ("image", repeats.astype(np.int16), {"long_name": "trials averaged"}),
-            "noise_ceiling": (
-                "voxel",
-                ceiling.astype(np.float32),
-                {"long_name": "largest R² of a model of these images", "units": "1"},
-            ),
-            "ncsnr": (
-                "voxel",
-                ncsnr.astype(np.float32),
-                {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"},
-            ),
+            **_describe_ceiling(ncsnr, ceiling, of="these images"),
         },
         coords={
             "image": (
@@ -368,6 +351,16 @@ def _find_ceiling(
         return unknown, unknown, "none: no test image was repeated"
     known = np.nan_to_num(ncsnr, nan=0.0, posinf=np.inf)
     return ncsnr, noise_ceiling(known, repeats=repeats), source
+
+
+def _describe_ceiling(ncsnr: np.ndarray, ceiling: np.ndarray, *, of: str) -> dict[str, tuple]:
+    """Variables of the noise ceiling of some images and of what it comes from. Both: (voxel,)."""
+    what = f"largest R² of a model of {of}"
+    ratio = {"long_name": "noise-ceiling signal-to-noise ratio", "units": "1"}
+    return {
+        "noise_ceiling": ("voxel", ceiling.astype(np.float32), {"long_name": what, "units": "1"}),
+        "ncsnr": ("voxel", ncsnr.astype(np.float32), ratio),
+    }
 
 
 def standardise_session(betas: np.ndarray, fit: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ def measure_stability(
     prompts: list[str],
     level: float,
     words_per_token: int,
-    device: torch.device | str = "cpu",
+    device: torch.device | str,
     resamples: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:

@@ -6,7 +6,8 @@ over the samples of a prompt, the error of condition c is
     e_c(voxel, image) = mean |p_c - o|
 
 and the advantage of the attribution's words over a control is e_control - e_attribution, paired
-over images.
+over images. All is measured a second time with the *measured* response to the original for o. There
+no model is its own reference, and the noise of the measurement is in the errors of all conditions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mine.core.conditions import TO_MEASURED
 from mine.core.contrasts import contrast
 from mine.statistics import pearson
 
@@ -29,60 +31,69 @@ def measure_sufficiency(
     generated: of mine.stages.generation.record_pictures. measured: (voxel, chosen), responses to
     the originals. Where there is no image or no picture all is nan.
 
-    Returns the predictions and errors with, for each model and control, the advantage of the
-    attribution's pictures (:func:`mine.core.contrasts.contrast`): see docs/stores.md.
+    Returns the predictions with, for each model, errors and correlations by condition and, by
+    control, the advantage of the attribution's pictures (:func:`mine.core.contrasts.contrast`);
+    those of the measured responses under names that begin with TO_MEASURED: see docs/stores.md.
     """
     picture, original = generated["picture"].values, generated["original"].values
     shown = np.stack([_gather(values, picture) for values in generated["response"].values])
     response = shown.mean(axis=-1)
-    error = np.abs(shown - original[:, None, ..., None]).mean(axis=-1)
-    to_measured = np.abs(shown - measured[..., None]).mean(axis=-1)
     by_image = ("model", "condition", "voxel", "chosen")
     unit = {"units": "standard deviations of the response"}
-    controls = list(generated["condition"].values[1:])
+    result = xr.Dataset(
+        {
+            "image": generated["image"],
+            "measured": (
+                by_image[2:],
+                measured.astype(np.float32),
+                {"long_name": "measured response to the original", **unit},
+            ),
+            "original": (
+                ("model", "voxel", "chosen"),
+                original.astype(np.float32),
+                {"long_name": "predicted response to the original", **unit},
+            ),
+            "response": (
+                by_image,
+                response.astype(np.float32),
+                {"long_name": "predicted response to the pictures, mean over samples", **unit},
+            ),
+        },
+        coords={"condition": generated["condition"].values},
+    )
+    references = {"": ("predicted", original[:, None]), TO_MEASURED: ("measured", measured)}
+    for prefix, (kind, reference) in references.items():
+        error = np.abs(shown - reference[..., None]).mean(axis=-1)
+        found = _contrast_errors(error, generated, generator).assign(
+            error=(
+                by_image,
+                error.astype(np.float32),
+                {"long_name": f"|picture, predicted - original, {kind}|, over samples", **unit},
+            ),
+            correlation=(
+                by_image[:3],
+                _correlate(response, reference),
+                {"long_name": f"over images, of picture, predicted, and original, {kind}"},
+            ),
+        )
+        result = result.merge(found.rename({name: prefix + name for name in found.data_vars}))
+    return result
+
+
+def _contrast_errors(
+    error: np.ndarray, generated: xr.Dataset, generator: np.random.Generator
+) -> xr.Dataset:
+    """Test whether the attribution's errors, (model, condition, voxel, chosen), are the smaller."""
     advantage = xr.DataArray(
         error[:, 1:] - error[:, :1],
         {
             "model": generated["model"].values,
-            "control": controls,
+            "control": list(generated["condition"].values[1:]),
             "voxel": generated["voxel"].values,
         },
-        ("model", "control", *by_image[2:]),
+        ("model", "control", "voxel", "chosen"),
     )
-    result = contrast(advantage, generated["image"].values, generator=generator)
-    return result.assign_coords(condition=generated["condition"].values).assign(
-        image=generated["image"],
-        measured=(
-            by_image[2:],
-            measured.astype(np.float32),
-            {"long_name": "measured response to the original", **unit},
-        ),
-        original=(
-            ("model", "voxel", "chosen"),
-            original.astype(np.float32),
-            {"long_name": "predicted response to the original", **unit},
-        ),
-        response=(
-            by_image,
-            response.astype(np.float32),
-            {"long_name": "predicted response to the pictures, mean over samples", **unit},
-        ),
-        error=(
-            by_image,
-            error.astype(np.float32),
-            {"long_name": "|picture - original|, both predicted, mean over samples", **unit},
-        ),
-        error_to_measured=(
-            by_image,
-            to_measured.astype(np.float32),
-            {"long_name": "|predicted for the picture - measured for the original|", **unit},
-        ),
-        correlation=(
-            by_image[:3],
-            _correlate(response, original[:, None]),
-            {"long_name": "over images, of the pictures' prediction with the originals'"},
-        ),
-    )
+    return contrast(advantage, generated["image"].values, generator=generator)
 
 
 def measured_originals(generated: xr.Dataset, responses: xr.Dataset) -> np.ndarray:

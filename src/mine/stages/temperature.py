@@ -55,7 +55,7 @@ def judge_temperature(
     *,
     resamples: int,
     generator: np.random.Generator,
-    device: torch.device | str = "cpu",
+    device: torch.device | str,
 ) -> pd.DataFrame:
     """Compare the probabilities of first words with how often captions mention them.
 

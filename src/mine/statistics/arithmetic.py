@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+INTERVAL_LEVEL = 0.95
+"""How often an interval covers what it is of."""
+
 
 def centre(values: np.ndarray, axis: int) -> np.ndarray:
     """Values less their mean; exactly 0 where constant, where rounding would leave a variance."""

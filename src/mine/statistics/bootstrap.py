@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mine.statistics.arithmetic import INTERVAL_LEVEL
+
 Statistic = Callable[..., np.ndarray]
 
 
@@ -77,7 +79,7 @@ def bootstrap_over_images(
 
 
 def interval(
-    draws: np.ndarray, *, level: float = 0.95, axis: int = 0
+    draws: np.ndarray, *, level: float = INTERVAL_LEVEL, axis: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile interval (low, high) of bootstrap draws along ``axis``."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=axis)
@@ -106,10 +108,9 @@ def bootstrap_interval(
     statistic: Statistic,
     weights: np.ndarray,
     *,
-    level: float = 0.95,
     columns: int = 1024,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile intervals per column, in bounded memory: ``columns`` columns at a time.
+    """95% percentile intervals per column, in bounded memory: ``columns`` columns at a time.
 
     terms: arrays (image, column). The statistic must treat columns apart.
     Returns (low, high), each (column,).
@@ -119,7 +120,7 @@ def bootstrap_interval(
     for start in range(0, size, columns):
         part = slice(start, start + columns)
         draws = bootstrap_over_images([term[:, part] for term in terms], statistic, weights)
-        low[part], high[part] = interval(draws, level=level)
+        low[part], high[part] = interval(draws)
     return low, high
 
 

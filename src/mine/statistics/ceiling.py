@@ -11,19 +11,14 @@ CLEAR_CEILING = 0.3
 """Noise ceiling below which a voxel has hardly a profile that could be right, or the same again."""
 
 
-def ncsnr_from_trials(
-    trials: np.ndarray,
-    image_of_trial: np.ndarray,
-    *,
-    total_variance: float | np.ndarray | None = None,
-) -> np.ndarray:
+def ncsnr_from_trials(trials: np.ndarray, image_of_trial: np.ndarray) -> np.ndarray:
     """Noise-ceiling signal-to-noise ratio per voxel: √max(0, V − v²) / v.
 
     v² is the mean over images of the unbiased variance within an image's repeats, V the variance
-    of all those trials. Only images with two repeats or more take part. NSD's own numbers set
-    ``total_variance=1``, which holds for trials that were z-scored together; where the z-score was
-    fitted on other trials, leave it out and V is measured on the same trials (Allen et al. 2022,
-    Nature Neuroscience 25, Methods, "Noise ceiling").
+    of all those trials. Only images with two repeats or more take part. NSD's own numbers
+    take V = 1, which holds for trials that were z-scored together (Allen et al. 2022, Nature
+    Neuroscience 25, Methods, "Noise ceiling"); it is measured here, where the z-score may have been
+    fitted on other trials.
 
     trials: (trial, voxel), in any unit. image_of_trial: (trial,) integer image identities.
     Returns (voxel,); 0 for a constant voxel, infinity where repeats agree exactly.
@@ -45,7 +40,7 @@ def ncsnr_from_trials(
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     sorted_trials = trials[rows].astype(np.float64)
     means = np.add.reduceat(sorted_trials, starts, axis=0) / counts[:, None]
-    total = sorted_trials.var(axis=0, ddof=1) if total_variance is None else total_variance
+    total = sorted_trials.var(axis=0, ddof=1)
     sorted_trials -= np.repeat(means, counts, axis=0)
     np.square(sorted_trials, out=sorted_trials)
     within = np.add.reduceat(sorted_trials, starts, axis=0) / (counts - 1)[:, None]

@@ -42,10 +42,9 @@ def area_under_roc_interval(
     positive: np.ndarray,
     weights: np.ndarray,
     *,
-    level: float = 0.95,
     columns: int = 1024,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval of the area under the ROC curve over resampled images, per column.
+    """95% percentile interval of the area under the ROC curve over resampled images, per column.
 
     A column is sorted once. With c how often a resample drew each image,
 
@@ -79,7 +78,7 @@ def area_under_roc_interval(
         )
         if positive_is_smaller:
             draws = 1 - draws
-        low[part], high[part] = interval(draws, level=level, axis=1)
+        low[part], high[part] = interval(draws, axis=1)
     known = ~np.isnan(values).any(axis=0)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 

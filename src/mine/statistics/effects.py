@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from mine.statistics.arithmetic import centre, divide
+from mine.statistics.arithmetic import INTERVAL_LEVEL, centre, divide
 from mine.statistics.bootstrap import interval, weights_of_groups
 
 LEAST_CLUSTERS = 6
@@ -33,10 +33,9 @@ def d_prime_interval(
     positive: np.ndarray,
     weights: np.ndarray,
     *,
-    level: float = 0.95,
     columns: int = 1024,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval of d′ over resampled images, per column.
+    """95% percentile interval of d′ over resampled images, per column.
 
     values, positive: as for d_prime. weights: (resample, image), best of stratified_weights. Work
     arrays take resamples × ``columns`` floats. Returns (low, high), each (column,). Raises
@@ -53,14 +52,12 @@ def d_prime_interval(
                 for each, (own, drawn) in zip(groups, resampled, strict=True)
             )
         )
-        bounds[:, part] = interval(draws, level=level)
+        bounds[:, part] = interval(draws)
     return bounds[0], bounds[1]
 
 
-def clustered_effect(
-    differences: np.ndarray, clusters: np.ndarray, *, level: float = 0.95
-) -> np.ndarray:
-    """Mean and d_z = mean / sd of paired differences, with intervals from clusters left out.
+def clustered_effect(differences: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Mean and d_z = mean / sd of paired differences, with 95% intervals from clusters left out.
 
     differences: (pair,), nan for none. clusters: (pair,), what belongs together, the image say: all
     pairs of a cluster are left out as one. With θ_g the statistic without cluster g of G, the
@@ -86,7 +83,7 @@ def clustered_effect(
     if len(known) > 1:
         away = _mean_and_effect(total - sums) - value
         error = np.sqrt((len(known) - 1) / len(known) * np.square(away).sum(axis=1))
-        reach = special.stdtrit(len(known) - 1, (1 + level) / 2) * error
+        reach = special.stdtrit(len(known) - 1, (1 + INTERVAL_LEVEL) / 2) * error
         bounds = np.stack([value[:, 0] - reach, value[:, 0] + reach], axis=1)
     return np.concatenate([value, bounds], axis=1)
 

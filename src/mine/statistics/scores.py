@@ -10,15 +10,15 @@ import numpy as np
 from mine.statistics.arithmetic import centre, divide
 
 
-def r_squared(measured: np.ndarray, predicted: np.ndarray, *, axis: int = 0) -> np.ndarray:
+def r_squared(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Coefficient of determination 1 − SS_residual / SS_total, over images; nan if constant.
 
-    measured, predicted: the same shape, images along ``axis``. It is not the squared correlation:
+    measured, predicted: (image, ...), the same shape. It is not the squared correlation:
     it is negative where the prediction is worse than the mean of the measured values.
     """
     measured, predicted = _as_pair(measured, predicted)
-    residual = np.square(measured - predicted).sum(axis=axis)
-    total = np.square(centre(measured, axis)).sum(axis=axis)
+    residual = np.square(measured - predicted).sum(axis=0)
+    total = np.square(centre(measured, 0)).sum(axis=0)
     return 1.0 - divide(residual, total)
 
 

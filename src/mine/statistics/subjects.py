@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from mine.statistics.arithmetic import divide
+from mine.statistics.arithmetic import INTERVAL_LEVEL, divide
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class SubjectMean:
     """(column,): how many subjects have a value"""
 
 
-def mean_over_subjects(values: np.ndarray, *, level: float = 0.95) -> SubjectMean:
-    """Mean over subjects with an interval.
+def mean_over_subjects(values: np.ndarray) -> SubjectMean:
+    """Mean over subjects with a 95% interval.
 
     The interval is mean ± t_(n−1) s / √n, for values that are normal over subjects (Student 1908).
 
@@ -41,7 +41,7 @@ def mean_over_subjects(values: np.ndarray, *, level: float = 0.95) -> SubjectMea
     mean = divide(values.sum(axis=0), count)
     spread = np.square(np.where(known, values - mean, 0.0)).sum(axis=0)
     error = np.sqrt(divide(spread, count - 1) / np.maximum(count, 1))
-    margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + level) / 2)
+    margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + INTERVAL_LEVEL) / 2)
     return SubjectMean(mean, mean - margin, mean + margin, count)
 
 
@@ -56,8 +56,8 @@ class PairMean:
     """(column,): how many subjects are in a pair that has a value"""
 
 
-def mean_over_pairs(values: np.ndarray, *, level: float = 0.95) -> PairMean:
-    """Mean over pairs of subjects, with an interval that knows that pairs share subjects.
+def mean_over_pairs(values: np.ndarray) -> PairMean:
+    """Mean over pairs of subjects, with a 95% interval that knows that pairs share subjects.
 
     n subjects make n (n − 1) / 2 pairs, but only n of anything that was drawn. With θ the mean over
     pairs and θ_s that over pairs without subject s, the jackknife's variance of θ is
@@ -85,5 +85,5 @@ def mean_over_pairs(values: np.ndarray, *, level: float = 0.95) -> PairMean:
     spread = np.square(np.where(present, without - centre, 0.0)).sum(axis=0)
     degrees = np.maximum(count - 1, 1)
     error = np.where(count > 2, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan)
-    margin = error * special.stdtrit(degrees, (1 + level) / 2)
+    margin = error * special.stdtrit(degrees, (1 + INTERVAL_LEVEL) / 2)
     return PairMean(mean, mean - margin, mean + margin, count)

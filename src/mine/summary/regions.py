@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.conditions import REFERENCES
 from mine.core.synonyms import gather_listed, name_as_listed
 from mine.figures.encoder import has_ceiling
 from mine.sections import ALL
@@ -19,6 +20,9 @@ WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.
 SHOWN = tuple(evidence for evidence in EVIDENCE if evidence != "predicted")
 TEXTS = ("roi", "words", *SHOWN)
+PICTURED = ("pictures", "pictures_measured")
+"""Pictures from the description, by the response to the original that is predicted and measured."""
+
 EDITED = {
     "insertion_other": ("insertion", "other"),
     "insertion": ("insertion", "random"),
@@ -128,7 +132,9 @@ def _tell_structure(preference: xr.Dataset, structure: xr.Dataset) -> dict[str, 
 def _tell_causes(sufficiency: xr.Dataset, counterfactuals: xr.Dataset) -> dict[str, object]:
     own = sufficiency.sel(model="evaluator", control="random")
     found: dict[str, object] = {"tested": sufficiency.sizes["voxel"]}
-    found |= _tell_effect("pictures", own["roi_mean"], own["roi_cohens_dz"])
+    for name, prefix in zip(PICTURED, REFERENCES, strict=True):
+        mean, d = (own[f"{prefix}roi_{part}"] for part in ("mean", "cohens_dz"))
+        found |= _tell_effect(name, mean, d)
     judged = counterfactuals.sel(model="evaluator", guide="description")
     for name, (direction, control) in EDITED.items():
         own = judged.sel(direction=direction, control=control)

@@ -125,7 +125,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
         "Pictures made from a description come nearer to the original's response than pictures "
-        f"from random tokens' words by {_say_effect(table, 'pictures')}.",
+        f"from random tokens' words by {_say_effect(table, 'pictures')}; nearer to the response "
+        f"that was measured by {_say_effect(table, 'pictures_measured')}.",
         "Putting the described feature into an image raises the response more than a word of "
         f"another category by {_say_effect(table, 'insertion_other', other)}; than words of random "
         f"tokens by {_say_effect(table, 'insertion')}; than the same patches painted anew without "

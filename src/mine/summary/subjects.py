@@ -11,14 +11,15 @@ from mine.figures.strips import format_count
 from mine.sections import ALL
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
-from mine.summary.regions import EDITED, SHOWN, split_regions
+from mine.summary.regions import EDITED, PICTURED, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 
-MEANS = ("share", "score", "identification", "pictures", *EDITED)
+MEANS = ("share", "score", "identification", *PICTURED, *EDITED)
 """Numbers of a region that are averaged over subjects."""
 
 CAUSES = {
     "pictures": "pictures from words",
+    "pictures_measured": "the same by measured responses",
     "insertion_other": "insertion against another category",
     "insertion": "insertion against random tokens' words",
     "insertion_unspecific": "insertion against no words",

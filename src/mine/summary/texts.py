@@ -31,9 +31,9 @@ def write_number(value: float, digits: int = 2) -> str:
     )
 
 
-def write_share(row: Mapping[str, float], name: str = "share") -> str:
-    """A share in percent with its interval, such as 94% [83, 98]."""
-    value, low, high = (write_number(100 * row[f"{name}{end}"], 0) for end in ("", "_low", "_high"))
+def write_share(row: Mapping[str, float]) -> str:
+    """The share of a row in percent with its interval, such as 94% [83, 98]."""
+    value, low, high = (write_number(100 * row[f"share{end}"], 0) for end in ("", "_low", "_high"))
     if value == NONE:
         return NONE
     return f"{value}%" if low == NONE else f"{value}% [{low}, {high}]"
