@@ -93,7 +93,7 @@ def test_a_note_on_many_regions_stays_on_the_page():
         figure = draw_causality(tabulate(make_subject()), ["FFA-1", "EBA", *missing])
         boxes = find_boxes(figure)
         assert min(box.y0 for box in boxes.values()) >= 0
-        (note,) = (text for text in boxes if text.get_text().startswith("All responses"))
+        (note,) = (text for text in boxes if text.get_text().startswith("Responses are"))
         assert not count or missing[-1] in note.get_text().replace("\n", " ")
 
 

@@ -80,7 +80,7 @@ HALVES = ("preferred_auc", "identification", "identification_unstructured")  # b
 CHANCE = {"pointing": "pointing_chance", "mass_in_mask": "mass_in_mask_chance"}
 SCORE = "r2_normalised_"
 # mm
-LINE = 3.7  # for each measure
+LINE = 3.35  # for each measure
 REGION = 5.8  # for each region's scores
 MODEL = 1.1  # for each model's, where there are many
 TEXT = 0.74  # where across the axes numbers are written
