@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -29,21 +30,32 @@ from tests.data.random_nsd import RandomNsd
 from tests.reference import algonauts_readers
 
 
+def write_annotations(root: Path, name: str, image: int) -> None:
+    """Write a file of COCO's that covers one image: with a caption, and with no object."""
+    (root / "annotations").mkdir(exist_ok=True)
+    captions = [{"image_id": image, "caption": "something"}]
+    content = {
+        "images": [{"id": image, "width": 4, "height": 4}],
+        "annotations": captions if name.startswith("captions") else [],
+        "categories": [],
+    }
+    (root / f"annotations/{name}.json").write_text(json.dumps(content))
+
+
 def write_nsd(root: Path) -> None:
     RandomNsd(root, format="nifti", seed=2, regular=True)
     for path in root.glob("nsddata/ppdata/*/*/floc_facestval.nii.gz"):
         for contrast in ("bodies", "places", "word"):
             shutil.copy(path, path.with_name(f"floc_{contrast}tval.nii.gz"))
-    (root / "annotations").mkdir()
-    for kind in ("captions", "instances"):
-        content = {"images": [], "annotations": [], "categories": []}
-        (root / f"annotations/{kind}_val2017.json").write_text(json.dumps(content))
+    # COCO's 1000 is the first image of the dataset.
+    write_annotations(root, "captions_val2017", 1000)
+    write_annotations(root, "instances_val2017", 1000)
 
 
 def write_algonauts(root: Path) -> None:
-    RandomAlgonauts(root, seed=3, regular=True).write_information()
-    (root / "annotations").mkdir()
-    (root / "annotations/captions_train2017.json").write_text('{"annotations": []}')
+    world = RandomAlgonauts(root, seed=3, regular=True)
+    information = pd.read_csv(world.write_information())
+    write_annotations(root, "captions_train2017", int(information["cocoId"].iloc[0]))
 
 
 def write_folder(root: Path) -> None:
