@@ -399,14 +399,15 @@ def _check_size(generator: Generator) -> list[str]:
 
 def _find_cell(model: str) -> int:
     """Pixels of a side that a latent of a pipeline stands for: each block of its autoencoder but
-    the last halves the image. CELL where its description is not there yet."""
-    folder = find_pipeline(model) if HUB_ID.fullmatch(model) else None
-    try:
-        path = Path(model if Path(model).is_dir() else folder or model, "vae/config.json")
-        blocks = json.loads(path.read_text(encoding="utf-8"))["block_out_channels"]
-        return 2 ** (len(blocks) - 1)
-    except (OSError, ValueError, LookupError, TypeError):
+    the last halves the image. CELL where the model is not there yet; 1 where it does not say."""
+    folder = _find_generator(model)
+    if folder is None or not Path(folder).is_dir():
         return CELL
+    try:
+        text = Path(folder, "vae/config.json").read_text(encoding="utf-8")
+        return 2 ** (len(json.loads(text)["block_out_channels"]) - 1)
+    except (OSError, ValueError, LookupError, TypeError):
+        return 1
 
 
 def _is_on_hub(model: str) -> bool:
@@ -487,6 +488,9 @@ def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -
     """List what there is no room for. readable: whether nothing is wrong with the dataset."""
     # Not the pixels: how many voxels are tested is not known before they are described, and a run
     # that could end is not to be refused. `mine check` says what they take at most.
+    # Nor attributions where only some voxels are kept: which, their responses say.
+    dataset = config.dataset
+    whole = whole and dataset.least_ncsnr is None and dataset.least_noise_ceiling is None
     asked = (TOKENS, ATTRIBUTIONS) if whole else (TOKENS,)
     estimate = _estimate(config, results, readable=readable and whole).known
     parts = {what: estimate[what] / GIGABYTE for what in asked if estimate[what]}

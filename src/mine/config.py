@@ -226,7 +226,9 @@ def find_problems(
     """
     config, problems = parse_settings(Config, data, source=name)
     if config is not None:
-        found = [*_contradictions(config), *(_find_demo_outside(config) if is_run else [])]
+        found = _contradictions(config)
+        if is_run:
+            found += _find_demo_outside(config) + _colliding_names(config)
         problems = [f"{name}: {problem}" for problem in found]
     return (None if problems else config), problems
 
@@ -361,13 +363,12 @@ def _contradictions(config: Config) -> list[str]:
             f"{config.description.token_fraction}"
         )
     problems += _ambiguous_names(config)
-    problems += _colliding_names(config)
     problems += _unclear_backbone(backbone)
     problems += _unclear_lens(config.lens, backbone)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
-    problems += _unmet_numbers(config)
+    problems += _unmet_numbers(config.encoders)
     problems += _flat_curves(config.faithfulness)
     if config.counterfactual.method == "instruction" and config.generator.editing is None:
         problems.append(
@@ -418,12 +419,14 @@ def _find_demo_outside(config: Config) -> list[str]:
     if config.demo is None:
         return []
     own = Path("results", config.name)
+    # By where a path leads: through a link it might leave the results.
+    inside = own.resolve()
     places = {"dataset.root": config.dataset.root, "demo.truth": config.demo.truth}
     return [
         f"{key}: expected a folder in {own}, since the demo writes it itself and replaces what is "
         f"there, found {place}"
         for key, place in places.items()
-        if own not in Path(place).parents or ".." in Path(place).parts
+        if inside not in Path(place).resolve().parents
     ]
 
 
@@ -515,23 +518,14 @@ def _shared_models(backbone: Backbone, evaluator: Evaluator) -> list[str]:
     return problems
 
 
-def _unmet_numbers(config: Config) -> list[str]:
+def _unmet_numbers(encoders: Encoders) -> list[str]:
     """Return which numbers ask for more than another key leaves."""
-    words, encoders = config.description.words, config.encoders
-    problems = [
-        f"{key}: expected at most description.words, {words}, found {found}"
-        for key, found in (
-            ("description.phrase_words", config.description.phrase_words),
-            ("sufficiency.words", config.sufficiency.words),
-        )
-        if found > words
+    if encoders.few_images < encoders.more_images:
+        return []
+    return [
+        f"encoders.few_images: expected fewer than encoders.more_images, {encoders.more_images}, "
+        f"found {encoders.few_images}"
     ]
-    if encoders.few_images >= encoders.more_images:
-        problems.append(
-            f"encoders.few_images: expected fewer than encoders.more_images, "
-            f"{encoders.more_images}, found {encoders.few_images}"
-        )
-    return problems
 
 
 def _flat_curves(faithfulness: Faithfulness) -> list[str]:

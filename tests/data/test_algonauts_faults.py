@@ -87,7 +87,7 @@ def an_image_is_there_twice(world):
     shutil.copy(first_image(world), world.path(IMAGES) / name)
 
 
-@fault("nsd-", ".png: expected an image such as PNG or JPEG, found something else")
+@fault("nsd-", ".png: expected an image as PNG, JPEG, BMP, GIF, TIFF, WEBP, found something else")
 def an_image_is_a_web_page(world):
     first_image(world).write_text("<html>403</html>")
 

@@ -289,14 +289,6 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "only these are stored, found 0.5",
         ),
         (
-            {"description": {"phrase_words": 11}},
-            "description.phrase_words: expected at most description.words, 10, found 11",
-        ),
-        (
-            {"sufficiency": {"words": 11}},
-            "sufficiency.words: expected at most description.words, 10, found 11",
-        ),
-        (
             {"encoders": {"few_images": 300}},
             "encoders.few_images: expected fewer than encoders.more_images, 300, found 300",
         ),
@@ -388,6 +380,26 @@ def test_a_demo_writes_nothing_outside_its_own_results(key: str, place: str) -> 
         load_config(SMALLEST | changes)
     # Where finished results are only read, the dataset may have moved.
     load_config(SMALLEST | changes, is_run=False)
+
+
+def test_a_demo_may_be_named_by_its_whole_path_but_not_lead_out_by_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "results/small"
+    own.mkdir(parents=True)
+    (tmp_path / "nsd").mkdir()
+    (own / "link").symlink_to(tmp_path / "nsd")
+    assert not problems_of(**(DEMO | {"dataset": {"root": str(own / "dataset")}}))
+    (said,) = problems_of(**(DEMO | {"dataset": {"root": "results/small/link"}}))
+    assert "dataset.root: expected a folder in results/small" in said
+
+
+def test_results_are_opened_whatever_a_run_would_refuse_of_their_names() -> None:
+    data = SMALLEST | {"rois": ["FFA-1", "ffa-1"]}
+    with pytest.raises(InputError, match="ffa-1"):
+        load_config(data)
+    assert load_config(data, is_run=False).rois == ["FFA-1", "ffa-1"]
 
 
 @pytest.mark.parametrize("value", ["{{subject}}", "{subject}/a.nii", "\n  - {subject}/a.nii"])

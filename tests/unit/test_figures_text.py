@@ -87,6 +87,24 @@ def test_labels_of_many_images_end_before_the_axes_of_the_causal_tests():
     assert not find_overlaps(labels)
 
 
+def test_numbers_of_the_size_of_nsd_stand_apart_in_panel_a_of_the_causal_tests():
+    table = tabulate(make_subject())
+    told = (table["panel"] == "sufficiency") & table["voxel"].isna()
+    d = told & table["measure"].str.endswith("d")
+    table.loc[told, "n"] = 160
+    table.loc[d, ["value", "low", "high"]] = -0.51, -0.82, -0.20
+    table.loc[table["panel"] == "sufficiency", "images"] = 10
+    significant = told & table["measure"].str.endswith("significant")
+    table.loc[significant, "value"] = 0.75
+    figure = draw_causality(table, ["FFA-1", "EBA"])
+    boxes = find_boxes(figure)
+    pattern = r"−0\.51 \[.*\]|\d+%|\d+/160"
+    numbers = {text: box for text, box in boxes.items() if re.fullmatch(pattern, text.get_text())}
+    assert "120/160" in {text.get_text() for text in numbers}
+    assert not find_overlaps(numbers)
+    assert max(box.x1 for box in numbers.values()) <= figure.bbox.x1
+
+
 def test_a_note_on_many_regions_stays_on_the_page():
     for count in (0, 11, 30):
         missing = [f"midventral-{number}" for number in range(count)]

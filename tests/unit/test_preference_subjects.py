@@ -419,6 +419,8 @@ def test_figure_is_drawn_where_nothing_is_known(tmp_path):
     regions = {"none": make_regions()["none"]}
     regions["none"]["roi_auc"][:] = np.nan
     regions["none"]["t"][:] = regions["none"]["roi_t"][:] = np.nan
+    # Neither words nor labels nor a localiser: no share of any kind.
+    regions["none"]["roi_share"][:] = np.nan
     table = tabulate_preference(regions)
     for figure in (
         draw_preference(table, ["none"], "subj01"),

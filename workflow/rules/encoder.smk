@@ -123,7 +123,7 @@ rule scores:
         "../scripts/scores.py"
 
 
-# For a viewer. Nothing reads them, and they wait for no words.
+# For a viewer. Nothing reads them, and they wait for no profile.
 rule score_maps:
     input:
         **reads(

@@ -128,22 +128,9 @@ def read_image_list(root: Path, folder: Folder) -> ImageList:
         [table.path.parent / name for name in names],
         table.read_split("split") if "split" in columns else None,
         [_split(cell) for cell in columns.get("captions", [MISSING] * len(names))],
-        _read_identities(table) if "coco_id" in columns else None,
+        table.read_numbers("coco_id", minimum=0) if "coco_id" in columns else None,
         categories,
     )
-
-
-def _read_identities(table: Table) -> np.ndarray:
-    """Identities in COCO, of each image its own: int64 (row,), -1 where one is missing."""
-    numbers = table.read_numbers("coco_id", minimum=0)
-    first: dict[int, int] = {}
-    for row, number in enumerate(numbers.tolist()):
-        if number >= 0 and first.setdefault(number, row) != row:
-            raise InputError(
-                f"{table.path}: expected each coco_id once, found {number} in line "
-                f"{table.line(first[number])} and again in line {table.line(row)}"
-            )
-    return numbers
 
 
 def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> Trials:

@@ -95,7 +95,7 @@ def open_image(path: Path, *, formats: Sequence[str] = FORMATS) -> Any:
         ) from None
     except (OSError, UnidentifiedImageError, ValueError):
         raise InputError(
-            f"{path}: expected an image such as PNG or JPEG, found something else"
+            f"{path}: expected an image as {', '.join(formats)}, found something else"
         ) from None
     try:
         _check_depth(image, str(path))

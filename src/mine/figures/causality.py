@@ -53,10 +53,10 @@ SUFFICIENCY = 7.8  # for each region: three such lines
 EFFECT = 8.1  # for each region
 SCATTER = 32.0
 AXIS = 9.5
-ERRORS = 55.0  # right edge of the errors of panel a
-ADVANTAGES = (61.0, 90.0)  # left and right edge of what is beside them
-NUMBERED = (93.0, 136.8)  # where their numbers begin: to predicted and to measured responses
-COLUMNS = (0.0, 23.1, 31.5)  # of these numbers, from there
+ERRORS = 50.0  # right edge of the errors of panel a
+ADVANTAGES = (56.0, 82.0)  # left and right edge of what is beside them
+NUMBERED = (84.0, 132.0)  # where their numbers begin: to predicted and to measured responses
+COLUMNS = (0.0, 28.0, 36.6)  # of these numbers, from there
 NUMBERS = (35.0, 26.0)  # beside the shifts of panel b: by insertion, by removal
 
 
@@ -222,7 +222,7 @@ def _say_contrast(rows: pd.DataFrame, prefix: str, images: int) -> tuple[str, st
     if not share["n"]:
         return "not tested", "", ""
     text = f"{d['value']:.2f} [{d['low']:.2f}, {d['high']:.2f}]".replace("-", "−")
-    count = f"{round(significant['value'] * significant['n'])} of {share['n']}"
+    count = f"{round(significant['value'] * significant['n'])}/{share['n']}"
     return (
         text if d["n"] > 1 else "–",
         f"{share['value'] * 100:.0f}%",

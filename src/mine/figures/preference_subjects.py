@@ -122,6 +122,9 @@ def _draw_map(axes: Axes, table: pd.DataFrame, rois: list[str], evidence: str) -
     share = _pivot(table, f"share_{evidence}", "value", rois)
     preferring = _pivot(table, f"prefers_{evidence}", "value", rois).to_numpy()
     known = _pivot(table, f"prefers_{evidence}", "n", rois).to_numpy()
+    if share.empty:
+        write_reason(axes, "nothing known of any category")
+        return
     shade = colormaps[COLOURS](0.5 + share.to_numpy() / 2)
     unknown = np.isnan(share.to_numpy())
     if evidence == "profile":

@@ -125,11 +125,11 @@ def print_comparison(rows: pd.DataFrame) -> str:
         shown.append(entry | {text: _bound(here.loc[name]) for name, text in COMPARED.items()})
     return (
         f"{format_table(pd.DataFrame(shown))}\n\n"
-        f"voxels: predicted by both, with R² at most {EQUAL} apart and a noise ceiling of "
-        f"{CLEAR_CEILING} or more, and of how\nmany; profiles: rank correlation over the words of "
-        "both vocabularies; other voxels': the same with the\nregion's other voxels; words of "
-        "first, of second: share of its listed words that the other lists, or a\nsynonym; first "
-        "words: share of voxels in which they are the same or synonyms. Brackets: 95%, by images\n"
+        f"voxels: predicted by both, with R² at most {EQUAL} apart and, where it is known, a noise "
+        f"ceiling of\n{CLEAR_CEILING} or more, and of how many; profiles: rank correlation over the "
+        "words of both vocabularies; other\nvoxels': the same with the region's other voxels; words "
+        "of first, of second: share of its listed words that\nthe other lists, or a synonym; first "
+        "words: share of voxels in which they are the same or synonyms.\nBrackets: 95%, by images "
         "for correlations, by voxels for shares."
     )
 
