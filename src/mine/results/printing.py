@@ -126,10 +126,11 @@ def print_comparison(rows: pd.DataFrame) -> str:
     return (
         f"{format_table(pd.DataFrame(shown))}\n\n"
         f"voxels: predicted by both, with R² at most {EQUAL} apart and, where it is known, a noise "
-        f"ceiling of\n{CLEAR_CEILING} or more, and of how many; profiles: rank correlation over the "
-        "words of both vocabularies; other\nvoxels': the same with the region's other voxels; words "
-        "of first, of second: share of its listed words that\nthe other lists, or a synonym; first "
-        "words: share of voxels in which they are the same or synonyms.\nBrackets: 95%, by images "
+        f"ceiling of\n{CLEAR_CEILING} or more, and of how many; profiles: rank correlation over "
+        "the words of both vocabularies;\nother voxels': the same with the region's other voxels; "
+        "words of first, of second: share of its listed words\nthat the other lists, or a synonym; "
+        "first words: share of voxels in which they are the same or synonyms.\nBrackets: 95%, by "
+        "images "
         "for correlations, by voxels for shares."
     )
 
