@@ -185,8 +185,8 @@ def _draw_sufficiency(
             place = np.array([regions.index(roi) for roi in rows["roi"]]) + (number + side) * step
             _draw_interval(axes, rows, place, colour, filled=side <= 0)
     left.set_xlim(left=0)
-    left.set_xlabel("|picture − original| (sd)")
-    right.set_xlabel("Control's less description's (sd)")
+    left.set_xlabel("Distance (sd)")
+    right.set_xlabel("Control less description (sd)")
     _write_contrasts(figure, top, data, regions, colours)
 
 
