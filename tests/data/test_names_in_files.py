@@ -122,5 +122,5 @@ def test_a_picture_is_tried_as_the_formats_that_are_read_and_no_other(tmp_path: 
     for form in ("EPS", "PPM", "ICO"):
         pixels.save(tmp_path / "a.png", format=form)
         for read in (read_image, measure_image):
-            with pytest.raises(InputError, match="expected an image such as PNG or JPEG"):
+            with pytest.raises(InputError, match="expected an image as PNG, JPEG, BMP"):
                 read(tmp_path / "a.png")
