@@ -116,7 +116,7 @@ def test_what_is_no_image_is_refused(region: Region, folder: Path, tmp_path: Pat
     (tmp_path / "text.png").write_text("no image")
     for image, said in (
         (tmp_path / "absent.png", "expected an image, found no file"),
-        (tmp_path / "text.png", "expected an image such as PNG or JPEG"),
+        (tmp_path / "text.png", "expected an image as PNG, JPEG, BMP"),
         (np.zeros((4, 4)), r"expected pixels as uint8 \(row, column, 3\), found float64 \(4, 4\)"),
         (Image.new("I;16", (4, 4)), "expected an image of 8 bits a channel"),
         (10**6, "expected"),
