@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
 from mine.config import Config, InputError, find_problems
 from mine.core.devices import sees_gpu
-from mine.core.hubs import HUB_ID, find_pipeline
 from mine.core.lens import read_sentences, read_vocabulary
 from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing, nsd_masks
@@ -24,28 +20,19 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.recording import Recording
 from mine.datasets.rois import require_region
 from mine.disk import ATTRIBUTIONS, TOKENS, DiskUse, count_painted, estimate_disk
+from mine.model_folders import check_model_folders, read_side, read_token_shape
 from mine.references import voxel_references
-from mine.sections import ALL, MODEL_FILES, Generator, Lens
+from mine.sections import ALL, Lens
 from mine.stages.responses import describe_recording
+from mine.wording import format_count
 
 GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
 PIXEL_BYTES = 9
 """What a painted pixel takes: three of its own, and six while it is compressed and written."""
-PICTURE_SIDE = 512
-"""Side of the pictures, in pixels, of most generators whose size is left to the model."""
 LEAST_TOLD = 0.05
 """Gigabytes on disk from which on they are told."""
-CELL = 8
-"""Pixels of a side that a latent stands for in the generators of which configurations are ready."""
-ENTRIES = {
-    "open_clip": "model_cfg",
-    "timm": "architecture",
-    "vlm": "model_type",
-    "language": "model_type",
-}
-"""What the description of a model in a folder has to say, by the kind of model."""
 
 
 def check_data(data: object, *, name: str) -> list[str]:
@@ -69,15 +56,16 @@ def estimate_work(config: Config, *, results: Path | str = "results") -> str:
 
     results: the folder that the analysis will fill.
     """
-    tested, rois, subjects = config.features.voxels, len(config.rois), len(config.subjects)
-    voxels = "every voxel" if tested is None else f"{tested} voxel{'s' * (tested != 1)}"
+    tested = config.features.voxels
+    voxels = "every voxel" if tested is None else format_count(tested, "voxel")
     pictures, edits = count_painted(config)
     left = ""
     if config.download.accept_terms and _dataset_is_to_come(config):
         left = "; the dataset is looked at once it has been downloaded"
     return (
         f"at most {pictures} pictures and {edits} edits for each of {voxels} of "
-        f"{rois} region{'s' * (rois != 1)} of {subjects} subject{'s' * (subjects != 1)}, "
+        f"{format_count(len(config.rois), 'region')} of "
+        f"{format_count(len(config.subjects), 'subject')}, "
         f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}"
         f"{_tell_disk(config, Path(results))}{left}"
     )
@@ -87,7 +75,7 @@ def _tell_pixels(config: Config, images: int) -> str:
     """Say from how many voxels on the pixels of a region are more than `memory_gb`, if it may have
     as many; empty otherwise. images: pictures or edits of a voxel, whichever are more, since a job
     that paints holds one or the other. Edits are taken to be as large as pictures."""
-    side, voxels = _read_side(config.generator), config.features.voxels
+    side, voxels = read_side(config.generator), config.features.voxels
     fitting = int(config.memory_gb * GIGABYTE / max(1, images * side * side * PIXEL_BYTES))
     if voxels is not None and voxels <= fitting:
         return ""
@@ -182,10 +170,7 @@ def check_config(
         *_check_categories(config),
         *_check_subsets(config),
         *_check_folds(config),
-        *_check_model(config, "backbone"),
-        *_check_model(config, "evaluator"),
-        *_check_generator(config.generator),
-        *_check_phrasing(config.phrasing.model),
+        *check_model_folders(config),
         *_check_texts(config.lens),
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_memory_of_sessions(config),
@@ -288,146 +273,6 @@ def _dataset_is_to_come(config: Config) -> bool:
     return config.demo is not None and not listing.is_there(config.dataset)
 
 
-def _check_model(config: Config, name: str) -> list[str]:
-    """List what is wrong with the model of a section."""
-    chosen = getattr(config, name)
-    model, pretrained, key = chosen.model, chosen.pretrained, f"{name}.model"
-    scheme, _, place = model.rpartition(":")
-    if scheme == "local-dir":
-        return _check_model_folder(Path(place), kind=chosen.kind, key=key)
-    if scheme == "hf-hub":
-        # Only the network could tell; a local rule fetches it before anything else runs.
-        return []
-    if scheme:
-        return [f"{key}: expected a name, local-dir: or hf-hub:, found {scheme}: in {model}"]
-    models, list_tags = _list_models(chosen.kind)
-    if model not in models:
-        near = _nearest(model, models)
-        return [f"{key}: expected a model of {chosen.kind}, found {model!r}; {near}"]
-    tags = list_tags(model)
-    if pretrained not in tags:
-        near = _nearest(str(pretrained), tags)
-        return [
-            f"{name}.pretrained: expected a tag of {model}'s weights, found {pretrained!r}; {near}"
-        ]
-    return []
-
-
-def _list_models(kind: str) -> tuple[list[str], Callable[[str], list[str]]]:
-    """Return the names of a kind of models, and what lists the tags of one's weights."""
-    # Imported late: both bring torch, and a model in a folder needs neither.
-    if kind == "open_clip":
-        import open_clip
-
-        return open_clip.list_models(), open_clip.list_pretrained_tags_by_model
-    import timm
-
-    def list_tags(model: str) -> list[str]:
-        names = timm.list_models(f"{model}.*", pretrained=True)
-        return [name.partition(".")[2] for name in names]
-
-    return timm.list_models(), list_tags
-
-
-def _check_model_folder(folder: Path, *, kind: str, key: str) -> list[str]:
-    if not folder.is_dir():
-        return [f"{key}: expected a folder {folder}, found none"]
-    try:
-        _read_description(folder, kind=kind, key=key)
-    except InputError as error:
-        return [str(error)]
-    weights = folder / MODEL_FILES[kind][1]
-    if not any(folder.glob(weights.name)):
-        return [f"{key}: expected the weights {weights}, found no such file"]
-    return []
-
-
-def _read_description(folder: Path, *, kind: str, key: str) -> Any:
-    """Return what the description of a model in a folder says of its architecture."""
-    path, entry = folder / MODEL_FILES[kind][0], ENTRIES[kind]
-    if not path.is_file():
-        raise InputError(f"{key}: expected the description {path}, found no such file")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))[entry]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{path}: expected JSON with an entry {entry}, found something else"
-        ) from None
-
-
-def _check_generator(generator: Generator) -> list[str]:
-    """List what is wrong with the generator's models, in folders or in the hub's cache."""
-    problems = []
-    for key in ("model", "inpainting", "editing"):
-        model = getattr(generator, key)
-        if model is None or (_is_on_hub(model) and generator.allow_download):
-            # A local rule fetches it before anything else runs.
-            continue
-        folder = _find_generator(model)
-        if folder is None:
-            problems.append(
-                f"generator.{key}: expected a folder, or a model in the cache of the Hugging Face "
-                f"hub, found neither of {model}; `mine download --models` or "
-                "generator.allow_download: true fetches it"
-            )
-        elif not Path(folder).is_dir():
-            problems.append(f"generator.{key}: expected a folder {folder}, found none")
-        elif not (index := Path(folder) / "model_index.json").is_file():
-            problems.append(
-                f"generator.{key}: expected the folder of a pipeline of diffusers, with {index}, "
-                "found no such file"
-            )
-        elif not any(Path(folder).glob("*/*.safetensors")):
-            problems.append(
-                f"generator.{key}: expected weights as safetensors in {folder}, found none"
-            )
-    return problems + _check_size(generator)
-
-
-def _check_size(generator: Generator) -> list[str]:
-    """List by which model the side of a generator's images cannot be divided."""
-    for key in ("model", "inpainting", "editing"):
-        model = getattr(generator, key)
-        cell = 1 if model is None or generator.size is None else _find_cell(model)
-        if generator.size is not None and generator.size % cell:
-            return [
-                f"generator.size: expected a multiple of {cell}, by which generator.{key} divides "
-                f"an image, found {generator.size}"
-            ]
-    return []
-
-
-def _find_cell(model: str) -> int:
-    """Pixels of a side that a latent of a pipeline stands for: each block of its autoencoder but
-    the last halves the image. CELL where the model is not there yet; 1 where it does not say."""
-    folder = _find_generator(model)
-    if folder is None or not Path(folder).is_dir():
-        return CELL
-    try:
-        text = Path(folder, "vae/config.json").read_text(encoding="utf-8")
-        return 2 ** (len(json.loads(text)["block_out_channels"]) - 1)
-    except (OSError, ValueError, LookupError, TypeError):
-        return 1
-
-
-def _is_on_hub(model: str) -> bool:
-    """Tell whether a model of the generator is one of a hub."""
-    return HUB_ID.fullmatch(model) is not None and not Path(model).is_dir()
-
-
-def _find_generator(model: str) -> Path | str | None:
-    """Return the folder of a model of the generator, which may not be there; None where it is one
-    of a hub that is not in its cache."""
-    return find_pipeline(model) if _is_on_hub(model) else model
-
-
-def _check_phrasing(model: str | None) -> list[str]:
-    if model is None:
-        return []
-    folder = Path(model.removeprefix("local-dir:"))
-    return _check_model_folder(folder, kind="language", key="phrasing.model")
-
-
 def _check_texts(lens: Lens) -> list[str]:
     """List what is wrong with the word list and the corpus, as far as they are files."""
     problems = []
@@ -524,28 +369,9 @@ def _estimate(config: Config, results: Path, *, readable: bool) -> DiskUse:
         # Told already, among the problems of the dataset.
         images = {}
     voxels = _count_voxels(config) if readable else None
-    shape = _read_token_shape(config)
-    side = _read_side(config.generator)
+    shape = read_token_shape(config.backbone)
+    side = read_side(config.generator)
     return estimate_disk(config, results, shape=shape, side=side, images=images, voxels=voxels)
-
-
-def _read_side(generator: Generator) -> int:
-    """Return the side of the pictures in pixels; what most generators have where the model, whose
-    own it is, is not there or does not say it as Stable Diffusion does."""
-    if generator.size is not None:
-        return generator.size
-    folder = _find_generator(generator.model)
-    if folder is None:
-        return PICTURE_SIDE
-    try:
-        latents = json.loads(Path(folder, "unet/config.json").read_text("utf-8"))["sample_size"]
-        blocks = json.loads(Path(folder, "vae/config.json").read_text("utf-8"))[
-            "block_out_channels"
-        ]
-        # Each block of the autoencoder but the last halves the side.
-        return int(latents * 2 ** (len(blocks) - 1))
-    except (OSError, ValueError, KeyError, TypeError):
-        return PICTURE_SIDE
 
 
 def _count_voxels(config: Config) -> dict[tuple[str, str], int] | None:
@@ -587,32 +413,6 @@ def _loader_bytes(config: Config) -> float:
         return 0.0
 
 
-def _read_token_shape(config: Config) -> tuple[int, int] | None:
-    """Return how many tokens an image has and how many features a token; None where it is not
-    known before the model is there."""
-    scheme, _, place = config.backbone.model.rpartition(":")
-    if config.backbone.kind == "vlm":
-        # How many tokens an image takes only the model's own preparation of it can tell.
-        return None
-    if scheme == "local-dir":
-        try:
-            model = _read_description(Path(place), kind=config.backbone.kind, key="backbone.model")
-        except InputError:
-            # Told already, among the problems of the models.
-            return None
-    elif scheme:
-        return None
-    else:
-        import open_clip
-
-        model = open_clip.get_model_config(config.backbone.model) or {}
-    vision = model.get("vision_cfg", {})
-    side, patch = vision.get("image_size"), vision.get("patch_size")
-    if not isinstance(side, int) or not isinstance(patch, int):
-        return None
-    return (side // patch) ** 2, model["embed_dim"]
-
-
 def _count_images(config: Config, subjects: Sequence[str]) -> int:
     """Return the number of distinct images that some subjects saw; an upper bound beforehand."""
     if _dataset_is_to_come(config):
@@ -620,10 +420,3 @@ def _count_images(config: Config, subjects: Sequence[str]) -> int:
             return NSD_SHARED + NSD_OWN * len(subjects)
         return config.demo.images_shared + len(subjects) * config.demo.images_unique
     return open_dataset(config.dataset).count_images(subjects)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    if near:
-        return f"the nearest are {', '.join(near)}"
-    return f"there are {', '.join(known[:8])}" if known else "it has none"

@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from mine import check
+from mine import check, model_folders
 from mine.check import check_config, check_data, estimate_work
 from mine.cli import main
 from mine.config import Config, load_config, read_yaml
@@ -627,11 +627,11 @@ def test_pictures_are_as_large_as_the_model_says(analysis: dict) -> None:
         Path("paints", part).mkdir(parents=True)
         Path("paints", part, "config.json").write_text(json.dumps(said))
     generator = load_config(analysis | {"generator": {"model": "paints"}}).generator
-    assert check._read_side(generator) == 768
+    assert model_folders.read_side(generator) == 768
     Path("paints/unet/config.json").write_text("{}")
-    assert check._read_side(generator) == 512
+    assert model_folders.read_side(generator) == 512
     generator = load_config(analysis | {"generator": {"model": "paints", "size": 64}}).generator
-    assert check._read_side(generator) == 64
+    assert model_folders.read_side(generator) == 64
 
 
 def test_images_that_have_their_tokens_need_no_room(

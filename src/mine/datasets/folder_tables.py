@@ -16,6 +16,7 @@ from mine.datasets.patterns import find_files, leaves_folder, order_naturally, r
 from mine.datasets.tables import MISSING, Table, read_table
 from mine.errors import InputError
 from mine.sections import Dataset, Folder
+from mine.wording import format_count
 
 IMAGE_COLUMNS = ("image", "stim_file")
 """Column of a trial's image: the plain name, and that of BIDS's events."""
@@ -91,7 +92,7 @@ class Trials:
     def _tell(self, rows: np.ndarray | Sequence[int] | None, show: Callable[[Path], str]) -> str:
         numbers = np.unique(self.table if rows is None else self.table[np.asarray(rows)])
         first, more = show(self.tables[numbers[0]]), len(numbers) - 1
-        return f"{first} and {more} other table{'s' * (more > 1)}" if more else first
+        return f"{first} and {format_count(more, 'other table')}" if more else first
 
 
 def read_image_list(root: Path, folder: Folder) -> ImageList:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
-from mine.figures.strips import format_count, write_voxel
+from mine.figures.strips import write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -31,6 +31,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.figures.voxels import rank_images, write_fit
+from mine.wording import format_count
 
 WORDS_ON_IMAGE = 4
 CONDITIONS = {

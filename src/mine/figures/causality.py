@@ -15,7 +15,6 @@ from mine.figures.strips import (
     EDGE,
     INK,
     LINE,
-    format_count,
     format_signed,
     measure_note,
     write_note,
@@ -39,6 +38,7 @@ from mine.figures.style import (
 from mine.sections import ALL
 from mine.stages.causality import DIFFERENCE
 from mine.statistics import SIGNIFICANT
+from mine.wording import format_count
 
 COMPARED = ("random", "lowest", "empty")
 """What the description's pictures are compared with in numbers: other words, and none."""

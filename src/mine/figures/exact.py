@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mine.figures.edits import DIRECTIONS
-from mine.figures.strips import EDGE, INK, LINE, format_count, format_signed, write_note
+from mine.figures.strips import EDGE, INK, LINE, format_signed, write_note
 from mine.figures.style import (
     BLACK,
     GREY,
@@ -21,6 +21,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.statistics import bootstrap_weights, clustered_effect
+from mine.wording import format_count
 
 MARKERS = {"description": "o", "profile": "^", "other": "P", "random": "s", "lowest": "D"}
 TARGETS = {

@@ -10,7 +10,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from mine.figures.strips import format_count
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -27,6 +26,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.wording import format_count
 
 REFERENCE = "integrated_gradients"
 

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mine.figures.strips import format_count
 from mine.figures.style import (
     BLACK,
     FEW_REGIONS,
@@ -20,6 +19,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.sections import ALL
+from mine.wording import format_count
 
 LOWEST = -0.3  # what lies below is drawn there, with an arrow
 

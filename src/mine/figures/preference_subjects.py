@@ -18,7 +18,7 @@ from mine.figures.preference import (
     say_why_not_compared,
     write_reason,
 )
-from mine.figures.strips import EDGE, INK, format_count, write_note, write_panel_title
+from mine.figures.strips import EDGE, INK, write_note, write_panel_title
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -32,6 +32,7 @@ from mine.figures.style import (
 )
 from mine.sections import ALL
 from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
+from mine.wording import format_count
 
 LABELS = {
     "profile": "words",

@@ -30,6 +30,7 @@ from mine.figures.style import (
     new_figure,
 )
 from mine.figures.voxels import write_fit
+from mine.wording import format_count
 
 # mm
 PAGE = 240.0  # what a page of a journal holds
@@ -92,11 +93,6 @@ def format_p(p: float, *, draws: int | None = None) -> str:
     if draws and p <= 1.001 / (1 + draws):
         return f"≤ {1 / (1 + draws):.1g}"
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def format_count(count: int, noun: str) -> str:
-    """A number of things: 1 voxel, 2 voxels."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def strip_template(prompt: str, template: str) -> str:

@@ -14,7 +14,6 @@ from mine.figures.strips import (
     INK,
     LINE,
     draw_rule,
-    format_count,
     format_p,
     write_note,
     write_number,
@@ -36,6 +35,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.wording import format_count
 
 SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
 # What a null says, the colour of its draws and that of its text.

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.strips import EDGE, INK, format_count, format_p, write_note
+from mine.figures.strips import EDGE, INK, format_p, write_note
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -23,6 +23,7 @@ from mine.figures.style import (
 )
 from mine.sections import ALL
 from mine.statistics import SIGNIFICANT
+from mine.wording import format_count
 
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
 MATCHES = 5  # pairs of words written for a region

@@ -13,6 +13,7 @@ from mine.datasets.recording import Recording
 from mine.errors import InputError
 from mine.logging import Progress
 from mine.statistics import ncsnr_from_trials, noise_ceiling
+from mine.wording import format_count
 
 TESTS = ("shared", "shared_three_repeats", "shared_common")
 STANDARDISE_ON = ("training", "all")
@@ -145,7 +146,7 @@ def describe_recording(recording: Recording, *, test: str) -> str:
     if recording.averaged:
         head = f"averaged responses to {shown}"
     else:
-        head = f"{len(counts)} session{'s' * (len(counts) > 1)} of {_say_range(counts)} trials"
+        head = f"{format_count(len(counts), 'session')} of {_say_range(counts)} trials"
         if list(recording.labels) not in ([], [str(n + 1) for n in range(len(counts))]):
             head += f", named {', '.join(recording.labels)}"
         head += f", {shown}"

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mine.sections import ALL
+from mine.wording import format_count
 
 PLACES = {
     "summary/subjects.html": "what was found, how certain it is, what was left out and why",
@@ -51,7 +52,7 @@ def _count_voxels(folder: Path, subjects: Iterable[str]) -> list[str]:
         if together is None:
             continue
         described, voxels = (int(together[key]) for key in ("described", "voxels"))
-        counts = f"{described:,} of {voxels:,} voxel{'s' * (voxels != 1)} in "
-        counts += f"{len(regions)} region{'s' * (len(regions) != 1)}"
+        counts = f"{described:,} of {format_count(voxels, 'voxel', ',')} in "
+        counts += format_count(len(regions), "region")
         lines.append(f"{subject}: {counts} are described")
     return lines

@@ -19,11 +19,11 @@ from mine.summary.texts import (
     join,
     name_above,
     name_where,
-    write_count,
     write_interval,
     write_number,
     write_share,
 )
+from mine.wording import format_count
 
 UNTESTED = "nothing was tested"
 """Why of a causal test nothing is known, if no region has any."""
@@ -115,13 +115,13 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
     inserted = np.isfinite(table["insertion_mean"]).any()
     other = "no other category has a word of the vocabulary" if inserted else UNTESTED
     return [
-        f"{described:,} of {write_count(voxels, 'voxel')} in {write_count(len(table), 'region')} "
-        "are described: by a first word that is significant in the attributions, and by words that "
-        "all add to measured responses.",
+        f"{described:,} of {format_count(voxels, 'voxel', ',')} in "
+        f"{format_count(len(table), 'region')} are described: by a first word that is "
+        "significant in the attributions, and by words that all add to measured responses.",
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
         f"in {join(differ)}. No category by words: {join(silent)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
-        f"{len(apart)} of {write_count(measured, 'region')} where this could be asked "
+        f"{len(apart)} of {format_count(measured, 'region')} where this could be asked "
         f"({join(apart)}); they fall "
         f"into clusters in {join(clustered)}.",
         "Pictures made from a description come nearer to the original's response than pictures "
@@ -177,7 +177,7 @@ def _say_sure(
         "two encoders, each fitted to and read on its own half of the images, correlate at "
         f"{write_number(reliable.median())} (median of the regions' medians over described "
         "voxels).",
-        f"Pictures and edits were made for {write_count(tested, 'voxel')} and judged by an "
+        f"Pictures and edits were made for {format_count(tested, 'voxel', ',')} and judged by an "
         "encoder of another model, fitted to the other half of the images, which had no part in "
         "choosing the words; which voxels are described was asked of both halves. "
         f"{_say_range(evaluator_r2)}",
@@ -208,7 +208,7 @@ def _say_left_out(
 ) -> list[str]:
     attributes: dict[str, Any] = responses.attrs
     said = [
-        f"{write_count(together[reason], 'voxel')}, “{reason}”: {why}."
+        f"{format_count(together[reason], 'voxel', ',')}, “{reason}”: {why}."
         for reason, why in WITHHELD.items()
         if together[reason]
     ]
@@ -227,7 +227,7 @@ def _say_left_out(
     unscored = int(together["voxels"] - together["scored"])
     if unscored and np.isfinite(responses["noise_ceiling"].values).any():
         said.append(
-            f"R² over the ceiling of {write_count(unscored, 'voxel')} whose ceiling is below "
+            f"R² over the ceiling of {format_count(unscored, 'voxel', ',')} whose ceiling is below "
             f"{LEAST_CEILING:g}, where the ratio is noise."
         )
     counts: Mapping[str, str] = {

@@ -11,7 +11,8 @@ from mine.sections import ALL
 from mine.statistics import mean_over_subjects
 from mine.summary.page import Page
 from mine.summary.regions import EDITED, PICTURED, SHOWN, split_regions
-from mine.summary.texts import NONE, join, name_above, write_count, write_interval, write_share
+from mine.summary.texts import NONE, join, name_above, write_interval, write_share
+from mine.wording import format_count
 
 MEANS = ("share", "score", "identification", *PICTURED, *EDITED)
 """Numbers of a region that are averaged over subjects."""
@@ -67,7 +68,7 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
     columns += ["by responses", "by localiser", "told apart", "pictures, d", "insertion, d"]
     columns += ["removal, d"]
     return Page(
-        title=f"What was found in {write_count(len(tables), 'subject')}",
+        title=f"What was found in {format_count(len(tables), 'subject')}",
         subtitle=f"{name}: {join(tables)}",
         columns=columns,
         rows=[_write_row(row) for _, row in table.iterrows()],
@@ -118,7 +119,8 @@ def _say_found(
         for name, what in CAUSES.items()
     ]
     said = [
-        f"{together['described']:,} of {write_count(together['voxels'], 'voxel')} are described.",
+        f"{together['described']:,} of {format_count(together['voxels'], 'voxel', ',')} are "
+        "described.",
         "Words and measured responses prefer one and the same category in every subject that has "
         f"the region: {join(named)}.",
         "Of the regions of all subjects that were tested, the causal effect has an interval over "

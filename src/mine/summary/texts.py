@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from mine.wording import format_count
+
 NONE = "–"
-
-
-def write_count(count: int, noun: str) -> str:
-    """A number of things, thousands apart: 1 voxel, 1,056 voxels."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def write_interval(row: Mapping[str, float], name: str, digits: int = 2) -> str:
@@ -51,7 +48,7 @@ def name_above(table: pd.DataFrame, name: str) -> str:
     """Say in which regions the interval of a number lies above 0, of those in which it is known."""
     known = table[np.isfinite(table[name]) & np.isfinite(table[f"{name}_low"])]
     above = known[known[f"{name}_low"] > 0]
-    return f"in {len(above)} of {write_count(len(known), 'region')} ({join(above['roi'])})"
+    return f"in {len(above)} of {format_count(len(known), 'region')} ({join(above['roi'])})"
 
 
 def name_where(table: pd.DataFrame, holds: Callable[[pd.Series], bool]) -> list[str]:
