@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import xarray as xr
 
 from mine.config import Config, InputError, find_problems
 from mine.core.devices import sees_gpu
-from mine.core.lens import read_sentences, read_vocabulary
+from mine.core.lens import read_sentences, read_words
 from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
@@ -22,7 +23,7 @@ from mine.datasets.rois import require_region
 from mine.disk import ATTRIBUTIONS, TOKENS, DiskUse, count_painted, estimate_disk
 from mine.model_folders import check_model_folders, read_side, read_token_shape
 from mine.references import voxel_references
-from mine.sections import ALL, Lens
+from mine.sections import ALL
 from mine.stages.responses import describe_recording
 from mine.wording import format_count
 
@@ -138,7 +139,8 @@ def describe_controls(config: Config) -> list[str]:
     """
     named = list(config.categories)
     if config.lens.vocabulary != "tokenizer":
-        words = set(read_vocabulary(Path(config.lens.vocabulary)))
+        files = config.word_files().items()
+        words = {word for key, path in files for word in read_words(Path(path), key)}
         named = [name for name in named if words & set(config.categories[name].prompts)]
     if len(named) > 1:
         return []
@@ -171,7 +173,7 @@ def check_config(
         *_check_subsets(config),
         *_check_folds(config),
         *check_model_folders(config),
-        *_check_texts(config.lens),
+        *_check_texts(config),
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_memory_of_sessions(config),
         *_check_disk(config, Path(results), readable=not of_dataset, whole=whole),
@@ -273,17 +275,14 @@ def _dataset_is_to_come(config: Config) -> bool:
     return config.demo is not None and not listing.is_there(config.dataset)
 
 
-def _check_texts(lens: Lens) -> list[str]:
-    """List what is wrong with the word list and the corpus, as far as they are files."""
+def _check_texts(config: Config) -> list[str]:
+    """List what is wrong with the word lists and the corpus, as far as they are files."""
     problems = []
-    for text, read, own in (
-        (lens.vocabulary, read_vocabulary, ("tokenizer",)),
-        (lens.corpus, read_sentences, (None, "captions")),
-    ):
-        if text in own:
-            continue
+    reading = [partial(read_words, Path(path), key) for key, path in config.word_files().items()]
+    reading += [partial(read_sentences, Path(path)) for path in config.corpus_files().values()]
+    for read in reading:
         try:
-            read(Path(text))
+            read()
         except InputError as error:
             problems.append(str(error))
     return problems

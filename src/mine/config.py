@@ -170,6 +170,17 @@ class Config:
     figures: Figures = section(Figures, "What the figures show.")
     browser: Browser = section(Browser, "The voxel browser, a folder of pages.")
 
+    def word_files(self) -> dict[str, str]:
+        """Return the paths of the word lists that are files, by the key that names each."""
+        lens = self.lens
+        named = {} if lens.vocabulary == "tokenizer" else {"lens.vocabulary": lens.vocabulary}
+        return named | {f"lens.lists.{name}": path for name, path in lens.lists.items()}
+
+    def corpus_files(self) -> dict[str, str]:
+        """Return the path of the corpus, if it is a file, by the key that names it."""
+        corpus = self.lens.corpus
+        return {} if corpus in (None, "captions") else {"lens.corpus": corpus}
+
     def roi_references(self) -> dict[str, str]:
         """Return each region's name with what it stands for in the dataset."""
         return {roi: self.dataset.roi_references.get(roi, roi) for roi in self.rois}
@@ -365,6 +376,7 @@ def _contradictions(config: Config) -> list[str]:
     problems += _ambiguous_names(config)
     problems += _unclear_backbone(backbone)
     problems += _unclear_lens(config.lens, backbone)
+    problems += _unclear_lists(config.lens)
     problems += _unclear_weights("evaluator", config.evaluator.model, config.evaluator.pretrained)
     problems += _shared_models(backbone, config.evaluator)
     problems += _idle_generator(config.generator)
@@ -473,6 +485,15 @@ def _unclear_backbone(backbone: Backbone) -> list[str]:
     if not backbone.model.startswith(("local-dir:", "hf-hub:")):
         return [f"backbone.model: expected local-dir: or hf-hub: with vlm, found {backbone.model}"]
     return _unclear_weights("backbone", backbone.model, backbone.pretrained)
+
+
+def _unclear_lists(lens: Lens) -> list[str]:
+    """Return which named word lists have a name that can be none of a column or a coordinate."""
+    return [
+        f"lens.lists: expected names that match {NAME}, found {name!r}"
+        for name in lens.lists
+        if not re.fullmatch(NAME, name)
+    ]
 
 
 def _unclear_lens(lens: Lens, backbone: Backbone) -> list[str]:

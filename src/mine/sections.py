@@ -412,6 +412,12 @@ class Lens:
         "with one word a line.",
         "tokenizer",
     )
+    lists: dict[str, str] = setting(
+        "Named word lists, each the path of a text file with one word a line, such as colours or "
+        "materials. Their words join the vocabulary, and each voxel is asked for the word of each "
+        "list that adds most to its first word.",
+        {},
+    )
     prompts: list[str] = setting(
         "Sentences into which each word is put in the place of {}; their embeddings are averaged.",
         ["a photo of {}", "a photo of a {}", "{}"],

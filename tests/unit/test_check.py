@@ -43,6 +43,7 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     Path("net/config.json").write_text(json.dumps({"architecture": "resnet18"}))
     Path("net/model.safetensors").write_bytes(b"")
     Path("words.txt").write_text("cat\ndog\nface\nfood\n\n")
+    Path("colours.txt").write_text("red\nblue\n")
     return {
         "name": "small",
         "subjects": ["subj01"],
@@ -52,7 +53,7 @@ def analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
         "demo": {"truth": "results/small/truth"},
         "backbone": {"model": "local-dir:clip", "pretrained": None},
         "evaluator": {"model": "local-dir:net", "pretrained": None},
-        "lens": {"vocabulary": "words.txt"},
+        "lens": {"vocabulary": "words.txt", "lists": {"colours": "colours.txt"}},
         "generator": {"allow_download": True, "dtype": "float32"},
     }
 
@@ -249,6 +250,11 @@ def spoil_config_json() -> None:
         (
             lambda: Path("words.txt").write_text("\n"),
             "words.txt: expected two words or more, one a line, found 0",
+        ),
+        (
+            Path("colours.txt").unlink,
+            "lens.lists.colours: expected a text file with a word a line, found no such file "
+            "colours.txt",
         ),
         (
             lambda: Path("words.txt").write_text("cat\n"),
@@ -723,6 +729,8 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
         ({"cats": ["cat"], "dogs": ["hound"]}, "cats alone"),
         ({"cats": ["kitten"], "dogs": ["hound"]}, "none"),
         ({"cats": ["cat"]}, "cats alone"),
+        # A word of a list is one of the vocabulary.
+        ({"cats": ["cat"], "reds": ["red"]}, None),
     ],
 )
 def test_a_control_that_cannot_be_is_told_beforehand(

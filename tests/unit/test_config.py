@@ -309,6 +309,14 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             {"lens": {"vocabulary": "a\0b"}},
             "lens.vocabulary: expected a text, found 'a\\x00b'",
         ),
+        (
+            {"lens": {"lists": {"my colours": "colours.txt"}}},
+            "lens.lists: expected names that match [A-Za-z0-9][A-Za-z0-9_.-]*, found 'my colours'",
+        ),
+        (
+            {"lens": {"lists": {"colours": ["red", "blue"]}}},
+            "lens.lists.colours: expected a text, found ['red', 'blue']",
+        ),
     ],
 )
 def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) -> None:

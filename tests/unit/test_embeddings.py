@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from mine.core.backbone import standardise
-from mine.core.lens import apply_lens, average_prompts, read_lens, word_mass
+from mine.core.lens import WordList, apply_lens, average_prompts, read_lens, word_mass
 from mine.errors import InputError
 from mine.shards import open_images
 from mine.stages.dense import embed_dense
@@ -60,7 +60,9 @@ def read_images(images: np.ndarray) -> np.ndarray:
     return np.array(parts, dtype=np.uint8)
 
 
-def make_vocabulary(backbone: FakeBackbone, temperature: float | None = None) -> xr.Dataset:
+def make_vocabulary(
+    backbone: FakeBackbone, temperature: float | None = None, **options
+) -> xr.Dataset:
     return build_vocabulary(
         backbone,
         words=WORDS,
@@ -71,7 +73,31 @@ def make_vocabulary(backbone: FakeBackbone, temperature: float | None = None) ->
         words_per_token=3,
         batch_size=3,
         generator=np.random.default_rng(0),
+        **options,
     )
+
+
+def test_words_of_named_lists_are_marked_as_far_as_the_model_can_be_read_in_them():
+    backbone, plain = FakeBackbone(), make_vocabulary(FakeBackbone())
+    lists = {
+        "animals": WordList(Path("animals.txt"), ["hound", "dog", "wolf"]),
+        "last": WordList(Path("last.txt"), [WORDS[-1]]),
+    }
+    found = make_vocabulary(backbone, lists=lists)
+    assert found["in_list"].dims == ("list", "word") and found["in_list"].dtype == bool
+    assert found["list"].values.tolist() == ["animals", "last"]
+    expected = [[word in each.words for word in WORDS] for each in lists.values()]
+    assert found["in_list"].values.tolist() == expected
+    # Nothing else is another, and without lists there is nothing of them.
+    xr.testing.assert_identical(found.drop_vars(["in_list", "list"]), plain)
+    xr.testing.assert_identical(make_vocabulary(FakeBackbone(), lists={}), plain)
+    backbone.choose_words = lambda words: [word for word in words if word not in ("dog", "hound")]
+    sentence = (
+        "lens.lists.animals: expected in animals.txt at least one word that is a token of the "
+        "model, found none of 3"
+    )
+    with pytest.raises(InputError, match=sentence):
+        make_vocabulary(backbone, lists=lists)
 
 
 def test_token_mean_is_the_mean_over_all_reference_tokens():

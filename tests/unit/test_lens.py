@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,10 @@ from mine.core.lens import (
     average_said,
     embed_category,
     embed_vocabulary,
-    read_vocabulary,
+    read_lists,
+    read_words,
     tokenizer_words,
+    unite_words,
     word_mass,
 )
 from mine.errors import InputError
@@ -176,7 +179,7 @@ def test_word_mass_is_the_inverse_of_keeping_the_best_words():
 def test_word_list_is_read_in_order_without_blanks(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("dog\n\n  hot dog \nété\n", encoding="utf-8")
-    assert read_vocabulary(path) == ["dog", "hot dog", "été"]
+    assert read_words(path) == ["dog", "hot dog", "été"]
 
 
 @pytest.mark.parametrize(
@@ -192,14 +195,43 @@ def test_bad_word_list_is_refused_in_one_sentence(tmp_path, content, found):
     path = tmp_path / "words.txt"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_vocabulary(path)
+        read_words(path)
     assert str(path) in str(caught.value) and found in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "least"), [("colours", 35), ("materials", 50), ("parts", 130), ("actions", 130)]
+)
+def test_shipped_lists_are_of_single_words_in_order(repository, name, least):
+    path = repository / f"resources/words/{name}.txt"
+    words = read_words(path)
+    assert len(words) >= least and words == sorted(words)
+    assert path.read_text() == "\n".join([*words, ""])
+    ending = "ing" if name == "actions" else ""
+    assert all(re.fullmatch(rf"[a-z]{{2,}}{ending}", word) for word in words)
+
+
 def test_missing_word_list_is_refused(tmp_path):
     with pytest.raises(InputError, match="lens.vocabulary: expected .* no such file .*none.txt"):
-        read_vocabulary(tmp_path / "none.txt")
+        read_words(tmp_path / "none.txt")
+
+
+def test_named_lists_join_the_vocabulary_without_repeats_and_in_order(tmp_path):
+    for name, words in (("colours", "red\ndog\nblue\n"), ("parts", "leg\nblue\neye\n")):
+        (tmp_path / f"{name}.txt").write_text(words)
+    paths = {name: str(tmp_path / f"{name}.txt") for name in ("parts", "colours")}
+    lists = read_lists(paths)
+    assert {name: each.words for name, each in lists.items()} == {
+        "parts": ["leg", "blue", "eye"],
+        "colours": ["red", "dog", "blue"],
+    }
+    assert unite_words(["zebra", "dog"], lists) == ["zebra", "dog", "leg", "blue", "eye", "red"]
+    assert unite_words(["zebra", "blue", "dog"], {}) == ["zebra", "blue", "dog"]
+    (tmp_path / "parts.txt").unlink()
+    sentence = "lens.lists.parts: expected a text file with a word a line, found no such file .*"
+    with pytest.raises(InputError, match=sentence):
+        read_lists(paths)
 
 
 def test_words_of_a_byte_pair_tokenizer_are_its_ends_of_words():

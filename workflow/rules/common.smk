@@ -397,9 +397,9 @@ def model_files(name):
 
 
 def lens_texts():
-    """Return the digest of the word list and the corpus of the lens, as far as they are files."""
-    named = [settings.lens.vocabulary, settings.lens.corpus]
-    return digest([path for path in named if path and Path(path).is_file()])
+    """Return the digest of the word lists and the corpus of the lens, as far as they are files."""
+    named = settings.word_files() | settings.corpus_files()
+    return digest([path for path in named.values() if Path(path).is_file()])
 
 
 def model_digest(*names):

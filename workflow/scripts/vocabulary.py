@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mine.core.backbone import open_backbone
 from mine.core.choosing import draw_some
-from mine.core.lens import read_vocabulary, tokenizer_words
+from mine.core.lens import read_lists, read_words, tokenizer_words, unite_words
 from mine.core.neighbours import open_contexts
 from mine.datasets.reader import open_dataset
 from mine.handling import read_parameters
@@ -22,7 +22,9 @@ backbone = open_backbone(params.backbone)
 if lens["vocabulary"] == "tokenizer":
     words = tokenizer_words(backbone.tokenizer)
 else:
-    words = read_vocabulary(Path(lens["vocabulary"]))
+    words = read_words(Path(lens["vocabulary"]))
+lists = read_lists(lens["lists"])
+words = unite_words(words, lists)
 stimuli = open_store(snakemake.input.stimuli)
 training = stimuli["image"].values[~stimuli["held_out"].values]
 drawing = generator(params.seed, "reference_images")
@@ -33,6 +35,7 @@ if lens["kind"] == "neighbours":
 vocabulary = build_vocabulary(
     backbone,
     words=words,
+    lists=lists,
     prompts=lens["prompts"],
     temperature=lens["temperature"],
     reference_images=draw_some(training, lens["reference_images"], drawing),

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,10 +38,11 @@ END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
 """How a tokenizer's entries mark that they end a word, or begin one."""
 
 
-def read_vocabulary(path: Path) -> list[str]:
-    """Read a word list, one a line. Raises InputError if it is absent or not UTF-8, has fewer than
-    two words, or repeats one."""
-    words = _read_lines(path, "lens.vocabulary: expected `tokenizer` or a text file with a word a")
+def read_words(path: Path, key: str = "lens.vocabulary") -> list[str]:
+    """Read a word list, one a line. key: of the configuration, that names it. Raises InputError if
+    it is absent or not UTF-8, has fewer than two words, or repeats one."""
+    other = "`tokenizer` or " if key == "lens.vocabulary" else ""
+    words = _read_lines(path, f"{key}: expected {other}a text file with a word a")
     twice = sorted(word for word, count in Counter(words).items() if count > 1)
     if twice:
         raise InputError(
@@ -49,6 +51,43 @@ def read_vocabulary(path: Path) -> list[str]:
     if len(words) < 2:
         raise InputError(f"{path}: expected two words or more, one a line, found {len(words)}")
     return words
+
+
+class WordList(NamedTuple):
+    """A named list of words beside the vocabulary: colours, say."""
+
+    path: Path
+    words: list[str]
+
+
+def read_lists(paths: Mapping[str, str]) -> dict[str, WordList]:
+    """Read named word lists. paths: by name. Raises InputError as :func:`read_words` does."""
+    return {
+        name: WordList(Path(path), read_words(Path(path), f"lens.lists.{name}"))
+        for name, path in paths.items()
+    }
+
+
+def unite_words(vocabulary: Sequence[str], lists: Mapping[str, WordList]) -> list[str]:
+    """Return the words of a vocabulary and then those that named lists add to it, none twice."""
+    return list(dict.fromkeys(chain(vocabulary, *(each.words for each in lists.values()))))
+
+
+def find_members(known: Sequence[str], lists: Mapping[str, WordList], *, wanted: str) -> np.ndarray:
+    """Tell which words are of which list: bool (list, word).
+
+    known: words that the model can be read in, as a list's have to be to count. wanted: what
+    messages say of these. Raises InputError if nothing is left of a list.
+    """
+    members = np.zeros((len(lists), len(known)), dtype=bool)
+    for own, (name, (path, words)) in zip(members, lists.items(), strict=True):
+        own[:] = np.isin(known, words)
+        if not own.any():
+            raise InputError(
+                f"lens.lists.{name}: expected in {path} at least one word that is {wanted}, found "
+                f"none of {len(words)}"
+            )
+    return members
 
 
 def read_sentences(path: Path) -> list[str]:

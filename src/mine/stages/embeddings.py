@@ -10,10 +10,12 @@ import xarray as xr
 from mine.core.backbone import Backbone, sample_tokens, standardise
 from mine.core.calibration import EACH, measure_null, read_shuffled
 from mine.core.lens import (
+    WordList,
     apply_lens,
     average_said,
     embed_category,
     embed_vocabulary,
+    find_members,
     read_lens,
 )
 from mine.core.neighbours import Contexts
@@ -35,6 +37,7 @@ def build_vocabulary(
     batch_size: int,
     generator: np.random.Generator,
     contexts: Contexts | None = None,
+    lists: Mapping[str, WordList] | None = None,
 ) -> xr.Dataset:
     """Embed the vocabulary, measure the mean raw token over reference images, and read tokens that
     show nothing.
@@ -51,17 +54,23 @@ def build_vocabulary(
     contexts: of the words in running text, by which tokens are then read
     (:mod:`mine.core.neighbours`). ``text`` is of their means, nothing is taken away from tokens,
     and there are ``context`` float16 (context, feature) and ``context_word`` (context,), the word
-    of each. Raises InputError if fewer than two words are left, or than two images given.
+    of each.
+
+    lists: of words that the vocabulary has, by name; which are of which, ``in_list`` bool (list,
+    word) says then. Raises InputError if fewer than two words are left or none of a list, or if
+    fewer than two images are given.
     """
     logits = backbone.reads_logits and contexts is None
     source = backbone if contexts is None else contexts
     known = source.choose_words(words)
+    where = "" if contexts is None else " and in lens.corpus"
     if len(known) < 2:
-        where = "" if contexts is None else " and in lens.corpus"
         raise InputError(
             f"lens.vocabulary: expected at least two words that are tokens of the model{where}, "
             f"found {len(known)} of {len(words)}"
         )
+    lists = lists or {}
+    members = find_members(known, lists, wanted=f"a token of the model{where}")
     if len(reference_images) < 2:
         raise InputError(
             f"lens.reference_images: expected at least two, found {len(reference_images)}"
@@ -106,6 +115,10 @@ def build_vocabulary(
             "reference_images": len(reference_images),
         },
     )
+    if lists:
+        what = {"long_name": "whether the word is of a named list"}
+        vocabulary["in_list"] = (("list", "word"), members, what)
+        vocabulary = vocabulary.assign_coords(list=list(lists))
     if logits:
         what = "length of the text embedding before, by which a word's logit counts"
         vocabulary["length"] = ("word", length, {"long_name": what})
