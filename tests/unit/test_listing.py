@@ -12,7 +12,7 @@ from scipy import sparse, stats
 
 from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
-from mine.core.listing import ListedWords, list_words
+from mine.core.listing import ListedWords, ListWords, choose_of_lists, gather_offers, list_words
 from mine.core.readings import bend_presence, gather_together, read_presence
 from mine.statistics import forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
@@ -22,7 +22,7 @@ LEVEL, RELIABILITY = 0.05, 0.9
 
 
 class Faces(NamedTuple):
-    """What list_words is given of voxels of faces, and as measured what drives them."""
+    """What list_from is given of voxels of faces, and as measured what drives them."""
 
     arguments: tuple
     lens: xr.Dataset
@@ -32,7 +32,33 @@ class Faces(NamedTuple):
     def list(self, measured: np.ndarray) -> dict[str, ListedWords]:
         options = {"measured_lens": self.lens, "count": 4, "level": LEVEL}
         options["reading_reliability"] = RELIABILITY
-        return list_words(*self.arguments, measured=measured, **options)
+        return list_from(*self.arguments, measured=measured, **options)
+
+    def choose(self, measured: np.ndarray, in_list: np.ndarray) -> ListWords:
+        """The words of named lists of the same voxels; in_list: bool (list, word)."""
+        attributions, lens, _, sure, group = self.arguments
+        given = {"measured": measured, "measured_lens": self.lens}
+        offers = gather_offers(attributions, lens, sure["positive"], group, **given)
+        checked = {"level": LEVEL, "reading_reliability": RELIABILITY}
+        listed = self.list(measured)["positive"]
+        return choose_of_lists(offers, listed, attributions, lens, group, in_list, **checked)
+
+
+def list_from(
+    attributions: xr.Dataset,
+    lens: xr.Dataset,
+    z: dict[str, np.ndarray],
+    sure: dict[str, np.ndarray],
+    group: np.ndarray,
+    *,
+    measured: np.ndarray,
+    measured_lens: xr.Dataset,
+    **options,
+) -> dict[str, ListedWords]:
+    """The listed words of voxels whose offers are gathered from the same."""
+    given = {"measured": measured, "measured_lens": measured_lens}
+    offers = gather_offers(attributions, lens, sure["positive"], group, **given)
+    return list_words(offers, z, sure, **options)
 
 
 FACE, RED, DOG, CAR, HAPPY, NOISE = range(6)
@@ -110,7 +136,7 @@ def test_a_word_that_only_bends_otherwise_than_the_first_is_not_listed():
     measured = drive + 0.5 * random.normal(size=drive.shape)
     options = {"measured": measured, "measured_lens": lens, "count": 3, "level": LEVEL}
     options["reading_reliability"] = 1.0
-    found = list_words(attributions, lens, z, sure, np.arange(3), **options)["positive"]
+    found = list_from(attributions, lens, z, sure, np.arange(3), **options)["positive"]
     assert found.listed[:, 0].all() and (found.group[:, 0] == FACE).all()
     assert found.listed[0, 1] and found.group[0, 1] == 2, "what does add is listed"
     assert found.listed[1:, 1].sum() <= stats.binom.ppf(0.999, voxels - 1, LEVEL)
@@ -133,7 +159,7 @@ def test_a_word_that_only_tells_where_the_first_is_misread_is_not_listed():
     lens = make_lens(readings)
     measured = drive + random.normal(size=drive.shape)
     for reliability, most in ((0.9, stats.binom.ppf(0.999, voxels, LEVEL)), (1.0, voxels)):
-        found = list_words(
+        found = list_from(
             attributions,
             lens,
             z,
@@ -162,7 +188,7 @@ def test_the_first_word_is_of_images_that_raise_the_response_and_not_of_any_that
         shown[None].astype(float), kept=2, prediction=drive[None].astype(np.float32)
     )
     lens = make_lens(readings)
-    found = list_words(
+    found = list_from(
         attributions,
         lens,
         {sign: np.full((1, 2), 9.0) for sign in SIGNS},
@@ -203,7 +229,7 @@ def test_a_third_feature_is_found_behind_the_riders_of_the_second():
     sure = {sign: np.zeros((1, groups), bool) for sign in SIGNS}
     sure["positive"][0, 0] = True
     lens = make_lens(readings / 10)
-    found = list_words(
+    found = list_from(
         attributions,
         lens,
         z,
@@ -303,7 +329,7 @@ def test_noise_lists_words_for_no_more_voxels_than_the_level_says():
     z = stats.zscore(measured).T @ stats.zscore(readings[:, 0])
     by_sign = {"positive": z, "negative": -z}
     sure = {sign: each >= np.sort(each)[:, [-5]] for sign, each in by_sign.items()}
-    found = list_words(
+    found = list_from(
         attributions,
         lens,
         by_sign,
@@ -318,6 +344,125 @@ def test_noise_lists_words_for_no_more_voxels_than_the_level_says():
     for sign in SIGNS:
         listed = found[sign].listed.any(axis=1)
         assert listed.sum() <= stats.binom.ppf(0.999, voxels, LEVEL), sign
+
+
+# --- named lists ---
+
+
+def test_a_list_has_the_word_that_is_true_where_a_voxel_answers_to_one():
+    """Red faces drive the first voxel. Of a list without red nothing is sure, nor in the others."""
+    random = np.random.default_rng(0)
+    faces = make_faces(random)
+    measured = faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    in_list = mark_words([RED, NOISE], [DOG, CAR, NOISE], [FACE, HAPPY])
+    found = faces.choose(measured, in_list)
+    assert found.word[0, 0] == RED and found.word[1, 1] == DOG
+    listed = [[True, False, False, False], [False, True, False, False], [True] * 4]
+    assert found.listed.tolist() == listed
+    # The first word is of the third list: it is the list's word with its own numbers.
+    words = faces.list(measured)["positive"]
+    assert (found.word[2] == FACE).all()
+    np.testing.assert_array_equal(found.added[2], words.added[:, 0])
+    np.testing.assert_array_equal(found.added_p[2], words.added_p[:, 0])
+
+
+def test_p_of_a_list_is_corrected_for_the_ways_in_which_its_own_words_are_offered():
+    random = np.random.default_rng(2)
+    faces = make_faces(random)
+    measured = faces.drive + 2 * random.normal(size=faces.drive.shape)
+    found = faces.choose(measured, mark_words([RED, HAPPY]))
+    readings = faces.lens["score"].values.astype(np.float64)
+    largest, mean = readings.max(axis=1), readings.mean(axis=1)
+    together = (readings * readings[..., [FACE]]).max(axis=1)
+    known = [*bend_presence(largest[:, FACE], mean[:, FACE]).T]
+    response = normal_scores(measured)[:, 0]
+    offered = [each[:, word] for word in (RED, HAPPY) for each in (largest, together)]
+    r, p = max(adding(response, known, each) for each in offered)
+    assert found.word[0, 0] == RED and 4 * p < 1
+    assert found.added[0, 0] == pytest.approx(r, rel=1e-4)
+    assert found.added_p[0, 0] == pytest.approx(4 * p, rel=1e-3)
+
+
+def test_faces_alone_give_a_word_of_a_list_no_more_often_than_the_level_says():
+    """Of twenty words that are read in half of the images each, on faces or on other things."""
+    random = np.random.default_rng(8)
+    images, words, voxels = 800, 20, 300
+    is_face = random.random(images) < 0.5
+    readings = np.full((images, 2, 1 + words), 0.01)
+    readings[is_face, 0, 0] = 0.5 + 0.3 * random.random(is_face.sum())
+    coloured = random.random((images, words)) < 0.5
+    readings[:, 0, 1:] += 0.3 * coloured * random.random((images, words))
+    drive = is_face[:, None] * np.ones(voxels)
+    maps = np.zeros((voxels, images, 2))
+    maps[:, :, 0] = is_face
+    attributions = make_attributions(maps, kept=1, prediction=drive.T.astype(np.float32))
+    sure = np.arange(1 + words) == np.zeros((voxels, 1))
+    lens, group = make_lens(readings), np.arange(1 + words)
+    measured = drive + random.normal(size=drive.shape)
+    found = Faces(
+        (attributions, lens, dict.fromkeys(SIGNS, 9.0 * sure), dict.fromkeys(SIGNS, sure), group),
+        lens,
+        drive,
+    ).choose(measured, np.arange(1 + words)[None] > 0)
+    assert found.listed[0].sum() <= stats.binom.ppf(0.999, voxels, LEVEL)
+    assert (found.added_p[0] < 1).mean() > 0.2, "so that the bound is not one of no power"
+
+
+def test_voxels_without_a_first_word_have_none_of_a_list():
+    random = np.random.default_rng(0)
+    faces = make_faces(random)
+    faces.arguments[3]["positive"][[0, 2]] = False
+    measured = faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    found = faces.choose(measured, mark_words([RED, DOG]))
+    assert (found.word[0, [0, 2]] == -1).all() and not found.listed[0, [0, 2]].any()
+    assert np.isnan(found.added[0, [0, 2]]).all() and np.isnan(found.added_p[0, [0, 2]]).all()
+    assert found.listed[0, 1] and found.word[0, 1] == DOG
+
+
+def test_nothing_of_a_list_is_sure_where_responses_do_not_confirm_the_first_word():
+    """Red drives two voxels whose attributions say *face*, which drives one of them."""
+    random = np.random.default_rng(1)
+    faces = make_faces(random)
+    red = faces.lens["score"].values[:, 5, RED].astype(float)[:, None]
+    measured = 2 * red + [[0, 1, 1, 1]] * faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    found = faces.choose(measured, mark_words([RED, DOG]))
+    assert not faces.list(measured)["positive"].listed[0, 0]
+    assert (found.added_p[0, :2] <= LEVEL).all()
+    assert found.listed[0, :2].tolist() == [False, True]
+
+
+def test_a_group_goes_by_its_word_of_the_list_on_which_most_attribution_falls():
+    """Of one group are *red*, read most clearly but of no list, *crimson* and *scarlet*; the
+    first voxel sees scarlet and the second crimson faces."""
+    random = np.random.default_rng(4)
+    face, red, crimson, scarlet, other = range(5)
+    images = 600
+    is_face, is_red = random.random((2, images)) < 0.5
+    readings = np.full((images, 2, 5), 0.01)
+    readings[is_face, 0, face] = 0.6
+    readings[is_face & is_red, 0, red] = 0.2
+    for token, word in ((0, scarlet), (1, crimson)):
+        readings[is_face & is_red, token, word] = 0.1
+    readings[:, 1, other] += 0.2 * random.random(images)
+    drive = np.repeat((1.0 * is_face + is_face * is_red)[:, None], 2, axis=1)
+    maps = np.zeros((2, images, 2))
+    maps[0, :, 0] = maps[1, :, 1] = is_face
+    maps[1, :, 0] = 0.5 * is_face
+    attributions = make_attributions(maps, kept=2, prediction=drive.T.astype(np.float32))
+    group, lens = np.array([0, 1, 1, 1, 2]), make_lens(readings)
+    sure = np.tile([True, False, False], (2, 1))
+    found = Faces(
+        (attributions, lens, dict.fromkeys(SIGNS, 9.0 * sure), dict.fromkeys(SIGNS, sure), group),
+        lens,
+        drive,
+    ).choose(drive + 0.5 * random.normal(size=drive.shape), mark_words([2, 3, 4], [1, 4], words=5))
+    assert found.listed.all()
+    assert found.word.tolist() == [[scarlet, crimson], [red, red]]
+
+
+def mark_words(*lists: list[int], words: int = 6) -> np.ndarray:
+    """Which words are of which list: bool (list, word)."""
+    return np.array([np.isin(np.arange(words), own) for own in lists])
 
 
 def test_readings_together_and_anywhere_equal_a_literal_maximum():

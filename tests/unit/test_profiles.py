@@ -467,6 +467,25 @@ def test_store_of_profiles_holds_what_it_says():
     assert all(np.isfinite(v.values).all() for v in numbers if v.name not in may_lack)
 
 
+def test_store_of_profiles_has_the_words_of_named_lists_and_nothing_of_them_without():
+    names = ["first", "second"]
+    words = np.arange(make_world(1, seed=9).words)
+    members = np.stack([np.isin(words, own) for own in ([2, 3], [5, 9])])
+    in_list = xr.DataArray(members, dims=("list", "word"), coords={"list": names})
+    found, plain = planted_profiles(in_list=in_list), planted_profiles()
+    assert found["list"].values.tolist() == names
+    assert found["list_word"].dims == ("list", "voxel") and found["list_listed"].dtype == bool
+    assert found["list_word"].sel(list="first").values[[2, 3]].tolist() == [2, 3]
+    assert found["list_word"].sel(list="second").values[5] == 5
+    assert found["list_listed"].values[[0, 0, 1], [2, 3, 5]].all()
+    p, listed = found["list_added_p"].values, found["list_listed"].values
+    assert (p[listed] <= LEVEL).all() and (found["list_added"].values[listed] > 0).all()
+    assert (found["list_word"].values[:, 12] == -1).all() and np.isnan(p[:, 12]).all()
+    assert not any("list" in plain[name].dims for name in plain.variables)
+    for name in plain.variables:
+        xr.testing.assert_identical(found[name], plain[name])
+
+
 def test_a_place_is_preferred_by_what_drives_there_and_not_by_what_suppresses():
     world, maps = make_world(60), blob_maps(3, 60) - 0.7 * blob_maps(3, 60, seed=1)
     attributions = dict.fromkeys(FITS, make_attributions(maps))

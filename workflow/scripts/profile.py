@@ -27,12 +27,13 @@ training = responses["image"].values
 lens = open_images(
     list_shards(snakemake.input.lens), np.unique(np.concatenate([training, *images.values()]))
 )
+vocabulary = open_store(snakemake.input.vocabulary)
 profiles = build_profiles(
     attributions,
     {part: lens.sel(image=own) for part, own in images.items()},
     measured=responses["response"].isel(voxel=voxels).values,
     measured_lens=lens.sel(image=training),
-    text=open_store(snakemake.input.vocabulary)["text"].values,
+    text=vocabulary["text"].values,
     group=base_rates["group"].values,
     predicted=predicted[voxels],
     semantic=semantic[voxels],
@@ -40,6 +41,7 @@ profiles = build_profiles(
     reading_reliability=params.profile["reading_reliability"],
     words=params.profile["words"],
     exemplars=params.profile["exemplars"],
+    in_list=vocabulary["in_list"].load() if "in_list" in vocabulary else None,
 )
 log.info("%d of %d voxels described", int(profiles["described"].sum()), len(voxels))
 write_store(profiles, snakemake.output.store, provenance=describe_provenance(seed=params.seed))

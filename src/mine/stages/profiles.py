@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.special import ndtr
 
 from mine.core.evidence import SIGNS, WordScores, score_words
-from mine.core.listing import read_profiles
+from mine.core.listing import ListWords, read_profiles
 from mine.statistics import benjamini_hochberg, correlate_rows, pearson
 
 REASONS = (
@@ -118,6 +118,7 @@ def build_profiles(
     reading_reliability: float,
     words: int,
     exemplars: int,
+    in_list: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Build the profiles of one ROI.
 
@@ -125,9 +126,10 @@ def build_profiles(
     — with the images of each. measured: (image, voxel), responses to the training images, those of
     measured_lens. text: (word, feature), group: (word,). predicted, semantic: bool
     (voxel,), whether held-out R² exceeds zero and whether the semantic band adds to the low-level
-    one. Returns the store described in docs/stores.md.
+    one. in_list: bool (list, word) of the vocabulary, None where there are no named lists. Returns
+    the store described in docs/stores.md.
     """
-    scores, q, listed = read_profiles(
+    scores, q, listed, of_lists = read_profiles(
         attributions["all"],
         lenses["all"],
         group,
@@ -136,6 +138,7 @@ def build_profiles(
         count=words,
         level=false_discovery_rate,
         reading_reliability=reading_reliability,
+        in_list=None if in_list is None else in_list.values,
     )
     fits = ("first_half", "second_half", "first_half_shuffled", "second_half_shuffled")
     z = {fit: score_words(attributions[fit], lenses[fit], group).z for fit in fits}
@@ -162,7 +165,7 @@ def build_profiles(
     place = place / np.maximum(place.sum(axis=1, keepdims=True), 1e-12)
     best = np.argsort(-data["prediction"].values, axis=1, kind="stable")[:, :exemplars]
     by_rank = ("sign", "voxel", "rank")
-    return xr.Dataset(
+    profiles = xr.Dataset(
         {
             "word": (
                 by_rank,
@@ -267,6 +270,35 @@ def build_profiles(
             "measured_images": len(measured),
             "false_discovery_rate": false_discovery_rate,
         },
+    )
+    if in_list is not None:
+        profiles = profiles.merge(_tabulate_lists(of_lists, in_list["list"]))
+    return profiles
+
+
+def _tabulate_lists(of_lists: ListWords, names: xr.DataArray) -> xr.Dataset:
+    """Each voxel's word of each named list, as the store of profiles holds it."""
+    by_list = ("list", "voxel")
+    return xr.Dataset(
+        {
+            "list_word": (
+                by_list,
+                of_lists.word,
+                {"long_name": "index into the vocabulary of its word of the list; -1: none"},
+            ),
+            "list_listed": (by_list, of_lists.listed, {"long_name": "whether this word is sure"}),
+            "list_added": (
+                by_list,
+                of_lists.added.astype(np.float32),
+                {"long_name": "partial correlation with the measured response, first word given"},
+            ),
+            "list_added_p": (
+                by_list,
+                of_lists.added_p,
+                {"long_name": "its probability, corrected for the number of words of the list"},
+            ),
+        },
+        coords={"list": names.values},
     )
 
 
