@@ -414,8 +414,8 @@ class Lens:
     )
     lists: dict[str, str] = setting(
         "Named word lists, each the path of a text file with one word a line, such as colours or "
-        "materials. Their words join the vocabulary, and each voxel is asked for the word of each "
-        "list that adds most to its first word.",
+        "materials. Their words join the vocabulary, and each voxel's profile also has the word of "
+        "each list that adds most to its other words.",
         {},
     )
     prompts: list[str] = setting(

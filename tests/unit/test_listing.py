@@ -34,13 +34,16 @@ class Faces(NamedTuple):
         options["reading_reliability"] = RELIABILITY
         return list_from(*self.arguments, measured=measured, **options)
 
-    def choose(self, measured: np.ndarray, in_list: np.ndarray) -> ListWords:
-        """The words of named lists of the same voxels; in_list: bool (list, word)."""
+    def choose(
+        self, measured: np.ndarray, in_list: np.ndarray, listed: ListedWords | None = None
+    ) -> ListWords:
+        """The words of named lists of the same voxels; in_list: bool (list, word). listed: None for
+        those of the voxels."""
         attributions, lens, _, sure, group = self.arguments
         given = {"measured": measured, "measured_lens": self.lens}
         offers = gather_offers(attributions, lens, sure["positive"], group, **given)
         checked = {"level": LEVEL, "reading_reliability": RELIABILITY}
-        listed = self.list(measured)["positive"]
+        listed = self.list(measured)["positive"] if listed is None else listed
         return choose_of_lists(offers, listed, attributions, lens, group, in_list, **checked)
 
 
@@ -406,6 +409,26 @@ def test_faces_alone_give_a_word_of_a_list_no_more_often_than_the_level_says():
     ).choose(measured, np.arange(1 + words)[None] > 0)
     assert found.listed[0].sum() <= stats.binom.ppf(0.999, voxels, LEVEL)
     assert (found.added_p[0] < 1).mean() > 0.2, "so that the bound is not one of no power"
+
+
+def test_a_word_of_a_list_that_rides_on_a_further_word_of_the_profile_is_not_sure():
+    """Dogs beside faces drive the second voxel, and where a dog is a colour is read."""
+    random = np.random.default_rng(0)
+    faces = make_faces(random)
+    readings = faces.lens["score"].values.copy()
+    dogs = readings[:, 8, DOG] > 0.5
+    readings[dogs, 8, NOISE] = 0.4 + 0.3 * random.random(dogs.sum())
+    lens = faces.lens.assign(score=(faces.lens["score"].dims, readings))
+    faces = Faces((faces.arguments[0], lens, *faces.arguments[2:]), lens, faces.drive)
+    measured = faces.drive + 0.6 * random.normal(size=faces.drive.shape)
+    words = faces.list(measured)["positive"]
+    found = faces.choose(measured, mark_words([NOISE, RED]))
+    assert words.group[1, :2].tolist() == [FACE, DOG] and words.listed[1, :2].all()
+    assert found.listed[0].tolist() == [True, False, False, False] and found.word[0, 0] == RED
+    # Where the profile does not tell of the dog the colour does.
+    only_first = words._replace(listed=words.listed & (np.arange(4) == 0))
+    alone = faces.choose(measured, mark_words([NOISE, RED]), listed=only_first)
+    assert alone.listed[0, 1] and alone.word[0, 1] == NOISE
 
 
 def test_voxels_without_a_first_word_have_none_of_a_list():

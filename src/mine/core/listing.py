@@ -3,7 +3,7 @@
 Words ride on each other: a face is happy or sad, and always human. So only the first word of a
 profile is taken from the attributions alone; those after it are listed if they add to the words
 before them in the measured responses to training images. Of a named list, such as colours, the word
-that adds most to the first is asked for on its own.
+that adds most to those of the profile is asked for on its own.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ListWords(NamedTuple):
     listed: np.ndarray
     """bool (list, voxel): whether it is sure"""
     added: np.ndarray
-    """(list, voxel): as of :class:`ListedWords`, the voxel's first word given"""
+    """(list, voxel): as of :class:`ListedWords`, what else is listed given"""
     added_p: np.ndarray
     """(list, voxel): its probability, corrected for the words of the list alone"""
 
@@ -238,14 +238,16 @@ def choose_of_lists(
     level: float,
     reading_reliability: float,
 ) -> ListWords:
-    """Choose each voxel's word of each named list: which colour, say, beside its first word.
+    """Choose each voxel's word of each named list: which colour, say, beside what else it lists.
 
     It is of the groups that hold a word of the list the one that adds most to the first word, as
-    those of a profile that come after it do (:func:`list_words`). The list was named beforehand, so
-    that p is corrected for the ways in which its own groups are offered, and not for those of the
-    vocabulary. A first word that is of the list is its word itself, with its own numbers. A voxel
-    without a first word has none, nor has one for which no word of the list adds anything. A word
-    is listed if its p, and that of the first, is at most ``level``.
+    those of a profile that come after it do (:func:`list_words`), and to the other words that are
+    listed and not of the list, each in both ways in which it was offered: a dog's colour is not to
+    be that of a voxel of faces beside dogs. The list was named beforehand, so that p is corrected
+    for the ways in which its own groups are offered, and not for those of the vocabulary. A first
+    word that is of the list is its word itself, with its own numbers. A voxel without a first word
+    has none, nor has one for which no word of the list adds anything. A word is listed if its p,
+    and that of the first, is at most ``level``.
 
     listed: positive, of list_words. attributions, lens: of gather_offers; group: int (word,). By
     the attributions' mass a group goes by its largest word of the list (as by the largest of all in
@@ -263,9 +265,11 @@ def choose_of_lists(
                 continue
             following = offers.follow(main, groups)
             for voxel in own:
+                said = listed.group[voxel, listed.listed[voxel]][1:]
+                beside = offers.follow(main, said[~np.isin(said, groups)]).toarray()
                 found = forward_selection(
                     offers.response[:, voxel],
-                    known,
+                    np.column_stack([known, beside]),
                     following,
                     count=1,
                     reliability=reading_reliability,

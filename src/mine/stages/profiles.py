@@ -283,14 +283,14 @@ def _tabulate_lists(of_lists: ListWords, names: xr.DataArray) -> xr.Dataset:
         {
             "list_word": (
                 by_list,
-                of_lists.word,
+                of_lists.word.astype(np.int32),
                 {"long_name": "index into the vocabulary of its word of the list; -1: none"},
             ),
             "list_listed": (by_list, of_lists.listed, {"long_name": "whether this word is sure"}),
             "list_added": (
                 by_list,
                 of_lists.added.astype(np.float32),
-                {"long_name": "partial correlation with the measured response, first word given"},
+                {"long_name": "partial correlation with the measured response, other words given"},
             ),
             "list_added_p": (
                 by_list,
