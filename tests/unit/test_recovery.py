@@ -188,6 +188,28 @@ def test_listed_words_are_true_of_what_was_planted_or_of_its_hypernym():
     )
 
 
+def test_a_word_of_the_list_of_colours_is_right_where_that_colour_was_planted():
+    truth = make_truth(
+        main=["face"] * 5,
+        second_kind=["colour", "colour", "colour", "object", ""],
+        second_word=["red", "red", "red", "dog", ""],
+    )
+    profile = make_profile([word_indices("face", "human", "sea", "car", "red")] * 5)
+    bare = score(truth, profile)
+    assert not any("list_" in name for name in bare), "nor is anything scored of no lists"
+    by_list = ("list", "voxel")
+    words = word_indices("crimson", "sea", "red", "red", "red")
+    profile["list_word"] = by_list, [[0] * 5, words]
+    profile["list_listed"] = by_list, [[True] * 5, [True, True, False, True, False]]
+    rows = score(truth, profile.assign_coords(list=["parts", "colours"]))
+    assert rows["list_colour"].tolist() == ["crimson", "sea", "", "red", ""]
+    assert rows["list_colour_listed"].tolist()[:3] == [True, True, False]
+    assert rows["list_colour_true"].tolist()[:2] == [True, False]
+    assert rows["list_colour_false"].tolist()[3:] == [True, False]
+    for name, count in (("listed", 3), ("true", 2), ("false", 2)):
+        assert rows[f"list_colour_{name}"].notna().sum() == count
+
+
 def test_suppressed_word_is_read_from_the_negative_profile():
     truth = make_truth(main=["face"] * 3, suppressed=["car", "car", ""])
     positive = [word_indices("face", "car", "red", "sea", "human")] * 3

@@ -292,6 +292,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         follow("paint"),
     ),
     "the word list": (append("resources/demo/vocabulary.txt"), follow("vocabulary")),
+    "a named word list": (append("resources/demo/colours.txt"), follow("vocabulary")),
 }
 
 

@@ -21,6 +21,7 @@ from mine.statistics import CLEAR_CEILING, bootstrap_mean, share_interval
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
 POINT_SHARE = 0.25  # the top token points at an object if a quarter of its patch shows it
 PLACE_DISTANCE = 0.25  # a place is found if the map's peak is this near, in image sides
+COLOURS_LIST = "colours"  # the list of the demo's configuration whose words are scored
 CONTROLS = {"contrast": "V1v", "": "noise"}  # planted kind → its row in the table
 
 
@@ -89,6 +90,10 @@ def score_voxels(
             }
             if main in SYNONYMS:
                 row |= score_words(planted, words["positive"], listed)
+                if COLOURS_LIST in profile.get("list", ()):
+                    own = profile.sel(list=COLOURS_LIST).isel(voxel=place)
+                    sure = bool(own["list_listed"])
+                    row |= score_colour(planted, vocabulary[own["list_word"]] if sure else "")
                 if suppressed := str(planted["suppressed"].values):
                     found = SYNONYMS[suppressed] & set(words["negative"][:TOP_WORDS])
                     row["suppressed_word"] = bool(found)
@@ -126,6 +131,20 @@ def score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> d
     if second:
         scores["second_feature"] = bool(SYNONYMS[second] & set(words[:TOP_WORDS]))
         scores["second_feature_listed"] = bool(SYNONYMS[second] & set(listed))
+    return scores
+
+
+def score_colour(planted: xr.Dataset, colour: str) -> dict[str, object]:
+    """What is right about a voxel's word of the list of colours: by measure, those that apply.
+
+    planted: the voxel's ``second_kind`` and ``second_word``. colour: empty if none is sure.
+    """
+    scores: dict[str, object] = {"list_colour": str(colour)}
+    if str(planted["second_kind"].values) != "colour":
+        return scores | {"list_colour_false": bool(colour)}
+    scores["list_colour_listed"] = bool(colour)
+    if colour:
+        scores["list_colour_true"] = colour in SYNONYMS[str(planted["second_word"].values)]
     return scores
 
 
@@ -201,6 +220,9 @@ SHARES = (
     "top_word_ridge",
     "second_feature",
     "second_feature_listed",
+    "list_colour_true",
+    "list_colour_listed",
+    "list_colour_false",
     "position_recovered",
     "suppressed_word",
 )
