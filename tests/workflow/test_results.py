@@ -165,6 +165,11 @@ def test_words_are_those_that_are_listed_and_are_withheld_otherwise(
             for name in ("z", "q", "added"):
                 np.testing.assert_array_equal(words[name], own[name].values[listed])
         assert (profile.reason == "described") == profile.described
+        sure = stored["list_listed"].values & profile.described
+        assert profile.lists["list"].tolist() == stored["list"].values[sure].tolist()
+        word = stored["list_word"].values[sure]
+        assert profile.lists["word"].tolist() == results.words[word].tolist()
+        assert (profile.lists["added_p"] <= stored.attrs["false_discovery_rate"]).all()
     assert seen
 
 

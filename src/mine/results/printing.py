@@ -67,6 +67,9 @@ def print_voxel(voxel: Voxel) -> str:
     ):
         shown = words.rename(columns={"added": "partial r", "added_p": "p"}).drop(columns="effect")
         parts.append(f"{title}\n{format_table(shown) if len(shown) else 'none'}")
+    if len(profile.lists):
+        shown = profile.lists.rename(columns={"added": "partial r", "added_p": "p"})
+        parts.append(f"words of named lists\n{format_table(shown)}")
     parts.append(
         f"images of largest prediction\n{format_table(voxel.exemplars)}\n"
         "phrase: – if the image is not a test image, since only these are described; empty if the "

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from mine.results.regions import Voxel
 
 EVIDENCE = ("z", "q", "added", "added_p", "effect")
+LISTS = {
+    "list": "list",
+    "word": "list_word",
+    "added": "list_added",
+    "added_p": "list_added_p",
+}
+"""Columns of the words of named lists, and where the store has them."""
 
 
 def list_words(profile: xr.Dataset, words: np.ndarray) -> list[str]:
@@ -56,6 +63,22 @@ class Profile:
     def suppressed(self) -> pd.DataFrame:
         """Words that suppress the voxel, with the columns of :attr:`words`."""
         return self._tabulate("negative")
+
+    @property
+    def lists(self) -> pd.DataFrame:
+        """The voxel's words of named lists (`lens.lists`), one a list for which one is sure; none
+        unless it is described.
+
+        Columns: `list`, its name; `word`; `added` and `added_p`, partial correlation with the
+        measured response, the other words of the profile given, and its p, corrected for the words
+        of the list.
+        """
+        table = {name: [] for name in LISTS}
+        if "list" in self._stored.coords and self.described:
+            own = self._stored.isel(list=np.flatnonzero(self._stored["list_listed"].values))
+            table = {name: own[stored].values for name, stored in LISTS.items()}
+            table["word"] = self.voxel.region.results.words[table["word"]]
+        return pd.DataFrame(table)
 
     def plot(self) -> Figure:
         """Draw the profile with the voxel's images of largest prediction."""
