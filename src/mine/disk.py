@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mine.config import Config
 from mine.core import conditions
+from mine.errors import InputError
 from mine.provenance import manifest_path
 from mine.sections import ALL, FITS, Attribution
 from mine.stores import read_manifest
@@ -163,5 +164,13 @@ def _count_tested(config: Config, voxels: Regions | None) -> Regions | None:
 
 def _count_embedded(folder: Path) -> int:
     """Return the number of images of the finished shards in a folder; 0 where it is not there."""
-    stores = [path for path in folder.glob("*.zarr") if manifest_path(path).is_file()]
-    return sum(read_manifest(path)["variables"]["image"]["shape"][0] for path in stores)
+    return sum(_count_shard(path) for path in folder.glob("*.zarr"))
+
+
+def _count_shard(path: Path) -> int:
+    """Return the number of images of a shard; 0 unless it is finished and of today's layout."""
+    try:
+        return read_manifest(path)["variables"]["image"]["shape"][0]
+    except InputError:
+        # An estimate refuses nothing: the rule that reads such a shard says so, or makes it anew.
+        return 0

@@ -519,6 +519,27 @@ def test_too_little_disk(analysis: dict, monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
+def test_shards_of_another_layout_need_their_room_again_and_refuse_nothing(
+    analysis: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(analysis)
+    each = 64 * (64 * 2 + 10 * 6)
+    folder = Path("results/small/embeddings", config.backbone.name, "images")
+    for number in range(3):
+        shard = xr.Dataset(coords={"image": range(100)})
+        write_store(shard, folder / f"{number}.zarr", provenance=describe_provenance())
+    left = (1250 - 300) * each
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left))
+    assert check_config(config) == []
+    older = folder / "1.json"
+    content = json.loads(older.read_text())
+    older.write_text(json.dumps(content | {"schema_version": -1}))
+    (folder / "2.json").write_text("cut off")
+    assert len(check_config(config)) == 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, left + 200 * each))
+    assert check_config(config) == []
+
+
 @pytest.fixture
 def experiment(analysis: dict) -> dict:
     """An experiment of one's own in the place of the demo: 16 images, two subjects and regions."""
