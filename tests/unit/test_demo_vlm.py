@@ -16,7 +16,7 @@ from mine.core.backbone import load_backbone
 from mine.core.models import load_open_clip
 from mine.demo import words
 from mine.demo.clip_losses import EMPTY, MIXED, own_patches
-from mine.demo.clip_model import END, SIDE, START, encode_tokens
+from mine.demo.clip_model import END, SIDE, START, encode_images
 from mine.demo.painting import render_scene
 from mine.demo.scenes import Scene, sample_scene
 from mine.demo.vlm_model import (
@@ -73,7 +73,7 @@ def test_the_tower_is_the_clip_s(clip, drawn):
         output = model.model.vision_tower(inputs["pixel_values"], output_hidden_states=True)
         visual = clip.visual
         tokens = visual.ln_post(output.hidden_states[-1][:, 1:]) @ visual.proj
-        expected = encode_tokens(clip, inputs["pixel_values"])
+        expected, _ = encode_images(clip, inputs["pixel_values"])
     torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-4)
     assert convert_tower(visual).keys() == model.model.vision_tower.state_dict().keys()
     assert not any(one.requires_grad for one in model.model.vision_tower.parameters())

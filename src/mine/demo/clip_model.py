@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,13 +83,13 @@ def encode(texts: list[str], ids: dict[str, int]) -> torch.Tensor:
     return table
 
 
-def build_model() -> torch.nn.Module:
-    """Build the CLIP from open_clip's own classes."""
+def build_model(*, pool_type: str = MODEL["vision_cfg"]["pool_type"]) -> torch.nn.Module:
+    """Build the CLIP from open_clip's own classes. pool_type: ``avg``, the average of the tokens,
+    or ``tok``, the class token.
+    """
     import open_clip
 
-    configuration = json.loads(json.dumps(MODEL))
-    configuration["text_cfg"]["vocab_size"] = len(token_ids())
-    model = open_clip.CLIP(**configuration)
+    model = open_clip.CLIP(**_configure(pool_type))
     # Synonyms begin as one word, as they would in a text tower that has read much text before.
     ids, table = token_ids(), model.token_embedding.weight.data
     for synonyms in words.CONCEPTS.values():
@@ -101,10 +102,25 @@ def build_model() -> torch.nn.Module:
     return model
 
 
-def encode_tokens(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return patch tokens in the joint space, not normalised: (image, token, feature)."""
+def _configure(pool_type: str) -> dict[str, Any]:
+    """Return open_clip's configuration of the model."""
+    return {
+        **MODEL,
+        "vision_cfg": MODEL["vision_cfg"] | {"pool_type": pool_type},
+        "text_cfg": MODEL["text_cfg"] | {"vocab_size": len(token_ids())},
+    }
+
+
+def encode_images(
+    model: torch.nn.Module, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return patch tokens as they come, and the pooled embedding, in the joint space and not
+    normalised: (image, token, feature) and (image, feature).
+    """
     visual = model.visual
-    return visual.ln_post(visual.transformer(visual._embeds(images)))[:, 1:] @ visual.proj
+    hidden = visual.transformer(visual._embeds(images))
+    tokens = visual.ln_post(hidden[:, 1:]) @ visual.proj
+    return tokens, visual._pool(hidden)[0] @ visual.proj
 
 
 def encode_texts(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
@@ -131,8 +147,7 @@ def write_model(model: torch.nn.Module, folder: Path) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    configuration = json.loads(json.dumps(MODEL))
-    configuration["text_cfg"]["vocab_size"] = len(token_ids())
+    configuration = _configure(model.visual.pool_type)
     preprocessing = {
         "mean": MEAN,
         "std": DEVIATION,

@@ -13,8 +13,8 @@ from mine.demo.clip_model import (
     PROMPTS,
     SIDE,
     encode,
+    encode_images,
     encode_texts,
-    encode_tokens,
     to_input,
     token_ids,
 )
@@ -47,13 +47,12 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
     drawn = [sample_scene(random) for _ in range(scenes)]
     rendered = [render_scene(scene, side=SIDE) for scene in drawn]
     images = np.stack([image for image, _ in rendered])
-    tokens = torch.cat(
-        [
-            encode_tokens(model, to_input(images[i : i + 250] / np.float32(255)))
-            for i in range(0, scenes, 250)
-        ]
-    )
-    pooled = functional.normalize(tokens.mean(dim=1), dim=-1)
+    encoded = [
+        encode_images(model, to_input(images[i : i + 250] / np.float32(255)))
+        for i in range(0, scenes, 250)
+    ]
+    tokens, pooled = (torch.cat(parts) for parts in zip(*encoded, strict=True))
+    pooled = functional.normalize(pooled, dim=-1)
     vocabulary = words.vocabulary()
     text = embed_words(model, vocabulary)
     row_of = {word: index for index, word in enumerate(vocabulary)}

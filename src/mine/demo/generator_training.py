@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from mine.demo.autoencoder_training import to_signed, train_autoencoder
 from mine.demo.clip_losses import EMPTY
-from mine.demo.clip_model import MODEL, encode_tokens, to_input
+from mine.demo.clip_model import MODEL, encode_images, to_input
 from mine.demo.generator_model import (
     build_autoencoder,
     build_scheduler,
@@ -77,7 +77,7 @@ def encode_latents(
         block = images[start : start + 100]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             latents.append(autoencoder.encode(to_signed(block)).latent_dist.mean.half())
-            raw = encode_tokens(clip, to_input(block / np.float32(255)))
+            raw, _ = encode_images(clip, to_input(block / np.float32(255)))
         tokens.append(functional.normalize(raw.float(), dim=-1).half())
     return torch.cat(latents), torch.cat(tokens)
 

@@ -36,8 +36,8 @@ from mine.demo.clip_model import (
     SIDE,
     build_model,
     encode,
+    encode_images,
     encode_texts,
-    encode_tokens,
     to_input,
     token_ids,
     write_model,
@@ -115,8 +115,9 @@ def train(
         if alone:
             # The first phrases are the concepts themselves, one synonym each.
             phrases = phrases[: len(words.CONCEPTS)]
-        raw = encode_tokens(model, to_input(pixels))
-        tokens = functional.normalize(raw, dim=-1)
+        tokens, pooled = (
+            functional.normalize(part, dim=-1) for part in encode_images(model, to_input(pixels))
+        )
         phrase_texts = encode_texts(model, encode(phrases, ids))
         concepts = phrase_texts[: len(words.CONCEPTS)]
         losses = {
@@ -125,7 +126,6 @@ def train(
         if not alone:
             captions = [describe_scene(scene, random)[random.integers(2)] for scene in chosen]
             caption_texts = encode_texts(model, encode(captions, ids))
-            pooled = functional.normalize(raw.mean(dim=1), dim=-1)
             contrast = model.logit_scale.exp().clamp(max=100)
             losses["caption"] = caption_loss(pooled, caption_texts, contrast)
             evidence = token_evidence(tokens, phrase_texts, scale.exp())
