@@ -54,7 +54,7 @@ TEXT_COLUMNS = (
     *("profile", "measured", "localiser", "reason", "prompt", "instruction", "negative"),
     *("measure", "form", "explainer", "alignment", "varied", "reading", "readings"),
     *("model", "direction", "guide", "condition", "against", "panel", "source", "null", "map"),
-    *("mode", "ranking", "sentence", "added"),
+    *("mode", "ranking", "sentence", "added", "list_colour"),
 )
 """Columns of tables that hold text, whatever it looks like: a subject may be called 01, a word
 null, a region NA."""

@@ -170,6 +170,9 @@ def test_words_are_those_that_are_listed_and_are_withheld_otherwise(
         word = stored["list_word"].values[sure]
         assert profile.lists["word"].tolist() == results.words[word].tolist()
         assert (profile.lists["added_p"] <= stored.attrs["false_discovery_rate"]).all()
+        by_list = dict(profile.lists[["list", "word"]].values)
+        for name in stored["list"].values:
+            assert region.table().loc[number, f"list_{name}"] == by_list.get(name, "")
     assert seen
 
 

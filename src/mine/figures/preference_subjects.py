@@ -113,7 +113,7 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
 
 def _pivot(table: pd.DataFrame, measure: str, column: str, rois: list[str]) -> pd.DataFrame:
     """A column of the means of one measure: by region and category, in the table's order."""
-    categories = table["category"].dropna().unique()
+    categories = [name for name in table["category"].unique() if name]
     rows = table[(table["measure"] == measure) & (table["subject"] == ALL)]
     wide = rows.pivot(index="roi", columns="category", values=column)
     return wide.reindex(index=rois, columns=categories).astype(float)

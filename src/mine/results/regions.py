@@ -151,7 +151,8 @@ class Region:
         halves and `reliability_p`; `described`; `reason`, the first condition that fails where it
         is not; `words` and `suppressed`, the first four each, empty unless it is described;
         `preferred_by_words` and `preferred_by_responses`, categories, empty where there is none;
-        `cluster`, from 1, missing where the voxel is in none or the region has none.
+        `cluster`, from 1, missing where the voxel is in none or the region has none; `list_<name>`,
+        the sure word of each named list (`lens.lists`), empty where there is none.
         """
         return self._table.copy()
 
@@ -175,6 +176,11 @@ class Region:
         if self.structure.attrs["clusters"] < 2:
             cluster = cluster[:0]
         table["cluster"] = cluster.astype("Int64").reindex(table.index) + 1
+        for name in profiles.get("list", xr.DataArray([])).values:
+            of_list = profiles[["list_word", "list_listed", "described"]].sel(list=name).load()
+            sure = (of_list["list_listed"] & of_list["described"]).values
+            chosen = np.where(sure, words[of_list["list_word"].values], "")
+            table[f"list_{name}"] = pd.Series(chosen, profiles["voxel"]).reindex(table.index)
         return table
 
     def explain(self, image: Image, *, voxels: list[int] | None = None) -> dict[int, Explanation]:

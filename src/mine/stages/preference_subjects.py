@@ -26,8 +26,8 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Return the preferences of one subject's regions as a table.
 
     by_roi: datasets of mine.stages.preference.measure_preference. Columns measure, roi, category,
-    image, threshold, value, low, high, p, n. What the measures are: see docs/stores.md, Measures of
-    preference.
+    image, threshold, value, low, high, p, n; category is empty where a row is of none. What the
+    measures are: see docs/stores.md, Measures of preference.
     """
     rows: list[dict[str, object]] = []
     for roi, preference in by_roi.items():
@@ -39,7 +39,7 @@ def tabulate_preference(by_roi: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         rows += [{"roi": roi} | row for row in _list_responses(preference)]
     rows += [{"roi": ALL} | row for row in _list_region_agreement(by_roi)]
     rows += [{"roi": ALL} | row for row in _list_thresholds(by_roi)]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS).fillna({"category": ""})
     return table.astype({"image": "Int64", "n": "Int64"})
 
 
