@@ -10,7 +10,10 @@ import pytest
 import xarray as xr
 
 from mine.demo.recovery import (
+    MEANS,
     POINT_SHARE,
+    SHARES,
+    VOXEL_COLUMNS,
     category_members,
     find_peak,
     form_members,
@@ -196,7 +199,8 @@ def test_a_word_of_the_list_of_colours_is_right_where_that_colour_was_planted():
     )
     profile = make_profile([word_indices("face", "human", "sea", "car", "red")] * 5)
     bare = score(truth, profile)
-    assert not any("list_" in name for name in bare), "nor is anything scored of no lists"
+    assert bare.filter(like="list_").isna().all(axis=None), "nor is anything scored of no lists"
+    assert bare.columns.tolist() == list(VOXEL_COLUMNS)
     by_list = ("list", "voxel")
     words = word_indices("crimson", "sea", "red", "red", "red")
     profile["list_word"] = by_list, [[0] * 5, words]
@@ -287,7 +291,7 @@ def test_a_voxel_without_attribution_points_nowhere():
 def test_voxels_of_contrast_and_noise_are_scored_by_description_alone():
     profile = make_profile([word_indices("face", "red", "car", "sea", "human")] * 2)
     rows = score(make_truth(main=["contrast", ""]), profile)
-    assert "top_word" not in rows and rows["described"].all()
+    assert rows[[*SHARES, *MEANS]].isna().all(axis=None) and rows["described"].all()
     assert not rows["described_random_encoder"].any()
 
 
@@ -342,7 +346,7 @@ def make_rows() -> pd.DataFrame:
                     "described_random_encoder": False,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["subject", *VOXEL_COLUMNS])
 
 
 def summarise_rows(rows: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -23,6 +23,24 @@ POINT_SHARE = 0.25  # the top token points at an object if a quarter of its patc
 PLACE_DISTANCE = 0.25  # a place is found if the map's peak is this near, in image sides
 COLOURS_LIST = "colours"  # the list of the demo's configuration whose words are scored
 CONTROLS = {"contrast": "V1v", "": "noise"}  # planted kind → its row in the table
+SHARES = (
+    "top_word",
+    "top_word_ridge",
+    "second_feature",
+    "second_feature_listed",
+    "list_colour_true",
+    "list_colour_listed",
+    "list_colour_false",
+    "position_recovered",
+    "suppressed_word",
+)
+MEANS = ("listed_true", "pointing", "pointing_chance", "mass_in_mask", "mass_in_mask_chance")
+VOXEL_COLUMNS = (
+    *("roi", "voxel", "main", "second", "noise_ceiling", "described", "reason"),
+    *("described_random_encoder", "words", "suppressed_words", "listed", "listed_false"),
+    *("list_colour", *SHARES, *MEANS),
+)
+"""Of the table of voxels, whatever measures apply to any of them."""
 
 
 def match_voxels(truth: xr.Dataset, responses: xr.Dataset) -> xr.Dataset:
@@ -52,7 +70,7 @@ def score_voxels(
     controls, attributions: by ROI; controls are the profiles of untrained encoders. noise_ceiling,
     ridge_words: (voxel,), measured ceiling and index of the ridge weights' best word. test:
     (image,) nsdIds on which pointing is measured. grid: rows and columns of tokens. Returns one row
-    a voxel of an ROI; a measure that does not apply is missing.
+    a voxel of an ROI with all of VOXEL_COLUMNS; a measure that does not apply is missing.
     """
     labels = images["label"].sel(image=test).values
     backgrounds = [
@@ -112,7 +130,7 @@ def score_voxels(
                         maps[place], mean_map, planted["second_place"].values
                     )
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(VOXEL_COLUMNS))
 
 
 def score_words(planted: xr.Dataset, words: np.ndarray, listed: np.ndarray) -> dict[str, object]:
@@ -215,19 +233,6 @@ def find_peak(surface: np.ndarray) -> np.ndarray:
 
 # --- the table ---
 
-SHARES = (
-    "top_word",
-    "top_word_ridge",
-    "second_feature",
-    "second_feature_listed",
-    "list_colour_true",
-    "list_colour_listed",
-    "list_colour_false",
-    "position_recovered",
-    "suppressed_word",
-)
-MEANS = ("listed_true", "pointing", "pointing_chance", "mass_in_mask", "mass_in_mask_chance")
-
 
 def summarise(
     voxels: pd.DataFrame, scores: pd.DataFrame, *, resamples: int, generator: np.random.Generator
@@ -275,12 +280,8 @@ def summarise(
             add("top_word_all", str(subject), roi, right, share=True)
             random = part["described_random_encoder"]
             add("described_random_encoder", str(subject), roi, random, share=True)
-            for measure in SHARES:
-                if measure in shown:
-                    add(measure, str(subject), roi, shown[measure], share=True)
-            for measure in MEANS:
-                if measure in shown:
-                    add(measure, str(subject), roi, shown[measure], share=False)
+            for measure in (*SHARES, *MEANS):
+                add(measure, str(subject), roi, shown[measure], share=measure in SHARES)
         for kind, name in CONTROLS.items():
             part = own[own["main"] == kind]
             add("described", str(subject), name, part["described"], share=True)
