@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,23 @@ RANKED = {"word", "description", "profile", "cluster_word", "shuffled_word"}
 RANKED |= {"token", "lowest", "patch", "exemplar"}
 """Words, tokens and images in the order of a number, or what is said of them: two of them change
 places where their numbers are as good as equal."""
+SAID = {"descriptions": {"weight", "chance"}}
+"""By store, numbers that stand beside what is ranked and change places with it."""
+
+PROBABILITY = re.compile(r"(.*_)?[pq]")
+"""What counts how many draws exceed a number, or follows from such counts."""
+STEP = 1.1e-3
+"""By how much a tie more or less changes a probability: of the ten images that a fit of the small
+demo is validated on, each pattern of signs is drawn some ten times in 10,000."""
+FINE = re.compile(r".*weight|attribution.*")
+"""Weights and attributions, of which most are far smaller than the largest."""
+SHARDED = (
+    "embeddings/clip/images",
+    "embeddings/clip/lens",
+    "embeddings/convolutional/images",
+    "low_level",
+)
+"""Folders of shards, whose images together are the same however large a shard is."""
 
 
 def test_neither_cores_nor_the_order_of_jobs_change_a_store(
@@ -63,13 +81,48 @@ def test_sizes_of_batches_and_shards_change_no_result_beyond_rounding(
     assert len(stores) > 100
     for path in stores:
         assert_alike(open_store(path), open_store(other / path.relative_to(finished)), str(path))
+    for folder in SHARDED:
+        one, two = (open_shards(root / "results/small" / folder) for root in (finished, other))
+        assert_alike(one, two, folder)
     tables = [root / "results/small/recovery.tsv" for root in (finished, other)]
     pd.testing.assert_frame_equal(*(pd.read_csv(table, sep="\t") for table in tables), rtol=1e-5)
 
 
+def open_shards(folder: Path) -> xr.Dataset:
+    """Return the images of all shards of a folder as one dataset."""
+    paths = sorted(folder.glob("*.zarr"), key=lambda path: int(path.stem))
+    shards = [open_store(path).drop_attrs() for path in paths]
+    options = {"data_vars": "minimal", "coords": "minimal", "compat": "equals", "join": "exact"}
+    return xr.concat(shards, "image", **options).load()
+
+
+def test_a_change_is_seen_that_is_small_beside_the_largest_number() -> None:
+    weight, p = np.r_[1.0, np.full(999, 1e-4)], np.r_[1.0, np.full(999, 2e-4)]
+    one = xr.Dataset({"ridge_weight": ("voxel", weight), "evaluator_p": ("voxel", p)})
+    assert_alike(one, one, "same")
+    rounded = one.assign(ridge_weight=one["ridge_weight"] * (1 + 1e-6))
+    rounded["evaluator_p"][5] += 1e-4
+    assert_alike(one, rounded, "rounded")
+    for key, places, change in (
+        ("ridge_weight", slice(5, 6), 5e-5),
+        ("evaluator_p", slice(5, 6), 2e-3),
+        ("evaluator_p", slice(5, 60), 1e-4),
+    ):
+        changed = one.copy(deep=True)
+        changed[key][places] += change
+        with pytest.raises(AssertionError, match=key):
+            assert_alike(one, changed, "changed")
+
+
 def assert_alike(one: xr.Dataset, other: xr.Dataset, name: str) -> None:
-    """Numbers are equal to 2e-4 of the largest, what is ranked in 999 places of 1,000, and all
-    else, identities and coordinates before all, is the same."""
+    """Numbers are equal but for rounding, by their kind; what is ranked in 999 places of 1,000; and
+    all else, identities and coordinates before all, is the same.
+
+    Weights and attributions are equal to 2e-5 of themselves and of their root mean square, p and q
+    to 2e-5 of themselves but for one value in a hundred, which a tie may have changed, what stands
+    beside words to 2e-5 but for one in 1,000, and all others to 2e-4 of the largest. Of numbers of
+    half precision two neighbours count as one.
+    """
     assert set(one.variables) == set(other.variables), name
     for key, values in one.variables.items():
         first, second = values.values, other[key].values
@@ -79,10 +132,22 @@ def assert_alike(one: xr.Dataset, other: xr.Dataset, name: str) -> None:
             changed = int((first != second).sum())
             assert changed <= (0.001 * first.size if ranked else 0), f"{name}: {key}"
             continue
+        relative = max(2e-5, float(np.finfo(first.dtype).eps))
         first, second = first.astype(np.float64), second.astype(np.float64)
         # A sum of parts less the whole, where the quadrature is exact: nothing but rounding.
         largest = 1 if key == "completeness_error" else np.nanmax(np.abs(first), initial=0)
-        # One draw of 10,000 sign flips more or less is 1e-4.
-        np.testing.assert_allclose(
-            first, second, rtol=0, atol=2e-4 * largest, err_msg=f"{name}: {key}"
-        )
+        tolerance = {"rtol": 0, "atol": 2e-4 * largest}
+        if PROBABILITY.fullmatch(str(key)):
+            tolerance = {"rtol": relative, "atol": STEP}
+            alike = np.isclose(first, second, rtol=relative, atol=0, equal_nan=True)
+            assert (~alike).sum() <= max(1, 0.01 * first.size), f"{name}: {key}"
+        elif key in SAID.get(Path(name).stem, ()):
+            alike = np.isclose(first, second, rtol=relative, atol=1e-5, equal_nan=True)
+            assert (~alike).sum() <= 0.001 * first.size, f"{name}: {key}"
+            continue
+        elif FINE.fullmatch(str(key)):
+            typical = np.sqrt(np.nanmean(first**2)) if np.isfinite(first).any() else 0
+            tolerance = {"rtol": relative, "atol": 2e-5 * typical}
+        elif relative > 2e-5:
+            tolerance["rtol"] = relative
+        np.testing.assert_allclose(first, second, **tolerance, err_msg=f"{name}: {key}")
