@@ -10,7 +10,6 @@ says is whatever pooling leaves it, which ``backbone.alignment`` has to mend.
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from mine.demo.clip_losses import Truths, caption_loss, phrase_loss, sample_phrases
+from mine.demo.clip_losses import Truths, pooled_losses, sample_phrases
 from mine.demo.clip_model import (
     build_model,
     encode,
@@ -29,8 +28,8 @@ from mine.demo.clip_model import (
     write_model,
 )
 from mine.demo.clip_scores import score_model
-from mine.demo.optimising import make_optimiser
-from mine.demo.scenes import describe_scene
+from mine.demo.optimising import descend
+from mine.demo.scenes import draw_captions
 from mine.demo.training import augment, render_scenes
 from mine.demo.training_command import parse_options, write_scores
 
@@ -71,29 +70,25 @@ def train(
     model = begin_model(clip, blocks=blocks)
     scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
     offset = torch.nn.Parameter(torch.tensor(-8.0))
-    parameters = [*model.parameters(), scale, offset]
-    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.98))
-    started = time.time()
-    for step in range(1, steps + 1):
+
+    def find_losses(_: int) -> dict[str, torch.Tensor]:
         rows = random.choice(len(images), size=batch, replace=False)
         pixels, _ = augment(images[rows], owners[rows], random)
         phrases, labels = sample_phrases(truths, rows, random)
-        captions = [describe_scene(all_scenes[row], random)[random.integers(2)] for row in rows]
-        pooled = functional.normalize(encode_images(model, to_input(pixels))[1], dim=-1)
-        contrast = model.logit_scale.exp().clamp(max=100)
-        evidence = scale.exp() * pooled @ encode_texts(model, encode(phrases, ids)).T
-        losses = {
-            "caption": caption_loss(pooled, encode_texts(model, encode(captions, ids)), contrast),
-            "pooled": phrase_loss(evidence + offset, labels),
-        }
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 0:
-            said = " ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
-            print(f"step {step} {said} seconds {time.time() - started:.0f}", flush=True)
+        captions = draw_captions([all_scenes[row] for row in rows], random)
+        _, pooled = encode_images(model, to_input(pixels))
+        return pooled_losses(
+            functional.normalize(pooled, dim=-1),
+            encode_texts(model, encode(captions, ids)),
+            encode_texts(model, encode(phrases, ids)),
+            labels,
+            contrast=model.logit_scale.exp().clamp(max=100),
+            scale=scale.exp(),
+            offset=offset,
+        )
+
+    parameters = [*model.parameters(), scale, offset]
+    descend(find_losses, parameters, rate=rate, steps=steps, betas=(0.9, 0.98), told=100)
     write_model(model, output)
     write_scores(score_model(model, seed=seed + 1, scenes=2000), output)
 

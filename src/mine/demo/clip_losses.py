@@ -180,3 +180,24 @@ def phrase_loss(evidence: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         evidence, labels, weight=1 + 3 * labels, reduction="none"
     )
     return losses.sum(dim=1).mean() / 20
+
+
+def pooled_losses(
+    pooled: torch.Tensor,
+    captions: torch.Tensor,
+    phrases: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    contrast: torch.Tensor,
+    scale: torch.Tensor,
+    offset: torch.Tensor,
+) -> dict[str, torch.Tensor]:
+    """Return the losses of pooled embeddings alone: of captions, and of phrases that are true.
+
+    pooled, captions: unit (image, feature); phrases: unit (phrase, feature); labels: (image,
+    phrase). contrast: scale of the captions' cosines; scale, offset: of the phrases'.
+    """
+    return {
+        "caption": caption_loss(pooled, captions, contrast),
+        "pooled": phrase_loss(scale * pooled @ phrases.T + offset, labels),
+    }

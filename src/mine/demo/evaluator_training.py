@@ -9,7 +9,6 @@ empty. The seed gives scenes that are in no dataset and not among those of the d
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from mine.demo.evaluator_model import (
     write_model,
 )
 from mine.demo.evaluator_scores import render_images, sample_with_empty, score_model
-from mine.demo.optimising import make_optimiser
+from mine.demo.optimising import descend
 from mine.demo.training_command import parse_options, write_scores
 
 # Which is learned latest has the larger weight.
@@ -118,22 +117,22 @@ def fit_model(
     torch.manual_seed(seed)
     random = np.random.default_rng([seed, 1])
     model = build_model().train().to(memory_format=torch.channels_last)
-    parameters = list(model.parameters())
-    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.999))
-    started = time.time()
-    for step in range(1, steps + 1):
+
+    def find_losses(_: int) -> dict[str, torch.Tensor]:
         rows = random.choice(len(images), size=batch, replace=False)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(to_input(augment(images[rows], random)))
-        losses = compute_losses(logits, labels, rows)
-        optimiser.zero_grad(set_to_none=True)
-        sum(WEIGHTS[name] * loss for name, loss in losses.items()).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 200 == 0:
-            said = " ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
-            print(f"step {step} {said} seconds {time.time() - started:.0f}", flush=True)
+        return compute_losses(logits, labels, rows)
+
+    descend(
+        find_losses,
+        list(model.parameters()),
+        rate=rate,
+        steps=steps,
+        betas=(0.9, 0.999),
+        told=200,
+        weights=WEIGHTS,
+    )
     return model.eval()
 
 

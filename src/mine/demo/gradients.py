@@ -6,6 +6,8 @@ rate of AdamW fits. It learns from fewer examples than AdamW, which is what a CP
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.distributed
 
@@ -14,7 +16,7 @@ WEIGHT_DECAY = 0.01
 
 def take_step(
     loss: torch.Tensor,
-    parameters: list[torch.nn.Parameter],
+    parameters: Sequence[torch.nn.Parameter],
     optimiser: torch.optim.Optimizer,
 ) -> None:
     """Take one step with the mean gradient of all processes, clipped to unit length."""

@@ -9,6 +9,7 @@ rendering of an edited description.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,6 +146,11 @@ def describe_scene(scene: Scene, random: np.random.Generator) -> list[str]:
     while len(captions) < CAPTIONS_PER_SCENE:
         captions.append(_caption(scene, random, mention=0.7, attribute=0.5))
     return captions
+
+
+def draw_captions(scenes: Sequence[Scene], random: np.random.Generator) -> list[str]:
+    """Draw a caption for each scene: the one that names everything, or another."""
+    return [describe_scene(scene, random)[random.integers(2)] for scene in scenes]
 
 
 def _caption(scene: Scene, random: np.random.Generator, *, mention: float, attribute: float) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -24,10 +23,10 @@ from torch.nn import functional
 from mine.demo import words
 from mine.demo.clip_losses import (
     Truths,
-    caption_loss,
     label_regions,
     own_patches,
     phrase_loss,
+    pooled_losses,
     region_loss,
     sample_phrases,
     token_evidence,
@@ -43,9 +42,9 @@ from mine.demo.clip_model import (
     write_model,
 )
 from mine.demo.clip_scores import score_model
-from mine.demo.optimising import make_optimiser
+from mine.demo.optimising import descend
 from mine.demo.painting import render_scene
-from mine.demo.scenes import Scene, describe_scene, sample_scene
+from mine.demo.scenes import Scene, draw_captions, sample_scene
 from mine.demo.training_command import parse_options, write_scores
 
 
@@ -103,10 +102,8 @@ def train(
     offset = torch.nn.Parameter(torch.tensor(-10.0))
     pooled_scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
     pooled_offset = torch.nn.Parameter(torch.tensor(-8.0))
-    parameters = [*model.parameters(), scale, offset, pooled_scale, pooled_offset]
-    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.98))
-    started = time.time()
-    for step in range(1, steps + 1):
+
+    def find_losses(step: int) -> dict[str, torch.Tensor]:
         rows = random.choice(len(images), size=batch, replace=False)
         pixels, owned = augment(images[rows], owners[rows], random)
         chosen = [all_scenes[row] for row in rows]
@@ -124,25 +121,28 @@ def train(
             "region": region_loss(tokens, concepts, label_regions(chosen, owned), scale.exp())
         }
         if not alone:
-            captions = [describe_scene(scene, random)[random.integers(2)] for scene in chosen]
-            caption_texts = encode_texts(model, encode(captions, ids))
-            contrast = model.logit_scale.exp().clamp(max=100)
-            losses["caption"] = caption_loss(pooled, caption_texts, contrast)
             evidence = token_evidence(tokens, phrase_texts, scale.exp())
             losses["phrase"] = phrase_loss(evidence + offset, labels)
-            evidence = pooled_scale.exp() * pooled @ phrase_texts.T
-            losses["pooled"] = phrase_loss(evidence + pooled_offset, labels)
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 0:
-            said = " ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
-            print(f"step {step} {said} seconds {time.time() - started:.0f}", flush=True)
+            losses |= pooled_losses(
+                pooled,
+                encode_texts(model, encode(draw_captions(chosen, random), ids)),
+                phrase_texts,
+                labels,
+                contrast=model.logit_scale.exp().clamp(max=100),
+                scale=pooled_scale.exp(),
+                offset=pooled_offset,
+            )
+        return losses
+
+    def keep(step: int) -> None:
         if step % 500 == 0 and step < steps:
             write_model(model, output)
             print(json.dumps(score_model(model, seed=seed + 1, scenes=300)), flush=True)
+
+    parameters = [*model.parameters(), scale, offset, pooled_scale, pooled_offset]
+    descend(
+        find_losses, parameters, rate=rate, steps=steps, betas=(0.9, 0.98), told=100, after=keep
+    )
     write_model(model, output)
     scores = score_model(model, seed=seed + 1, scenes=2000)
     write_scores(scores, output)

@@ -13,7 +13,6 @@ as it is. There are two losses:
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,9 @@ from mine.demo import words
 from mine.demo.clip_losses import KINDS, label_regions
 from mine.demo.clip_model import END, SIDE, START, to_input
 from mine.demo.clip_scores import score_tokens
-from mine.demo.optimising import make_optimiser
+from mine.demo.optimising import descend
 from mine.demo.painting import render_scene
-from mine.demo.scenes import Scene, describe_scene, sample_scene
+from mine.demo.scenes import Scene, describe_scene, draw_captions, sample_scene
 from mine.demo.training import render_scenes
 from mine.demo.training_command import parse_options, write_scores
 from mine.demo.vlm_model import IMAGE, TOKENS, build_model, language_ids, write_model
@@ -104,30 +103,22 @@ def fit_model(
     """Train the projector and the language model; features: of :func:`read_features`."""
     random, ids = np.random.default_rng([seed, 1]), language_ids()
     parameters = [value for value in model.parameters() if value.requires_grad]
-    optimiser, schedule = make_optimiser(parameters, rate=rate, steps=steps, betas=(0.9, 0.98))
-    started = time.time()
-    for step in range(1, steps + 1):
+
+    def find_losses(_: int) -> dict[str, torch.Tensor]:
         rows = random.choice(len(scenes), size=batch, replace=False)
         chosen = [scenes[row] for row in rows]
-        captions = [describe_scene(scene, random)[random.integers(2)] for scene in chosen]
-        table = encode_captions(captions, ids)
+        table = encode_captions(draw_captions(chosen, random), ids)
         image, text = read_positions(model, features[torch.from_numpy(rows)].float(), table)
         target = set_targets(chosen, owners[rows], ids)
         said = functional.log_softmax(image, dim=-1).flatten(0, 1)
-        losses = {
+        return {
             "token": -(target * said).sum() / (target.sum(dim=1) > 0).sum(),
             "word": functional.cross_entropy(
                 text.flatten(0, 1), table[:, 1 + TOKENS :].flatten(), ignore_index=0
             ),
         }
-        optimiser.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 50 == 0:
-            line = " ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
-            print(f"step {step} {line} seconds {time.time() - started:.0f}", flush=True)
+
+    descend(find_losses, parameters, rate=rate, steps=steps, betas=(0.9, 0.98), told=50)
 
 
 @torch.inference_mode()
