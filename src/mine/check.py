@@ -13,7 +13,7 @@ import xarray as xr
 
 from mine.config import Config, InputError, find_problems
 from mine.core.devices import sees_gpu
-from mine.core.lens import read_sentences, read_words
+from mine.core.lens import read_sentences, read_word_list
 from mine.core.preference import find_unknown
 from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
@@ -140,7 +140,7 @@ def describe_controls(config: Config) -> list[str]:
     named = list(config.categories)
     if config.lens.vocabulary != "tokenizer":
         files = config.word_files().items()
-        words = {word for key, path in files for word in read_words(Path(path), key)}
+        words = {word for key, path in files for word in read_word_list(Path(path), key)}
         named = [name for name in named if words & set(config.categories[name].prompts)]
     if len(named) > 1:
         return []
@@ -278,7 +278,9 @@ def _dataset_is_to_come(config: Config) -> bool:
 def _check_texts(config: Config) -> list[str]:
     """List what is wrong with the word lists and the corpus, as far as they are files."""
     problems = []
-    reading = [partial(read_words, Path(path), key) for key, path in config.word_files().items()]
+    reading = [
+        partial(read_word_list, Path(path), key) for key, path in config.word_files().items()
+    ]
     reading += [partial(read_sentences, Path(path)) for path in config.corpus_files().values()]
     for read in reading:
         try:

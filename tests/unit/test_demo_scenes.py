@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mine.core.lens import WordList, read_words, unite_words
+from mine.core.lens import WordList, read_word_list, unite_words
 from mine.demo.painting import render_scene
 from mine.demo.scenes import (
     CAPTIONS_PER_SCENE,
@@ -69,7 +69,7 @@ def test_shipped_word_list_is_the_vocabulary(repository: Path):
 
 
 def test_shipped_list_of_colours_adds_no_word_to_the_vocabulary(repository: Path):
-    colours = read_words(repository / "resources/demo/colours.txt")
+    colours = read_word_list(repository / "resources/demo/colours.txt")
     assert colours == sorted(word for words in COLOURS.values() for word in words)
     lists = {"colours": WordList(Path("colours.txt"), colours)}
     assert unite_words(vocabulary(), lists) == vocabulary()

@@ -15,7 +15,7 @@ from mine.core.lens import (
     embed_category,
     embed_vocabulary,
     read_lists,
-    read_words,
+    read_word_list,
     tokenizer_words,
     unite_words,
     word_mass,
@@ -179,7 +179,7 @@ def test_word_mass_is_the_inverse_of_keeping_the_best_words():
 def test_word_list_is_read_in_order_without_blanks(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("dog\n\n  hot dog \nété\n", encoding="utf-8")
-    assert read_words(path) == ["dog", "hot dog", "été"]
+    assert read_word_list(path) == ["dog", "hot dog", "été"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_bad_word_list_is_refused_in_one_sentence(tmp_path, content, found):
     path = tmp_path / "words.txt"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_words(path)
+        read_word_list(path)
     assert str(path) in str(caught.value) and found in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -205,7 +205,7 @@ def test_bad_word_list_is_refused_in_one_sentence(tmp_path, content, found):
 )
 def test_shipped_lists_are_of_single_words_in_order(repository, name, least):
     path = repository / f"resources/words/{name}.txt"
-    words = read_words(path)
+    words = read_word_list(path)
     assert len(words) >= least and words == sorted(words)
     assert path.read_text() == "\n".join([*words, ""])
     ending = "ing" if name == "actions" else ""
@@ -214,7 +214,7 @@ def test_shipped_lists_are_of_single_words_in_order(repository, name, least):
 
 def test_missing_word_list_is_refused(tmp_path):
     with pytest.raises(InputError, match="lens.vocabulary: expected .* no such file .*none.txt"):
-        read_words(tmp_path / "none.txt")
+        read_word_list(tmp_path / "none.txt")
 
 
 def test_named_lists_join_the_vocabulary_without_repeats_and_in_order(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mine.core.backbone import open_backbone
 from mine.core.choosing import draw_some
-from mine.core.lens import read_lists, read_words, tokenizer_words, unite_words
+from mine.core.lens import read_lists, read_word_list, tokenizer_words, unite_words
 from mine.core.neighbours import open_contexts
 from mine.datasets.reader import open_dataset
 from mine.handling import read_parameters
@@ -22,7 +22,7 @@ backbone = open_backbone(params.backbone)
 if lens["vocabulary"] == "tokenizer":
     words = tokenizer_words(backbone.tokenizer)
 else:
-    words = read_words(Path(lens["vocabulary"]))
+    words = read_word_list(Path(lens["vocabulary"]))
 lists = read_lists(lens["lists"])
 words = unite_words(words, lists)
 stimuli = open_store(snakemake.input.stimuli)

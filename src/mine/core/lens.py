@@ -37,12 +37,14 @@ if TYPE_CHECKING:  # needed where the lens is applied, not where it is read
 END, BEGINNING = r"(.+)</w>", r"[Ġ▁](.+)"
 """How a tokenizer's entries mark that they end a word, or begin one."""
 
+NO_FILES = {"lens.vocabulary": "tokenizer", "lens.corpus": "captions"}
+"""What a key may have that is no file, where it names a text file otherwise."""
 
-def read_words(path: Path, key: str = "lens.vocabulary") -> list[str]:
+
+def read_word_list(path: Path, key: str = "lens.vocabulary") -> list[str]:
     """Read a word list, one a line. key: of the configuration, that names it. Raises InputError if
     it is absent or not UTF-8, has fewer than two words, or repeats one."""
-    other = "`tokenizer` or " if key == "lens.vocabulary" else ""
-    words = _read_lines(path, f"{key}: expected {other}a text file with a word a")
+    words = _read_lines(path, key, "word")
     twice = sorted(word for word, count in Counter(words).items() if count > 1)
     if twice:
         raise InputError(
@@ -61,9 +63,9 @@ class WordList(NamedTuple):
 
 
 def read_lists(paths: Mapping[str, str]) -> dict[str, WordList]:
-    """Read named word lists. paths: by name. Raises InputError as :func:`read_words` does."""
+    """Read named word lists. paths: by name. Raises InputError as :func:`read_word_list` does."""
     return {
-        name: WordList(Path(path), read_words(Path(path), f"lens.lists.{name}"))
+        name: WordList(Path(path), read_word_list(Path(path), f"lens.lists.{name}"))
         for name, path in paths.items()
     }
 
@@ -92,19 +94,21 @@ def find_members(known: Sequence[str], lists: Mapping[str, WordList], *, wanted:
 
 def read_sentences(path: Path) -> list[str]:
     """Read sentences, one a line. Raises InputError if the file is absent, no text or empty."""
-    sentences = _read_lines(
-        path, "lens.corpus: expected `captions` or a text file with a sentence a"
-    )
+    sentences = _read_lines(path, "lens.corpus", "sentence")
     if not sentences:
         raise InputError(f"{path}: expected sentences, one a line, found none")
     return sentences
 
 
-def _read_lines(path: Path, expected: str) -> list[str]:
+def _read_lines(path: Path, key: str, what: str) -> list[str]:
+    """Read the lines of a file, each a word or a sentence, without those that are blank."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
-        raise InputError(f"{expected} line, found no such file {path}") from None
+        other = f"`{NO_FILES[key]}` or " if key in NO_FILES else ""
+        raise InputError(
+            f"{key}: expected {other}a text file with a {what} a line, found no such file {path}"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected text in UTF-8, found another encoding") from None
     return [line.strip() for line in lines if line.strip()]

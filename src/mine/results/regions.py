@@ -176,7 +176,7 @@ class Region:
         if self.structure.attrs["clusters"] < 2:
             cluster = cluster[:0]
         table["cluster"] = cluster.astype("Int64").reindex(table.index) + 1
-        for name in profiles.get("list", xr.DataArray([])).values:
+        for name in np.asarray(profiles.get("list", ())):
             of_list = profiles[["list_word", "list_listed", "described"]].sel(list=name).load()
             sure = (of_list["list_listed"] & of_list["described"]).values
             chosen = np.where(sure, words[of_list["list_word"].values], "")
