@@ -22,6 +22,7 @@ WORDS = np.array(
 )
 GROUP = np.array([0, 1, 2, 3, 4, 5, 6, 6])
 CATEGORIES = ["faces", "places"]
+LISTS = ["colour", "part"]
 REASONS = ["described", "no reliable profile", "retinotopic"]
 SHAPE = (12, 14, 10)
 TOKENS, KEPT, SIDE = 16, 5, 4
@@ -36,9 +37,11 @@ def make_stores(
     seed: int = 0,
     words: np.ndarray = WORDS,
     tokens: int = TOKENS,
+    lists: bool = True,
 ) -> dict[str, xr.Dataset]:
     """Make the stores of a region, of voxels given by their places in the subject's set. The first
-    voxel is described and lists ``dog``, and is suppressed by ``house``."""
+    voxel is described and lists ``dog``, and is suppressed by ``house``. Of every voxel, the fifth
+    word is sure of the list ``colour``, and none of ``part``."""
     random = np.random.default_rng(seed)
     many, ranks = len(voxels), min(len(words), 6)
     order = np.argsort(random.random((2, many, len(words))), axis=2)[:, :, :ranks]
@@ -65,6 +68,16 @@ def make_stores(
         },
         coords={"sign": ["positive", "negative"], "voxel": voxels},
     )
+    if lists:
+        of_lists = {
+            "list_word": np.tile(np.int32([[4], [3]]), many),
+            "list_listed": np.tile([[True], [False]], many),
+            "list_added": np.full((2, many), 0.25, np.float32),
+            "list_added_p": np.full((2, many), 0.02),
+        }
+        profiles = profiles.assign_coords(list=LISTS).assign(
+            {name: (("list", "voxel"), values) for name, values in of_lists.items()}
+        )
     shown = np.arange(100, 100 + images)
     kept = min(KEPT, tokens) if tokens == TOKENS else tokens // 5
     token = np.argsort(random.random((2, many, images, tokens)), axis=3)[..., :kept]
@@ -227,6 +240,7 @@ def write_site(
     words: np.ndarray = WORDS,
     group: np.ndarray = GROUP,
     tokens: int = TOKENS,
+    lists: bool = True,
     voxels: VolumeVoxels | None = None,
 ) -> None:
     """Write a browser of one subject, of regions with so many voxels, one after the other."""
@@ -238,7 +252,12 @@ def write_site(
     first, rois = 0, []
     for region, size in regions.items():
         stores = make_stores(
-            np.arange(first, first + size), images=images, seed=first, words=words, tokens=tokens
+            np.arange(first, first + size),
+            images=images,
+            seed=first,
+            words=words,
+            tokens=tokens,
+            lists=lists,
         )
         generated, sufficiency, edits, counterfactuals = make_tests(first)
         tests = describe_tests(

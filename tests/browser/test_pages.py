@@ -200,6 +200,14 @@ def test_a_card_of_a_voxel_that_is_not_described_says_why(visit: Visit) -> None:
         assert note.inner_text() == f"No words are claimed: {WITHHELD[reason]}."
 
 
+def test_a_card_tells_the_sure_words_of_named_lists(visit: Visit) -> None:
+    visit.open("#subj01/FFA-1/0")
+    rows = visit.page.locator(".lists tbody tr")
+    assert [row.split("\t") for row in rows.all_inner_texts()] == [
+        ["colour", "<img src=x onerror=alert(1)>", "0.25", "0.020"]
+    ]
+
+
 def test_an_address_that_leads_nowhere_says_so(visit: Visit) -> None:
     visit.open("#subj01/FFA-1/999")
     assert "which these results do not have" in visit.page.inner_text("#hint")

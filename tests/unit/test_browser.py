@@ -135,6 +135,22 @@ def test_only_voxels_that_are_described_list_words(folder: Path) -> None:
     assert any(columns["cluster"]) and max(columns["cluster"]) == len(index["clusters"]) == 2
 
 
+def test_only_sure_words_of_named_lists_are_told_and_of_described_voxels(folder: Path) -> None:
+    _, index = read_script(folder / "FFA-1/index.js")
+    for number in range(3):
+        _, part = read_script(folder / f"FFA-1/cards/{number}.js")
+        for voxel, card in part["cards"].items():
+            told = [[name, part["words"][word], *rest] for name, word, *rest in card["lists"]]
+            described = index["columns"]["reason"][int(voxel)] == "described"
+            assert told == ([["colour", WORDS[4], 0.25, 0.02]] if described else [])
+
+
+def test_an_analysis_without_named_lists_has_none_on_its_cards(tmp_path: Path) -> None:
+    write_site(tmp_path, {"FFA-1": 3}, lists=False)
+    _, part = read_script(tmp_path / "data/subj01/FFA-1/cards/0.js")
+    assert [card["lists"] for card in part["cards"].values()] == 3 * [None]
+
+
 def test_a_word_stands_beside_the_others_of_its_group(folder: Path) -> None:
     _, index = read_script(folder / "FFA-1/index.js")
     beside = dict(zip(index["words"], index["synonyms"], strict=True))

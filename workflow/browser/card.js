@@ -29,7 +29,7 @@ mine.makeCard = function (entry, part, actions) {
     makeScores(columns, place, card),
     make("div", { class: "columns" },
       makeImages(entry, part, card),
-      make("div", { class: "profiles" }, makeProfile("Words that drive it", card.positive, part.words, described, "positive"), makeProfile("Words that suppress it", card.negative, part.words, described, "negative"), makeMap(card.map, index.grid))),
+      make("div", { class: "profiles" }, makeProfile("Words that drive it", card.positive, part.words, described, "positive"), makeProfile("Words that suppress it", card.negative, part.words, described, "negative"), card.lists && described ? makeLists(card.lists, part.words) : null, makeMap(card.map, index.grid))),
     card.tests ? makeTests(entry, card.tests) : make("p", { class: "quiet" }, "No pictures were generated or edited for this voxel; the causal tests are of a few voxels of each region."),
   ].filter((part) => part !== null));
   return section;
@@ -87,6 +87,14 @@ function makeProfile(title, rows, words, described, sign) {
   const none = described ? "None that measured responses confirm." : "None is listed: this voxel is not described.";
   return make("section", { class: "profile" }, make("h3", {}, title), listed.length ? table(listed, `${title}, listed`, measured) : make("p", { class: "quiet" }, none),
     others.length ? make("details", {}, make("summary", {}, `${others.length} other words, not listed`), table(others, `${title}, not listed`, attributed)) : null);
+}
+
+/** The word of each named list that adds most to the words above, where one is sure. */
+function makeLists(rows, words) {
+  const make = mine.make;
+  return make("section", { class: "profile" }, make("h3", {}, "Words of named lists"), rows.length ? make("table", { class: "lists" },
+    make("thead", {}, make("tr", {}, ["list", "word", "partial r", "p"].map((name) => make("th", { scope: "col" }, name)))),
+    make("tbody", {}, rows.map(([list, word, added, chance]) => make("tr", {}, make("th", { scope: "row" }, list), make("td", {}, words[word]), make("td", {}, mine.number(added, 2)), make("td", {}, mine.chance(chance)))))) : make("p", { class: "quiet" }, "None that measured responses confirm."));
 }
 
 function makeMap(packed, [rows, columns]) {

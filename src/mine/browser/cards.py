@@ -31,9 +31,11 @@ def make_cards(
     are shown, those of largest prediction. tests: of mine.browser.causal.describe_tests, by voxel.
 
     A word is a place in ``words`` with its z, its q, whether it is listed and, where it was asked,
-    what it adds. An image is its identity, the predicted and the measured response, the largest
-    share that a token has of the positive attribution, the tokens with their shares (see
-    :func:`pack_shares`), and its words, each with its weight and the token that gave most of it.
+    what it adds. ``lists`` has the sure words of named lists, each with its list and what it adds,
+    of a voxel that is described; null if the analysis has no lists. An image is its identity, the
+    predicted and the measured response, the largest share that a token has of the positive
+    attribution, the tokens with their shares (see :func:`pack_shares`), and its words, each with
+    its weight and the token that gave most of it.
     """
     local = WordTable(words)
     places = np.argsort(-attributions["prediction"].values, axis=1, kind="stable")[:, :images]
@@ -66,6 +68,7 @@ def make_cards(
         cards[voxel] = {
             "positive": _list_profile(profile.sel(sign="positive"), local),
             "negative": _list_profile(profile.sel(sign="negative"), local),
+            "lists": _list_of_lists(profile, local) if "list" in profile.coords else None,
             "map": pack_bytes(scale_to_bytes(profile["position_map"].values)),
             "models": {
                 str(model): round_number(value)
@@ -109,6 +112,19 @@ def _list_profile(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
         [local.place(word), z, q, int(listed), added, added_p]
         for word, listed, z, q, added, added_p in zip(
             profile["word"].values, profile["listed"].values, *columns, strict=True
+        )
+    ]
+
+
+def _list_of_lists(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
+    """The sure word of each named list that has one: list, word, what it adds, and p."""
+    sure = profile["list_listed"].values & bool(profile["described"])
+    own = profile.isel(list=np.flatnonzero(sure))
+    return [
+        [str(name), local.place(word), round_number(added), round_number(chance)]
+        for name, word, added, chance in zip(
+            *(own[name].values for name in ("list", "list_word", "list_added", "list_added_p")),
+            strict=True,
         )
     ]
 

@@ -16,7 +16,9 @@ from mine.browser.scripts import write_script
 PROFILE = ["word", "listed", "added", "added_p", "z", "q"]
 PROFILE += ["reliability", "reliability_p", "specificity"]
 PROFILE += ["described", "reason", "position_map"]
-"""What is read of profiles."""
+"""What is read of profiles; of named lists, where an analysis has them, LISTS too."""
+
+LISTS = ["list_word", "list_listed", "list_added", "list_added_p"]
 
 CARDS = 16
 """Voxels in a file of cards: what one click loads."""
@@ -46,7 +48,8 @@ def write_region(
     (word,), the groups of synonyms. tests: of mine.browser.causal.describe_tests. The others are
     those of make_cards.
     """
-    profiles, descriptions = stores["profiles"][PROFILE], stores["descriptions"]
+    named = LISTS if "list" in stores["profiles"].coords else []
+    profiles, descriptions = stores["profiles"][PROFILE + named], stores["descriptions"]
     shown = descriptions["image"].values
     index = index_region(
         profiles,
