@@ -14,7 +14,10 @@ import numpy as np
 import scipy.stats
 from common import read_options, time_call, write_record
 
-from mine import statistics
+from mine.statistics.discrimination import mann_whitney_test
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound, sign_flip_test
+from mine.statistics.regression import forward_selection, normal_scores
 
 LEVEL = 0.05
 PERMUTATIONS = 999
@@ -27,14 +30,14 @@ those that were to be."""
 
 def flip_signs(effect, simulations, generator, *, images: int) -> np.ndarray:
     differences = generator.normal(size=(images, simulations)) + effect
-    _, p = statistics.sign_flip_test(differences, permutations=PERMUTATIONS, generator=generator)
+    _, p = sign_flip_test(differences, permutations=PERMUTATIONS, generator=generator)
     return p <= LEVEL
 
 
 def bound_flips(effect, simulations, generator, *, images: int) -> np.ndarray:
     differences = generator.normal(size=(images, simulations)) + effect
     z = differences.sum(axis=0) / np.sqrt(np.square(differences).sum(axis=0))
-    return statistics.sign_flip_bound(z) <= LEVEL
+    return sign_flip_bound(z) <= LEVEL
 
 
 def flip_family(effect, simulations, generator, *, images: int) -> np.ndarray:
@@ -43,10 +46,8 @@ def flip_family(effect, simulations, generator, *, images: int) -> np.ndarray:
     for simulation in range(simulations):
         noise = generator.normal(size=(images, COLUMNS)) + generator.normal(size=(images, 1))
         differences = noise / np.sqrt(2) + effect * (np.arange(COLUMNS) < AFFECTED)
-        _, p = statistics.sign_flip_test(
-            differences, permutations=PERMUTATIONS, generator=generator
-        )
-        rejected = statistics.benjamini_hochberg(p) <= LEVEL
+        _, p = sign_flip_test(differences, permutations=PERMUTATIONS, generator=generator)
+        rejected = benjamini_hochberg(p) <= LEVEL
         found[simulation] = rejected[:AFFECTED].mean() if effect else rejected.any()
     return found
 
@@ -54,7 +55,7 @@ def flip_family(effect, simulations, generator, *, images: int) -> np.ndarray:
 def rank_images(effect, simulations, generator, *, positives: int, others: int) -> np.ndarray:
     positive = np.arange(positives + others) < positives
     values = generator.normal(size=(len(positive), simulations)) + effect * positive[:, None]
-    return statistics.mann_whitney_test(values, positive)[1] <= LEVEL
+    return mann_whitney_test(values, positive)[1] <= LEVEL
 
 
 def select_candidate(effect, simulations, generator, *, images: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def select_candidate(effect, simulations, generator, *, images: int) -> np.ndarr
         candidates = generator.normal(size=(images, COLUMNS))
         known = generator.normal(size=(images, 2))
         response = effect * candidates[:, 0] + known.sum(axis=1) + generator.normal(size=images)
-        first = statistics.forward_selection(response, known, candidates, count=1)
+        first = forward_selection(response, known, candidates, count=1)
         found[simulation] = first.p[0] <= LEVEL and (effect == 0 or first.order[0] == 0)
     return found
 
@@ -81,8 +82,8 @@ def select_word(
         read = (generator.random((images, words)) < 0.1) * generator.random((images, words))
         seen = main & (generator.random(images) < 0.5)
         response = 2.0 * seen + effect * (read[:, 0] > 0) + generator.normal(size=images)
-        first = statistics.forward_selection(
-            statistics.normal_scores(response),
+        first = forward_selection(
+            normal_scores(response),
             main[:, None].astype(float),
             np.hstack([read, main[:, None] * read]),
             count=1,
@@ -109,8 +110,8 @@ def select_rider(
         )
         words[:, 1:6] = 0.6 * main[:, None] + 0.8 * words[:, 1:6]
         response = 0.44 * main + effect * words[:, 0] + generator.normal(size=images)
-        first = statistics.forward_selection(
-            statistics.normal_scores(response), read[:, None], words, count=6, reliability=taken
+        first = forward_selection(
+            normal_scores(response), read[:, None], words, count=6, reliability=taken
         )
         listed = first.order[np.cumprod(first.p <= LEVEL).astype(bool)]
         found[simulation] = 0 in listed if effect else len(listed) > 0

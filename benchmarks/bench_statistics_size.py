@@ -14,7 +14,16 @@ import scipy.stats  # noqa: F401  # or the first call would pay for its import
 from common import peak_memory, read_options, time_call, write_record
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-from mine import statistics
+from mine.statistics.bootstrap import bootstrap_interval, bootstrap_weights, stratified_weights
+from mine.statistics.discrimination import area_under_roc_interval, mann_whitney_test
+from mine.statistics.effects import d_prime, d_prime_interval
+from mine.statistics.permutation import sign_flip_test
+from mine.statistics.scores import (
+    pearson_of_means,
+    pearson_terms,
+    r_squared_of_means,
+    r_squared_terms,
+)
 
 MOST_SECONDS = 60
 MOST_MB = 4000
@@ -31,14 +40,12 @@ def make_responses(options, generator) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def bootstrap_scores(measured, predicted, options, generator) -> list[tuple]:
     """Intervals of R² and of the correlation, from the same resamples."""
-    weights = statistics.bootstrap_weights(
-        len(measured), resamples=options.resamples, generator=generator
-    )
+    weights = bootstrap_weights(len(measured), resamples=options.resamples, generator=generator)
     return [
-        statistics.bootstrap_interval(terms(measured, predicted), of_means, weights)
+        bootstrap_interval(terms(measured, predicted), of_means, weights)
         for terms, of_means in (
-            (statistics.r_squared_terms, statistics.r_squared_of_means),
-            (statistics.pearson_terms, statistics.pearson_of_means),
+            (r_squared_terms, r_squared_of_means),
+            (pearson_terms, pearson_of_means),
         )
     ]
 
@@ -46,27 +53,21 @@ def bootstrap_scores(measured, predicted, options, generator) -> list[tuple]:
 def flip_signs(measured, predicted, options, generator) -> tuple:
     """Paired test of two models' squared errors."""
     differences = np.square(measured) - np.square(measured - 0.5 * predicted)
-    return statistics.sign_flip_test(
-        differences, permutations=options.resamples, generator=generator
-    )
+    return sign_flip_test(differences, permutations=options.resamples, generator=generator)
 
 
 def discriminate(measured, positive, options, generator) -> tuple:
     """Area under the ROC curve with p and interval."""
-    weights = statistics.stratified_weights(
-        positive, resamples=options.resamples, generator=generator
-    )
-    area, p = statistics.mann_whitney_test(measured, positive)
-    return area, p, statistics.area_under_roc_interval(measured, positive, weights)
+    weights = stratified_weights(positive, resamples=options.resamples, generator=generator)
+    area, p = mann_whitney_test(measured, positive)
+    return area, p, area_under_roc_interval(measured, positive, weights)
 
 
 def size_effects(measured, positive, options, generator) -> tuple:
     """d′ with its interval."""
-    weights = statistics.stratified_weights(
-        positive, resamples=options.resamples, generator=generator
-    )
-    size = statistics.d_prime(measured, positive)
-    return size, statistics.d_prime_interval(measured, positive, weights)
+    weights = stratified_weights(positive, resamples=options.resamples, generator=generator)
+    size = d_prime(measured, positive)
+    return size, d_prime_interval(measured, positive, weights)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from scipy import sparse
 from mine.core.readings import bend_presence, gather_presence, gather_together
 from mine.demo.scenes import CATEGORIES
 from mine.shards import list_shards, open_images
-from mine.statistics import forward_selection, normal_scores
+from mine.statistics.regression import forward_selection, normal_scores
 from mine.stores import open_store
 
 LEVEL, DRAWS = 0.05, 20

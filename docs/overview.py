@@ -21,7 +21,7 @@ from mine.figures.strips import choose_tested, format_signed
 from mine.figures.style import BLUE, HEADING, add_axes, add_image, add_text, new_figure, styled
 from mine.figures.voxels import rank_images
 from mine.results import Region
-from mine.statistics import clustered_effect
+from mine.statistics.effects import clustered_effect
 
 DPI = 150
 REGIONS = 5

@@ -22,7 +22,7 @@ DESCRIPTION_ONLY = frozenset({"mine.config", "mine.sections", "mine.settings"})
 IN_PROCESS = Memory()
 """What this process has read of source files."""
 
-FORM = 1
+FORM = 2
 """Number of the form in which `_read_source` gives what it reads; another form has another one."""
 
 
@@ -72,20 +72,14 @@ def code_digest(script: Path | str, *, memory: Memory = IN_PROCESS) -> str:
 def _follow_imports(path: Path, memory: Memory) -> tuple[str, frozenset[str]]:
     """Return the digest of a file's syntax tree, and the names of the `mine` modules it imports."""
     source = memory.recall(path, _read_source)
-    imports = {name for name, names in source["imports"] if names is None}
-    for module, names in source["imports"]:
-        if names is not None:
-            imports |= _find_sources(module, set(names), memory)
-    return source["tree"], frozenset(_with_parents(imports, memory))
+    return source["tree"], frozenset(_with_parents(source["imports"], memory))
 
 
 def _read_source(file: str) -> dict[str, Any]:
     """Return what there is to know of a source file.
 
     - tree: the digest of its syntax tree
-    - imports: pairs of a `mine` module and the names taken from it, None where it is imported whole
-    - gathers: of which module each of its names comes; nothing unless all that it does is to gather
-      names of the modules of its own package
+    - imports: names of `mine` modules, and of what is taken from them, which may be a module too
     """
     path = Path(file)
     try:
@@ -95,18 +89,17 @@ def _read_source(file: str) -> dict[str, Any]:
             f"{path}: expected Python, found at line {error.lineno}: {error.msg}"
         ) from None
     package = _package_of(path)
-    imports: list[tuple[str, list[str] | None]] = []
+    imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [(alias.name, None) for alias in node.names]
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            imports.append((_absolute_name(node, package), names))
+            module = _absolute_name(node, package)
+            imports |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     _drop_docstrings(tree)
     return {
         "tree": hashlib.sha256(ast.dump(tree).encode()).hexdigest(),
-        "imports": [pair for pair in imports if pair[0].split(".")[0] == "mine"],
-        "gathers": _gather_names(tree, package),
+        "imports": sorted(name for name in imports if name.split(".")[0] == "mine"),
     }
 
 
@@ -118,35 +111,6 @@ def _absolute_name(node: ast.ImportFrom, package: str) -> str:
     parents = package.split(".")
     base = ".".join(parents[: len(parents) - node.level + 1])
     return f"{base}.{module}" if module else base
-
-
-def _gather_names(tree: ast.Module, package: str) -> dict[str, str]:
-    """Return which module each name of a package comes from; nothing unless all that the tree does
-    is to gather names of the package's modules."""
-    origins: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
-            origins |= {alias.asname or alias.name: node.module for alias in node.names}
-        elif not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"):
-            return {}
-    return origins
-
-
-def _gathered_by(package: str, memory: Memory) -> dict[str, str]:
-    """Return which module each name of a package comes from, if it is one that only gathers."""
-    file = PACKAGE.joinpath(*package.split(".")[1:], "__init__.py")
-    if not package.startswith("mine.") or not file.is_file():
-        return {}
-    return memory.recall(file, _read_source)["gathers"]
-
-
-def _find_sources(module: str, names: set[str], memory: Memory) -> set[str]:
-    """Return what `from module import names` may reach: where the module is a package that only
-    gathers names, the modules that these come from and no others."""
-    gathered = _gathered_by(module, memory)
-    if gathered and names <= gathered.keys():
-        return {gathered[name] for name in names}
-    return {module, *(f"{module}.{name}" for name in names)}
 
 
 def _package_of(path: Path) -> str:
@@ -164,9 +128,6 @@ def _with_parents(names: Iterable[str], memory: Memory) -> set[str]:
         # Not the package itself: it offers to people what lies in it, and no rule runs that.
         for length in range(2, len(parts) + 1):
             candidate = ".".join(parts[:length])
-            # A package that only gathers names does nothing by itself: it counts where it is named.
-            if candidate != name and _gathered_by(candidate, memory):
-                continue
             # `from mine.config import InputError` names an attribute, not a module.
             if _module_file(candidate, memory) is not None:
                 found.add(candidate)

@@ -18,7 +18,7 @@ from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.responses import build_unseen
 from mine.stages.synthetic import predict_images
-from mine.statistics import noise_ceiling
+from mine.statistics.ceiling import noise_ceiling
 from tests.data import surface_writer
 from tests.data.random_nsd import BETAS, FORMATS, RandomNsd
 from tests.reference.nsd_readers import measure_ncsnr

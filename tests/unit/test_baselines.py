@@ -18,7 +18,8 @@ from mine.stages.baselines import (
     measure_semantic_gain,
     partition_variance,
 )
-from mine.statistics import r_squared, sign_flip_test
+from mine.statistics.permutation import sign_flip_test
+from mine.statistics.scores import r_squared
 
 ALPHAS = 10.0 ** np.arange(-1, 5)
 FOLDS = KFold(4, shuffle=True, random_state=0)

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import stats
 
 from mine.core.contrasts import contrast
-from mine.statistics import clustered_effect
+from mine.statistics.effects import clustered_effect
 
 
 def make(values: np.ndarray) -> xr.DataArray:

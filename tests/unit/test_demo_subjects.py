@@ -48,7 +48,7 @@ from mine.demo.responding import (
 from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.words import BACKGROUNDS, CATEGORIES, COLOURS, SYNONYMS
 from mine.sections import SECOND_KINDS
-from mine.statistics import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 
 SIZES = {"shared": 20, "unique": 60}
 

@@ -21,7 +21,7 @@ from mine.core.evaluator import (
 from mine.core.ridge import fit_ridge
 from mine.errors import InputError
 from mine.stages.evaluator import embed_features, fit_evaluator
-from mine.statistics import pearson, r_squared
+from mine.statistics.scores import pearson, r_squared
 
 SIDE = 32
 ARCHITECTURES = {

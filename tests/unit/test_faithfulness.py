@@ -10,7 +10,8 @@ from mine.core.integrated_gradients import stream_attributions
 from mine.core.rankings import RANKINGS, place_by_score
 from mine.stages.attributions import attribute
 from mine.stages.faithfulness import FaithfulnessCurves, predict_patched
-from mine.statistics import area_under_curve, r_squared
+from mine.statistics.curves import area_under_curve
+from mine.statistics.scores import r_squared
 from tests.reference import literal_encoder
 from tests.reference.problems import double, random_problem
 

@@ -18,7 +18,8 @@ from mine.figures.strips import PAGE
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 from mine.sections import ALL
 from mine.stages.causality import DIFFERENCE, MODELS
-from mine.statistics import clustered_effect, pearson
+from mine.statistics.effects import clustered_effect
+from mine.statistics.scores import pearson
 from tests.reference.causal_figures import (
     CAT,
     draw_pictures,

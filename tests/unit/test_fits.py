@@ -15,7 +15,7 @@ from mine.stages.encoder import (
     shuffle_halves,
 )
 from mine.stages.scoring import LEVELS, score_intervals, score_predictions, score_roi
-from mine.statistics import r_squared
+from mine.statistics.scores import r_squared
 from tests.reference.fits import fit_subject, fit_subjects
 from tests.reference.planted_encoder import (
     COLUMNS,

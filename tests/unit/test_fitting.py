@@ -26,7 +26,7 @@ from mine.core.fitting import (
     _take_step,
     _to_weights,
 )
-from mine.statistics import r_squared
+from mine.statistics.scores import r_squared
 from tests.reference.fits import fit_encoder, fit_ensemble, fit_recordings
 from tests.reference.planted_encoder import (
     COLUMNS,

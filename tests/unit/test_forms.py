@@ -39,7 +39,7 @@ from mine.stages.comparison import (
 )
 from mine.stages.encoder import fit_subject
 from mine.stages.scoring import score_predictions, score_roi
-from mine.statistics import pearson, r_squared
+from mine.statistics.scores import pearson, r_squared
 from tests.reference import literal_forms
 from tests.reference.texts import find_boxes, find_overlaps
 

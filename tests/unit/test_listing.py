@@ -14,7 +14,7 @@ from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
 from mine.core.listing import ListedWords, ListWords, choose_of_lists, gather_offers, list_words
 from mine.core.readings import bend_presence, gather_together, read_presence
-from mine.statistics import forward_selection, normal_scores
+from mine.statistics.regression import forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
 from tests.reference.regression import robust_p
 

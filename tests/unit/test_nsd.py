@@ -21,7 +21,7 @@ from mine.demo import nsd_writer
 from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.stimuli import build_stimuli
-from mine.statistics import noise_ceiling
+from mine.statistics.ceiling import noise_ceiling
 from tests.reference.responses import build_responses
 
 SHAPE = (7, 9, 11)

@@ -28,7 +28,7 @@ from mine.errors import InputError
 from mine.randomness import resume
 from mine.stages.null_profiles import deal_null
 from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
-from mine.statistics import interval, stratified_weights
+from mine.statistics.bootstrap import interval, stratified_weights
 
 
 def category(**values: object) -> dict[str, object]:

@@ -24,7 +24,9 @@ from mine.stages.profiles import (
     measure_specificity,
     qualify_voxels,
 )
-from mine.statistics import benjamini_hochberg, correlate_rows, sign_flip_bound
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound
+from mine.statistics.scores import correlate_rows
 from tests.reference.fits import fit_subject
 from tests.reference.readings import (
     COLUMNS,

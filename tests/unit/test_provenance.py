@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import mine
+import mine.statistics
 from mine.errors import InputError
 from mine.provenance import (
     describe_provenance,
@@ -30,9 +31,10 @@ def test_rules_import_nothing_heavy(repository: Path) -> None:
 
 
 def test_statistics_and_preferences_load_scipy_stats_only_where_it_is_used() -> None:
-    command = (
-        "import sys, mine.statistics, mine.core.preference; print('scipy.stats' in sys.modules)"
-    )
+    subjects = [each.name for each in pkgutil.iter_modules(mine.statistics.__path__)]
+    assert len(subjects) > 10
+    modules = ", ".join(["mine.core.preference", *(f"mine.statistics.{name}" for name in subjects)])
+    command = f"import sys, {modules}; print('scipy.stats' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
 

@@ -20,7 +20,7 @@ from mine.demo.recovery_causality import compare_edit_responses, summarise_causa
 from mine.demo.responding import respond_to_scenes, standardise_responses
 from mine.demo.scene_tables import tabulate_scenes
 from mine.demo.scenes import Scene, SceneObject
-from mine.statistics import bootstrap_weights
+from mine.statistics.bootstrap import bootstrap_weights
 
 DOG = SceneObject("dog", "red", "small", 0.3, 0.3, 0.3, False)
 SCENE = Scene("beach", (DOG,), 1)

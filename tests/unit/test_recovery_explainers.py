@@ -17,7 +17,7 @@ from mine.demo.recovery_explainers import (
 from mine.demo.words import CATEGORIES
 from mine.figures.explainers import EXPLAINERS, draw_explainers
 from mine.stages.explainers import RIVALS
-from mine.statistics import LEAST_CLUSTERS
+from mine.statistics.effects import LEAST_CLUSTERS
 
 VOCABULARY = np.array(["face", "visage", "human", "red", "car", "beach", "anchor", "dog", "room"])
 GRID = (4, 4)

@@ -17,7 +17,8 @@ from mine.demo.recovery_preference import PLANTED, score_preference, summarise_p
 from mine.demo.scenes import parse_scene
 from mine.demo.words import BACKGROUNDS, CATEGORIES
 from mine.stages.preference import EVIDENCE
-from mine.statistics import bootstrap_mean, share_interval
+from mine.statistics.bootstrap import bootstrap_mean
+from mine.statistics.proportions import share_interval
 
 NAMES = ["faces", "bodies", "places", "words", "food"]
 

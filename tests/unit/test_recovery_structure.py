@@ -18,7 +18,7 @@ from mine.demo.recovery_structure import (
     summarise_structure,
     tabulate_structure,
 )
-from mine.statistics import LEAST_CLUSTERS
+from mine.statistics.effects import LEAST_CLUSTERS
 
 COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
 

@@ -13,7 +13,7 @@ from mine.datasets.recording import Recording
 from mine.datasets.voxels import ListedVoxels, SurfaceVoxels, VolumeVoxels, voxels_of
 from mine.errors import InputError
 from mine.stages.responses import describe_recording, standardise_session
-from mine.statistics import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 from mine.stores import open_store, write_store
 from tests.reference.responses import build_responses
 

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from mine.core.evidence import score_words
 from mine.stages.seeds import TEXTS, compare_seeds, tabulate_seeds
-from mine.statistics import bootstrap_weights, interval
+from mine.statistics.bootstrap import bootstrap_weights, interval
 from tests.reference.readings import blob_maps, make_attributions, make_world
 
 VOXELS, IMAGES = 6, 60

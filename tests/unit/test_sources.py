@@ -75,28 +75,6 @@ def test_code_digest_refuses_what_is_no_script(tmp_path: Path) -> None:
         code_digest(tmp_path / "broken.py")
 
 
-def test_of_a_package_that_gathers_names_only_what_is_used_counts(
-    package: Path, tmp_path: Path
-) -> None:
-    tests = package / "tests"
-    tests.mkdir()
-    (tests / "__init__.py").write_text(
-        'from mine.tests.one import f\nfrom mine.tests.two import g\n\n__all__ = ["f"]\n'
-    )
-    (tests / "one.py").write_text("def f(): return 1\n")
-    (tests / "two.py").write_text("def g(): return 2\n")
-    script = tmp_path / "gathers.py"
-    for line, sees_two in (("from mine.tests import f", False), ("import mine.tests", True)):
-        script.write_text(line + "\n")
-        digests = []
-        for value in (2, 3):
-            (tests / "two.py").write_text(f"def g(): return {value}\n")
-            digests.append(code_digest(script, memory=Memory()))
-        assert (digests[0] != digests[1]) == sees_two
-        (tests / "one.py").write_text(f"def f(): return '{line}'\n")
-        assert code_digest(script, memory=Memory()) != digests[1]
-
-
 def test_no_part_that_computes_runs_what_does_not_count_as_code(repository: Path) -> None:
     parts = "core datasets demo encoders explainers figures stages statistics browser summary"
     library = repository / "src/mine"

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from statsmodels.stats.power import TTestPower
 
-from mine import statistics
+from mine.statistics.permutation import gain_test, sign_flip_bound, sign_flip_test
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def generator() -> np.random.Generator:
 
 def test_sign_flip_test_equals_scipys_permutation_test(generator):
     differences = generator.normal(size=(25, 6)) + np.array([0, 0.1, 0.2, -0.3, 0.4, 0.8])
-    z, p = statistics.sign_flip_test(differences, permutations=9999, generator=generator, columns=4)
+    z, p = sign_flip_test(differences, permutations=9999, generator=generator, columns=4)
     np.testing.assert_allclose(
         z, differences.sum(axis=0) / np.sqrt(np.square(differences).sum(axis=0))
     )
@@ -36,9 +36,7 @@ def test_sign_flip_test_equals_scipys_permutation_test(generator):
 
 def test_sign_flip_test_counts_ties_and_leaves_empty_columns_alone():
     differences = np.array([[1.0, 0.0], [1.0, 0.0]])
-    z, p = statistics.sign_flip_test(
-        differences, permutations=4000, generator=np.random.default_rng(0)
-    )
+    z, p = sign_flip_test(differences, permutations=4000, generator=np.random.default_rng(0))
     np.testing.assert_allclose(z, [np.sqrt(2), 0])
     assert p[0] == pytest.approx(0.25, abs=0.03)  # one of the four flips is the data itself
     assert p[1] == 1
@@ -48,16 +46,14 @@ def test_gain_of_a_prediction_is_the_squared_error_that_it_saves(generator):
     measured = generator.normal(size=(60, 3))
     predicted = np.stack([0.5 * measured[:, 0], -measured[:, 1], np.full(60, 0.3)], axis=1)
     centre = np.full(3, 0.3)
-    z, p = statistics.gain_test(
+    z, p = gain_test(
         measured, predicted, centre, permutations=999, generator=np.random.default_rng(0)
     )
     saved = [
         [(y - 0.3) ** 2 - (y - guess) ** 2 for y, guess in zip(*rows, strict=True)]
         for rows in zip(measured, predicted, strict=True)
     ]
-    expected = statistics.sign_flip_test(
-        np.array(saved), permutations=999, generator=np.random.default_rng(0)
-    )
+    expected = sign_flip_test(np.array(saved), permutations=999, generator=np.random.default_rng(0))
     np.testing.assert_allclose((z, p), expected)
     assert z[0] > 3 and p[0] == 1 / 1000 and z[1] < 0 and (z[2], p[2]) == (0, 1)
 
@@ -65,7 +61,7 @@ def test_gain_of_a_prediction_is_the_squared_error_that_it_saves(generator):
 def test_sign_flip_test_keeps_its_false_positive_rate(generator):
     columns = 4000
     differences = generator.standard_t(3, size=(40, columns))
-    _, p = statistics.sign_flip_test(differences, permutations=999, generator=generator)
+    _, p = sign_flip_test(differences, permutations=999, generator=generator)
     for level in (0.01, 0.05, 0.2):
         low, high = scipy.stats.binom.interval(0.999, columns, level)
         assert low <= (p <= level).sum() <= high
@@ -76,10 +72,8 @@ def test_columns_with_a_nan_have_no_p_and_leave_the_others_alone(generator):
     with_nan = differences.copy()
     with_nan[3, 4] = np.nan
     settings = {"permutations": 200, "columns": 2}
-    whole = statistics.sign_flip_test(
-        differences[:, :4], generator=np.random.default_rng(1), **settings
-    )
-    found = statistics.sign_flip_test(with_nan, generator=np.random.default_rng(1), **settings)
+    whole = sign_flip_test(differences[:, :4], generator=np.random.default_rng(1), **settings)
+    found = sign_flip_test(with_nan, generator=np.random.default_rng(1), **settings)
     assert np.isnan(np.array(found)[:, 4]).all()
     np.testing.assert_array_equal(np.array(found)[:, :4], np.array(whole))
 
@@ -87,7 +81,7 @@ def test_columns_with_a_nan_have_no_p_and_leave_the_others_alone(generator):
 def test_sign_flip_test_is_the_literal_one_of_t(generator):
     images, columns, permutations = 15, 7, 300
     differences = generator.normal(size=(images, columns)) + np.linspace(0, 0.8, columns)
-    z, p = statistics.sign_flip_test(
+    z, p = sign_flip_test(
         differences,
         permutations=permutations,
         generator=np.random.default_rng(2),
@@ -109,7 +103,7 @@ def test_sign_flip_power_rises_with_the_effect_and_is_near_that_of_the_t_test(ge
     found = []
     for effect in (0.2, 0.4, 0.6):
         differences = generator.normal(size=(images, columns)) + effect
-        _, p = statistics.sign_flip_test(differences, permutations=499, generator=generator)
+        _, p = sign_flip_test(differences, permutations=499, generator=generator)
         found.append((p <= 0.05).mean())
         power = TTestPower().power(effect, images, 0.05, alternative="larger")
         # Of the simulation's own error three standard errors, and the few permutations' loss.
@@ -129,11 +123,11 @@ def test_sign_flip_bound_never_rejects_more_often_than_is_promised(generator):
     ]
     for differences in shapes:
         z = differences.sum(axis=0) / np.sqrt(np.square(differences).sum(axis=0))
-        p = statistics.sign_flip_bound(z)
+        p = sign_flip_bound(z)
         for level in (0.01, 0.05, 0.3):
             assert (p <= level).sum() <= scipy.stats.binom.ppf(0.999, columns, level)
     shifted = shapes[0] + 0.4
     z = shifted.sum(axis=0) / np.sqrt(np.square(shifted).sum(axis=0))
     exact = TTestPower().power(0.4, 40, 0.05, alternative="larger")
-    bounded = (statistics.sign_flip_bound(z) <= 0.05).mean()
+    bounded = (sign_flip_bound(z) <= 0.05).mean()
     assert exact - 0.3 < bounded < exact

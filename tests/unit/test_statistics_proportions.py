@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from mine.statistics import share_interval
+from mine.statistics.proportions import share_interval
 
 
 @pytest.mark.parametrize(("successes", "count"), [(0, 5), (3, 9), (17, 17), (120, 131)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mine import statistics
+from mine.statistics.regression import forward_selection, normal_scores
 from tests.reference.regression import robust_p
 
 
@@ -19,9 +19,7 @@ def test_forward_selection_equals_least_squares_step_by_step(reliability):
     candidates[:, 4] = 2 * candidates[:, 1]  # the same under another name
     response = known @ [1.0, -1.0] + candidates @ [0, 0.8, 0, 0.5, 0, -1.0]
     response += random.normal(size=80)
-    found = statistics.forward_selection(
-        response, known, candidates, count=6, reliability=reliability
-    )
+    found = forward_selection(response, known, candidates, count=6, reliability=reliability)
     taken: list[int] = []
     for index, r, p in zip(found.order, found.correlation, found.p, strict=True):
         design = np.column_stack([np.ones(80), known, candidates[:, taken]])
@@ -57,9 +55,7 @@ def test_words_that_tell_where_a_feature_is_misread_hide_no_word_that_adds():
         reading = np.sqrt(0.9) * feature + np.sqrt(0.1) * random.normal(size=images)
         words[:, 1:6] = 0.6 * feature[:, None] + 0.8 * words[:, 1:6]
         response = 0.5 * feature + 0.06 * words[:, 0] + random.normal(size=images)
-        selection = statistics.forward_selection(
-            response, reading[:, None], words, count=6, reliability=0.9
-        )
+        selection = forward_selection(response, reading[:, None], words, count=6, reliability=0.9)
         # As profiles list words: up to the first that is not sure.
         listed = selection.order[np.cumprod(selection.p <= 0.05).astype(bool)]
         found["true"] += 0 in listed
@@ -73,9 +69,9 @@ def test_what_is_known_counts_once_however_often_and_wherever_it_is_said():
     random = np.random.default_rng(7)
     known, candidates = random.normal(size=(60, 3)), random.normal(size=(60, 5))
     response = known.sum(axis=1) + candidates[:, 2] + random.normal(size=60)
-    expected = statistics.forward_selection(response, known, candidates, count=5)
+    expected = forward_selection(response, known, candidates, count=5)
     again = np.column_stack([np.ones(60), known[:, 0], 3 * known[:, 0] - 1, known])
-    found = statistics.forward_selection(response, again, candidates, count=5)
+    found = forward_selection(response, again, candidates, count=5)
     assert found.order.tolist() == expected.order.tolist()
     np.testing.assert_allclose(found.correlation, expected.correlation, rtol=1e-9)
     np.testing.assert_allclose(found.p, expected.p, rtol=1e-9)
@@ -86,7 +82,7 @@ def draw_first_p(random: np.random.Generator, effect: float, *, count: int = 1) 
     candidates = random.normal(size=(60, 20))
     known = random.normal(size=(60, 1))
     response = effect * candidates[:, 0] + known[:, 0] + random.normal(size=60)
-    found = statistics.forward_selection(response, known, candidates, count=count)
+    found = forward_selection(response, known, candidates, count=count)
     return found.p[found.order == 0] if effect and count == 1 else found.p
 
 
@@ -107,9 +103,9 @@ def test_forward_selection_keeps_it_where_the_variance_follows_what_is_known():
         face = random.random(images) < 0.3
         words = face[:, None] * (random.random((images, 40)) < 0.2) * random.random((images, 40))
         response = face * random.choice([0.0, 3.0], images) + random.normal(size=images)
-        response = statistics.normal_scores(response)
+        response = normal_scores(response)
         known = face[:, None].astype(float)
-        found += statistics.forward_selection(response, known, words, count=1).p[0] <= 0.05
+        found += forward_selection(response, known, words, count=1).p[0] <= 0.05
     assert found <= scipy.stats.binom.ppf(0.999, draws, 0.05)
 
 
@@ -124,7 +120,7 @@ def test_what_a_measure_misses_is_listed_only_where_it_is_taken_for_more_reliabl
         words = 0.6 * feature[:, None] + 0.8 * words
         response = feature + random.normal(size=images)
         for reliability in found:
-            first = statistics.forward_selection(
+            first = forward_selection(
                 response, reading[:, None], words, count=1, reliability=reliability
             )
             found[reliability] += first.p[0] <= 0.05
@@ -142,9 +138,7 @@ def test_reliability_takes_nothing_from_what_does_not_go_with_what_is_known():
     for candidates in (apart[:, [0]], against):
         response = 2 * known[:, 0] + candidates[:, 0] / 2 + random.normal(size=400)
         perfect, doubted = (
-            statistics.forward_selection(
-                response, known, candidates, count=1, reliability=reliability
-            )
+            forward_selection(response, known, candidates, count=1, reliability=reliability)
             for reliability in (1.0, 0.7)
         )
         assert doubted.order.tolist() == perfect.order.tolist() == [0]
@@ -155,7 +149,7 @@ def test_reliability_takes_nothing_from_what_does_not_go_with_what_is_known():
 @pytest.mark.parametrize("reliability", [0.0, -0.5, 1.1, np.nan])
 def test_forward_selection_refuses_what_is_no_reliability(reliability):
     with pytest.raises(ValueError, match="reliability is above 0 and at most 1"):
-        statistics.forward_selection(
+        forward_selection(
             np.arange(9.0), np.ones((9, 1)), np.ones((9, 1)), count=1, reliability=reliability
         )
 
@@ -179,15 +173,13 @@ def test_a_candidate_that_one_image_decides_is_no_evidence():
     response[7] = 20.0
     alone = np.zeros((50, 1))
     alone[7] = 1.0
-    found = statistics.forward_selection(response, np.empty((50, 0)), alone, count=1)
+    found = forward_selection(response, np.empty((50, 0)), alone, count=1)
     assert found.order.tolist() == [0] and found.p.tolist() == [1.0]
 
 
 def test_forward_selection_takes_nothing_from_nothing():
     random = np.random.default_rng(6)
-    empty = statistics.forward_selection(
-        random.normal(size=9), np.empty((9, 0)), np.empty((9, 0)), count=3
-    )
+    empty = forward_selection(random.normal(size=9), np.empty((9, 0)), np.empty((9, 0)), count=3)
     assert empty.order.size == empty.p.size == 0
 
 
@@ -201,11 +193,9 @@ def test_forward_selection_takes_nothing_of_a_constant_response(value):
         value * (1 + 1e-7 * random.choice([-1, 1], 300)),
         value * candidates[:, 3],  # known from the first
     ):
-        found = statistics.forward_selection(response, candidates[:, [3]], candidates, count=5)
+        found = forward_selection(response, candidates[:, [3]], candidates, count=5)
         assert found.order.size == found.correlation.size == found.p.size == 0
-    found = statistics.forward_selection(
-        1 + value * candidates[:, 3], np.empty((300, 0)), candidates, count=5
-    )
+    found = forward_selection(1 + value * candidates[:, 3], np.empty((300, 0)), candidates, count=5)
     assert found.order.tolist() == [3] * (value > 0) and (found.correlation < 1 + 1e-9).all()
 
 
@@ -215,4 +205,4 @@ def test_forward_selection_refuses_a_response_that_is_not_finite(value):
     response = random.normal(size=30)
     response[4] = value
     with pytest.raises(ValueError, match="must be finite in all images"):
-        statistics.forward_selection(response, np.empty((30, 0)), random.random((30, 3)), count=1)
+        forward_selection(response, np.empty((30, 0)), random.random((30, 3)), count=1)

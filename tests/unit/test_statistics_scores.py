@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mine import statistics
+from mine.statistics.scores import pearson, r_squared
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def generator() -> np.random.Generator:
 def test_scores_equal_those_of_scipy(generator):
     measured = generator.normal(size=(60, 4)) + 3
     predicted = 0.5 * measured + generator.normal(size=(60, 4))
-    r = statistics.pearson(measured, predicted)
-    r2 = statistics.r_squared(measured, predicted)
+    r = pearson(measured, predicted)
+    r2 = r_squared(measured, predicted)
     for voxel in range(4):
         y, p = measured[:, voxel], predicted[:, voxel]
         assert r[voxel] == pytest.approx(scipy.stats.pearsonr(y, p).statistic)
@@ -27,6 +27,6 @@ def test_scores_equal_those_of_scipy(generator):
 
 def test_a_constant_voxel_has_no_score():
     constant, other = np.full((7, 1), 0.1), np.arange(7.0)[:, None]
-    assert np.isnan(statistics.r_squared(constant, other))
-    assert np.isnan(statistics.pearson(constant, other))
-    assert np.isnan(statistics.pearson(other, constant))
+    assert np.isnan(r_squared(constant, other))
+    assert np.isnan(pearson(constant, other))
+    assert np.isnan(pearson(other, constant))

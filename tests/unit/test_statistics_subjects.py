@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mine import statistics
+from mine.statistics.subjects import mean_over_pairs, mean_over_subjects
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def generator() -> np.random.Generator:
 
 def test_mean_over_subjects_has_scipys_interval(generator):
     values = generator.normal(size=(40, 3)) + np.arange(3) / 3
-    found = statistics.mean_over_subjects(values)
+    found = mean_over_subjects(values)
     np.testing.assert_allclose(found.mean, values.mean(axis=0))
     interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
     np.testing.assert_allclose([found.low, found.high], interval)
@@ -26,8 +26,8 @@ def test_mean_over_subjects_has_scipys_interval(generator):
 def test_subjects_without_a_value_take_no_part(generator):
     values = generator.normal(size=(6, 4)) + 1
     values[[1, 4], 0] = values[1:, 1] = values[:, 2] = np.nan
-    found = statistics.mean_over_subjects(values)
-    without = statistics.mean_over_subjects(values[[0, 2, 3, 5]])
+    found = mean_over_subjects(values)
+    without = mean_over_subjects(values[[0, 2, 3, 5]])
     for name in ("mean", "low", "high"):
         assert getattr(found, name)[0] == pytest.approx(getattr(without, name)[0])
     assert found.subjects.tolist() == [4, 1, 0, 6]
@@ -38,7 +38,7 @@ def test_subjects_without_a_value_take_no_part(generator):
 def test_mean_over_pairs_is_the_literal_jackknife_over_subjects(generator):
     values = generator.normal(size=(5, 5, 2))
     values[1, 3, 1] = np.nan
-    found = statistics.mean_over_pairs(values)
+    found = mean_over_pairs(values)
     one, other = np.triu_indices(5, k=1)
     for column in range(2):
         pairs = values[one, other, column]
@@ -57,7 +57,7 @@ def test_interval_over_pairs_covers_and_one_over_their_number_would_not(generato
     of_subject = generator.normal(size=(subjects, columns))
     values = of_subject[:, None] + of_subject
     values += 0.3 * generator.normal(size=values.shape)
-    found = statistics.mean_over_pairs(values)
+    found = mean_over_pairs(values)
     covered = ((found.low <= 0) & (found.high >= 0)).sum()
     assert covered >= scipy.stats.binom.ppf(0.001, columns, 0.95)
     assert covered <= scipy.stats.binom.ppf(0.999, columns, 0.97)
@@ -68,7 +68,7 @@ def test_interval_over_pairs_covers_and_one_over_their_number_would_not(generato
 
 def test_two_subjects_make_one_pair_without_an_interval():
     values = np.array([[[np.nan, np.nan], [0.3, np.nan]], [[0.3, np.nan], [np.nan, np.nan]]])
-    found = statistics.mean_over_pairs(values)
+    found = mean_over_pairs(values)
     assert found.mean[0] == 0.3 and np.isnan([found.low[0], found.high[0], found.mean[1]]).all()
     assert found.subjects.tolist() == [2, 0]
 
@@ -76,6 +76,6 @@ def test_two_subjects_make_one_pair_without_an_interval():
 def test_a_subject_in_every_pair_leaves_the_bounds_unknown():
     values = np.full((3, 3, 1), np.nan)
     values[0, 1:] = [[0.2], [0.4]]
-    found = statistics.mean_over_pairs(values)
+    found = mean_over_pairs(values)
     assert found.mean[0] == pytest.approx(0.3) and found.subjects[0] == 3
     assert np.isnan([found.low[0], found.high[0]]).all()

@@ -18,7 +18,8 @@ from mine.stages.structure import (
     list_cluster_words,
     measure_structure,
 )
-from mine.statistics import normal_scores, sign_flip_bound
+from mine.statistics.permutation import sign_flip_bound
+from mine.statistics.regression import normal_scores
 from tests.reference.causal import VOCABULARY, make_lens
 from tests.reference.regression import robust_p
 

@@ -12,7 +12,7 @@ from mine.core.prompts import join_words
 from mine.errors import InputError
 from mine.stages.generation import make_pictures, plan_pictures, planned_images, record_pictures
 from mine.stages.sufficiency import measure_sufficiency, measured_originals
-from mine.statistics import clustered_effect
+from mine.statistics.effects import clustered_effect
 from tests.reference.causal import VOCABULARY, make_features
 
 WORDS = np.random.default_rng(0).integers(0, 6, (30, 4))

@@ -16,7 +16,7 @@ from mine.stages.temperature import (
     move_optimum,
     read_first,
 )
-from mine.statistics import bootstrap_weights
+from mine.statistics.bootstrap import bootstrap_weights
 
 WORDS = np.array(["dog", "puppy", "sea", "sky", "cup", "tree", "car", "lamp"])
 GROUP = np.array([0, 0, 1, 2, 3, 4, 5, 6])

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 from mine.core.encoder import EncoderWeights, position_basis, predict, random_encoder
 from mine.core.transfer import RATIOS, mix_voxels, solve_dual
-from mine.statistics import r_squared
+from mine.statistics.scores import r_squared
 
 ROWS, COLUMNS, FEATURES, KNOWN = 3, 3, 10, 12
 PHI = position_basis(ROWS, COLUMNS, 1)

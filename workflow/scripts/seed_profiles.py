@@ -17,7 +17,7 @@ from mine.randomness import generator
 from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, choose_images, mean_tokens
 from mine.stages.seeds import compare_seeds
-from mine.statistics import bootstrap_weights
+from mine.statistics.bootstrap import bootstrap_weights
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mine.statistics import benjamini_hochberg
+from mine.statistics.multiple_comparisons import benjamini_hochberg
 
 
 def choose_voxels(

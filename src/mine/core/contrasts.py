@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mine.statistics import benjamini_hochberg, clustered_effect, sign_flip_test
+from mine.statistics.effects import clustered_effect
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_test
 
 PERMUTATIONS = 10_000
 """Sign flips of each test: its p is one in so many at least."""

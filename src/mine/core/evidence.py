@@ -13,8 +13,9 @@ that fill a patch. ``z_within`` shifts the map over its own image instead (the m
 on the torus), so that only the place within the image counts.
 
 The image is the unit: under the null the sign of d_n is a coin's, and the probability of a sum this
-large is bounded without drawing any permutation (:func:`mine.statistics.sign_flip_bound`). The
-suppressive evidence is the same with negative attributions.
+large is bounded without drawing any permutation
+(:func:`mine.statistics.permutation.sign_flip_bound`). The suppressive evidence is the same with
+negative attributions.
 """
 
 from __future__ import annotations

@@ -16,13 +16,9 @@ from scipy import sparse
 
 from mine.core.evidence import SIGNS, WordScores, read_images, score_words
 from mine.core.readings import bend_presence, gather_presence, gather_together
-from mine.statistics import (
-    Selection,
-    benjamini_hochberg,
-    forward_selection,
-    normal_scores,
-    sign_flip_bound,
-)
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound
+from mine.statistics.regression import Selection, forward_selection, normal_scores
 
 
 class ListedWords(NamedTuple):
@@ -141,8 +137,8 @@ def gather_offers(
     It is of the groups that are ``sure`` the one whose mass correlates most with the predicted
     response over images. attributions, lens: with the same images. sure: bool (voxel, group).
     group: int (word,). measured: (image, voxel) responses to the images of measured_lens, which
-    enter by their ranks (:func:`mine.statistics.normal_scores`): most words are read in few images,
-    of which one with an outlier would decide.
+    enter by their ranks (:func:`mine.statistics.regression.normal_scores`): most words are read in
+    few images, of which one with an outlier would decide.
     """
     first = _choose_first(attributions, lens, sure, group)
     largest, mean = (each.astype(np.float64) for each in gather_presence(measured_lens, group))
@@ -164,9 +160,9 @@ def list_words(
     The first word comes from the attributions (:func:`gather_offers`). It is checked against the
     measured responses to training images, and those after it are sought there: each is the group
     that adds most to a regression on the words before it
-    (:func:`mine.statistics.forward_selection`), by how
-    clearly it is read anywhere in the image or in one place with the first. The first stands in it
-    with how clearly it is read and how much of the image it fills, each bent in two ways
+    (:func:`mine.statistics.regression.forward_selection`), by how clearly it is read anywhere in
+    the image or in one place with the first. The first stands in it with how clearly it is read and
+    how much of the image it fills, each bent in two ways
     (:func:`mine.core.readings.bend_presence`). Readings miss a part of what they read, and another
     word that tells where would be listed for it: all are taken to hold no more than
     ``reading_reliability`` of its variance. Suppressive words are those of the groups that are

@@ -21,13 +21,9 @@ import xarray as xr
 
 from mine.core.mentions import find_words
 from mine.errors import InputError
-from mine.statistics import (
-    area_under_roc_interval,
-    d_prime,
-    d_prime_interval,
-    mann_whitney_test,
-    stratified_weights,
-)
+from mine.statistics.bootstrap import stratified_weights
+from mine.statistics.discrimination import area_under_roc_interval, mann_whitney_test
+from mine.statistics.effects import d_prime, d_prime_interval
 
 LEAST_SHARE = 0.5
 """Share of an image's captions that have to name a category."""

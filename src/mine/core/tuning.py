@@ -87,7 +87,7 @@ def sign_flip_tuning(
     response: np.ndarray, readings: WordReadings, images: np.ndarray
 ) -> np.ndarray:
     """Test the tuning of voxels on some of the images: z (reading, voxel, group), whose p is
-    mine.statistics.sign_flip_bound.
+    mine.statistics.permutation.sign_flip_bound.
 
     With e what the shared word's readings leave of the response and u what they leave of a word's,
     z = Σ_n e_n u_n / √Σ_n (e_n u_n)². It does not ask, as that of :func:`measure_tuning` does, that

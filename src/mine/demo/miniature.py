@@ -21,7 +21,7 @@ from mine.demo.scenes import Scene, describe_scene, sample_scene
 from mine.demo.words import CATEGORIES, SUPERCATEGORIES
 from mine.errors import InputError
 from mine.randomness import generator
-from mine.statistics import ncsnr_from_trials
+from mine.statistics.ceiling import ncsnr_from_trials
 
 AFFINE = np.diag([planting.VOXEL_SIZE, planting.VOXEL_SIZE, planting.VOXEL_SIZE, 1.0])
 AFFINE[:3, 3] = -planting.VOXEL_SIZE * (np.array(planting.SHAPE) - 1) / 2

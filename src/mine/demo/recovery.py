@@ -16,7 +16,9 @@ from scipy import ndimage
 
 from mine.demo.planting import FORMS, REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
-from mine.statistics import CLEAR_CEILING, bootstrap_mean, share_interval
+from mine.statistics.bootstrap import bootstrap_mean
+from mine.statistics.ceiling import CLEAR_CEILING
+from mine.statistics.proportions import share_interval
 
 TOP_WORDS = 4  # a second feature or a suppressed word counts if it is among the first four
 POINT_SHARE = 0.25  # the top token points at an object if a quarter of its patch shows it

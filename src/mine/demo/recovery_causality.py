@@ -13,14 +13,10 @@ import xarray as xr
 
 from mine.core.conditions import DIRECTIONS, REFERENCES
 from mine.demo.words import CONCEPTS
-from mine.statistics import (
-    bootstrap_weights,
-    clustered_effect,
-    interval,
-    pearson_of_means,
-    pearson_terms,
-    share_interval,
-)
+from mine.statistics.bootstrap import bootstrap_weights, interval
+from mine.statistics.effects import clustered_effect
+from mine.statistics.proportions import share_interval
+from mine.statistics.scores import pearson_of_means, pearson_terms
 
 SUFFICIENCY = ("random", "lowest", "empty")
 """What pictures from a description are compared with: those from other words, and from none."""

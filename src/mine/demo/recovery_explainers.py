@@ -23,7 +23,8 @@ from mine.demo.recovery import (
     score_words,
 )
 from mine.demo.words import BACKGROUNDS, SYNONYMS
-from mine.statistics import CLEAR_CEILING, clustered_mean
+from mine.statistics.ceiling import CLEAR_CEILING
+from mine.statistics.effects import clustered_mean
 
 MINE = "mine"
 
@@ -164,7 +165,7 @@ def summarise_explainers(voxels: pd.DataFrame) -> pd.DataFrame:
 
     Voxels of a region that lie together share their tuning and their noise, so what is left out at
     a time is a blob, a region's part in one hemisphere of a subject, with all its voxels
-    (:func:`mine.statistics.clustered_mean`); of few there is no interval.
+    (:func:`mine.statistics.effects.clustered_mean`); of few there is no interval.
     """
     rows: list[dict[str, object]] = []
     for subject, roi, measure, values in _collect(voxels):

@@ -16,7 +16,8 @@ import xarray as xr
 from mine.core.preference import CARRIES, UNKNOWN, bound_comparison
 from mine.demo.counterfactuals import read_scenes
 from mine.demo.scene_tables import tabulate_scenes
-from mine.statistics import bootstrap_mean, share_interval
+from mine.statistics.bootstrap import bootstrap_mean
+from mine.statistics.proportions import share_interval
 
 PLANTED = {
     "face": "faces",

@@ -15,7 +15,9 @@ from mine.core.identification import identify
 from mine.core.tuning import WordReadings, join_readings, measure_tuning
 from mine.demo.planting import REGIONS
 from mine.demo.words import BACKGROUNDS, CATEGORIES
-from mine.statistics import clustered_mean, interval, share_interval
+from mine.statistics.bootstrap import interval
+from mine.statistics.effects import clustered_mean
+from mine.statistics.proportions import share_interval
 
 LEAST_LABELLED = 4  # voxels with a planted label that a region needs for its clusters to be scored
 
@@ -91,8 +93,8 @@ def summarise_structure(
 
     Voxels of a region are told apart from each other and share their noise, so that an interval of
     identification leaves out at a time a part, all voxels of a region in a subject
-    (:func:`mine.statistics.clustered_mean`); of few parts, such as of a single region, there is
-    none.
+    (:func:`mine.statistics.effects.clustered_mean`); of few parts, such as of a single region,
+    there is none.
     """
     rows: list[tuple[object, ...]] = []
     scores = _score_clusters(voxels, resamples, generator)

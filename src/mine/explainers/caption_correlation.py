@@ -14,7 +14,9 @@ from scipy.special import stdtr
 
 from mine.core.synonyms import name_groups
 from mine.explainers.interface import Explanation, Material
-from mine.statistics import benjamini_hochberg, correlate_rows, normal_scores
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.regression import normal_scores
+from mine.statistics.scores import correlate_rows
 
 
 def explain(material: Material) -> Explanation:

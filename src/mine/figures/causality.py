@@ -37,7 +37,7 @@ from mine.figures.style import (
 )
 from mine.sections import ALL
 from mine.stages.causality import DIFFERENCE
-from mine.statistics import SIGNIFICANT
+from mine.statistics.multiple_comparisons import SIGNIFICANT
 from mine.wording import format_count
 
 COMPARED = ("random", "lowest", "empty")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mine.figures.style import BLACK, FEW_REGIONS, REASON_COLOURS, new_figure, styled
 from mine.stages.profiles import REASONS
-from mine.statistics import share_interval
+from mine.statistics.proportions import share_interval
 
 
 def tabulate_described(reasons: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.statistics import LEAST_CEILING
+from mine.statistics.ceiling import LEAST_CEILING
 
 LOWEST_BAR = -0.3  # an ROI far below zero is named by a number: its bar would flatten the others
 LIMITS = (-0.6, 1.6)  # what lies outside is shown by an arrow at the frame, for the same reason

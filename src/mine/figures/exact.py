@@ -20,7 +20,8 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.statistics import bootstrap_weights, clustered_effect
+from mine.statistics.bootstrap import bootstrap_weights
+from mine.statistics.effects import clustered_effect
 from mine.wording import format_count
 
 MARKERS = {"description": "o", "profile": "^", "other": "P", "random": "s", "lowest": "D"}

@@ -25,7 +25,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
-from mine.statistics import SIGNIFICANT
+from mine.statistics.multiple_comparisons import SIGNIFICANT
 
 # Each map: measure, what it shows, how a value is written, which value has no colour, what is
 # framed ("" for the largest), and the smallest value at which colour is strongest.

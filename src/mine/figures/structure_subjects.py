@@ -22,7 +22,7 @@ from mine.figures.style import (
     styled,
 )
 from mine.sections import ALL
-from mine.statistics import SIGNIFICANT
+from mine.statistics.multiple_comparisons import SIGNIFICANT
 from mine.wording import format_count
 
 LEAST_SUBJECTS = 3  # for an interval over subjects to say anything

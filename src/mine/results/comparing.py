@@ -17,13 +17,9 @@ from mine.core.evidence import resample_words
 from mine.errors import InputError
 from mine.randomness import generator
 from mine.shards import list_shards, open_images
-from mine.statistics import (
-    CLEAR_CEILING,
-    bootstrap_mean,
-    bootstrap_weights,
-    interval,
-    share_interval,
-)
+from mine.statistics.bootstrap import bootstrap_mean, bootstrap_weights, interval
+from mine.statistics.ceiling import CLEAR_CEILING
+from mine.statistics.proportions import share_interval
 
 if TYPE_CHECKING:
     from mine.results.folder import Results

@@ -12,7 +12,7 @@ import pandas as pd
 from mine.errors import InputError
 from mine.results.comparing import EQUAL
 from mine.results.explanations import Explanation, draw_explanations
-from mine.statistics import CLEAR_CEILING
+from mine.statistics.ceiling import CLEAR_CEILING
 
 if TYPE_CHECKING:
     from mine.results.regions import Region, Voxel

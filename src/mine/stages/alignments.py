@@ -16,7 +16,7 @@ from mine.core.lens import embed_vocabulary, score_nearest
 from mine.core.neighbours import Contexts
 from mine.core.showing import Reader
 from mine.errors import InputError
-from mine.statistics import bootstrap_over_images, bootstrap_weights
+from mine.statistics.bootstrap import bootstrap_over_images, bootstrap_weights
 
 if TYPE_CHECKING:
     import torch

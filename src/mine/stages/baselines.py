@@ -17,7 +17,8 @@ from sklearn.model_selection import KFold
 from mine.core.ridge import fit_banded_ridge, fit_ridge
 from mine.core.splits import draw_folds
 from mine.randomness import generator
-from mine.statistics import r_squared, sign_flip_test
+from mine.statistics.permutation import sign_flip_test
+from mine.statistics.scores import r_squared
 
 BANDS = ("semantic", "low_level")
 

@@ -18,7 +18,8 @@ from mine.core.calibration import label_groups, read_groups
 from mine.core.choosing import draw_some
 from mine.core.mentions import find_mentioned
 from mine.errors import InputError
-from mine.statistics import bootstrap_ratio, bootstrap_weights, share_interval
+from mine.statistics.bootstrap import bootstrap_ratio, bootstrap_weights
+from mine.statistics.proportions import share_interval
 
 IMAGES = 5_000
 """Images with captions that words are judged by, at most."""

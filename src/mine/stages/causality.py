@@ -16,7 +16,9 @@ import xarray as xr
 
 from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES, REFERENCES
 from mine.sections import ALL
-from mine.statistics import SIGNIFICANT, bootstrap_weights, clustered_effect
+from mine.statistics.bootstrap import bootstrap_weights
+from mine.statistics.effects import clustered_effect
+from mine.statistics.multiple_comparisons import SIGNIFICANT
 
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
 COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
@@ -58,7 +60,7 @@ def tabulate_causality(
     is their difference, paired over voxels and images.
 
     The statistics of a region are those of its stores. Intervals, 95%, are from images left out
-    (:func:`mine.statistics.clustered_effect`), of correlations from images resampled.
+    (:func:`mine.statistics.effects.clustered_effect`), of correlations from images resampled.
     """
     tested = {roi: pair for roi, pair in by_roi.items() if pair[0].sizes["voxel"]}
     rows: list[dict[str, object]] = []

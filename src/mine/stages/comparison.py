@@ -32,14 +32,8 @@ from mine.encoders.voxel_query import VoxelQuery
 from mine.errors import InputError
 from mine.randomness import generator
 from mine.sections import ALL
-from mine.statistics import (
-    bootstrap_over_images,
-    bootstrap_weights,
-    interval,
-    pearson,
-    pearson_of_means,
-    pearson_terms,
-)
+from mine.statistics.bootstrap import bootstrap_over_images, bootstrap_weights, interval
+from mine.statistics.scores import pearson, pearson_of_means, pearson_terms
 
 # Voxels whose bootstrap draws are in memory at once.
 VOXEL_BLOCK = 1024

@@ -21,7 +21,8 @@ from mine.core.fitting import FitHistory, FittingData, fit_ensemble
 from mine.core.splits import derive_seed, derive_seeds, draw_validation, split_halves
 from mine.randomness import generator
 from mine.sections import FITS
-from mine.statistics import gain_test, r_squared
+from mine.statistics.permutation import gain_test
+from mine.statistics.scores import r_squared
 
 HALVES = ("first_half", "second_half")
 

@@ -13,7 +13,8 @@ from mine.core.showing import Reader, show_blank
 from mine.core.splits import draw_folds
 from mine.logging import split_work
 from mine.randomness import generator
-from mine.statistics import gain_test, pearson, r_squared
+from mine.statistics.permutation import gain_test
+from mine.statistics.scores import pearson, r_squared
 
 
 def embed_features(

@@ -17,7 +17,8 @@ import xarray as xr
 
 from mine.core.integrated_gradients import AttributionBatch
 from mine.core.rankings import RANKINGS, place_tokens
-from mine.statistics import area_under_curve, bootstrap_weights, interval
+from mine.statistics.bootstrap import bootstrap_weights, interval
+from mine.statistics.curves import area_under_curve
 
 MODES = ("keep", "remove")
 TARGETS = ("prediction", "measured")

@@ -32,7 +32,7 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
-from mine.statistics import benjamini_hochberg
+from mine.statistics.multiple_comparisons import benjamini_hochberg
 
 RESPONSES = ("predicted", "measured")
 EVIDENCE = ("profile", *RESPONSES, "localiser")

@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from mine.sections import ALL
-from mine.statistics import mean_over_subjects, share_interval
+from mine.statistics.proportions import share_interval
+from mine.statistics.subjects import mean_over_subjects
 
 THRESHOLDS = np.arange(0, 10.5, 0.5)
 LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn or averaged

@@ -14,7 +14,8 @@ from scipy.special import ndtr
 
 from mine.core.evidence import SIGNS, WordScores, score_words
 from mine.core.listing import ListWords, read_profiles
-from mine.statistics import benjamini_hochberg, correlate_rows, pearson
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.scores import correlate_rows, pearson
 
 REASONS = (
     "not predicted",

@@ -12,7 +12,7 @@ import xarray as xr
 from mine.datasets.recording import Recording
 from mine.errors import InputError
 from mine.logging import Progress
-from mine.statistics import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
 from mine.wording import format_count
 
 TESTS = ("shared", "shared_three_repeats", "shared_common")

@@ -10,12 +10,14 @@ import xarray as xr
 from scipy.special import ndtri
 
 from mine.randomness import generator
-from mine.statistics import (
-    LEAST_CEILING,
+from mine.statistics.bootstrap import (
     bootstrap_interval,
     bootstrap_over_images,
     bootstrap_weights,
     interval,
+)
+from mine.statistics.ceiling import LEAST_CEILING
+from mine.statistics.scores import (
     pearson,
     pearson_of_means,
     pearson_terms,

@@ -12,7 +12,8 @@ import xarray as xr
 from mine.core.agreement import correlate_maps, correlate_profiles, scale_readings
 from mine.core.evidence import resample_words
 from mine.sections import ALL
-from mine.statistics import CLEAR_CEILING, interval
+from mine.statistics.bootstrap import interval
+from mine.statistics.ceiling import CLEAR_CEILING
 
 TEXTS = {
     "own": "correlation of a voxel's profiles between random starts",

@@ -26,7 +26,7 @@ from scipy import sparse
 
 from mine.core.calibration import label_groups, measure_null, read_groups
 from mine.core.lens import apply_lens, embed_vocabulary, keep_words
-from mine.statistics import bootstrap_ratio, bootstrap_weights
+from mine.statistics.bootstrap import bootstrap_ratio, bootstrap_weights
 
 if TYPE_CHECKING:
     import torch

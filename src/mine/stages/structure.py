@@ -42,12 +42,9 @@ from mine.core.tuning import (
     read_words,
     sign_flip_tuning,
 )
-from mine.statistics import (
-    benjamini_hochberg,
-    forward_selection,
-    normal_scores,
-    sign_flip_bound,
-)
+from mine.statistics.multiple_comparisons import benjamini_hochberg
+from mine.statistics.permutation import sign_flip_bound
+from mine.statistics.regression import forward_selection, normal_scores
 
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")
@@ -297,12 +294,12 @@ def list_cluster_words(
 
     Words ride on each other: a car is an automobile, and transport. The next word of a cluster is
     that of the reading that adds most to a regression of the contrast on the readings before it and
-    on those of the shared word (:func:`mine.statistics.forward_selection`); words are listed up to
-    the first whose p, times the number of readings and clusters, exceeds ``level``. Clusters
-    that differ but in how much they answer to the shared word would be told apart by words that
-    tell where it is misread: readings are taken to hold ``reading_reliability`` of the variance of
-    what they read. contrast: (image, cluster), of :func:`hold_out_contrasts`. images: positions of
-    those that take part.
+    on those of the shared word (:func:`mine.statistics.regression.forward_selection`); words are
+    listed up to the first whose p, times the number of readings and clusters, exceeds ``level``.
+    Clusters that differ but in how much they answer to the shared word would be told apart by words
+    that tell where it is misread: readings are taken to hold ``reading_reliability`` of the
+    variance of what they read. contrast: (image, cluster), of :func:`hold_out_contrasts`. images:
+    positions of those that take part.
     """
     groups, clusters = len(readings.group), contrast.shape[1]
     shape = clusters, most

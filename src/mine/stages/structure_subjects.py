@@ -22,7 +22,8 @@ from mine.core.matching import (
     match_clusters,
 )
 from mine.sections import ALL
-from mine.statistics import interval, mean_over_pairs
+from mine.statistics.bootstrap import interval
+from mine.statistics.subjects import mean_over_pairs
 
 STRUCTURE_VARIABLES = ("tuning", "word", "cluster", "cluster_word")
 """What is read of a store of mine.stages.structure, of the fit ``all``."""

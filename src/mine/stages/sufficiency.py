@@ -17,7 +17,7 @@ import xarray as xr
 
 from mine.core.conditions import TO_MEASURED
 from mine.core.contrasts import contrast
-from mine.statistics import pearson
+from mine.statistics.scores import pearson
 
 
 def measure_sufficiency(

@@ -31,7 +31,12 @@ from scipy import optimize, special
 
 from mine.core.lens import score_tokens
 from mine.core.mentions import find_mentioned
-from mine.statistics import bootstrap_over_images, bootstrap_ratio, bootstrap_weights, interval
+from mine.statistics.bootstrap import (
+    bootstrap_over_images,
+    bootstrap_ratio,
+    bootstrap_weights,
+    interval,
+)
 
 if TYPE_CHECKING:
     import torch

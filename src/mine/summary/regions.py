@@ -14,7 +14,8 @@ from mine.figures.encoder import has_ceiling
 from mine.sections import ALL
 from mine.stages.preference import EVIDENCE
 from mine.stages.profiles import REASONS, judge_together
-from mine.statistics import LEAST_CEILING, share_interval
+from mine.statistics.ceiling import LEAST_CEILING
+from mine.statistics.proportions import share_interval
 
 WORDS = 4
 # Predictions prefer something even where voxels answer to nothing.

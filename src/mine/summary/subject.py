@@ -11,7 +11,8 @@ import xarray as xr
 
 from mine.figures.style import name_model
 from mine.figures.voxels import WITHHELD
-from mine.statistics import LEAST_CEILING, SIGNIFICANT
+from mine.statistics.ceiling import LEAST_CEILING
+from mine.statistics.multiple_comparisons import SIGNIFICANT
 from mine.summary.page import Page
 from mine.summary.regions import SHOWN, split_regions
 from mine.summary.texts import (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mine.sections import ALL
-from mine.statistics import mean_over_subjects
+from mine.statistics.subjects import mean_over_subjects
 from mine.summary.page import Page
 from mine.summary.regions import EDITED, PICTURED, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
