@@ -10,6 +10,7 @@ import xarray as xr
 from mine.browser.index import WordTable
 from mine.browser.scripts import pack_bytes, round_number, round_numbers, scale_to_bytes
 from mine.core.calibration import find_said
+from mine.core.named_lists import find_sure_lists
 
 
 def make_cards(
@@ -68,7 +69,7 @@ def make_cards(
         cards[voxel] = {
             "positive": _list_profile(profile.sel(sign="positive"), local),
             "negative": _list_profile(profile.sel(sign="negative"), local),
-            "lists": _list_of_lists(profile, local) if "list" in profile.coords else None,
+            "lists": _list_sure(profile, local) if "list" in profile.coords else None,
             "map": pack_bytes(scale_to_bytes(profile["position_map"].values)),
             "models": {
                 str(model): round_number(value)
@@ -116,10 +117,9 @@ def _list_profile(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
     ]
 
 
-def _list_of_lists(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
+def _list_sure(profile: xr.Dataset, local: WordTable) -> list[list[object]]:
     """The sure word of each named list that has one: list, word, what it adds, and p."""
-    sure = profile["list_listed"].values & bool(profile["described"])
-    own = profile.isel(list=np.flatnonzero(sure))
+    own = profile.isel(list=np.flatnonzero(find_sure_lists(profile)))
     return [
         [str(name), local.place(word), round_number(added), round_number(chance)]
         for name, word, added, chance in zip(

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mine.core.named_lists import find_sure_lists
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -74,8 +76,8 @@ class Profile:
         of the list.
         """
         table = {name: [] for name in LISTS}
-        if "list" in self._stored.coords and self.described:
-            own = self._stored.isel(list=np.flatnonzero(self._stored["list_listed"].values))
+        if "list" in self._stored.coords:
+            own = self._stored.isel(list=np.flatnonzero(find_sure_lists(self._stored)))
             table = {name: own[stored].values for name, stored in LISTS.items()}
             table["word"] = self.voxel.region.results.words[table["word"]]
         return pd.DataFrame(table)

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.calibration import join_said
+from mine.core.named_lists import find_sure_lists
 from mine.errors import InputError
 from mine.figures.voxels import describe_voxels
 from mine.results.explanations import Explanation, Image, explain_image, tabulate_description
@@ -178,8 +179,7 @@ class Region:
         table["cluster"] = cluster.astype("Int64").reindex(table.index) + 1
         for name in np.asarray(profiles.get("list", ())):
             of_list = profiles[["list_word", "list_listed", "described"]].sel(list=name).load()
-            sure = (of_list["list_listed"] & of_list["described"]).values
-            chosen = np.where(sure, words[of_list["list_word"].values], "")
+            chosen = np.where(find_sure_lists(of_list), words[of_list["list_word"].values], "")
             table[f"list_{name}"] = pd.Series(chosen, profiles["voxel"]).reindex(table.index)
         return table
 
