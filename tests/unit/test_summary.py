@@ -356,3 +356,24 @@ def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None
     assert "V1v of subj0: the subject's page says why." in said
     assert ("Nothing is said of other people" in said) == (subjects < 3)
     assert draw_page(page) and render_html(page)
+
+
+def test_the_page_of_all_subjects_counts_the_effects_that_their_own_pages_count() -> None:
+    tables = {"subj01": make_table(), "subj02": make_table()}
+    # A mean and its d may differ in whether they are sure: here the first subject's mean is not.
+    for subject, name, low in (
+        ("subj01", "pictures_mean_low", -0.1),
+        ("subj02", "removal_low", 0.1),
+    ):
+        known = tables[subject][name].notna()
+        tables[subject][name] = tables[subject][name].mask(known, low)
+    counted = [
+        re.findall(r"above zero in (\d+) of (\d+) region", " ".join(sayings(make_page(table))))
+        for table in tables.values()
+    ]
+    expected = np.sum(np.array(counted, int), axis=0).tolist()
+    (said,) = [
+        text for text in sayings(summarise_subjects(tables, name="demo")) if "causal" in text
+    ]
+    assert expected == [list(map(int, pair)) for pair in re.findall(r"in (\d+) of (\d+)", said)]
+    assert len(expected) == 7 and expected[0] == [1, 2]

@@ -114,17 +114,16 @@ def _say_found(
     ]
     named = [f"{roi} ({name})" for roi, name in zip(same["roi"], same["profile"], strict=True)]
     every = pd.concat(tables.values())
-    above = [
-        f"{what} in {(every[f'{name}_low'] > 0).sum()} of {every[f'{name}_low'].notna().sum()}"
-        for name, what in CAUSES.items()
-    ]
+    # Of the mean and not of d, as on the pages of the subjects.
+    low = {what: every[f"{name}_mean_low"] for name, what in CAUSES.items()}
+    above = [f"{what} in {(own > 0).sum()} of {own.notna().sum()}" for what, own in low.items()]
     said = [
         f"{together['described']:,} of {format_count(together['voxels'], 'voxel', ',')} are "
         "described.",
         "Words and measured responses prefer one and the same category in every subject that has "
         f"the region: {join(named)}.",
-        "Of the regions of all subjects that were tested, the causal effect has an interval over "
-        f"images above zero: {join(above)}.",
+        "Of the regions of all subjects that were tested, the mean causal effect has an interval "
+        f"over images above zero: {join(above)}.",
     ]
     if len(tables) >= ENOUGH:
         above = [f"{what} {name_above(table, name)}" for name, what in CAUSES.items()]
