@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mine.figures.voxels import WITHHELD
-from tests.browser.synthetic import write_site
+from tests.browser.synthetic import WORDS, write_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 REGIONS = {"FFA-1": 30, "PPA": 20}
@@ -103,6 +103,18 @@ def test_a_searched_word_finds_the_voxels_that_list_it(visit: Visit) -> None:
     assert visit.page.inner_text("#count") == said
     visit.page.keyboard.press("Escape")
     assert visit.page.inner_text("#count") == "50 voxels"
+
+
+def test_a_searched_word_finds_the_voxels_in_which_it_is_sure_of_a_named_list(
+    visit: Visit,
+) -> None:
+    visit.open()
+    visit.page.select_option("#reason", "described")
+    described = visit.page.locator("#rows [role=option]").count()
+    visit.page.fill("#search", WORDS[4])
+    shown = visit.page.locator("#rows [role=option]").all_inner_texts()
+    assert len(shown) == described > 3 and all(text.count(WORDS[4]) == 1 for text in shown)
+    assert not any(text.startswith("not ") for text in shown)
 
 
 def test_a_synonym_of_a_listed_word_finds_it_too(visit: Visit) -> None:

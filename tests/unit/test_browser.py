@@ -143,12 +143,16 @@ def test_only_sure_words_of_named_lists_are_told_and_of_described_voxels(folder:
             told = [[name, part["words"][word], *rest] for name, word, *rest in card["lists"]]
             described = index["columns"]["reason"][int(voxel)] == "described"
             assert told == ([["colour", WORDS[4], 0.25, 0.02]] if described else [])
+            searched = [index["words"][word] for word in index["columns"]["named"][int(voxel)]]
+            assert searched == ([WORDS[4]] if described else [])
 
 
 def test_an_analysis_without_named_lists_has_none_on_its_cards(tmp_path: Path) -> None:
     write_site(tmp_path, {"FFA-1": 3}, lists=False)
     _, part = read_script(tmp_path / "data/subj01/FFA-1/cards/0.js")
     assert [card["lists"] for card in part["cards"].values()] == 3 * [None]
+    _, index = read_script(tmp_path / "data/subj01/FFA-1/index.js")
+    assert index["columns"]["named"] == 3 * [[]]
 
 
 def test_a_word_stands_beside_the_others_of_its_group(folder: Path) -> None:

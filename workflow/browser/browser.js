@@ -97,6 +97,12 @@
     return found;
   }
 
+  /** Places of the words that drive or suppress a voxel: those listed, then the sure ones of named lists, which only drive. */
+  function listWords({ index, place }, sign) {
+    const { named, [sign]: listed } = index.columns;
+    return sign === "positive" ? [...new Set([...listed[place], ...named[place]])] : listed[place];
+  }
+
   function update() {
     const query = fields.search.value.trim().toLowerCase();
     const region = fields.region.value, category = fields.category.value, cluster = Number(fields.cluster.value), reason = fields.reason.value, sort = fields.sort.value;
@@ -113,9 +119,8 @@
       if (query) {
         if (!matches.has(index)) matches.set(index, matchWords(index, query));
         const words = entry.found = matches.get(index);
-        if (columns.positive[place].some((word) => words.has(word))) entry.sign = "positive";
-        else if (columns.negative[place].some((word) => words.has(word))) entry.sign = "negative";
-        else continue;
+        entry.sign = ["positive", "negative"].find((sign) => listWords(entry, sign).some((word) => words.has(word)));
+        if (!entry.sign) continue;
       }
       shown.push(entry);
     }
@@ -126,7 +131,7 @@
     const suppressed = shown.filter((entry) => entry.sign === "negative").length;
     const drives = shown.length - suppressed, plural = (count) => `${count} voxel${count === 1 ? "" : "s"}`;
     let text = plural(shown.length);
-    const other = shown.some(({ index, place, sign, found }) => sign && index.columns[sign][place].some((word) => found.get(word)));
+    const other = shown.some((entry) => entry.sign && listWords(entry, entry.sign).some((word) => entry.found.get(word)));
     if (query) text = shown.length ? `“${query}”${other ? " or a synonym" : ""} drives ${plural(drives)}${suppressed ? `, suppresses ${suppressed}` : ""}` : `“${query}” is listed in no profile here, nor is a synonym of it`;
     find("count").textContent = text;
     find("clear").hidden = !(query || region || category !== ALL || cluster || reason);
@@ -154,7 +159,9 @@
 
   function drawRow(entry, number) {
     const { index, place, region, voxel } = entry, columns = index.columns, r2 = columns.r2[place];
-    const words = columns[entry.sign || "positive"][place].slice(0, 5).map((word) => index.words[word] + (entry.found.get(word) ? ` (${entry.found.get(word)})` : "")).join(", ");
+    const listed = columns[entry.sign || "positive"][place].slice(0, 5);
+    const beyond = listWords(entry, entry.sign || "positive").filter((word) => entry.found.has(word) && !listed.includes(word));
+    const words = [...listed, ...beyond].map((word) => index.words[word] + (entry.found.get(word) ? ` (${entry.found.get(word)})` : "")).join(", ");
     const category = columns.reason[place] === "described" ? columns.preferred.profile[place] : -1;
     const text = words ? (entry.sign === "negative" ? `not ${words}` : words) : columns.reason[place];
     return make("div", { class: `row${number === state.active ? " active" : ""}${state.open.some((own) => same(own, entry)) ? " open" : ""}`, id: `row-${number}`, role: "option", "aria-selected": String(number === state.active), "aria-setsize": state.shown.length, "aria-posinset": number + 1, style: { top: `${number * ROW}px` }, onclick: () => { state.active = number; select(entry, true); } },

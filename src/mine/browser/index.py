@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from mine.browser.scripts import round_numbers
+from mine.core.named_lists import find_sure_lists
 from mine.core.synonyms import name_as_listed
 from mine.stages.preference import EVIDENCE
 
@@ -29,8 +30,9 @@ def index_region(
 
     Words are places in the list ``words`` of the index; ``synonyms`` has the others of each one's
     group. ``positive`` and ``negative`` are the words that are listed, which for a voxel that is
-    not described are none. ``cluster`` counts from 1, 0 for none; in a region of one cluster none
-    is reported. Words of clusters go by :func:`mine.core.synonyms.name_as_listed`.
+    not described are none; ``named`` are its sure words of named lists. ``cluster`` counts from 1,
+    0 for none; in a region of one cluster none is reported. Words of clusters go by
+    :func:`mine.core.synonyms.name_as_listed`.
     """
     voxels = profiles["voxel"].values
     own = table.loc[voxels]
@@ -46,6 +48,7 @@ def index_region(
         "reason": own["reason"].tolist(),
         "positive": _list_words(profiles.sel(sign="positive"), described, local),
         "negative": _list_words(profiles.sel(sign="negative"), described, local),
+        "named": _list_named(profiles, local),
         "cluster": _find_clusters(structure, voxels).tolist(),
         "tested": np.isin(voxels, tested).astype(int).tolist(),
         "preferred": {
@@ -96,6 +99,17 @@ def _list_words(profile: xr.Dataset, described: np.ndarray, local: WordTable) ->
     return [
         [local.place(word) for word in own[chosen]]
         for own, chosen in zip(profile["word"].values, listed, strict=True)
+    ]
+
+
+def _list_named(profiles: xr.Dataset, local: WordTable) -> list[list[int]]:
+    """Each voxel's sure words of named lists; none where an analysis has no such lists."""
+    if "list" not in profiles.coords:
+        return [[] for _ in profiles["voxel"]]
+    sure = find_sure_lists(profiles).transpose("voxel", "list").values
+    word = profiles["list_word"].transpose("voxel", "list").values
+    return [
+        [local.place(name) for name in own[chosen]] for own, chosen in zip(word, sure, strict=True)
     ]
 
 
