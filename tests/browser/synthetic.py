@@ -242,12 +242,14 @@ def write_site(
     tokens: int = TOKENS,
     lists: bool = True,
     voxels: VolumeVoxels | None = None,
+    shared: int = 0,
 ) -> None:
-    """Write a browser of one subject, of regions with so many voxels, one after the other."""
+    """Write a browser of one subject, of regions with so many voxels, one after the other. shared:
+    how many voxels each has in common with the next."""
     for page in PAGES.iterdir():
         shutil.copy(page, folder)
     own = folder / "data/subj01"
-    count = sum(regions.values())
+    count = sum(regions.values()) - shared * (len(regions) - 1)
     scores, measured = make_scores(count), make_measured(count, images=images)
     first, rois = 0, []
     for region, size in regions.items():
@@ -288,7 +290,7 @@ def write_site(
         if write_images:
             write_pictures(pixels.__getitem__, edited, own / region / "edits", side=64)
         rois.append({"name": region, "voxels": size})
-        first += size
+        first += size - shared
     if write_images:
         shown = np.arange(100, 100 + images)
         write_pictures(

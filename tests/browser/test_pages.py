@@ -84,6 +84,22 @@ def test_opens_from_disk_and_lists_all_voxels(visit: Visit) -> None:
     assert visit.page.locator(CARD).count() == 0
 
 
+def test_a_voxel_of_two_regions_counts_once(visit: Visit, tmp_path: Path) -> None:
+    write_site(tmp_path, REGIONS, shared=5)
+    visit.folder = tmp_path
+    visit.open()
+    assert visit.page.inner_text("#count") == "45 voxels"
+    options = visit.page.locator("#reason option").all_inner_texts()
+    reasons = [int(text.split("(")[1].rstrip(")")) for text in options[1:]]
+    # It may fail in one region and be described in the other.
+    assert 45 <= sum(reasons) <= 50
+    visit.page.fill("#search", WORDS[4])
+    described = next(text for text in options if text.startswith("described"))
+    assert visit.page.inner_text("#count").split("drives ")[1] == (
+        described.split("(")[1].rstrip(")") + " voxels"
+    )
+
+
 def test_voxels_are_listed_by_falling_r2(visit: Visit) -> None:
     visit.open()
     values = [float(text) for text in visit.page.locator("#rows .r2").all_inner_texts()]

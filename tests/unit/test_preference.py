@@ -386,7 +386,7 @@ def test_no_random_profile_is_dealt_where_no_voxel_is_described():
     assert deal(none)["cosine"].shape == (0, 3)
     found = measure("noise", none)
     assert found.attrs["random_profiles"] == 0
-    for name in ("cosine_z", "cosine_p", "roi_cosine_z", "roi_cosine_p"):
+    for name in ("cosine_z", "cosine_p", "roi_cosine_z"):
         assert np.isnan(found[name]).all(), name
 
 
@@ -446,6 +446,16 @@ def test_a_voxel_that_answers_less_to_every_category_prefers_none():
     assert (own["auc"] < 0.5).all() and (own["auc_q"].min("category") <= 0.05).all()
     assert (found["preferred"].sel(evidence="measured") == "").all()
     assert found["roi_preferred"].sel(evidence="measured") == ""
+
+
+def test_a_region_is_as_near_to_a_category_as_its_described_voxels_are():
+    described = np.arange(12) < 7
+    some = {**REGIONS["FFA"], "profile": REGIONS["FFA"]["profile"].copy()}
+    some["profile"]["described"] = ("voxel", described)
+    found = measure("FFA", REGIONS | {"FFA": some})
+    for name in ("cosine", "cosine_z"):
+        mean = found[name].values[:, described].mean(axis=1)
+        np.testing.assert_allclose(found[f"roi_{name}"].values, mean, rtol=1e-5)
 
 
 def test_voxels_that_are_not_described_have_no_part_in_the_null():

@@ -60,7 +60,6 @@ def make_preference(main: str, *, first: int = 0, described: bool = True) -> xr.
             "t": (("category", "voxel"), t),
             "preferred": (("evidence", "voxel"), names),
             "roi_cosine_z": ("category", z if known else np.full(3, np.nan)),
-            "roi_cosine_p": ("category", random.random(3)),
             "roi_share_p": ("category", [1e-3, 0.5, 0.5]),
             "roi_response": (("response", "image"), random.normal(size=(2, IMAGES))),
             "roi_auc": (("response", "category", "bound"), bounds),
@@ -231,24 +230,35 @@ def test_a_mean_t_value_counts_the_voxels_that_have_one():
 
 
 def test_subjects_are_the_unit():
-    first, second = make_regions(), make_regions()
+    first, second, third = (make_regions() for _ in range(3))
     second["PPA"]["roi_t"][:] += 2.0
     second["PPA"]["roi_preferred"][0] = "faces"
-    del second["none"]
-    tables = {"subj01": tabulate_preference(first), "subj02": tabulate_preference(second)}
+    del second["none"], third["none"]
+    subjects = {"subj01": first, "subj02": second, "subj03": third}
+    tables = {name: tabulate_preference(regions) for name, regions in subjects.items()}
     found = summarise_subjects(tables)
     rows = pick(found, "t", roi="PPA", category="places").set_index("subject")
-    values = rows.loc[["subj01", "subj02"], "value"]
-    low, high = stats.t.interval(0.95, 1, values.mean(), stats.sem(values))
+    values = rows.loc[list(subjects), "value"]
+    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
     assert rows.loc["all", ["value", "low", "high", "n"]].tolist() == pytest.approx(
-        [values.mean(), low, high, 2]
+        [values.mean(), low, high, 3]
     )
     share = pick(found, "prefers_profile", roi="PPA", category="places", subject="all").iloc[0]
-    expected = proportion_confint(1, 2, method="wilson")
-    assert share[["value", "low", "high"]].tolist() == pytest.approx([0.5, *expected])
+    expected = proportion_confint(2, 3, method="wilson")
+    assert share[["value", "low", "high"]].tolist() == pytest.approx([2 / 3, *expected])
     alone = pick(found, "auc_measured", roi="none", category="food", subject="all").iloc[0]
     assert alone["n"] == 1 and np.isnan(alone["low"])
     assert pick(found, "carries").empty and found["value"].notna().all()
+
+
+def test_shares_are_no_less_than_none_and_no_more_than_all():
+    tables = {f"subj{number}": tabulate_preference(make_regions()) for number in range(3)}
+    for table, share in zip(tables.values(), (0.0, 0.9, 1.0), strict=True):
+        table.loc[table["measure"].isin(["share_profile", "t"]), "value"] = share
+    found = summarise_subjects(tables)
+    for measure, ends in (("share_profile", [0, 1]), ("t", [-0.73, 2.0])):
+        rows = pick(found, measure, subject="all")
+        assert len(rows) and (rows[["low", "high"]].round(2) == ends).all(axis=None)
 
 
 def test_many_subjects_have_their_mean_and_interval():

@@ -21,6 +21,17 @@ def test_mean_over_subjects_has_scipys_interval(generator):
     interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
     np.testing.assert_allclose([found.low, found.high], interval)
     assert found.subjects.tolist() == [40] * 3
+    cut = mean_over_subjects(values, least=[0.2, -9, -9], greatest=0.4)
+    np.testing.assert_allclose(cut.low, np.maximum(found.low, [0.2, -9, -9]))
+    np.testing.assert_allclose(cut.high, np.minimum(found.high, 0.4))
+
+
+@pytest.mark.parametrize(("count", "known"), [(1, False), (2, False), (3, True)])
+def test_of_two_subjects_there_is_no_interval(count, known, generator):
+    values = generator.normal(size=(count, 1))
+    assert np.isfinite(mean_over_subjects(values).low).tolist() == [known]
+    pairs = mean_over_pairs(generator.normal(size=(count, count, 1)))
+    assert np.isfinite(pairs.low).tolist() == [known]
 
 
 def test_subjects_without_a_value_take_no_part(generator):

@@ -258,6 +258,33 @@ def test_all_that_was_left_out_is_named_with_its_reason() -> None:
     assert "1 of 4 sessions" in said
 
 
+def test_regions_that_words_and_responses_say_different_things_of_are_all_named() -> None:
+    table = make_table(shared=make_stores(["described"], clusters=0, d=1.0))
+    preferred = {
+        ("faces", "faces"): "the same category in {}; ",
+        ("faces", "bodies"): "different ones in {}. ",
+        ("", "faces"): "No category by words: {}; ",
+        ("faces", ""): "by words alone: {}.",
+    }
+    for (words, responses), where in preferred.items():
+        table.loc[table["roi"] == "EBA", ["profile", "measured"]] = [words, responses]
+        table.loc[table["roi"] != "EBA", ["profile", "measured"]] = ["faces", "faces"]
+        said = " ".join(make_page(table).sections["What was found"])
+        others = "FFA-1, V1v"
+        named = f"{others}, EBA" if words == responses else "EBA"
+        assert where.format(named) in said
+
+
+def test_where_nothing_is_described_no_number_is_made_of_nothing() -> None:
+    table = make_table()
+    table = table[table["roi"] != "FFA-1"].assign(tested=0)
+    said = make_page(table, evaluator_r2=[]).sections["How sure it is"]
+    assert "No pictures or edits were made." in said
+    assert "No voxel is described, so nothing is said of words." in said
+    assert "hold 96% of them, by region." in said[0]
+    assert "–" not in " ".join(said[1:])
+
+
 def test_only_intervals_above_zero_count_as_found() -> None:
     said = " ".join(make_page(make_table()).sections["What was found"])
     assert "3 of 6 voxels in 2 regions" in said
@@ -349,13 +376,53 @@ def test_means_are_over_the_subjects_that_have_the_region(subjects: int) -> None
     if subjects >= 3:
         low, _ = stats.t.interval(0.95, subjects - 1, values.mean(), stats.sem(values))
         assert found.loc["FFA-1", "pictures_low"] == pytest.approx(low, rel=1e-5)
-    assert found.loc["FFA-1", ["profile", "profile_subjects"]].tolist() == ["faces", subjects]
+    preferred = ["profile", "profile_subjects", "profile_known"]
+    assert found.loc["FFA-1", preferred].tolist() == ["faces", subjects, subjects]
     assert found.loc["FFA-1", ["localiser", "localiser_subjects"]].tolist()[0] == ""
     page = summarise_subjects(tables, name="demo")
     said = " ".join(sayings(page))
     assert "V1v of subj0: the subject's page says why." in said
     assert ("Nothing is said of other people" in said) == (subjects < 3)
     assert draw_page(page) and render_html(page)
+
+
+def test_a_number_that_few_subjects_have_is_a_mean_of_these() -> None:
+    tables = {f"subj{number}": make_table() for number in range(3)}
+    for number, table in enumerate(tables.values()):
+        table["pictures"] += number
+        table["share"] = [0.95, 1.0, 0.8][number]
+    face = tables["subj2"]["roi"] == "FFA-1"
+    tables["subj2"].loc[face, ["pictures", "pictures_mean"]] = np.nan
+    row = average_regions(tables).set_index("roi").loc["FFA-1"]
+    assert (row["subjects"], row["pictures_subjects"], row["insertion_subjects"]) == (3, 2, 3)
+    assert row["pictures"] == 1.5 and np.isnan(row["pictures_low"])
+    assert np.isfinite(row["insertion_low"]) and row["share_high"] == 1
+    page = summarise_subjects(tables, name="demo")
+    assert "Pictures and edits of FFA-1: measured in 2 of 3 subjects" in " ".join(sayings(page))
+    (said,) = [text for text in sayings(page) if "mean over subjects has" in text]
+    assert "pictures from words in 0 of 0 regions" in said
+    # Of the mean effect, as on the pages of the subjects, and not of d.
+    assert "insertion against another category in 1 of 1 region (FFA-1)" in said
+    for table in tables.values():
+        table["insertion_other_mean"] *= [1.0, -1.0][table is tables["subj2"]]
+    (said,) = [
+        text
+        for text in sayings(summarise_subjects(tables, name="demo"))
+        if "mean over subjects has" in text
+    ]
+    assert "insertion against another category in 0 of 1 region (none)" in said
+
+
+def test_a_preference_is_of_the_subjects_in_which_there_is_one() -> None:
+    tables = {f"subj{number}": make_table() for number in range(3)}
+    for number, category in ((1, ""), (2, "bodies")):
+        table = tables[f"subj{number}"]
+        table.loc[table["roi"] == "FFA-1", "measured"] = category
+    row = average_regions(tables).set_index("roi").loc["FFA-1"]
+    found = row[["measured", "measured_subjects", "measured_known"]].tolist()
+    assert found == ["bodies, faces", 1, 2]
+    page = summarise_subjects(tables, name="demo")
+    assert "bodies, faces (1/2)" in page.rows[0] and "faces (3/3)" in page.rows[0]
 
 
 def test_the_page_of_all_subjects_counts_the_effects_that_their_own_pages_count() -> None:

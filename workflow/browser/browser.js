@@ -63,8 +63,11 @@
     fill(fields.region, [[ALL, `All ${subject.rois.length}`], ...subject.rois.map((roi) => [roi.name, `${roi.name} (${roi.voxels})`])]);
     fill(fields.category, [[ALL, "Any"], ...indices[0].categories.map((category, place) => [String(place), category]), ["-1", "none"]]);
     const reasons = new Map();
-    for (const { index, place } of state.entries) reasons.set(index.columns.reason[place], (reasons.get(index.columns.reason[place]) || 0) + 1);
-    fill(fields.reason, [[ALL, "Any"], ...[...reasons].map(([reason, count]) => [reason, `${reason} (${count})`])]);
+    for (const entry of state.entries) {
+      const reason = entry.index.columns.reason[entry.place];
+      reasons.set(reason, [...(reasons.get(reason) || []), entry]);
+    }
+    fill(fields.reason, [[ALL, "Any"], ...[...reasons].map(([reason, entries]) => [reason, `${reason} (${countVoxels(entries)})`])]);
     fillClusters();
     const regions = subject.rois.map((roi) => roi.name);
     brain.regions = regions;
@@ -97,6 +100,9 @@
     return found;
   }
 
+  /** How many voxels rows are of: a voxel of two regions has a row in each. */
+  const countVoxels = (entries) => new Set(entries.map((entry) => entry.voxel)).size;
+
   /** Places of the words that drive or suppress a voxel: those listed, then the sure ones of named lists, which only drive. */
   function listWords({ index, place }, sign) {
     const { named, [sign]: listed } = index.columns;
@@ -128,9 +134,10 @@
     const sign = (entry) => (entry.sign === "negative" ? 1 : 0);
     shown.sort((a, b) => sign(a) - sign(b) || (sort === "voxel" ? a.order - b.order || a.voxel - b.voxel : value(b) - value(a)));
     state.shown = shown;
-    const suppressed = shown.filter((entry) => entry.sign === "negative").length;
-    const drives = shown.length - suppressed, plural = (count) => `${count} voxel${count === 1 ? "" : "s"}`;
-    let text = plural(shown.length);
+    const suppressed = countVoxels(shown.filter((entry) => entry.sign === "negative"));
+    const drives = countVoxels(shown.filter((entry) => entry.sign !== "negative"));
+    const plural = (count) => `${count} voxel${count === 1 ? "" : "s"}`;
+    let text = plural(countVoxels(shown));
     const other = shown.some((entry) => entry.sign && listWords(entry, entry.sign).some((word) => entry.found.get(word)));
     if (query) text = shown.length ? `“${query}”${other ? " or a synonym" : ""} drives ${plural(drives)}${suppressed ? `, suppresses ${suppressed}` : ""}` : `“${query}” is listed in no profile here, nor is a synonym of it`;
     find("count").textContent = text;

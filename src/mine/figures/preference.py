@@ -78,8 +78,8 @@ def draw_preference(table: pd.DataFrame, rois: list[str], subject: str) -> Figur
         upper + LOWER + max(shown, SWEEP) + 14,
         f"{subject}. Frames: what the region as a whole prefers, in b the largest share, which may "
         "be of another category; none where the runner-up is written alike. Grey: of fewer than "
-        f"{LEAST_VOXELS} described voxels. a: cosine of the mean profile of the described voxels "
-        "with the category, above its mean over random profiles, in their standard deviations. b: "
+        f"{LEAST_VOXELS} described voxels. a: cosine of a profile with the category, above its "
+        "mean over random profiles, in their standard deviations, mean over described voxels. b: "
         "described voxels that prefer the category; bold: more than among as many voxels drawn "
         f"from all described ones (p ≤ {SIGNIFICANT}). c: mean measured response of "
         "all the region's voxels to test images that carry the category against those that lack "

@@ -32,6 +32,7 @@ from mine.figures.style import (
 )
 from mine.sections import ALL
 from mine.stages.preference_subjects import LEAST_VOXELS, count_voxels
+from mine.statistics.subjects import LEAST_SUBJECTS
 from mine.wording import format_count
 
 LABELS = {
@@ -45,7 +46,6 @@ MAPS = {
     "measured": "Measured: voxels (%)",
     "localiser": "Localiser: voxels (%)",
 }
-LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
 
 # mm
 GAP = 3.0
@@ -167,10 +167,10 @@ def _draw_thresholds(figure: Figure, top: float, table: pd.DataFrame, subjects: 
     for subject in subjects:
         own = rows[rows["subject"] == subject]
         axes.plot(own["threshold"], own["value"], color=GREY, linewidth=0.7)
-    sure = mean[mean["n"] >= LEAST_SUBJECTS]
-    if len(sure):
-        low, high = (sure[name].clip(0, 1) for name in ("low", "high"))
-        axes.fill_between(sure["threshold"], low, high, color=LIGHT, linewidth=0, zorder=0)
+    if mean["low"].notna().any():
+        axes.fill_between(
+            mean["threshold"], mean["low"], mean["high"], color=LIGHT, linewidth=0, zorder=0
+        )
     axes.plot(mean["threshold"], mean["value"], color=BLUE, linewidth=1.6)
     expected = table[(table["measure"] == "above_t_shuffled") & (table["subject"] == ALL)]
     expected = expected[expected["n"] == expected["n"].max()].sort_values("threshold")
@@ -196,9 +196,8 @@ def _draw_agreement(figure: Figure, top: float, table: pd.DataFrame) -> None:
         spread = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
         axes.plot(values, place + np.array(spread), "o", color=GREY, markersize=2.6)
         mean = own.loc[ALL]
-        if mean["n"] >= LEAST_SUBJECTS:
-            ends = np.clip([mean["low"], mean["high"]], 0, 1)
-            axes.plot(ends, [place] * 2, color=BLUE, linewidth=1.0)
+        if np.isfinite(mean["low"]):
+            axes.plot([mean["low"], mean["high"]], [place] * 2, color=BLUE, linewidth=1.0)
         axes.plot(mean["value"], place, "|", color=BLUE, markersize=9, markeredgewidth=1.8)
         regions = sorted({int(count) for count in own.loc[values.index, "n"]})
         counted = format_count(regions[-1], "region")

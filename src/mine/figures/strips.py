@@ -289,6 +289,6 @@ def write_means(
         value = write(row["value"])
         write_number(figure, left, top, value, weight="bold", fontsize=HEADING, color=BLACK)
         if np.isfinite(row["q"]):
-            write_number(figure, left + 11, top, f"q = {row['q']:.2f}")
+            write_number(figure, left + 11, top, f"q {format_p(row['q'])}")
         if row["n"] < most:
             add_text(figure, left, top + LINE, f"of {row['n']}", color=INK)

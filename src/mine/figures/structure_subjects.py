@@ -23,9 +23,9 @@ from mine.figures.style import (
 )
 from mine.sections import ALL
 from mine.statistics.multiple_comparisons import SIGNIFICANT
+from mine.statistics.subjects import LEAST_SUBJECTS
 from mine.wording import format_count
 
-LEAST_SUBJECTS = 3  # for an interval over subjects to say anything
 MATCHES = 5  # pairs of words written for a region
 NO_WORD = "no word"
 
@@ -144,7 +144,7 @@ def _draw_region(axes: Axes, place: int, own: pd.DataFrame, several: bool) -> No
             continue
         summary = mean.loc[measure]
         axes.plot(summary["value"], place + line, "|", color=colour, markersize=8)
-        if summary["n"] >= LEAST_SUBJECTS and np.isfinite(summary["low"]):
+        if np.isfinite(summary["low"]):
             ends = np.clip([summary["low"], summary["high"]], -1, 1)
             axes.plot(ends, [place + line] * 2, color=colour, linewidth=0.9)
     if "null" in mean.index:

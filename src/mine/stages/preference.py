@@ -32,6 +32,7 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
+from mine.statistics.arithmetic import divide
 from mine.statistics.multiple_comparisons import benjamini_hochberg
 
 RESPONSES = ("predicted", "measured")
@@ -123,7 +124,9 @@ def _compare_profiles(
     text: np.ndarray,
     level: float,
 ) -> Found:
-    """Compare profiles with the categories in text space: by voxel, and the ROI's mean profile.
+    """Compare profiles with the categories in text space: by voxel, and as the mean over those of
+    the ROI that are described. (The mean profile at unit length is longer than any one in whatever
+    profiles have in common, and so would prefer it in an ROI of voxels that have nothing else.)
 
     own, subject: the ROI's voxels and all of the subject's, as join_voxels has them.
     """
@@ -135,13 +138,9 @@ def _compare_profiles(
     )
     voxels = own.sizes["voxel"]
     cosine = _cosines(embedding, text)
-    mean = own["embedding"].values[own["described"].values].sum(axis=0, keepdims=True)
-    mean = _cosines(mean, text)
-    if len(null):
-        z, p = compare_with_null(cosine, null)
-        mean_z, mean_p = compare_with_null(mean, null)
-    else:
-        z, p, mean_z, mean_p = cosine * np.nan, cosine * np.nan, mean * np.nan, mean * np.nan
+    z, p = compare_with_null(cosine, null) if len(null) else (cosine * np.nan, cosine * np.nan)
+    chosen = np.flatnonzero(own["described"].values)
+    mean, mean_z = (divide(of[chosen].sum(axis=0), len(chosen)) for of in (cosine, z))
     q = benjamini_hochberg(np.where(described[:, None], p, np.nan), axis=0)
     # A profile that is not to be believed prefers nothing.
     preferred = prefer(z, np.broadcast_to(described[:, None], z.shape), axis=1)
@@ -181,9 +180,8 @@ def _compare_profiles(
                 q[:voxels].T,
                 {"long_name": "false discovery rate over the subject's described voxels"},
             ),
-            "roi_cosine": ("category", mean[0], {"long_name": "of the mean profile"}),
-            "roi_cosine_z": ("category", mean_z[0], {"long_name": "of the mean profile"}),
-            "roi_cosine_p": ("category", mean_p[0], {"long_name": "of the mean profile"}),
+            "roi_cosine": ("category", mean, {"long_name": "mean over described voxels"}),
+            "roi_cosine_z": ("category", mean_z, {"long_name": "mean over described voxels"}),
             "roi_share_p": (
                 "category",
                 shares,
@@ -196,8 +194,8 @@ def _compare_profiles(
             ),
         }
     )
-    best = prefer(mean_z, ~(share_q[None] > level), axis=1)
-    return Found(evidence, preferred[None, :voxels], best, np.isfinite(mean_z))
+    best = prefer(mean_z[None], ~(share_q[None] > level), axis=1)
+    return Found(evidence, preferred[None, :voxels], best, np.isfinite(mean_z[None]))
 
 
 def _cosines(embedding: np.ndarray, text: np.ndarray) -> np.ndarray:

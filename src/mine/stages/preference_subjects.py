@@ -19,6 +19,8 @@ from mine.statistics.subjects import mean_over_subjects
 THRESHOLDS = np.arange(0, 10.5, 0.5)
 LEAST_VOXELS = 10  # above a threshold, for a share of them to be drawn or averaged
 COLUMNS = ["measure", "roi", "category", "image", "threshold", "value", "low", "high", "p", "n"]
+NO_SHARES = {"cosine_z", "t", "d_prime_predicted", "d_prime_measured"}
+"""Measures that may have any value; all others are shares or probabilities."""
 
 BOUNDS = {"value": "mean", "low": "low", "high": "high"}
 
@@ -52,7 +54,6 @@ def _list_category(own: xr.Dataset) -> list[dict[str, object]]:
         {
             "measure": "cosine_z",
             "value": float(own["roi_cosine_z"]),
-            "p": float(own["roi_cosine_p"]),
             "n": described,
         },
         {"measure": "t", "value": float(own["roi_t"]), "n": localised},
@@ -213,8 +214,8 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     tables: of :func:`tabulate_preference`, by subject. Returns columns ``measure subject roi
     category threshold value low high n``. Rows of subject ``all`` are means over the subjects that
-    have a value, n of them, with Student's 95% interval over subjects (nan for one); of
-    ``prefers_<evidence>`` the share of subjects with Wilson's interval; of ``above_t`` and
+    have a value, n of them, with Student's 95% interval over subjects (nan for fewer than three);
+    of ``prefers_<evidence>`` the share of subjects with Wilson's interval; of ``above_t`` and
     ``above_t_shuffled`` means over the subjects with at least 10 voxels above the threshold.
     """
     parts = [table.assign(subject=subject) for subject, table in tables.items()]
@@ -230,12 +231,13 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         if str(key[0]).startswith("prefers_"):
             rows.append(row | _estimate_share(int(values.sum()), len(values)))
         else:
-            rows.append(row | _estimate_mean(values))
+            rows.append(row | _estimate_mean(values, share=key[0] not in NO_SHARES))
     columns = ["measure", "subject", "roi", "category", "threshold", "value", "low", "high", "n"]
     return pd.concat([whole, pd.DataFrame(rows, columns=columns)], ignore_index=True)[columns]
 
 
-def _estimate_mean(values: np.ndarray) -> dict[str, float]:
-    """A mean over subjects with Student's 95% interval; nan for the ends of one value's."""
-    found = mean_over_subjects(values[:, None])
+def _estimate_mean(values: np.ndarray, *, share: bool) -> dict[str, float]:
+    """A mean over subjects with Student's 95% interval, of a share within 0 and 1."""
+    limits = {"least": 0, "greatest": 1} if share else {}
+    found = mean_over_subjects(values[:, None], **limits)
     return {name: float(getattr(found, key)[0]) for name, key in BOUNDS.items()}

@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mine.statistics.arithmetic import INTERVAL_LEVEL, divide
+
+LEAST_SUBJECTS = 3
+"""Subjects from which an interval over subjects is given: of two it excludes nothing."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,17 @@ class SubjectMean:
     """(column,): how many subjects have a value"""
 
 
-def mean_over_subjects(values: np.ndarray) -> SubjectMean:
+def mean_over_subjects(
+    values: np.ndarray, *, least: ArrayLike = -np.inf, greatest: ArrayLike = np.inf
+) -> SubjectMean:
     """Mean over subjects with a 95% interval.
 
     The interval is mean ± t_(n−1) s / √n, for values that are normal over subjects (Student 1908).
 
     values: (subject, column), one number for each subject, such as the mean over its voxels; nan
-    where a subject has none. Bounds are nan for fewer than two subjects, the mean for none.
+    where a subject has none. least, greatest: what the values can be, one for all or (column,), at
+    which the interval ends; a share is in [0, 1]. Bounds are nan for fewer than LEAST_SUBJECTS
+    subjects, the mean for none.
     """
     values = np.asarray(values, dtype=np.float64)
     known = np.isfinite(values)
@@ -41,8 +49,10 @@ def mean_over_subjects(values: np.ndarray) -> SubjectMean:
     mean = divide(values.sum(axis=0), count)
     spread = np.square(np.where(known, values - mean, 0.0)).sum(axis=0)
     error = np.sqrt(divide(spread, count - 1) / np.maximum(count, 1))
+    error = np.where(count >= LEAST_SUBJECTS, error, np.nan)
     margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + INTERVAL_LEVEL) / 2)
-    return SubjectMean(mean, mean - margin, mean + margin, count)
+    low, high = np.maximum(mean - margin, least), np.minimum(mean + margin, greatest)
+    return SubjectMean(mean, low, high, count)
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ def mean_over_pairs(values: np.ndarray) -> PairMean:
     peculiar to a pair varies more than what is peculiar to a subject.
 
     values: (subject, subject, column), of which what lies above the diagonal counts; nan for a pair
-    without a value. Bounds are nan for fewer than three subjects, mean for no pair. A subject
-    without whom there is no pair leaves them unknown too.
+    without a value. Bounds are nan for fewer than LEAST_SUBJECTS subjects, mean for no pair. A
+    subject without whom there is no pair leaves them unknown too.
     """
     values = np.asarray(values, dtype=np.float64)
     one, other = np.triu_indices(len(values), k=1)
@@ -84,6 +94,8 @@ def mean_over_pairs(values: np.ndarray) -> PairMean:
     centre = divide(np.where(present, without, 0.0).sum(axis=0), count)
     spread = np.square(np.where(present, without - centre, 0.0)).sum(axis=0)
     degrees = np.maximum(count - 1, 1)
-    error = np.where(count > 2, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan)
+    error = np.where(
+        count >= LEAST_SUBJECTS, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan
+    )
     margin = error * special.stdtrit(degrees, (1 + INTERVAL_LEVEL) / 2)
     return PairMean(mean, mean - margin, mean + margin, count)

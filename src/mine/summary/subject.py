@@ -110,6 +110,7 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         lambda row: bool(row["profile"] and row["measured"]) and row["profile"] != row["measured"],
     )
     silent = name_where(table, lambda row: not row["profile"])
+    unmoved = name_where(table, lambda row: bool(row["profile"]) and not row["measured"])
     apart = name_where(table, lambda row: row["identification_p"] <= SIGNIFICANT)
     clustered = name_where(table, lambda row: row["clusters"] > 1)
     measured = int((table["clusters"] > 0).sum())
@@ -120,7 +121,8 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"{format_count(len(table), 'region')} are described: by a first word that is "
         "significant in the attributions, and by words that all add to measured responses.",
         f"Words and measured responses prefer the same category in {join(agree)}; different ones "
-        f"in {join(differ)}. No category by words: {join(silent)}.",
+        f"in {join(differ)}. No category by words: {join(silent)}; by words alone: "
+        f"{join(unmoved)}.",
         f"Voxels are told apart beyond one tuning that all share (p ≤ {SIGNIFICANT}) in "
         f"{len(apart)} of {format_count(measured, 'region')} where this could be asked "
         f"({join(apart)}); they fall "
@@ -171,20 +173,30 @@ def _say_sure(
         f"{unit}, median over regions"
         + (f"; baselines on the same images {rivals}. " if rivals else ". ")
         + "The 95% intervals that it predicts of responses hold "
-        f"{table['coverage'].min():.0%} to {table['coverage'].max():.0%} of them, by region.",
+        f"{_say_span(table['coverage'])} of them, by region.",
         "The first word of a voxel is significant in the attributions (false discovery rate "
         f"{level:g} over words); every listed word adds to measured responses, p ≤ {level:g} "
         "corrected over the words offered. The test responses have no part in them. Profiles of "
         "two encoders, each fitted to and read on its own half of the images, correlate at "
         f"{write_number(reliable.median())} (median of the regions' medians over described "
-        "voxels).",
+        "voxels)."
+        if len(reliable)
+        else "No voxel is described, so nothing is said of words.",
         f"Pictures and edits were made for {format_count(tested, 'voxel', ',')} and judged by an "
         "encoder of another model, fitted to the other half of the images, which had no part in "
         "choosing the words; which voxels are described was asked of both halves. "
-        f"{_say_range(evaluator_r2)}",
+        f"{_say_range(evaluator_r2)}"
+        if tested
+        else "No pictures or edits were made.",
         "Intervals over images say what other images would give in this subject. They say nothing "
         "of other people, and of neighbouring voxels none is an independent witness.",
     ]
+
+
+def _say_span(shares: pd.Series) -> str:
+    """The least and the largest of some shares, one number where they are written alike."""
+    ends = (f"{shares.min():.0%}", f"{shares.max():.0%}")
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _say_range(evaluator_r2: np.ndarray) -> str:

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from mine.sections import ALL
-from mine.statistics.subjects import mean_over_subjects
+from mine.statistics.subjects import LEAST_SUBJECTS, mean_over_subjects
 from mine.summary.page import Page
 from mine.summary.regions import EDITED, PICTURED, SHOWN, split_regions
 from mine.summary.texts import NONE, join, name_above, write_interval, write_share
 from mine.wording import format_count
 
-MEANS = ("share", "score", "identification", *PICTURED, *EDITED)
-"""Numbers of a region that are averaged over subjects."""
+SHARES = ("share", "identification")
+EFFECTS = (*PICTURED, *EDITED)
+MEANS = (*SHARES, "score", *EFFECTS, *(f"{name}_mean" for name in EFFECTS))
+"""Numbers of a region that are averaged over subjects; shares are between 0 and 1."""
 
 CAUSES = {
     "pictures": "pictures from words",
@@ -26,9 +28,6 @@ CAUSES = {
     "removal": "removal against random tokens' words",
     "removal_unspecific": "removal against no words",
 }
-
-ENOUGH = 3
-"""Subjects from which an interval over subjects is written: of two it excludes nothing."""
 
 
 def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -45,17 +44,21 @@ def average_regions(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         own = pd.DataFrame([table.loc[roi] for table in by_subject.values() if roi in table.index])
         row: dict[str, object] = {"roi": roi, "subjects": len(own)}
         row |= {name: int(own[name].sum()) for name in ("voxels", "described")}
-        found = mean_over_subjects(own[list(MEANS)].to_numpy(float))
-        bounds = zip(found.mean, found.low, found.high, strict=True)
-        for name, (value, low, high) in zip(MEANS, bounds, strict=True):
-            if len(own) < ENOUGH:
-                low = high = np.nan
-            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        shares = np.isin(MEANS, SHARES)
+        found = mean_over_subjects(
+            own[list(MEANS)].to_numpy(float),
+            least=np.where(shares, 0, -np.inf),
+            greatest=np.where(shares, 1, np.inf),
+        )
+        for place, name in enumerate(MEANS):
+            row |= {name: found.mean[place], f"{name}_subjects": found.subjects[place]}
+            row |= {f"{name}_low": found.low[place], f"{name}_high": found.high[place]}
         for evidence in SHOWN:
             preferring = own[evidence][own[evidence] != ""]
             preferred = preferring.mode()
-            row[evidence] = preferred.iloc[0] if len(preferred) else ""
-            row[f"{evidence}_subjects"] = int((preferring == row[evidence]).sum())
+            row[evidence] = join(preferred, "")
+            row[f"{evidence}_subjects"] = int(preferring.isin(preferred[:1]).sum())
+            row[f"{evidence}_known"] = len(preferring)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -73,8 +76,9 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
         columns=columns,
         rows=[_write_row(row) for _, row in table.iterrows()],
         note=(
-            "Means over subjects, with Student's 95% interval from three subjects on; of "
-            "categories, the one that the region prefers in most subjects, with their number. "
+            "Means over the subjects in which it was measured, with Student's 95% interval from "
+            "three of them on; of categories, the one that the region prefers in most subjects, "
+            "with their number, of those in which it prefers any (several: in as many each). "
             "Columns are explained on the page of each subject; R² alone where a dataset has no "
             "noise ceiling. A dash: not measured."
         ),
@@ -88,7 +92,7 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
 
 def _write_row(row: pd.Series) -> list[str]:
     preferred = [
-        f"{row[name]} ({row[f'{name}_subjects']}/{row['subjects']})" if row[name] else NONE
+        f"{row[name]} ({row[f'{name}_subjects']}/{row[f'{name}_known']})" if row[name] else NONE
         for name in SHOWN
     ]
     return [
@@ -125,17 +129,21 @@ def _say_found(
         "Of the regions of all subjects that were tested, the mean causal effect has an interval "
         f"over images above zero: {join(above)}.",
     ]
-    if len(tables) >= ENOUGH:
-        above = [f"{what} {name_above(table, name)}" for name, what in CAUSES.items()]
-        said.append(f"The mean over subjects has an interval above zero: {join(above)}.")
+    if len(tables) >= LEAST_SUBJECTS:
+        above = [f"{what} {name_above(table, f'{name}_mean')}" for name, what in CAUSES.items()]
+        said.append(
+            "Its mean over subjects has an interval over subjects above zero, of the regions that "
+            f"were tested in {LEAST_SUBJECTS} of them or more: {join(above)}."
+        )
     return said
 
 
 def _say_sure(subjects: int) -> list[str]:
-    if subjects < ENOUGH:
+    if subjects < LEAST_SUBJECTS:
         return [
-            f"{subjects} of {ENOUGH} subjects that an interval over subjects takes: each is "
-            "evidence for itself, and its own page says how much. Nothing is said of other people."
+            f"{subjects} of {LEAST_SUBJECTS} subjects that an interval over subjects takes: each "
+            "is evidence for itself, and its own page says how much. Nothing is said of other "
+            "people."
         ]
     return [
         "Intervals are over subjects: they speak of people who were not measured, if these "
@@ -149,9 +157,15 @@ def _say_left_out(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> li
         without = [name for name, own in tables.items() if row["roi"] not in set(own["roi"])]
         said.append(f"{row['roi']} of {join(without)}: the subject's page says why.")
     for name, what in (("identification", "Structure"), ("pictures", "Pictures and edits")):
-        unknown = table["roi"][~np.isfinite(table[name])]
+        measured = table[f"{name}_subjects"]
+        unknown = table["roi"][measured == 0]
         if len(unknown):
             said.append(f"{what} of {join(unknown)}: in no subject could it be measured.")
+        for _, row in table[(measured > 0) & (measured < table["subjects"])].iterrows():
+            said.append(
+                f"{what} of {row['roi']}: measured in {row[f'{name}_subjects']} of "
+                f"{row['subjects']} subjects; the others' pages say why not."
+            )
     reasons = [
         f"{own['voxels'] - own['described']:,} in {name}"
         for name, (_, own) in zip(tables, map(split_regions, tables.values()), strict=True)
