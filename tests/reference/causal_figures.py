@@ -25,6 +25,7 @@ from mine.figures.generated import (
 )
 from mine.figures.strips import (
     choose_tested,
+    format_p,
     format_signed,
 )
 from mine.figures.voxels import gather_pictures
@@ -228,4 +229,5 @@ def written_as(table: pd.DataFrame, *columns: str) -> set[str]:
     values = table[list(columns)].to_numpy(float).ravel()
     values = values[np.isfinite(values)]
     rounded = {format_signed(value, digits) for value in values for digits in (1, 2)}
+    rounded |= {format_p(value).lstrip("<= ") for value in values}
     return {text.lstrip("+").replace("−", "-") for text in rounded}

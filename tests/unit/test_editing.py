@@ -198,12 +198,19 @@ def test_controls_never_say_the_voxels_own_words(words):
                 assert "dog" not in text and "red" not in text
 
 
-def test_the_unspecific_control_says_nothing_in_the_same_place(words):
+def test_the_unspecific_control_differs_from_both_guides_in_the_features_words_alone(words):
     edits = plan(words)
     for direction in ("insertion", "removal"):
         control = of(edits, direction, "unspecific")
-        assert (control["prompt"].values == "").all() and (control["negative"].values == "").all()
-        assert (control["mask"].values == of(edits, direction, "description")["mask"].values).all()
+        assert (control["word"].values == -1).all() and (control["negative"].values == "").all()
+        for guide in ("description", "profile"):
+            own = of(edits, direction, guide)
+            assert (control["mask"].values == own["mask"].values).all()
+            if direction == "removal":
+                assert (control["prompt"].values == own["prompt"].values).all()
+                assert (own["negative"].values != "").all()
+            else:
+                assert (control["prompt"].values == "").all()
 
 
 def test_all_edits_of_an_image_in_a_direction_start_from_one_noise(words):

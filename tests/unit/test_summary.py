@@ -295,7 +295,9 @@ def test_only_intervals_above_zero_count_as_found() -> None:
     assert (
         "what random tokens show by −0.25 sd (d −1.00), above zero in 0 of 1 region (none)" in said
     )
-    assert "over without words by −0.30 sd (d −1.20), above zero in 0 of 1 region (none)" in said
+    assert (
+        "over without naming it by −0.30 sd (d −1.20), above zero in 0 of 1 region (none)" in said
+    )
 
 
 def test_a_control_that_no_region_has_is_told_with_its_reason() -> None:

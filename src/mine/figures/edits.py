@@ -55,7 +55,7 @@ CONDITIONS = {
     "other": ("a word of another\ncategory", SKY),
     "random": ("words of\nrandom tokens", ORANGE),
     "lowest": ("words of lowest\n|attribution|", VERMILLION),
-    "unspecific": ("same mask,\nno words", GREY),
+    "unspecific": ("same mask, without\nthe feature's words", GREY),
     "elsewhere": ("same words,\nmask moved off", PURPLE),
 }
 DRAWN = {

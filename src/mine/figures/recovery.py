@@ -66,7 +66,7 @@ EFFECTS = (
     ("insertion_d", "all", "insertion against random tokens' (d)"),
     ("insertion_d_unspecific", "all", "insertion against no words (d)"),
     ("removal_d", "all", "removal against random tokens' (d)"),
-    ("removal_d_unspecific", "all", "removal against no words (d)"),
+    ("removal_d_unspecific", "all", "removal against not naming it (d)"),
     ("exact_correlation_insertion", "all", "insertions with exact ones (r)"),
     ("exact_correlation_removal", "all", "removals with exact ones (r)"),
     ("planted_correlation", "all", "edits with planted responses (r)"),

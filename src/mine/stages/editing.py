@@ -15,7 +15,8 @@ training images: never by predictions, which would regress to the mean. The cond
 - ``random``: the words of random tokens (insertion: of another image); ``lowest``: of the tokens of
   lowest |attribution|; none of the voxel's own, and no more than the guides have. For removal the
   mask, its size and shape kept, moves to where they are read
-- ``unspecific``: the same mask, repainted without any words
+- ``unspecific``: the same mask, repainted without the feature's words: with nothing for insertion,
+  with what is around the mask for removal, as the guides are
 - ``elsewhere``: the description's words, the mask moved off to anywhere
 
 An image in which a moved mask would still cover the feature is not taken for removal: its controls
@@ -225,7 +226,8 @@ def _plan_removal(
             around = readings.surround(image, masks[condition], but, words)
             negative = ", ".join(str(readings.vocabulary[word]) for word in spoken)
             planned[condition] = (masks[condition], readings.say(around), negative, spoken)
-    planned["unspecific"] = (mask, "", "", NOTHING)
+    # The background is asked for as by the guides: nothing but the feature's words is missing.
+    planned["unspecific"] = (mask, planned["description"][1], "", NOTHING)
     planned["elsewhere"] = (elsewhere, *planned["description"][1:])
     return planned
 

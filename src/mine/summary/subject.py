@@ -135,7 +135,7 @@ def _say_found(table: pd.DataFrame, together: pd.Series) -> list[str]:
         f"tokens by {_say_effect(table, 'insertion')}; than the same patches painted anew without "
         f"words by {_say_effect(table, 'insertion_unspecific')}.",
         "Taking it out lowers the response more than taking out what random tokens show by "
-        f"{_say_effect(table, 'removal')}; than the same patches painted over without words by "
+        f"{_say_effect(table, 'removal')}; than the same patches painted over without naming it by "
         f"{_say_effect(table, 'removal_unspecific')}.",
         "These are medians over regions by the evaluator, in standard deviations of the response "
         "(d: mean over standard deviation of the differences); above zero is the interval of a "

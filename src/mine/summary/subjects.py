@@ -26,7 +26,7 @@ CAUSES = {
     "insertion": "insertion against random tokens' words",
     "insertion_unspecific": "insertion against no words",
     "removal": "removal against random tokens' words",
-    "removal_unspecific": "removal against no words",
+    "removal_unspecific": "removal against not naming it",
 }
 
 
