@@ -678,7 +678,8 @@ class Description:
     phrase_words: int = setting("Number of words in the phrase, the first of these.", 4, minimum=1)
     false_words: float = setting(
         "Largest rate at which tokens that show nothing are given any word. Words that are read "
-        "no more clearly than such words are not said; 1 says all words.",
+        "no more clearly than such words are not said; 1 says all that are kept and exceed their "
+        "base rate. The rate is of one token; a description has several.",
         0.05,
         minimum=1e-4,
         maximum=1,
@@ -694,11 +695,12 @@ class Description:
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     false_discovery_rate: float = setting(
-        "Expected share of false words among those reported. The same level decides which voxels "
-        "are predicted and semantic, which are reliable (there, it is the level of p itself), "
-        "which categories voxels and regions prefer, whether a region has clusters and which "
-        "words distinguish them, what rival explainers list, and what the controls of "
-        "`compare_seeds` count.",
+        "Expected share of false words among those that are significant in the attributions, and "
+        "the level at which measured responses confirm a word, or one of a named list, in a "
+        "voxel. The same level decides which voxels are predicted and semantic, which are "
+        "reliable (there, it is the level of p itself), which categories voxels and regions "
+        "prefer, whether a region has clusters and which words distinguish them, what rival "
+        "explainers list, and what the controls of `compare_seeds` count.",
         0.05,
         minimum=1e-6,
         maximum=0.5,

@@ -14,12 +14,14 @@ from mine.core.calibration import (
     find_said,
     label_groups,
     measure_null,
+    read_groups,
     shuffle_tokens,
 )
 from mine.core.lens import apply_lens
 from mine.errors import InputError
 from mine.stages import calibration as stage
 from mine.stages.calibration import choose_captioned
+from mine.stages.descriptions import describe_images
 
 FEATURES = 24
 
@@ -231,6 +233,32 @@ def test_silence_is_judged_by_any_word_of_a_token():
     table = stage.judge_silence(word, score, make_rates(), level=0.05)
     assert table.loc[0, ["measure", "value", "n"]].tolist() == ["false_words", 4 / 6, 6]
     assert stage.judge_silence(word, score, make_rates(), level=0.001).loc[0, "value"] == 0
+
+
+def test_descriptions_of_tokens_that_show_nothing_speak_where_one_of_their_tokens_does():
+    word, score = LENS["word"].values.reshape(-1, 2), LENS["score"].values.reshape(-1, 2)
+    token, _, chance = read_groups(word, score, make_rates())
+    speaks = np.isin(np.arange(len(word)), token[chance <= 0.05])
+    for tokens in (1, 2, 4):
+        attributions, lens = stage.compose_silent(word, score, tokens=tokens)
+        described = describe_images(
+            attributions,
+            lens,
+            make_rates(),
+            token_fraction=1,
+            words=10,
+            phrase_words=3,
+            false_words=0.05,
+            generator=np.random.default_rng(0),
+        )
+        table = stage.judge_silent_descriptions(described)
+        count = len(word) // tokens
+        # A word that is clear in a token is above its base rate there, but beside others it need
+        # not be.
+        most = speaks[: count * tokens].reshape(count, tokens).any(axis=1).mean()
+        assert table.loc[0, ["measure", "n"]].tolist() == ["false_descriptions", count]
+        assert 0 < table.loc[0, "value"] <= most
+        assert tokens > 1 or table.loc[0, "value"] == most
 
 
 def test_images_that_words_are_judged_by_have_captions_and_are_held_out_or_not():

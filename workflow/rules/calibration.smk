@@ -29,7 +29,7 @@ rule calibration:
         instances=settings.dataset.instances,
         backbone=section("backbone"),
         lens=section("lens"),
-        level=settings.description.false_words,
+        description=section("description"),
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:

@@ -19,10 +19,13 @@ from mine.stages.alignments import POINTS, choose_images, share_tokens
 from mine.stages.calibration import (
     IMAGES,
     choose_captioned,
+    compose_silent,
     judge_places,
     judge_silence,
+    judge_silent_descriptions,
     judge_words,
 )
+from mine.stages.descriptions import describe_images
 from mine.stores import check_backbone, open_store, write_table
 
 log = start_logging(snakemake)
@@ -32,7 +35,8 @@ check_backbone(given.vocabulary, backbone)
 stimuli, base_rates = open_store(given.stimuli), open_store(given.base_rates).load()
 random = generator(params.seed, "calibration")
 count = params.lens["reference_images"]
-options = {"level": params.level, "resamples": params.resamples, "generator": random}
+level = params.description["false_words"]
+options = {"level": level, "resamples": params.resamples, "generator": random}
 
 # The null is of images that are not held out, so these have had no part in it.
 fresh = stimuli["image"].values[stimuli["held_out"].values]
@@ -51,7 +55,18 @@ word, score = read_shuffled(
     device=backbone.device,
     generator=random,
 )
-tables = [judge_silence(word, score, base_rates, level=params.level)]
+tables = [judge_silence(word, score, base_rates, level=level)]
+tokens = count_top(params.description["token_fraction"], backbone.rows * backbone.columns)
+silent = describe_images(
+    *compose_silent(word, score, tokens=tokens),
+    base_rates,
+    token_fraction=1,
+    words=params.description["words"],
+    phrase_words=params.description["phrase_words"],
+    false_words=level,
+    generator=generator(params.seed, "descriptions"),
+)
+tables.append(judge_silent_descriptions(silent))
 
 images, captions = choose_captioned(stimuli, count=IMAGES, generator=random)
 if len(images):

@@ -24,6 +24,7 @@ READINGS = {"own": ("own", VERMILLION, "s"), "fitted": ("fitted", BLUE, "o")}
 
 SHARES = {
     "false_words": "False words, of tokens\nthat show nothing",
+    "false_descriptions": "False words, of\ndescriptions of such tokens",
     "says_nothing": "Says nothing,\nof tokens of images",
     "right": "Right, of words said",
     "right_unclear": "Right, of words read\nbut not said",

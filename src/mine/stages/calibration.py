@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.calibration import label_groups, read_groups
+from mine.core.calibration import find_said, label_groups, read_groups
 from mine.core.choosing import draw_some
 from mine.core.mentions import find_mentioned
 from mine.errors import InputError
@@ -70,6 +70,42 @@ def judge_silence(
     token, _, chance = read_groups(word, score, base_rates)
     said = len(np.unique(token[chance <= level]))
     return pd.DataFrame([_describe_share("false_words", "", said, len(word))])
+
+
+def compose_silent(
+    word: np.ndarray, score: np.ndarray, *, tokens: int
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Make images of tokens that show nothing, and a voxel that all tokens of an image drive alike.
+
+    word, score: as of :func:`judge_silence`. tokens: of an image. Returns attributions and lens
+    as :func:`mine.stages.descriptions.describe_images` takes them.
+    """
+    count = len(word) // tokens
+    lens = {
+        name: (("image", "token", "rank"), values[: count * tokens].reshape(count, tokens, -1))
+        for name, values in {"word": word, "score": score}.items()
+    }
+    every = np.broadcast_to(np.arange(tokens), (1, 1, count, tokens))
+    attributions = xr.Dataset(
+        {
+            "token": (("sign", "voxel", "image", "rank"), every),
+            "attribution": (("sign", "voxel", "image", "rank"), np.ones(every.shape)),
+            "lowest": (("voxel", "image", "rank"), every[0]),
+        },
+        coords={"sign": ["positive"], "voxel": [0], "image": np.arange(count)},
+    )
+    return attributions, xr.Dataset(lens)
+
+
+def judge_silent_descriptions(described: xr.Dataset) -> pd.DataFrame:
+    """Measure how often descriptions say something though none of their tokens shows anything.
+
+    described: of the images and the voxel of :func:`compose_silent`. Returns the row
+    ``false_descriptions`` with the columns of :func:`judge_words`; the interval is Wilson's, over
+    descriptions.
+    """
+    said = find_said(described.isel(condition=0, voxel=0)).any(axis=-1)
+    return pd.DataFrame([_describe_share("false_descriptions", "", int(said.sum()), len(said))])
 
 
 def judge_words(
