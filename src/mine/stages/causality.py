@@ -42,7 +42,7 @@ def tabulate_causality(
 
     - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``correlation``
       over a voxel's images of the pictures' response with the originals', of regions the mean over
-      voxels; ``advantage`` (the control's error less that of the attribution's words), its ``d``,
+      voxels; ``advantage`` (the control's error less that of the description's words), its ``d``,
       the ``share`` of voxels in which it is positive and the share in which it is ``significant``
       (q of the store at most 0.05), by control. All of them once more by the measured response to
       the original: ``to_measured_error`` and so on
@@ -116,7 +116,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     for prefix, control in product(REFERENCES, PICTURES[1:]):
         errors = {roi: data[f"{prefix}error"] for roi, data in by_roi.items()}
         advantages = {
-            roi: error.sel(condition=control) - error.sel(condition="attribution")
+            roi: error.sel(condition=control) - error.sel(condition="description")
             for roi, error in errors.items()
         }
         own = {roi: data.sel(control=control) for roi, data in by_roi.items()}
