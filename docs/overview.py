@@ -104,7 +104,7 @@ def _draw_image(
     picture = region.results.pictures([image]).values[0]
     axes = add_axes(figure, left, top, SIDE, SIDE)
     draw_overlay(axes, picture, share.reshape(grid), Normalize(0, share.max()))
-    said = region.descriptions.sel(voxel=number, image=image, condition="attribution")
+    said = region.descriptions.sel(voxel=number, image=image, condition="description")
     draw_words(axes, said, region.results.words, grid, SIDE)
     add_image(add_axes(figure, left + SIDE + 0.7, top, SMALL, SMALL), picture)
 

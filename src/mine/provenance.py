@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mine.errors import InputError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the stores' layout; raised when readers of old stores would go wrong."""
 
 

@@ -100,7 +100,7 @@ def make_stores(
             "chance": (("condition", "voxel", "image", "rank"), 0.06 * random.random(told)),
         },
         coords={
-            "condition": ["attribution", "random", "lowest"],
+            "condition": ["description", "random", "lowest"],
             "voxel": voxels,
             "image": shown,
         },
@@ -159,7 +159,7 @@ def make_measured(voxels: int, *, images: int) -> xr.DataArray:
 
 def make_tests(voxel: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
     """generated, sufficiency, edits and counterfactuals of one voxel."""
-    conditions, pixels = ["attribution", "random"], np.full((2, 8, 8, 3), 90, np.uint8)
+    conditions, pixels = ["description", "random"], np.full((2, 8, 8, 3), 90, np.uint8)
     one = {"voxel": [voxel], "model": MODELS}
     generated = xr.Dataset(
         {

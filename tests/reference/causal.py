@@ -10,7 +10,7 @@ from mine.core.readings import Readings
 
 VOCABULARY = ["dog", "cat", "car", "sky", "sea", "hat", "red", "tall"]
 GRID = (4, 4)
-CONDITIONS = ["attribution", "random", "lowest"]
+CONDITIONS = ["description", "random", "lowest"]
 
 
 def quadrant(number: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mine.browser.index import index_region
 from mine.browser.pictures import write_pictures
 from mine.browser.scripts import scale_to_bytes, write_script
 from mine.browser.subject import write_subject
+from mine.core.conditions import EDITS, PICTURES
 from mine.datasets.voxels import ListedVoxels, VolumeVoxels
 from mine.figures.voxels import describe_voxels
 from tests.browser.synthetic import (
@@ -51,6 +53,13 @@ def test_every_script_hands_its_content_under_the_key_of_its_path(folder: Path) 
     for path in scripts:
         key, _ = read_script(path)
         assert f"{key}.js" == path.relative_to(folder.parent).as_posix()
+
+
+def test_a_card_has_words_for_every_picture_and_edit(repository: Path) -> None:
+    script = (repository / "workflow/browser/card.js").read_text(encoding="utf-8")
+    named = re.search(r"const CONDITIONS = \{(.*?)\};", script, re.DOTALL)[1]
+    names = re.findall(r'(\w+): "', named)
+    assert sorted(names) == sorted({*PICTURES, *EDITS})
 
 
 def test_every_voxel_has_one_row_and_one_card_in_its_file(folder: Path) -> None:
@@ -90,7 +99,7 @@ def test_a_card_says_what_the_stores_say(folder: Path) -> None:
         predictions = stores["attributions"]["prediction"].sel(voxel=voxel)
         ranked = predictions.sortby(predictions, ascending=False)
         assert [image[0] for image in card["images"]] == ranked["image"].values.tolist()
-        told = stores["descriptions"].sel(condition="attribution", voxel=voxel)
+        told = stores["descriptions"].sel(condition="description", voxel=voxel)
         for image, _, _, peak, packed, described in card["images"]:
             said = told.sel(image=image)
             said = said.isel(rank=(said["weight"] > 0) & (said["chance"] <= 0.05))

@@ -72,7 +72,7 @@ def select(attributions, seed=0):
 
 def test_top_tokens_are_the_strongest_positive_ones():
     maps = signed_maps()
-    token, weight = select(make_attributions(maps, kept=13, lowest=13))["attribution"]
+    token, weight = select(make_attributions(maps, kept=13, lowest=13))["description"]
     for voxel in range(4):
         for image in range(6):
             values = maps[voxel, image]
@@ -93,7 +93,7 @@ def test_controls_share_no_token_with_the_top(case):
     if case == "few positive, and weak":
         maps[..., 3:9] = 1e-3
     selected = select(make_attributions(maps, kept=13, lowest=13))
-    token, weight = selected["attribution"]
+    token, weight = selected["description"]
     for name in ("random", "lowest"):
         control, share = selected[name]
         assert control.shape == token.shape
@@ -126,7 +126,7 @@ def test_random_control_draws_every_other_token_alike():
 def test_lowest_control_takes_the_lowest_first():
     maps = signed_maps() + 1e-9
     token = select(make_attributions(maps, kept=13, lowest=13))["lowest"][0]
-    top = select(make_attributions(maps, kept=13, lowest=13))["attribution"]
+    top = select(make_attributions(maps, kept=13, lowest=13))["description"]
     for voxel in range(4):
         for image in range(6):
             used = set(top[0][voxel, image][top[1][voxel, image] > 0])
@@ -199,7 +199,7 @@ def test_planted_tokens_give_the_planted_word_and_its_patch():
         maps[voxel][world.content == voxel] = 1.0
     maps += 1e-4 * blob_maps(voxels, 20)
     described = describe(make_attributions(maps, kept=13, lowest=13), world=world)
-    own = described.sel(condition="attribution")
+    own = described.sel(condition="description")
     shown = np.stack([(world.content == voxel).sum(axis=1) >= KEPT for voxel in range(voxels)])
     assert shown.sum() > 20
     first = own["word"].values[..., 0]
@@ -263,14 +263,14 @@ def test_equal_seeds_give_equal_descriptions_and_others_other_controls():
     attributions = make_attributions(signed_maps(), kept=13, lowest=13)
     first, again, other = (describe(attributions, seed=seed) for seed in (0, 0, 1))
     xr.testing.assert_identical(first, again)
-    for condition in ("attribution", "lowest"):
+    for condition in ("description", "lowest"):
         xr.testing.assert_identical(first.sel(condition=condition), other.sel(condition=condition))
     assert (first["word"] != other["word"]).sel(condition="random").any()
 
 
 def test_a_voxel_that_nothing_drives_is_described_by_no_word():
     described = describe(make_attributions(np.full((1, 6, TOKENS), -1.0), kept=13, lowest=13))
-    assert (phrases(described.sel(condition="attribution")) == "").all()
+    assert (phrases(described.sel(condition="description")) == "").all()
 
 
 def test_more_words_than_groups_are_not_asked_for():

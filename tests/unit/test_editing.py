@@ -98,9 +98,9 @@ def test_removal_repaints_the_same_patches_whichever_guides_feature_they_carry(w
     """Where the description names the cat beside the profile's dog, both are repainted by both."""
     words[::2, 1] = CAT
     features = make_features(words, [[DOG, RED]])
-    features["description"].loc[{"condition": "attribution"}][..., 0] = CAT
+    features["description"].loc[{"condition": "description"}][..., 0] = CAT
     beside = np.concatenate([quadrant(0)[:2], quadrant(1)[:2]])
-    features["token"].loc[{"condition": "attribution"}] = beside
+    features["token"].loc[{"condition": "description"}] = beside
     edits = plan(words, features)
     for condition in ("description", "profile", "unspecific"):
         edit = of(edits, "removal", condition)
@@ -113,9 +113,9 @@ def test_removal_repaints_the_same_patches_whichever_guides_feature_they_carry(w
 
 def test_an_image_whose_description_says_nothing_is_not_what_a_feature_is_taken_from(words):
     features = make_features(words, [[DOG, RED]])
-    said = features["description"].loc[{"condition": "attribution"}]
+    said = features["description"].loc[{"condition": "description"}]
     # Of the images with a dog every second one is described by it.
-    features["description"].loc[{"condition": "attribution"}] = np.where(
+    features["description"].loc[{"condition": "description"}] = np.where(
         np.arange(len(words))[:, None] % 4, -1, said
     )
     edits = plan(words, features, images=40)
@@ -185,7 +185,7 @@ def test_no_removal_asks_for_what_the_profile_or_the_description_names(words):
         assert own.sizes["edit"]
         for prompt, image in zip(own["prompt"].values, own["image"].values, strict=True):
             asked = set(prompt.removeprefix("a photo of ").split(", "))
-            said = features["description"].sel(condition="attribution", image=image).values
+            said = features["description"].sel(condition="description", image=image).values
             named = {VOCABULARY[word] for word in said.ravel() if word >= 0} | {"dog", "red"}
             assert not asked & named, condition
 

@@ -78,7 +78,7 @@ def test_words_that_are_not_listed_are_none():
 
 def test_descriptions_say_only_words_above_their_base_rate():
     features = gather()
-    said = features["description"].isel(draw=0).sel(condition="attribution", voxel=0).values
+    said = features["description"].isel(draw=0).sel(condition="description", voxel=0).values
     shows = (WORLD.content == PREFERRED).any(axis=1)
     assert (said[shows, 0] == PREFERRED).all()
     assert ((said >= -1) & (said < WORLD.words)).all()
@@ -91,7 +91,7 @@ def test_of_the_attribution_only_clear_words_are_tested_and_of_controls_all():
             expected = every["description"].sel(condition=condition)
             xr.testing.assert_equal(other["description"].sel(condition=condition), expected)
     said, fewer, silent = (
-        (each["description"].sel(condition="attribution").values >= 0).sum()
+        (each["description"].sel(condition="description").values >= 0).sum()
         for each in (every, few, none)
     )
     assert said > fewer > silent == 0
@@ -99,7 +99,7 @@ def test_of_the_attribution_only_clear_words_are_tested_and_of_controls_all():
 
 def test_tokens_described_are_those_of_the_attributions():
     features = gather()
-    token = features["token"].isel(draw=0).sel(condition="attribution", voxel=0).values
+    token = features["token"].isel(draw=0).sel(condition="description", voxel=0).values
     image = int(np.flatnonzero((WORLD.content == PREFERRED).any(axis=1))[0])
     kept = token[image][token[image] >= 0]
     assert set(kept) <= set(np.flatnonzero(WORLD.content[image] == PREFERRED))
@@ -113,7 +113,7 @@ def test_positions_are_the_halfs_own():
 
 def test_draws_differ_in_the_random_control_alone():
     token = gather()["token"]
-    for condition in ("attribution", "lowest"):
+    for condition in ("description", "lowest"):
         first, second = token.sel(condition=condition).values
         np.testing.assert_array_equal(first, second)
     first, second = token.sel(condition="random").values

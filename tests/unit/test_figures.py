@@ -142,7 +142,7 @@ def make_explained(voxels: int, images: int = 4) -> tuple[xr.Dataset, xr.Dataset
             "chance": (ranked, np.full(word.shape, 0.01)),
             "patch": (ranked, np.broadcast_to([4, 4, 1], word.shape)),
         },
-        coords={"condition": ["attribution", "random", "lowest"], **coordinates},
+        coords={"condition": ["description", "random", "lowest"], **coordinates},
         attrs={"false_words": 0.05, "phrase_words": 4},
     )
     return attributions, descriptions

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from matplotlib.text import Text
 
-from mine.core.conditions import REFERENCES
+from mine.core.conditions import EDITS, PICTURES, REFERENCES
 from mine.figures.causality import COMPARED, draw_causality
 from mine.figures.exact import draw_exact, tabulate_exact
 from mine.figures.recovery import EFFECTS, draw_recovery
@@ -61,6 +61,18 @@ def test_every_number_written_for_a_subject_is_in_the_table():
     assert set(table["roi"]) == {"FFA-1", "EBA", ALL}
     for roi in ("FFA-1", "EBA", "all regions"):
         assert said(figure).count(roi) == 2
+
+
+def test_conditions_are_called_as_in_the_table():
+    by_roi = make_subject()
+    table = tabulate(by_roi)
+    names = {
+        panel: set(rows[["condition", "guide"]].stack().dropna())
+        for panel, rows in table.groupby("panel")
+    }
+    assert names["sufficiency"] == set(PICTURES)
+    assert names["edits"] == names["edit"] == set(EDITS)
+    assert set(PICTURES) | set(EDITS) <= set(said(draw_causality(table, list(by_roi))))
 
 
 def test_every_point_of_a_voxel_is_in_the_table():
@@ -122,7 +134,7 @@ def test_all_regions_are_the_pairs_of_all_regions(model, prefix):
     pairs, images = [], []
     for sufficiency, _ in list(by_roi.values())[:2]:
         error = sufficiency[f"{prefix}error"].sel(model=model)
-        pairs.append(error.sel(condition="lowest") - error.sel(condition="attribution"))
+        pairs.append(error.sel(condition="lowest") - error.sel(condition="description"))
         images.append(sufficiency["image"].values)
     values = np.concatenate([part.values.ravel() for part in pairs])
     expected = clustered_effect(values, np.ravel(images))
@@ -159,7 +171,7 @@ def test_the_encoders_numbers_less_the_evaluators_are_of_the_same_pairs():
 
     def read_errors(pair):
         error = pair[0]["to_measured_error"]
-        return error.sel(condition="empty") - error.sel(condition="attribution"), pair[0]["image"]
+        return error.sel(condition="empty") - error.sel(condition="description"), pair[0]["image"]
 
     def read_edits(*names):
         def read(pair):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mine.core.conditions import PICTURES
 from mine.figures.generated import (
     choose_originals,
 )
@@ -97,9 +98,15 @@ def test_the_table_of_pictures_holds_the_stores_numbers():
             model="evaluator", voxel=row.voxel, condition=row.condition
         )
         assert row.value == pytest.approx(float(error.mean()))
-        if row.condition != "attribution":
+        if row.condition != "description":
             q = sufficiency["q"].sel(model="evaluator", voxel=row.voxel, control=row.condition)
             assert row.q == pytest.approx(float(q))
+
+
+def test_pictures_are_called_as_in_the_table():
+    figure, table = draw_pictures(2, 2)
+    assert list(table["condition"].dropna().unique()) == list(PICTURES)
+    assert set(PICTURES) <= set(said(figure))
 
 
 def test_every_prompt_is_drawn_under_its_picture():

@@ -235,7 +235,7 @@ def test_nothing_tested_gives_no_row():
 def test_pairs_are_the_stores_differences():
     random = np.random.default_rng(1)
     models, voxels = ["evaluator", "encoder"], [0, 3]
-    conditions = ["attribution", "random", "lowest", "caption", "empty"]
+    conditions = ["description", "random", "lowest", "caption", "empty"]
     error = random.random((2, 5, 2, 4))
     sufficiency = xr.Dataset(
         {

@@ -386,7 +386,7 @@ def test_store_of_another_version(dataset: xr.Dataset, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": 99}))
     with pytest.raises(
-        InputError, match="expected schema version 3, found 99; run the workflow again"
+        InputError, match="expected schema version 4, found 99; run the workflow again"
     ):
         open_store(tmp_path / "a.zarr")
 
@@ -396,7 +396,7 @@ def test_a_version_is_shown_as_it_stands(dataset: xr.Dataset, tmp_path: Path, fo
     write_store(dataset, tmp_path / "a.zarr", provenance=PROVENANCE)
     manifest = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps({**manifest, "schema_version": found}))
-    said = re.escape(f"expected schema version 3, found {found!r}; run")
+    said = re.escape(f"expected schema version 4, found {found!r}; run")
     with pytest.raises(InputError, match=said):
         open_store(tmp_path / "a.zarr")
 

@@ -7,7 +7,14 @@ import pytest
 import xarray as xr
 
 from mine.core.choosing import choose_responsive, choose_voxels, find_judged
-from mine.core.conditions import DESCRIPTIONS, PICTURES, REFERENCES, TO_MEASURED
+from mine.core.conditions import (
+    DESCRIPTIONS,
+    EDITS,
+    GUIDES,
+    PICTURES,
+    REFERENCES,
+    TO_MEASURED,
+)
 from mine.core.prompts import join_words
 from mine.errors import InputError
 from mine.stages.generation import make_pictures, plan_pictures, planned_images, record_pictures
@@ -125,8 +132,8 @@ def test_images_are_of_the_upper_quantile_of_the_voxels_own_prediction():
 
 def test_an_image_whose_description_says_nothing_gets_no_picture():
     features = make_features(WORDS, [[0], [0]])
-    features["description"].loc[{"condition": "attribution"}] = np.where(
-        np.arange(30)[:, None] % 2, features["description"].sel(condition="attribution"), -1
+    features["description"].loc[{"condition": "description"}] = np.where(
+        np.arange(30)[:, None] % 2, features["description"].sel(condition="description"), -1
     )
     pictures = plan(features, images=30)
     shown = pictures["image"].values[pictures["image"].values >= 0] - 100
@@ -186,14 +193,14 @@ def test_a_picture_that_drives_as_the_original_has_no_error_and_wins_over_the_ot
     values = random.normal(3, 1, size=(pictures.sizes["picture"], 2))
     place = np.searchsorted(images, pictures["image"].values)
     for voxel, column in np.ndindex(place.shape):
-        own = pictures["picture"].sel(condition="attribution").values[voxel, column]
+        own = pictures["picture"].sel(condition="description").values[voxel, column]
         values[own, voxel] = original[place[voxel, column], voxel]
     generated = respond(pictures, values, original)
     measured = np.zeros(place.shape, np.float32)
     result = measure_sufficiency(generated, measured=measured, generator=np.random.default_rng(0))
-    assert result["error"].sel(condition="attribution").values == pytest.approx(0, abs=1e-6)
+    assert result["error"].sel(condition="description").values == pytest.approx(0, abs=1e-6)
     assert (result["roi_share"] == 1).all()
-    assert result["correlation"].sel(condition="attribution").values == pytest.approx(1)
+    assert result["correlation"].sel(condition="description").values == pytest.approx(1)
     literal = np.abs(
         values[pictures["picture"].sel(condition="random").values[0, 0], 0]
         - original[place[0, 0], 0]
@@ -203,6 +210,11 @@ def test_a_picture_that_drives_as_the_original_has_no_error_and_wins_over_the_ot
     assert result["mean"].sel(model="evaluator", control="random").values == pytest.approx(
         result["error"].sel(model="evaluator", condition="random").mean("chosen").values, rel=1e-5
     )
+
+
+def test_words_have_one_name_whether_pictures_or_edits_are_made_with_them():
+    assert DESCRIPTIONS[0] == GUIDES[0]
+    assert [name for name in PICTURES if name in EDITS] == list(DESCRIPTIONS)
 
 
 def test_errors_to_measured_and_to_predicted_responses_equal_literal_ones_and_may_disagree():
@@ -215,7 +227,7 @@ def test_errors_to_measured_and_to_predicted_responses_equal_literal_ones_and_ma
     measured = np.empty(place.shape, np.float32)
     shown = pictures["picture"].transpose("voxel", "chosen", "condition", "sample").values
     for voxel, column in np.ndindex(place.shape):
-        own, lowest = (shown[voxel, column, PICTURES.index(c)] for c in ("attribution", "lowest"))
+        own, lowest = (shown[voxel, column, PICTURES.index(c)] for c in ("description", "lowest"))
         # The description's picture is as predicted for the original, the lowest's as measured.
         values[own, voxel] = original[place[voxel, column], voxel]
         measured[voxel, column] = original[place[voxel, column], voxel] + 3 + random.random()
@@ -282,7 +294,7 @@ def test_no_voxel_gives_empty_results():
 
 def test_controls_have_no_more_words_than_the_description():
     features = make_features(WORDS, [[0]])
-    features["description"].loc[{"condition": "attribution"}].values[..., 1] = -1
+    features["description"].loc[{"condition": "description"}].values[..., 1] = -1
     pictures = plan(features)
     for name in DESCRIPTIONS:
         prompts = pictures["prompt"].values[pictures["picture"].sel(condition=name).values.ravel()]

@@ -69,7 +69,7 @@ def region(results: Results) -> Region:
 def test_an_image_of_the_dataset_gets_the_explanation_that_is_stored(region: Region) -> None:
     for image in region.descriptions["image"].values[:4]:
         stored = region.attributions.sel(image=image).load()
-        described = region.descriptions.sel(image=image, condition="attribution").load()
+        described = region.descriptions.sel(image=image, condition="description").load()
         for number, found in region.explain(int(image)).items():
             own, said = stored.sel(voxel=number), described.sel(voxel=number)
             again = found.attributions.isel(voxel=0, image=0)

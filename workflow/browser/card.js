@@ -2,8 +2,8 @@
 // The card of one voxel.
 
 const CONDITIONS = {
-  attribution: "words of the top tokens", random: "words of random tokens", lowest: "words of the least attributed tokens",
-  caption: "a person’s whole caption", empty: "no words at all", description: "words of one image", profile: "words of the profile",
+  description: "words of the top tokens", random: "words of random tokens", lowest: "words of the least attributed tokens",
+  caption: "a person’s whole caption", empty: "no words at all", profile: "words of the profile",
   other: "a word of another category", unspecific: "same mask, no words", elsewhere: "same words, mask moved off",
 };
 const EVIDENCE = { profile: "words", measured: "measured responses", predicted: "predicted responses", localiser: "localiser" };
@@ -196,7 +196,7 @@ function makeTests(entry, tests) {
         cell(makePicture(entry.subject, start.image, `Before, image ${start.image}`), "before"),
         start.made.map((made) => cell(written ? make("img", { src: `${base}/edits/${made.edit}.jpg`, alt: made.said, loading: "lazy" }) : make("span", { class: "missing", role: "img", "aria-label": made.said }),
           CONDITIONS[made.condition] || made.condition, [response(...made.shift), make("q", {}, made.said)], `outside the mask it stays alike by ${mine.number(made.outside)}; the feature is read with ${mine.number(made.presence[0])} before, ${mine.number(made.presence[1])} after`)))) : make("p", { class: "quiet" }, "No test image could be taken for this."),
-      means.length ? makeMeans("Mean shift in the expected direction, sd", means.map((row) => [CONDITIONS[row.condition] || row.condition, row.mean, row.q]), "q that one image’s words shift more") : null);
+      means.length ? makeMeans("Mean shift in the expected direction, sd", means.map((row) => [CONDITIONS[row.condition] || row.condition, row.mean, row.q]), "q that the top tokens’ words shift more") : null);
   });
   return make("section", { class: "tests" }, make("h3", {}, "Is it causal?"),
     make("p", { class: "quiet" }, "Bold: by the evaluator, a second encoder of another model and another half of the data. Small: by the explained encoder. In standard deviations of the response."),

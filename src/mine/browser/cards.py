@@ -46,7 +46,7 @@ def make_cards(
         "measured": np.take_along_axis(measured.T, places, axis=1),
     }
     tokens, shares = take_shares(attributions.sel(sign="positive"), places)
-    told = descriptions.sel(condition="attribution")
+    told = descriptions.sel(condition="description")
     said = find_said(told)
     own = [
         np.take_along_axis(values, places[:, :, None], axis=1)

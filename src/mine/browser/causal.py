@@ -88,7 +88,7 @@ def _list_originals(
 
 
 def _list_errors(sufficiency: xr.Dataset) -> list[dict[str, object]]:
-    """By how much each control is further from the original than the attribution's words."""
+    """By how much each control is further from the original than the description's words."""
     own = sufficiency.sel(model="evaluator")
     return [
         {

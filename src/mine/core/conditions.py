@@ -1,8 +1,11 @@
-"""What the causal tests compare: pictures and edits, named by the words that they are made with."""
+"""What the causal tests compare: pictures and edits, named by the words that they are made with.
+
+A name stands for the same words in both, and is what stores, tables and figures call them.
+"""
 
 from __future__ import annotations
 
-DESCRIPTIONS = ("attribution", "random", "lowest")
+DESCRIPTIONS = ("description", "random", "lowest")
 """An image in words: of the tokens that drive the voxel, of random ones, of those of lowest
 |attribution|."""
 

@@ -67,7 +67,7 @@ def tabulate_pairs(
     """List the paired differences of one region: ``measure voxel image difference``.
 
     main: (voxel of the subject,), planted main features; voxels without one in words are left out.
-    Of the sufficiency: error of the control less that of the attribution, to the predicted and to
+    Of the sufficiency: error of the control less that of the description, to the predicted and to
     the measured response. Of the counterfactuals: shift of one edit less that of another (SHIFTED).
     """
     judged = sufficiency.sel(model="evaluator")
@@ -76,7 +76,7 @@ def tabulate_pairs(
     parts = []
     for begin, prefix in COMPARED.items():
         error = judged[f"{prefix}error"]
-        own = error.sel(condition="attribution", drop=True)
+        own = error.sel(condition="description", drop=True)
         for control in SUFFICIENCY:
             difference = error.sel(condition=control, drop=True) - own
             parts.append(_list_pairs(begin + control, difference, sufficiency["image"]))

@@ -13,11 +13,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
+from mine.core.conditions import DESCRIPTIONS
 from mine.figures.strips import write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
-    GREY,
     HEADING,
     MM_PER_POINT,
     SIZE,
@@ -34,11 +34,6 @@ from mine.figures.voxels import rank_images, write_fit
 from mine.wording import format_count
 
 WORDS_ON_IMAGE = 4
-CONDITIONS = {
-    "attribution": ("description", BLUE),
-    "random": ("random", GREY),
-    "lowest": ("lowest", GREY),
-}
 
 # Clear where there is nothing to see, so that the picture shows through.
 HEAT = LinearSegmentedColormap.from_list(
@@ -93,7 +88,7 @@ def draw_attributions(
     columns = shown.shape[1]
     cell = (WIDTH - 2 * EDGE + 2) / max(columns, 2)
     overlay = (cell - 2) * OVERLAY_SHARE
-    block = HEAD + overlay + 1 + 2 * LINE * len(CONDITIONS) + 3
+    block = HEAD + overlay + 1 + 2 * LINE * len(DESCRIPTIONS) + 3
     figure = new_figure(len(voxels) * block + FOOT, layout=None)
     shares = {
         (voxel, image): attribution_shares(attributions, voxel, image, grid[0] * grid[1])
@@ -117,7 +112,7 @@ def draw_attributions(
             draw_overlay(axes, picture, shares[voxel, image].reshape(grid), scale)
             chosen = descriptions.sel(voxel=voxel, image=image)
             if entry["described"]:
-                draw_words(axes, chosen.sel(condition="attribution"), words, grid, overlay)
+                draw_words(axes, chosen.sel(condition="description"), words, grid, overlay)
                 _write_phrases(figure, chosen, words, left, top + HEAD + overlay, cell - 3)
             side = cell - overlay - 3
             small = add_axes(figure, left + overlay + 1, top + HEAD - 1, side, side)
@@ -155,7 +150,7 @@ def tabulate_attributions(
             for rank, token in enumerate(np.argsort(-share, kind="stable")[: (share > 0).sum()]):
                 place = dict(zip(("row", "column"), divmod(int(token), grid[1]), strict=True))
                 rows.append(common | place | {"item": "share", "rank": rank, "value": share[token]})
-            for condition in CONDITIONS:
+            for condition in DESCRIPTIONS:
                 chosen = descriptions.sel(voxel=voxel, image=image, condition=condition)
                 said = find_said(chosen)
                 parts = (chosen[name].values for name in ("word", "weight", "patch"))
@@ -256,12 +251,12 @@ def _measure(text: str) -> tuple[float, float]:
 def _write_phrases(
     figure: Figure, chosen: xr.Dataset, words: np.ndarray, left: float, top: float, width: float
 ) -> None:
-    indent = max(measure_text(name, "bold") for name, _ in CONDITIONS.values()) + 1.5
-    for line, (condition, (name, colour)) in enumerate(CONDITIONS.items()):
+    indent = max(measure_text(name, "bold") for name in DESCRIPTIONS) + 1.5
+    for line, condition in enumerate(DESCRIPTIONS):
         phrase = str(join_said(chosen.sel(condition=condition), words)) or "nothing"
         place = top + 2 * line * LINE
-        bold = {"weight": "bold", "color": colour if condition == "attribution" else "#555555"}
-        add_text(figure, left, place, name, **bold)
+        colour = BLUE if condition == "description" else "#555555"
+        add_text(figure, left, place, condition, weight="bold", color=colour)
         # What does not fit beside the name has the whole of the second line, but for a step.
         for row, (text, start) in enumerate(
             zip(_wrap(phrase, width - indent, width - STEP), (indent, STEP), strict=False)

@@ -103,7 +103,7 @@ def draw_causality(table: pd.DataFrame, rois: list[str]) -> Figure:
 def _count_tested(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Voxels and images by region, those of pictures and those of edits: n, images."""
     judged = table[table["model"] == JUDGE]
-    pictures = _pick(judged, panel="sufficiency", measure="error", condition="attribution")
+    pictures = _pick(judged, panel="sufficiency", measure="error", condition="description")
     edited = _pick(judged, panel="edits", measure="effect", guide="profile", condition="unspecific")
     sides = {"n": "max", "images": lambda found: "+".join(map(str, found))}
     return pictures.set_index("roi"), edited.groupby("roi").agg(sides)
@@ -162,8 +162,7 @@ def _draw_sufficiency(
     data = table[(table["panel"] == "sufficiency") & (table["model"] == JUDGE)]
     colours = {name: colour for name, (_, colour) in generated.CONDITIONS.items()}
     write_panel_title(figure, EDGE, top, "a", "Sufficiency: pictures from words alone")
-    called = {generated.name_condition(name): colour for name, colour in colours.items()}
-    _write_legend(figure, 73, top + 0.4, called)
+    _write_legend(figure, 73, top + 0.4, colours)
     top += TITLE
     size = {"top": top, "height": SUFFICIENCY, "regions": regions}
     left = _line_axes(figure, start, width=ERRORS - start, **size)

@@ -48,20 +48,12 @@ from mine.figures.style import (
 )
 
 CONDITIONS = {
-    "attribution": ("words of the\ntop tokens", BLUE),
+    "description": ("words of the\ntop tokens", BLUE),
     "random": ("words of\nrandom tokens", ORANGE),
     "lowest": ("words of tokens of\nlowest |attribution|", VERMILLION),
     "caption": ("a person's\nwhole caption", GREEN),
     "empty": ("no words\nat all", GREY),
 }
-
-CALLED = {"attribution": "description"}
-"""Conditions that figures call by another name than stores: that of the same words elsewhere."""
-
-
-def name_condition(condition: str) -> str:
-    """Return how figures call the words that a picture was made from."""
-    return CALLED.get(condition, condition)
 
 
 def choose_originals(
@@ -112,8 +104,7 @@ def draw_generated(
     rows = sum(map(len, originals.values()))
     height = TOP + rows * ROW + len(originals) * (HEAD + SUMMARY) + FOOT
     figure = new_figure(height, layout=None)
-    columns = {name_condition(condition): column for condition, column in CONDITIONS.items()}
-    write_columns(figure, {"original": ("shown to\nthe subject", BLACK), **columns})
+    write_columns(figure, {"original": ("shown to\nthe subject", BLACK), **CONDITIONS})
     responses = numbers["item"].isin(["response", "original"])
     limits = find_limits(numbers.loc[responses, "value"].to_numpy())
     top = TOP
@@ -147,7 +138,7 @@ def tabulate_generated(
     Columns: item, voxel, image, condition, model, prompt, value, q, n. Items: ``original`` and
     ``response``, predicted for the original and for the drawn picture; ``measured``, the response
     to the original; ``error``, |response − original|; all in standard deviations; and
-    ``mean_error`` of the voxel over all n images and samples, with q that the attribution's is
+    ``mean_error`` of the voxel over all n images and samples, with q that the description's is
     smaller.
     """
     rows: list[dict[str, object]] = []

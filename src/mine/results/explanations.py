@@ -94,7 +94,7 @@ class Explanation:
     @property
     def phrase(self) -> str:
         """The first words that are said, with commas; empty where nothing is."""
-        said = self.descriptions.sel(condition="attribution")
+        said = self.descriptions.sel(condition="description")
         return str(join_said(said, self.region.results.words).item())
 
     def plot(self) -> Figure:
@@ -199,7 +199,7 @@ def tabulate_description(description: xr.Dataset, words: np.ndarray, columns: in
 
     description: of a store of descriptions. words: the vocabulary. columns: of the grid of patches.
     """
-    said = description.sel(condition="attribution")
+    said = description.sel(condition="description")
     said = said.isel(rank=np.flatnonzero(find_said(said)))
     row, column = np.divmod(said["patch"].values.astype(int), columns)
     return pd.DataFrame(

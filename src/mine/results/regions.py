@@ -229,7 +229,7 @@ class Voxel:
         image = region.profiles["exemplar"].sel(voxel=self.number).values
         prediction = region.attributions["prediction"].sel(voxel=self.number, image=image)
         response = region.subject.responses["response"].isel(voxel=self.number).sel(image=image)
-        said = region.descriptions.sel(condition="attribution", voxel=self.number)
+        said = region.descriptions.sel(condition="description", voxel=self.number)
         phrases = pd.Series(join_said(said, region.results.words), said["image"].values)
         return pd.DataFrame(
             {

@@ -7,7 +7,7 @@ voxels too: there a voxel counts once, as the first region that tested it did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -42,7 +42,7 @@ def tabulate_causality(
 
     - sufficiency: ``error`` by condition, of a voxel with the number of its images; ``correlation``
       over a voxel's images of the pictures' response with the originals', of regions the mean over
-      voxels; ``advantage`` (the control's error less that of the attribution's words), its ``d``,
+      voxels; ``advantage`` (the control's error less that of the description's words), its ``d``,
       the ``share`` of voxels in which it is positive and the share in which it is ``significant``
       (q of the store at most 0.05), by control. All of them once more by the measured response to
       the original: ``to_measured_error`` and so on
@@ -116,7 +116,7 @@ def _tabulate_sufficiency(by_roi: Mapping[str, xr.Dataset]) -> list[dict]:
     for prefix, control in product(REFERENCES, PICTURES[1:]):
         errors = {roi: data[f"{prefix}error"] for roi, data in by_roi.items()}
         advantages = {
-            roi: error.sel(condition=control) - error.sel(condition="attribution")
+            roi: error.sel(condition=control) - error.sel(condition="description")
             for roi, error in errors.items()
         }
         own = {roi: data.sel(control=control) for roi, data in by_roi.items()}
@@ -179,8 +179,8 @@ def _tabulate_contrast(
     prefix, begin: of the names of the store's variables and of the measures. pairs: (model, voxel,
     chosen).
     """
-    mean = common | {"measure": begin + name}
-    rows = [row for row in _tabulate_means(mean, pairs, image) if row["model"] == DIFFERENCE]
+    named = common | {"measure": begin + name}
+    rows = _tabulate_means(named, pairs, image, models=(DIFFERENCE,))
     first = _find_first(own)
     for model in MODELS:
         values = {roi: pair.sel(model=model).values for roi, pair in pairs.items()}
@@ -192,19 +192,18 @@ def _tabulate_contrast(
             means = _mean(difference)
             known = np.isfinite(means)
             if roi == ALL:
-                effect = clustered_effect(difference.ravel(), clusters.ravel())
-                share = (means[known] > 0).mean() if known.any() else np.nan
+                mean, effect = clustered_effect(difference.ravel(), clusters.ravel())
                 passed = np.concatenate([significant[each][first[each]] for each in own])
             else:
-                parts = ("mean", "cohens_dz")
-                effect = [stored[roi][f"{prefix}roi_{part}"].values for part in parts]
-                share = float(stored[roi][f"{prefix}roi_share"])
+                # The store's: of differences taken before values were rounded to be written.
+                parts = ("roi_mean", "roi_cohens_dz")
+                mean, effect = (stored[roi][prefix + part].values for part in parts)
                 passed = significant[roi]
             measures = {
-                name: _bounds(effect[0]),
-                "d": _bounds(effect[1]),
-                "share": {"value": share},
-                "significant": {"value": passed[known].mean() if known.any() else np.nan},
+                name: _bounds(mean),
+                "d": _bounds(effect),
+                "share": {"value": _share(means[known] > 0)},
+                "significant": {"value": _share(passed[known])},
             }
             place = common | {"roi": roi, "model": model} | _count(difference, clusters)
             rows += [place | {"measure": begin + key} | part for key, part in measures.items()]
@@ -212,9 +211,13 @@ def _tabulate_contrast(
 
 
 def _tabulate_means(
-    common: dict, by_roi: Mapping[str, xr.DataArray], image: Mapping[str, np.ndarray]
+    common: dict,
+    by_roi: Mapping[str, xr.DataArray],
+    image: Mapping[str, np.ndarray],
+    *,
+    models: Sequence[str] = (*MODELS, DIFFERENCE),
 ) -> list[dict]:
-    """Rows of a mean by each model, and of the encoder's less the evaluator's over the same pairs.
+    """Rows of a mean by each of ``models``: each of MODELS, and DIFFERENCE over the same pairs.
 
     by_roi: (model, voxel, chosen). Of each region and, if there are two, of all of them.
     """
@@ -226,8 +229,8 @@ def _tabulate_means(
     by_model[DIFFERENCE] = {roi: encoder[roi] - evaluator[roi] for roi in by_roi}
     first = _find_first(by_roi)
     rows: list[dict] = []
-    for model, values in by_model.items():
-        for roi, (pairs, clusters) in _with_all(values, image, first).items():
+    for model in models:
+        for roi, (pairs, clusters) in _with_all(by_model[model], image, first).items():
             found = clustered_effect(pairs.ravel(), clusters.ravel())[0]
             row = common | {"roi": roi, "model": model}
             rows.append(row | _bounds(found) | _count(pairs, clusters))
@@ -361,6 +364,10 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0).sum(axis=-1) / known.sum(axis=-1)
+
+
+def _share(passed: np.ndarray) -> float:
+    return float(passed.mean()) if len(passed) else np.nan
 
 
 def _bounds(found: np.ndarray) -> dict[str, float]:

@@ -60,7 +60,7 @@ def select_tokens(
         return free / np.maximum(free.sum(axis=-1, keepdims=True), 1)
 
     return {
-        "attribution": (np.maximum(token, 0), scaled),
+        "description": (np.maximum(token, 0), scaled),
         "random": (drawn, share(drawn)),
         "lowest": (lowest, share(lowest)),
     }

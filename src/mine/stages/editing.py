@@ -98,7 +98,7 @@ def plan_edits(
         own = features.isel(voxel=voxel)
         main = readings.group[own["profile"].values[0]]
         is_present = largest[:, main] > thresholds[main]
-        says = own["description"].sel(condition="attribution").values[:, 0] >= 0
+        says = own["description"].sel(condition="description").values[:, 0] >= 0
         sides = zip(DIRECTIONS, (~is_present, is_present), strict=True)
         for row, (direction, able) in enumerate(sides):
             # Voxels of one main feature share their images, and so many of their edits.
@@ -197,7 +197,7 @@ def _plan_removal(
     description says nothing, or where moved masks would cover the feature."""
     said = _say_features(own, image=image, words=words)
     seeds = np.zeros(readings.lens.sizes["token"], dtype=bool)
-    token = own["token"].sel(condition="attribution").values[image]
+    token = own["token"].sel(condition="description").values[image]
     seeds[token[token >= 0]] = True
     if not (seeds.any() and len(said["description"])):
         return {}
@@ -241,7 +241,7 @@ def _say_features(own: xr.Dataset, *, image: int, words: int) -> dict[str, np.nd
     """The description's and the profile's words, as many of the one as of the other; image -1 has
     no description."""
     profile = _spoken(own["profile"].values)[:words]
-    described = own["description"].sel(condition="attribution").values[image]
+    described = own["description"].sel(condition="description").values[image]
     described = _spoken(described)[: len(profile)] if image >= 0 else NOTHING
     return {"description": described, "profile": profile[: max(len(described), 1)]}
 
@@ -283,7 +283,7 @@ def _draw_other(
 def _all_words(own: xr.Dataset, image: int) -> np.ndarray:
     """All words of a voxel's profile and of its description of an image, also those for which an
     edit has no room; image -1 has no description."""
-    described = own["description"].sel(condition="attribution").values[image]
+    described = own["description"].sel(condition="description").values[image]
     described = _spoken(described) if image >= 0 else NOTHING
     return np.concatenate([_spoken(own["profile"].values), described])
 

@@ -43,7 +43,7 @@ def gather_features(
     Returns, without the voxels for which the half lists no word,
 
     - profile (voxel, rank): the listed words, best first; -1 where there are fewer
-    - description (draw, condition, voxel, image, rank): of the attribution the words that are said,
+    - description (draw, condition, voxel, image, rank): of the description the words that are said,
       of the controls those of positive weight; -1 for none
     - token (draw, condition, voxel, image, place): the tokens described; -1 for none
     - prediction (voxel, image): the first half's
@@ -65,7 +65,7 @@ def gather_features(
         [one[["word", "weight", "chance", "token"]] for one in descriptions], "draw", join="exact"
     )
     # A control has its unclear words too: it is not to lose for want of words.
-    is_control = (drawn["condition"] != "attribution").values[:, None, None, None]
+    is_control = (drawn["condition"] != "description").values[:, None, None, None]
     spoken = np.where(is_control, drawn["weight"] > 0, find_said(drawn))
     description = np.where(spoken, drawn["word"], -1)
     profile, description = (

@@ -1,7 +1,7 @@
 """What is to be generated: pictures from words, for voxels and images, and their controls.
 
 For a voxel and an image that it answers to, a text-to-image model is given the words of the image's
-description (condition ``attribution``), and as controls those of random tokens (``random``) and of
+description (condition ``description``), and as controls those of random tokens (``random``) and of
 the tokens of lowest |attribution| (``lowest``), the image's whole caption (``caption``, a ceiling)
 and nothing (``empty``). All conditions of an image start from the same noise, so that they
 differ by their words alone, and voxels whose words are equal share the picture.
@@ -54,8 +54,8 @@ def plan_pictures(
     said = {name: features["description"].sel(condition=name).values for name in DESCRIPTIONS}
     chosen = choose_responsive(
         features["prediction"].values,
-        # Its first word; the attribution's are the same in all draws.
-        said["attribution"][0, ..., 0] >= 0,
+        # Its first word; the description's are the same in all draws.
+        said["description"][0, ..., 0] >= 0,
         quantile=quantile,
         most=images,
         generator=generator,
@@ -70,7 +70,7 @@ def plan_pictures(
         for sample in range(samples):
             listed = {name: each[sample, voxel, image, :words] for name, each in said.items()}
             # A longer prompt shows more things, and each of them less.
-            count = int((listed["attribution"] >= 0).sum())
+            count = int((listed["description"] >= 0).sum())
             prompts = whole | {
                 name: join_words(vocabulary, those[:count], template)
                 for name, those in listed.items()

@@ -5,7 +5,7 @@ over the samples of a prompt, the error of condition c is
 
     e_c(voxel, image) = mean |p_c - o|
 
-and the advantage of the attribution's words over a control is e_control - e_attribution, paired
+and the advantage of the description's words over a control is e_control - e_description, paired
 over images. All is measured a second time with the *measured* response to the original for o. There
 no model is its own reference, and the noise of the measurement is in the errors of all conditions.
 """
@@ -32,7 +32,7 @@ def measure_sufficiency(
     the originals. Where there is no image or no picture all is nan.
 
     Returns the predictions with, for each model, errors and correlations by condition and, by
-    control, the advantage of the attribution's pictures (:func:`mine.core.contrasts.contrast`);
+    control, the advantage of the description's pictures (:func:`mine.core.contrasts.contrast`);
     those of the measured responses under names that begin with TO_MEASURED: see docs/stores.md.
     """
     picture, original = generated["picture"].values, generated["original"].values
@@ -83,7 +83,7 @@ def measure_sufficiency(
 def _contrast_errors(
     error: np.ndarray, generated: xr.Dataset, generator: np.random.Generator
 ) -> xr.Dataset:
-    """Test whether the attribution's errors, (model, condition, voxel, chosen), are the smaller."""
+    """Test whether the description's errors, (model, condition, voxel, chosen), are the smaller."""
     advantage = xr.DataArray(
         error[:, 1:] - error[:, :1],
         {
