@@ -262,7 +262,12 @@ def test_descent_chooses_by_validation_images_and_repeats_itself():
     held = terms.validation
     alone = region_query.fit(stimuli, responses, replace(terms, learning_rates=[1e-8]))
     assert fits[0].choices["validation_r2"] == pytest.approx(
-        score_validation(fits[0].predict(stimuli.select(held)), responses, held)
+        score_validation(
+            fits[0].predict(stimuli.select(held)),
+            responses,
+            training=np.flatnonzero(~held),
+            validation=np.flatnonzero(held),
+        )
     )
     better, worse = (
         functional.mse_loss(
