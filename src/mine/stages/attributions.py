@@ -11,6 +11,7 @@ import xarray as xr
 from mine.core.encoder import EncoderWeights
 from mine.core.evidence import SIGNS
 from mine.core.integrated_gradients import AttributionBatch, stream_attributions
+from mine.core.keeping import count_kept
 from mine.logging import Progress
 
 BLOCK = 256
@@ -54,7 +55,7 @@ def attribute(
     """
     images, token_count = tokens.shape[:2]
     voxels = len(weights.bias)
-    kept = max(1, round(token_fraction * token_count))
+    kept = count_kept(token_count, token_fraction)
     index = np.int16 if token_count <= np.iinfo(np.int16).max else np.int32
     token = np.full((2, voxels, images, kept), -1, index)
     attribution = np.zeros((2, voxels, images, kept), np.float32)
