@@ -26,8 +26,6 @@ from tests.reference.planted_encoder import (
     draw_weights,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_position_basis_is_orthogonal_without_the_constant():
     basis = position_basis(4, 6, 2).numpy().astype(np.float64)

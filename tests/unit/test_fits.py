@@ -26,8 +26,6 @@ from tests.reference.planted_encoder import (
     plant,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
     tokens, responses, _ = plant(60, noise=0.3)

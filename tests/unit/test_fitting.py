@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 
 import numpy as np
@@ -39,8 +40,6 @@ from tests.reference.planted_encoder import (
     hold_out,
     plant,
 )
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +128,10 @@ def test_planted_directions_are_predicted_and_attended_to(planted_fit):
         held = tokens[:, :, voxel].argmax(axis=1)
         pointed = weighted[:, voxel].argmax(axis=1)
         assert (pointed == held)[present[:, voxel]].mean() > 0.9
+
+
+def test_sums_are_taken_in_one_order_whatever_the_machine():
+    assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
 
 def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():

@@ -43,8 +43,6 @@ from mine.statistics.scores import pearson, r_squared
 from tests.reference import literal_forms
 from tests.reference.texts import find_boxes, find_overlaps
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ROWS, COLUMNS, FEATURES, VOXELS = 4, 3, 8, 5
 ALPHAS = np.array([1.0, 10.0, 100.0])
 ENCODER = {
