@@ -23,7 +23,7 @@ demo-vlm: $(INSTALLED) ## run the demo with a vision-language model as its backb
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml configs/demo-vlm.yaml
 
 test: $(INSTALLED) ## run the tests, which take minutes in all
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## run the tests that take minutes each; run as root, they install SLURM
 	MINE_INSTALL_SLURM=1 .venv/bin/python -m pytest -m slow

@@ -18,7 +18,7 @@ from common import peak_memory, read_options, time_call, write_records
 from torch import nn
 
 from mine.core.encoder import position_basis
-from mine.core.fitting import fit_encoder
+from mine.core.fitting import FittingData, fit_subjects
 from mine.encoders.voxel_query import OUTSIDE
 from mine.sections import Encoder
 
@@ -90,7 +90,8 @@ def main() -> None:
     shape = options.images + 2, options.tokens, options.features
     tokens = random.standard_normal(shape, dtype=np.float32).astype(np.float16)
     responses = random.standard_normal((len(tokens), options.voxels), dtype=np.float32)
-    validation = np.arange(len(tokens)) >= options.images
+    training, validation = np.split(np.arange(len(tokens)), [options.images])
+    data = [FittingData(tokens, responses, training, validation)]
     side = round(options.tokens**0.5)
     keys = {name: value for name, value in asdict(KEYS).items() if name not in OUTSIDE}
     del keys["together"]
@@ -99,7 +100,7 @@ def main() -> None:
     phi = position_basis(side, side, options.position_orders)
 
     def fit() -> None:
-        fit_encoder(tokens, responses, phi=phi, validation=validation, **keys)
+        fit_subjects(data, phi=phi, **keys)
 
     fit()
     seconds, _ = time_call(fit, repeats=3)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mine.config import Config
 from mine.core import conditions
+from mine.core.keeping import count_kept
 from mine.errors import InputError
 from mine.provenance import manifest_path
 from mine.sections import ALL, FITS, Attribution
@@ -117,7 +118,7 @@ def measure_attributions(
     most, and each on attribution.images, if that is less. tokens: of an image.
     """
     most = images if attribution.images is None else attribution.images
-    kept = max(1, round(attribution.token_fraction * tokens))
+    kept = count_kept(tokens, attribution.token_fraction)
     total = 0
     for fit in fits:
         read = min(most, images if fit.startswith("all") else -(-images // 2))

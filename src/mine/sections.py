@@ -76,6 +76,10 @@ MODEL_FILES = {
 """What a local folder of each kind of model has to hold: its description and its weights, which of
 a large model are several files."""
 
+MODEL_PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+"""Names of the files that a model consists of; others beside it say what it is, or are other forms
+of its weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Algonauts:

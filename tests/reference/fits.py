@@ -24,11 +24,21 @@ SUBJECT["device"] = "cpu"
 DESCENT = {key: value for key, value in SUBJECT.items() if key not in OUTSIDE} | {"device": "cpu"}
 
 
+def record(tokens: np.ndarray, responses: np.ndarray, validation: np.ndarray) -> FittingData:
+    """What a fit is given of a subject, by which of its images are held out: bool (image,)."""
+    held = np.asarray(validation, dtype=bool)
+    return FittingData(tokens, responses, np.flatnonzero(~held), np.flatnonzero(held))
+
+
 def fit_encoder(
-    tokens: np.ndarray, responses: np.ndarray, **options: Any
+    tokens: np.ndarray, responses: np.ndarray, *, validation: np.ndarray, **options: Any
 ) -> tuple[EncoderWeights, FitHistory]:
-    """mine.core.fitting.fit_encoder."""
-    return fitting.fit_encoder(tokens, responses, **DESCENT | options)
+    """Fit all voxels of one subject: fit_recordings of one, with its options.
+
+    validation: bool (image,), the images that are held out of the gradient.
+    """
+    (weights,), history = fit_recordings([record(tokens, responses, validation)], **options)
+    return weights, history
 
 
 def fit_recordings(

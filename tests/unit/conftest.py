@@ -1,9 +1,8 @@
-"""What several tests start from: models made once for all, a configuration, how torch computes."""
+"""What several tests start from: models made once for all, a configuration."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,6 @@ def generators(pipelines) -> dict:
     from tests.reference.tiny_pipelines import load_models
 
     return load_models(pipelines)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Sums of floats in one order, whatever the machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

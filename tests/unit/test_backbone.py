@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from mine.core.backbone import ALIGNMENTS, load_backbone, standardise
+from mine.core.backbone import load_backbone, standardise
+from mine.core.backbone_keys import ALIGNMENTS
 from mine.core.clip_backbone import ClipBackbone, attribute_pooled
 from mine.core.models import digest_network
 from mine.demo.clip_model import token_ids, write_tokenizer

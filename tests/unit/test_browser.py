@@ -80,9 +80,13 @@ def test_the_block_that_is_read_changes_no_file(
 ) -> None:
     monkeypatch.setattr(region, "BLOCK", region.CARDS)
     write_site(tmp_path, {"FFA-1": 35, "PPA": 20})
-    for path in folder.rglob("*.js"):
-        again = tmp_path / "data/subj01" / path.relative_to(folder)
-        assert again.read_bytes() == path.read_bytes()
+    again = tmp_path / "data/subj01"
+    expected, found = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.js")}
+        for root in (folder, again)
+    )
+    assert Path("FFA-1/cards/0.js") in expected
+    assert found == expected
 
 
 def test_a_card_says_what_the_stores_say(folder: Path) -> None:

@@ -30,9 +30,11 @@ SMALL = {"sign", "baseline_prediction"}
 """What grows with voxels alone, or with nothing."""
 
 
+# Of 12 tokens: four; one, though the share is of none; two, since a half is rounded to even.
+@pytest.mark.parametrize("share", [4 / 12, 0.01, 2.5 / 12])
 @pytest.mark.parametrize("fit", ["all", "first_half_shuffled", "all_random"])
-def test_attributions_are_as_large_as_their_arrays(fit: str) -> None:
-    problem, share = random_problem(), 4 / 12
+def test_attributions_are_as_large_as_their_arrays(fit: str, share: float) -> None:
+    problem = random_problem()
     stored = attribute(*problem, **FIXED, token_fraction=share, keep_lowest=fit == "all")
     images, tokens = problem[1].shape[:2]
     voxels = stored.sizes["voxel"]

@@ -26,8 +26,6 @@ from tests.reference.planted_encoder import (
     draw_weights,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_position_basis_is_orthogonal_without_the_constant():
     basis = position_basis(4, 6, 2).numpy().astype(np.float64)
@@ -72,6 +70,9 @@ def test_predictions_do_not_depend_on_batches_or_on_the_tokens_precision():
     np.testing.assert_allclose(predict(weights, tokens.astype(np.float32), phi), whole, atol=1e-5)
     some = predict(select_voxels(weights, np.array([5, 1])), tokens, phi)
     np.testing.assert_allclose(some, whole[:, [5, 1]], atol=1e-5)
+    chosen = np.array([7, 0, 3])
+    some = predict(weights, tokens, phi, images=chosen, image_batch=2)
+    np.testing.assert_array_equal(some, predict(weights, tokens[chosen], phi, image_batch=2))
 
 
 def test_scalars_are_linear_in_the_tokens():

@@ -464,7 +464,7 @@ def test_words_cover_neither_each_other_nor_their_patch(centre: tuple[float, flo
         np.array([0.1, 0.1]),
         np.tile(centre, (4, 1)),
     )
-    placed = place_words(centres, sizes=sizes, extent=1.0, patch=patch)
+    placed = place_words(centres, sizes=sizes, patch=patch)
     beside = np.abs(placed - centre) >= (sizes + patch) / 2 - 1e-9
     assert beside.any(axis=1).all()
     apart = np.abs(placed[:, None] - placed[None]) >= sizes[0] - 1e-9

@@ -26,8 +26,6 @@ from tests.reference.planted_encoder import (
     plant,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
     tokens, responses, _ = plant(60, noise=0.3)
@@ -42,6 +40,35 @@ def test_the_first_member_of_a_subjects_ensemble_is_its_encoder_by_itself():
     np.testing.assert_array_equal(two["query"][:, :heads], alone["query"])
     np.testing.assert_array_equal(two["readout"][:, :heads], alone["readout"] / 2)
     np.testing.assert_array_equal(two["validation_score"], alone["validation_score"])
+
+
+class Lent:
+    """Tokens of which no more images are handed out at a time than are computed at once."""
+
+    def __init__(self, tokens: np.ndarray, most: int) -> None:
+        self.tokens, self.most, self.shape = tokens, most, tokens.shape
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, images: np.ndarray) -> np.ndarray:
+        part = self.tokens[images]
+        assert len(part) <= self.most
+        return part
+
+
+@pytest.mark.parametrize("fit", ["all", "first_half", "all_random", "second_half_shuffled"])
+def test_a_fit_holds_no_second_copy_of_its_subjects_tokens(fit):
+    tokens, responses, _ = plant(220, noise=0.3)
+    options = {"rows": ROWS, "columns": COLUMNS, "position_orders": 1, "validation_fraction": 0.2}
+    options |= {"permutations": 20, "seed": 0, "fit": fit, **SMALL}
+    if not fit.endswith("random"):
+        options |= {"epochs": 1, "image_batch": 32}
+    lent, whole = (
+        fit_subject(given, responses, np.arange(220), **options)
+        for given in (Lent(tokens, most=32), tokens)
+    )
+    assert lent.identical(whole)
 
 
 @pytest.mark.parametrize("fit", ["first_half", "first_half_shuffled", "first_half_random"])

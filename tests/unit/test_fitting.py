@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 
 import numpy as np
@@ -27,7 +28,7 @@ from mine.core.fitting import (
     _to_weights,
 )
 from mine.statistics.scores import r_squared
-from tests.reference.fits import fit_encoder, fit_ensemble, fit_recordings
+from tests.reference.fits import fit_encoder, fit_ensemble, fit_recordings, record
 from tests.reference.planted_encoder import (
     COLUMNS,
     FEATURES,
@@ -39,8 +40,6 @@ from tests.reference.planted_encoder import (
     hold_out,
     plant,
 )
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +130,10 @@ def test_planted_directions_are_predicted_and_attended_to(planted_fit):
         assert (pointed == held)[present[:, voxel]].mean() > 0.9
 
 
+def test_sums_are_taken_in_one_order_whatever_the_machine():
+    assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
+
+
 def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
     tokens, responses, _ = plant(60, noise=0.3)
     phi = position_basis(ROWS, COLUMNS, 1)
@@ -146,10 +149,23 @@ def test_equal_seeds_give_equal_weights_whatever_the_voxel_batch():
     assert not torch.allclose(fits[3].query, fits[0].query, atol=1e-2)
 
 
+def test_images_that_are_given_by_their_places_are_fitted_as_if_they_were_copied():
+    tokens, responses, _ = plant(90, noise=0.3)
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "epochs": 3, "seed": 0, **SMALL}
+    own, held = np.random.default_rng(0).permutation(90)[:60], hold_out(60)
+    placed = FittingData(tokens, responses, own[~held], own[held])
+    ((found,), history) = fit_recordings([placed], **options)
+    expected, copied = fit_encoder(tokens[own], responses[own], validation=held, **options)
+    for field in fields(EncoderWeights):
+        assert torch.equal(getattr(found, field.name), getattr(expected, field.name))
+    np.testing.assert_array_equal(history.training_loss, copied.training_loss)
+    np.testing.assert_array_equal(history.validation_score, copied.validation_score)
+
+
 def test_an_ensemble_is_one_encoder_that_predicts_the_mean():
     tokens, responses, _ = plant(60, noise=0.3)
     phi = position_basis(ROWS, COLUMNS, 1)
-    recording = FittingData(tokens, responses, hold_out(60))
+    recording = record(tokens, responses, hold_out(60))
     options = {"phi": phi, "epochs": 2, **SMALL}
     (joined,), histories = fit_ensemble([recording], seeds=[3, 4, 5], **options)
     members = [
@@ -177,9 +193,7 @@ def test_voxels_of_two_subjects_are_fitted_as_those_of_one_that_saw_the_same():
     options = {"phi": position_basis(ROWS, COLUMNS, 1), "epochs": 6, "image_batch": 60, "seed": 0}
     options |= {"learning_rate": 1e-2, **SMALL}
     whole, history = fit_encoder(tokens, responses, validation=hold_out(60), **options)
-    parts = [
-        FittingData(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))
-    ]
+    parts = [record(tokens, responses[:, own], hold_out(60)) for own in (slice(0, 3), slice(3, 5))]
     fits, together = fit_recordings(parts, **options)
     gathered = gather_voxels(fits)
     for field in fields(EncoderWeights):
@@ -207,8 +221,8 @@ def test_a_subject_is_fitted_to_its_own_images_alone():
     # The second saw half as many other images; its voxels are the first's in another order.
     order = [3, 0, 4, 1, 2]
     parts = [
-        FittingData(tokens[:240], responses[:240], hold_out(240)),
-        FittingData(tokens[240:], responses[240:, order], hold_out(120)),
+        record(tokens[:240], responses[:240], hold_out(240)),
+        record(tokens[240:], responses[240:, order], hold_out(120)),
     ]
     fits, _ = fit_recordings(parts, phi=phi, seed=0, **SMALL, **QUICK)
     unseen, measured, _ = plant(150, noise=0.0, seed=7)
@@ -255,7 +269,7 @@ def test_an_epoch_is_validated_where_it_is_fitted(monkeypatch):
         # No number lies there, so none can be computed anywhere else.
         return move_weights(weights, "meta")
 
-    def spy(weights, images, phi, **batches):
+    def spy(weights, tokens, phi, *, images, **batches):
         seen.append(weights.key.device.type)
         return np.zeros((len(images), len(weights.bias)), np.float32)
 

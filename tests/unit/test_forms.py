@@ -43,8 +43,6 @@ from mine.statistics.scores import pearson, r_squared
 from tests.reference import literal_forms
 from tests.reference.texts import find_boxes, find_overlaps
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ROWS, COLUMNS, FEATURES, VOXELS = 4, 3, 8, 5
 ALPHAS = np.array([1.0, 10.0, 100.0])
 ENCODER = {
@@ -262,7 +260,12 @@ def test_descent_chooses_by_validation_images_and_repeats_itself():
     held = terms.validation
     alone = region_query.fit(stimuli, responses, replace(terms, learning_rates=[1e-8]))
     assert fits[0].choices["validation_r2"] == pytest.approx(
-        score_validation(fits[0].predict(stimuli.select(held)), responses, held)
+        score_validation(
+            fits[0].predict(stimuli.select(held)),
+            responses,
+            training=np.flatnonzero(~held),
+            validation=np.flatnonzero(held),
+        )
     )
     better, worse = (
         functional.mse_loss(

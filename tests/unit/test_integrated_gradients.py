@@ -12,7 +12,7 @@ from captum.attr import IntegratedGradients
 from mine.core import integrated_gradients as fast
 from mine.core import rankings
 from mine.core.encoder import join_encoders, token_scalars
-from mine.stages.attributions import attribute, choose_images
+from mine.stages.attributions import BLOCK, attribute, choose_images, mean_tokens
 from tests.reference import literal_encoder
 from tests.reference.problems import double, random_problem
 
@@ -250,6 +250,23 @@ def test_places_sort_the_scores_and_lowest_is_ig_backwards():
     np.testing.assert_allclose(places["lowest"], 11 - places["integrated_gradients"])
     np.testing.assert_allclose(places["norm"][:, 0].argsort(dim=-1), (-norm).argsort(dim=-1))
     np.testing.assert_allclose(places["random"][:, 0].argsort(dim=-1), (-random).argsort(dim=-1))
+
+
+def test_the_baseline_is_the_mean_of_blocks_that_are_read_one_at_a_time():
+    tokens = np.random.default_rng(0).normal(size=(2 * BLOCK + 9, 6, 4)).astype(np.float16)
+    images = np.flatnonzero(np.arange(len(tokens)) % 3)[::-1]
+    asked = []
+
+    def read(block):
+        asked.append(block)
+        return tokens[block]
+
+    found = mean_tokens(read, images)
+    expected = tokens[images].mean(axis=0, dtype=np.float64).astype(np.float32)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_array_equal(np.concatenate(asked), images)
+    assert max(map(len, asked)) == BLOCK
 
 
 def test_an_encoder_is_read_on_its_own_images_and_one_of_all_on_the_test_images_too():

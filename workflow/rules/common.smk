@@ -11,13 +11,13 @@ from itertools import product
 from pathlib import Path
 
 from mine.config import REPLACED, InputError, describe_changes, load_config
-from mine.core.hubs import MODEL_PATTERNS, OFFLINE, list_hub_models
+from mine.core.hubs import OFFLINE, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS, MEASURES
+from mine.sections import ACROSS, FITS, MEASURES, MODEL_PATTERNS
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 from mine.summary.region_table import read_region_names

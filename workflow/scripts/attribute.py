@@ -20,7 +20,7 @@ responses = open_store(given.responses)
 voxels = open_store(given.rois)["member"].sel(roi=snakemake.wildcards.roi).values.nonzero()[0]
 seen, is_test = responses["image"].values, responses["split"].values == "test"
 embedded = open_images(list_shards(given.images), seen)
-baseline = mean_tokens(embedded["tokens"].sel(image=seen[~is_test]))
+baseline = mean_tokens(lambda block: embedded["tokens"].sel(image=block).values, seen[~is_test])
 phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
 options = dict(params.attribution)
 most = options.pop("images")
@@ -53,9 +53,8 @@ for fit, path, store in zip(params.fits, given.encoder, output.store, strict=Tru
     error = float(attributions["completeness_error"].max())
     log.info("%s: %d images, largest completeness error %.1e", fit, len(images), error)
     attributions = attributions.assign_coords(voxel=voxels, image=images)
-    if fit == "all":
-        meaning = {"long_name": "mean training token at each place, the baseline"}
-        attributions["baseline"] = (("token", "feature"), baseline, meaning)
+    meaning = {"long_name": "mean training token at each place, the baseline"}
+    attributions["baseline"] = (("token", "feature"), baseline, meaning)
     write_store(attributions, store, provenance=provenance)
     if curves:
         faithfulness = curves.dataset().assign_coords(voxel=voxels)

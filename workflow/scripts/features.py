@@ -8,7 +8,7 @@ from mine.logging import start_logging
 from mine.provenance import describe_provenance
 from mine.randomness import generator
 from mine.shards import list_shards, open_images
-from mine.stages.attributions import attribute, mean_tokens
+from mine.stages.attributions import attribute
 from mine.stages.descriptions import describe_images
 from mine.stages.features import gather_features
 from mine.stores import open_store, write_store
@@ -32,12 +32,12 @@ attributions = open_store(given.attributions).isel(voxel=chosen).load()
 voxels, images = attributions["voxel"].values, attributions["image"].values
 responses, base_rates = open_store(given.responses), open_store(given.base_rates).load()
 seen, is_test = responses["image"].values, responses["split"].values == "test"
-embedded = open_images(list_shards(given.images), seen)
+embedded = open_images(list_shards(given.images), seen[is_test])
 options = {key: value for key, value in params.attribution.items() if key != "images"}
 shown = attribute(
     select_voxels(weights_from_dataset(open_store(given.encoder)), voxels),
-    embedded["tokens"].sel(image=seen[is_test]).values,
-    mean_tokens(embedded["tokens"].sel(image=seen[~is_test])),
+    embedded["tokens"].values,
+    attributions["baseline"].values,
     position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders),
     keep_lowest=True,
     **options,

@@ -34,11 +34,13 @@ images = choose_images(
     most=options.pop("images"),
     generator=generator(params.seed, "seeds"),
 )
-embedded = open_images(list_shards(given.images), training)
-baseline = mean_tokens(embedded["tokens"])
-shown, lens = embedded.sel(image=images), open_images(list_shards(given.lens), images)
+shards = list_shards(given.images)
+baseline = mean_tokens(
+    lambda block: open_images(shards, block, only=["tokens"])["tokens"].values, training
+)
+shown, lens = open_images(shards, images), open_images(list_shards(given.lens), images)
 group = open_store(given.base_rates)["group"].values
-phi = position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders)
+phi = position_basis(shown.attrs["rows"], shown.attrs["columns"], params.position_orders)
 mean = weights_from_dataset(open_store(given.encoder).load())
 fitted = split_encoder(select_voxels(mean, voxels), params.members)
 heads, features, width = fitted[0].key.shape

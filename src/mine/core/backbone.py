@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mine.core.backbone_keys import ALIGNMENTS
 from mine.core.models import check_digest
 from mine.core.showing import Reader
 from mine.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-
-ALIGNMENTS = ("output", "value", "self", "contribution")
-"""How a CLIP's patch tokens reach the joint space; see clip_backbone.py."""
-
-KEY, DTYPE = "backbone.model", "backbone.dtype"
 
 LOADED = tuple("kind model pretrained digest alignment layer side dtype device".split())
 """Keys of the configuration's section that say which model is loaded and how it is read."""

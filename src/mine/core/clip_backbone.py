@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mine.core.backbone import ALIGNMENTS, DTYPE, KEY
+from mine.core.backbone_keys import ALIGNMENTS, DTYPE, KEY
 from mine.core.devices import choose_device
 from mine.core.lens import average_prompts
 from mine.core.models import check_finite, explain_refusal, load_open_clip

@@ -163,31 +163,34 @@ def predict(
     tokens: np.ndarray,
     phi: torch.Tensor,
     *,
+    images: np.ndarray | None = None,
     voxel_batch: int = 1024,
     image_batch: int = 32,
 ) -> np.ndarray:
     """Predicted responses to images.
 
     tokens: (image, token, feature), float16 or float32; read in blocks of ``image_batch`` images,
-    so a lazily loaded array will do. Memory: two work arrays of image_batch × voxel_batch × head ×
-    width floats. The result does not depend on either batch but for rounding.
+    so a lazily loaded array will do. images: int (image,), positions of those that are predicted,
+    in the order of the result; None predicts all. Memory: two work arrays of image_batch ×
+    voxel_batch × head × width floats. The result does not depend on either batch but for rounding.
 
     Returns float32 (image, voxel).
     """
     count, device = len(weights.bias), weights.bias.device
-    predicted = np.empty((len(tokens), count), dtype=np.float32)
+    total = len(tokens) if images is None else len(images)
+    predicted = np.empty((total, count), dtype=np.float32)
     scaled = weights.query / math.sqrt(weights.query.shape[-1])
     query, readout = ask(scaled, weights.readout, weights.position)
     phi = phi.to(query)
     with torch.no_grad():
-        for start in range(0, len(tokens), image_batch):
-            images = slice(start, start + image_batch)
-            block = to_tensor(tokens[images], device)
+        for start in range(0, total, image_batch):
+            place = slice(start, start + image_batch)
+            block = to_tensor(tokens[place if images is None else images[place]], device)
             keys, values = answer(weights.key, weights.value, block, phi)
             for first in range(0, count, voxel_batch):
                 part = slice(first, first + voxel_batch)
                 seen = read_out(query[:, part], readout[:, part], keys, values)
-                predicted[images, part] = (seen + weights.bias[part]).cpu().numpy()
+                predicted[place, part] = (seen + weights.bias[part]).cpu().numpy()
     return predicted
 
 

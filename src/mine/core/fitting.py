@@ -49,25 +49,19 @@ class FitHistory:
 
 @dataclass(frozen=True)
 class FittingData:
-    """What a fit is given of one subject."""
+    """What a fit is given of one subject.
+
+    Images are given by their positions, so that fits to some of them share one array of tokens.
+    """
 
     tokens: np.ndarray
     """(image, token, feature), float16 or float32"""
     responses: np.ndarray
     """(image, voxel), z-scored"""
+    training: np.ndarray
+    """int (training image,): positions of the images that the gradient is taken on"""
     validation: np.ndarray
-    """bool (image,): images held out of the gradient"""
-
-
-def fit_encoder(
-    tokens: np.ndarray, responses: np.ndarray, *, validation: np.ndarray, **options: Any
-) -> tuple[EncoderWeights, FitHistory]:
-    """Fit all voxels of a subject at once: fit_subjects of one, with its options.
-
-    tokens, responses, validation: see FittingData. Returns the weights, on the CPU, and history.
-    """
-    (weights,), history = fit_subjects([FittingData(tokens, responses, validation)], **options)
-    return weights, history
+    """int (validation image,): positions of those that are held out of it"""
 
 
 def fit_subjects(
@@ -111,11 +105,8 @@ def fit_subjects(
 
     Returns each subject's weights, on the CPU, and the history. Equal seeds give equal weights.
     """
-    splits = []
     for subject in subjects:
-        held = np.asarray(subject.validation, dtype=bool)
-        splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
-        training, validated = map(len, splits[-1])
+        training, validated = len(subject.training), len(subject.validation)
         if not training or validated < 2:
             raise ValueError(
                 "expected at least one training image and two validation images, "
@@ -123,8 +114,8 @@ def fit_subjects(
             )
     stream = torch.Generator().manual_seed(int(generator(seed, "encoder").integers(2**62)))
     centres = [
-        each.responses[training].mean(axis=0, dtype=np.float64).astype(np.float32)
-        for each, (training, _) in zip(subjects, splits, strict=True)
+        each.responses[each.training].mean(axis=0, dtype=np.float64).astype(np.float32)
+        for each in subjects
     ]
     start = _initialise_factors(
         centre=torch.as_tensor(np.concatenate(centres)),
@@ -150,7 +141,7 @@ def fit_subjects(
         betas=(0.9, 0.99),
         fused=True,
     )
-    most = max(len(training) for training, _ in splits)
+    most = max(len(each.training) for each in subjects)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
         learning_rate,
@@ -166,12 +157,12 @@ def fit_subjects(
     best_epoch, best_weights = -1, _to_weights(average, shapes, owned)
     step = 0
     progress = Progress(
-        epochs * sum(len(training) for training, _ in splits), "images", at_most=True
+        epochs * sum(len(each.training) for each in subjects), "images", at_most=True
     )
     for epoch in range(epochs):
         orders = [
-            training[torch.randperm(len(training), generator=stream).numpy()]
-            for training, _ in splits
+            each.training[torch.randperm(len(each.training), generator=stream).numpy()]
+            for each in subjects
         ]
         total = 0.0
         for step_images in _share_out(orders, image_batch):
@@ -191,15 +182,16 @@ def fit_subjects(
             progress.add(sum(map(len, step_images)))
         weights = _to_weights(average, shapes, owned)
         reached = []
-        for each, own, (_, held), mean in zip(subjects, weights, splits, centres, strict=True):
+        for each, own, mean in zip(subjects, weights, centres, strict=True):
             predicted = predict(
                 move_weights(own, device),
-                each.tokens[held],
+                each.tokens,
                 phi,
+                images=each.validation,
                 voxel_batch=voxel_batch,
                 image_batch=image_batch,
             )
-            reached.append(mean_r2(each.responses[held], predicted, mean))
+            reached.append(mean_r2(each.responses[each.validation], predicted, mean))
         losses.append(total / sum(map(math.prod, zip(map(len, orders), voxels, strict=True))))
         scores.append(float(np.average(reached, weights=voxels)))
         if best_epoch < 0 or scores[-1] > scores[best_epoch]:

@@ -18,10 +18,6 @@ from mine.errors import InputError
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """Organisation and name of a model of the Hugging Face hub."""
 
-MODEL_PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
-"""Names of the files that a model consists of; others beside it say what it is, or are other forms
-of its weights."""
-
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Switches of the hubs' libraries, which read them when they are imported."""
 
@@ -86,27 +82,11 @@ def find_pipeline(name: str) -> Path | None:
     return Path(index).parent if isinstance(index, str) else None
 
 
-def find_repository(model: str, *, fetch: bool) -> str:
-    """Return the folder in the hub's cache of a model of transformers: its weights as safetensors,
-    and what describes it.
-
-    model: ``hf-hub:`` and a repository, with ``@`` and a revision of it or without. fetch: whether
-    to fetch it first. Raises what the hub's library does if it cannot be had.
-    """
-    from huggingface_hub import snapshot_download
-
-    name, _, revision = model.removeprefix("hf-hub:").partition("@")
-    return snapshot_download(
-        name,
-        revision=revision or None,
-        allow_patterns=list(MODEL_PATTERNS),
-        local_files_only=not fetch,
-    )
-
-
 def _fetch_repository(name: str) -> None:
     """Fetch a model of transformers."""
     from huggingface_hub.errors import HfHubHTTPError
+
+    from mine.core.models import find_repository
 
     try:
         find_repository(name, fetch=True)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mine.core.hubs import MODEL_PATTERNS
 from mine.errors import InputError
 from mine.provenance import digest_files
-from mine.sections import MODEL_FILES
+from mine.sections import MODEL_FILES, MODEL_PATTERNS
 
 
 def load_open_clip(*, model: str, pretrained: str | None, key: str) -> tuple[Any, Any, str]:
@@ -32,6 +31,24 @@ def load_open_clip(*, model: str, pretrained: str | None, key: str) -> tuple[Any
             model, pretrained=pretrained, weights_only=True
         )
     return network, preprocess, digest or digest_network(network, preprocess)
+
+
+def find_repository(model: str, *, fetch: bool) -> str:
+    """Return the folder in the hub's cache of a model of transformers: its weights as safetensors,
+    and what describes it.
+
+    model: ``hf-hub:`` and a repository, with ``@`` and a revision of it or without. fetch: whether
+    to fetch it first. Raises what the hub's library does if it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    name, _, revision = model.removeprefix("hf-hub:").partition("@")
+    return snapshot_download(
+        name,
+        revision=revision or None,
+        allow_patterns=list(MODEL_PATTERNS),
+        local_files_only=not fetch,
+    )
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from scipy import ndimage, sparse
 from mine.core.masks import NEIGHBOURS
 from mine.core.prompts import join_words
 
+BLOCK_BYTES = 2**26
+"""Memory of the readings that are spread over groups at once."""
+
 
 def gather_presence(
     lens: xr.Dataset, group: np.ndarray
@@ -78,14 +81,12 @@ def read_presence(lens: xr.Dataset, group: np.ndarray) -> tuple[np.ndarray, np.n
     return largest.toarray(), mean.toarray()
 
 
-def _spread_readings(
-    lens: xr.Dataset, group: np.ndarray, *, memory_bytes: int = 2**26
-) -> Iterator[sparse.csr_array]:
+def _spread_readings(lens: xr.Dataset, group: np.ndarray) -> Iterator[sparse.csr_array]:
     """Probabilities of the groups that are read, a block of images at a time: sparse float32 (image
     and token, group)."""
     tokens, ranks = lens.sizes["token"], lens.sizes["rank"]
     # A reading takes a row, a column and a number, before and after equal groups are added up.
-    block = max(1, memory_bytes // (32 * tokens * ranks))
+    block = max(1, BLOCK_BYTES // (32 * tokens * ranks))
     for start in range(0, lens.sizes["image"], block):
         here = lens[["word", "score"]].isel(image=slice(start, start + block))
         word, score = here["word"].values, here["score"].values.astype(np.float32)

@@ -27,11 +27,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mine.core.backbone import DTYPE, KEY
+from mine.core.backbone_keys import DTYPE, KEY
 from mine.core.devices import choose_device
-from mine.core.hubs import find_repository
 from mine.core.lens import BEGINNING, token_words
-from mine.core.models import check_finite, digest_folder, explain_refusal
+from mine.core.models import check_finite, digest_folder, explain_refusal, find_repository
 from mine.errors import InputError
 
 PROBE = 224

@@ -13,9 +13,12 @@ from mine.demo.gradients import take_step
 
 CROP = 32
 
+RATE = 3e-3
+"""Largest learning rate."""
+
 
 def train_autoencoder(
-    images: np.ndarray, *, steps: int, rate: float, seed: int, checkpoint: Path
+    images: np.ndarray, *, steps: int, seed: int, checkpoint: Path
 ) -> torch.nn.Module:
     """Train the autoencoder, on crops and in the last fifth of the steps on whole images.
 
@@ -30,10 +33,10 @@ def train_autoencoder(
     torch.manual_seed(seed)
     random = np.random.default_rng([seed, 1])
     optimiser = torch.optim.AdamW(
-        autoencoder.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3
+        autoencoder.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-3
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps, pct_start=0.05
+        optimiser, RATE, total_steps=steps, pct_start=0.05
     )
     for step in range(1, steps + 1):
         whole = step > 0.8 * steps

@@ -16,14 +16,17 @@ from mine.demo.words import CATEGORIES
 THRESHOLD = 0.5
 """Probability from which a category counts as found."""
 
+EMPTY = 0.1
+"""Share of scenes without an object."""
+
 BLUR = 1.0
 """Standard deviation, in pixels, of the blur of the second set of scores."""
 
 
-def sample_with_empty(random: np.random.Generator, *, empty: float) -> Scene:
-    """Draw a scene, with probability ``empty`` a background alone."""
+def sample_with_empty(random: np.random.Generator) -> Scene:
+    """Draw a scene, with probability EMPTY a background alone."""
     scene = sample_scene(random)
-    return dataclasses.replace(scene, objects=()) if random.random() < empty else scene
+    return dataclasses.replace(scene, objects=()) if random.random() < EMPTY else scene
 
 
 def render_images(scenes: list[Scene]) -> np.ndarray:
@@ -47,7 +50,7 @@ def score_model(model: torch.nn.Module, *, seed: int, scenes: int) -> dict[str, 
     share of objects, faces and scenes whose most probable one is right, whether found or not.
     """
     random = np.random.default_rng([seed, 2])
-    drawn = [sample_with_empty(random, empty=0.1) for _ in range(scenes)]
+    drawn = [sample_with_empty(random) for _ in range(scenes)]
     images, labels = render_images(drawn), label_scenes(drawn)
     scores = measure(model, images, labels)
     blurred = measure(model, blur(images), labels)

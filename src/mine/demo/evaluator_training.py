@@ -142,7 +142,7 @@ def train(
     """Render scenes, train on them, and write the model's folder with its scores."""
     torch.set_num_threads(threads)
     random = np.random.default_rng([seed, 0])
-    drawn = [sample_with_empty(random, empty=0.1) for _ in range(scenes)]
+    drawn = [sample_with_empty(random) for _ in range(scenes)]
     print(f"rendering {scenes} scenes", flush=True)
     images, labels = render_images(drawn), label_scenes(drawn)
     model = fit_model(images, labels, steps=steps, batch=batch, rate=rate, seed=seed)

@@ -245,7 +245,6 @@ def make_examples(work: Path, options: argparse.Namespace) -> None:
     autoencoder = train_autoencoder(
         images,
         steps=options.autoencoder_steps,
-        rate=3e-3,
         seed=options.seed,
         checkpoint=work / "autoencoder.pt",
     )

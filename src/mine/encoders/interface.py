@@ -78,10 +78,13 @@ class Fitted(Protocol):
         """Predicted responses, float32 (image, voxel)."""
 
 
-def score_validation(predicted: np.ndarray, responses: np.ndarray, validation: np.ndarray) -> float:
-    """Mean over voxels of R² on the validation images, against the mean of the others.
+def score_validation(
+    predicted: np.ndarray, responses: np.ndarray, *, training: np.ndarray, validation: np.ndarray
+) -> float:
+    """Mean over voxels of R² on the validation images, against the mean of the training images.
 
-    predicted: (validation image, voxel). responses: (image, voxel). validation: bool (image,).
+    predicted: (validation image, voxel). responses: (image, voxel). training, validation: positions
+    of these images.
     """
-    centre = responses[~validation].mean(axis=0, dtype=np.float64).astype(np.float32)
+    centre = responses[training].mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean_r2(responses[validation], predicted, centre)

@@ -78,8 +78,9 @@ def transfer(
 
 
 def _fit(stimuli: Stimuli, responses: np.ndarray, terms: Terms, *, members: int) -> VoxelQuery:
+    training, validation = np.flatnonzero(~terms.validation), np.flatnonzero(terms.validation)
     (fitted,) = _fit_subjects(
-        [FittingData(stimuli.tokens, responses, terms.validation)],
+        [FittingData(stimuli.tokens, responses, training, validation)],
         phi=position_basis(stimuli.rows, stimuli.columns, terms.encoder["position_orders"]),
         encoder=terms.encoder,
         members=members,
@@ -111,8 +112,11 @@ def _fit_subjects(
         maps = rank * heads * (2 * width + phi.shape[1])
         parameters = members * voxels * (rank + 1) + maps + 2 * heads * features * width
         own = VoxelQuery(move_weights(weights, device), phi, parameters, choices=dict(epochs))
-        validation = subject.validation
-        predicted = predict(own.weights, subject.tokens[validation], phi)
-        own.choices["validation_r2"] = score_validation(predicted, subject.responses, validation)
+        own.choices["validation_r2"] = score_validation(
+            predict(own.weights, subject.tokens, phi, images=subject.validation),
+            subject.responses,
+            training=subject.training,
+            validation=subject.validation,
+        )
         fitted.append(own)
     return fitted

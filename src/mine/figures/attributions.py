@@ -165,20 +165,18 @@ def tabulate_attributions(
     return table.astype(whole | {"said": "boolean"})
 
 
-def place_words(
-    centres: np.ndarray, *, sizes: np.ndarray, extent: float, patch: np.ndarray
-) -> np.ndarray:
+def place_words(centres: np.ndarray, *, sizes: np.ndarray, patch: np.ndarray) -> np.ndarray:
     """Place words beside their patches, near and hardly overlapping: (word, 2) centres.
 
-    centres, sizes: (word, 2), of the patches and of the words, across and down, in the unit of
-    ``extent``, the side of the square that words stay within where they fit. patch: (2,), of the
-    patches' size; they are not to be covered either. Earlier words have their way.
+    centres, sizes: (word, 2), of the patches and of the words, across and down, as shares of the
+    image's side; words stay within the image where they fit. patch: (2,), of the patches' size;
+    they are not to be covered either. Earlier words have their way.
     """
     placed = centres[:0]
     for number, (home, size) in enumerate(zip(centres, sizes, strict=True)):
-        half = np.minimum(size / 2, extent / 2)
-        across = np.linspace(half[0], extent - half[0], 5)
-        down = np.arange(half[1], extent - half[1] + 1e-9, size[1] / 2)
+        half = np.minimum(size / 2, 0.5)
+        across = np.linspace(half[0], 1 - half[0], 5)
+        down = np.arange(half[1], 1 - half[1] + 1e-9, size[1] / 2)
         # Above the patch, below it, on either side; in its column, anywhere.
         sides = np.array([(0, -1), (0, 1), (1, 0), (-1, 0)])
         options = np.concatenate(
@@ -188,13 +186,13 @@ def place_words(
                 [(x, y) for x in across for y in down],
             ]
         )
-        options = np.clip(options, half, extent - half)
+        options = np.clip(options, half, 1 - half)
         taken = np.concatenate([centres, placed])
         extents = np.concatenate([np.broadcast_to(patch, centres.shape), sizes[:number]])
         gap = np.abs(options[:, None] - taken) - (extents + size) / 2
         overlap = np.prod(np.maximum(-gap, 0) * (gap < 0).all(axis=2, keepdims=True), axis=2)
         # A trace of overlap is better than a word far from its patch.
-        cost = overlap.sum(axis=1) / extent * 50 + np.hypot(*(options - home).T)
+        cost = overlap.sum(axis=1) * 50 + np.hypot(*(options - home).T)
         placed = np.vstack([placed, options[cost.argmin()]])
     return placed
 
@@ -218,9 +216,7 @@ def draw_words(
     centres = np.stack([(column + 0.5) / grid[1], (row + 0.5) / grid[0]], axis=1)
     sizes = np.array([_measure(text) for text in texts]).reshape(-1, 2) / side
     patch = np.array([1 / grid[1], 1 / grid[0]])
-    for text, place in zip(
-        texts, place_words(centres, sizes=sizes, extent=1.0, patch=patch), strict=True
-    ):
+    for text, place in zip(texts, place_words(centres, sizes=sizes, patch=patch), strict=True):
         axes.text(
             *place,
             text,

@@ -113,7 +113,8 @@ class Results:
 
         Raises InputError if it cannot be had, or is another than the one that made the results.
         """
-        from mine.core.backbone import KEY, open_backbone
+        from mine.core.backbone import open_backbone
+        from mine.core.backbone_keys import KEY
 
         chosen = self.config.backbone
         model = chosen.model

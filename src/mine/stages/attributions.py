@@ -11,7 +11,11 @@ import xarray as xr
 from mine.core.encoder import EncoderWeights
 from mine.core.evidence import SIGNS
 from mine.core.integrated_gradients import AttributionBatch, stream_attributions
+from mine.core.keeping import count_kept
 from mine.logging import Progress
+
+BLOCK = 256
+"""Images whose tokens are summed at once."""
 
 
 def attribute(
@@ -51,7 +55,7 @@ def attribute(
     """
     images, token_count = tokens.shape[:2]
     voxels = len(weights.bias)
-    kept = max(1, round(token_fraction * token_count))
+    kept = count_kept(token_count, token_fraction)
     index = np.int16 if token_count <= np.iinfo(np.int16).max else np.int32
     token = np.full((2, voxels, images, kept), -1, index)
     attribution = np.zeros((2, voxels, images, kept), np.float32)
@@ -146,16 +150,17 @@ def attribute(
     )
 
 
-def mean_tokens(tokens: xr.DataArray) -> np.ndarray:
+def mean_tokens(read_tokens: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
     """Mean token at each position over images: float32 (token, feature), the attributions'
     baseline.
 
-    tokens: (image, token, feature). Summed in double precision, a block of images at a time.
+    read_tokens: returns the tokens (image, token, feature) of some of the images. It is asked for
+    a block of them at a time, so that no second copy of a subject's tokens is held; they are
+    summed in double precision. images: (image,) identities.
     """
-    total = np.zeros(tokens.shape[1:])
-    for start in range(0, len(tokens), 256):
-        total += tokens[start : start + 256].values.sum(axis=0, dtype=np.float64)
-    return (total / len(tokens)).astype(np.float32)
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    total = sum(read_tokens(block).sum(axis=0, dtype=np.float64) for block in blocks)
+    return (total / len(images)).astype(np.float32)
 
 
 def choose_images(

@@ -142,7 +142,8 @@ def fit_shared(
     seconds = time.perf_counter() - start
     made = []
     for each, fitted, images in zip(subjects, fits, used, strict=True):
-        prediction = predict(fitted.weights, each.tokens[~each.training], fitted.phi)
+        test = np.flatnonzero(~each.training)
+        prediction = predict(fitted.weights, each.tokens, fitted.phi, images=test)
         share = seconds * len(images) / sum(map(len, used))
         made.append(
             (
@@ -197,7 +198,8 @@ def fit_transfer(
         phi=position_basis(rows, columns, position_orders),
     )
     cost = _count_cost("mine_transfer", size, time.perf_counter() - start)
-    prediction = predict(fitted.weights, subject.tokens[~subject.training], fitted.phi)
+    test = np.flatnonzero(~subject.training)
+    prediction = predict(fitted.weights, subject.tokens, fitted.phi, images=test)
     described = _describe_fit("mine_transfer", fitted, prediction, training_images=len(images))
     return described, cost
 
@@ -213,14 +215,10 @@ def _fit_together(
 ) -> list[VoxelQuery]:
     """One fit of subjects, of each the images at the positions ``used``, split as it is alone."""
     fraction = encoder["validation_fraction"]
-    data = [
-        FittingData(
-            each.tokens[images],
-            each.responses[images],
-            draw_validation(len(images), fraction, seed, ALL),
-        )
-        for each, images in zip(subjects, used, strict=True)
-    ]
+    data = []
+    for each, images in zip(subjects, used, strict=True):
+        held = draw_validation(len(images), fraction, seed, ALL)
+        data.append(FittingData(each.tokens, each.responses, images[~held], images[held]))
     options = {"rows": rows, "columns": columns, "encoder": encoder}
     return voxel_query.fit_shared(data, seed=seed, device=device, **options)
 

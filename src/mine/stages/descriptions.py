@@ -21,6 +21,7 @@ import xarray as xr
 
 from mine.core.calibration import chance_of
 from mine.core.conditions import DESCRIPTIONS
+from mine.core.keeping import count_kept
 from mine.core.lens import word_mass
 from mine.core.synonyms import choose_groups, group_mass, name_groups
 
@@ -88,7 +89,7 @@ def describe_images(
     image, place), those described, -1 where there are fewer.
     """
     tokens = lens.sizes["token"]
-    kept = max(1, round(token_fraction * tokens))
+    kept = count_kept(tokens, token_fraction)
     positive = attributions.sel(sign="positive")
     evidence = [positive[name].values for name in ("token", "attribution", "lowest")]
     base_rate, group = vocabulary["base_rate"].values, vocabulary["group"].values

@@ -191,9 +191,9 @@ def embed_images(
     """Embed one shard of images: its tokens for the encoder, and what the lens reads in the raw
     ones.
 
-    images: (image,) nsdIds, none where no subject saw an image of the shard. Returns the tokens'
-    dataset — ``tokens`` float16 (image, token, feature) standardised, ``norm`` of the raw token,
-    ``pooled`` — and the lens's, ``word`` and ``score``.
+    images: (image,) identities, none where no subject saw an image of the shard. Returns the
+    tokens' dataset — ``tokens`` float16 (image, token, feature) standardised, ``norm`` of the raw
+    token, ``pooled`` — and the lens's, ``word`` and ``score``.
     """
     images, read_images, kept = show_blank(images, read_images)
     parts, lens = [], read_lens(vocabulary)
@@ -207,7 +207,7 @@ def embed_images(
     tokens, norm, pooled, word, score = map(np.concatenate, zip(*parts, strict=True))
     row, column = np.divmod(np.arange(tokens.shape[1]), backbone.columns)
     place = {
-        "image": ("image", images, {"long_name": "nsdId, from 0"}),
+        "image": ("image", images, {"long_name": "identity of the image"}),
         "row": ("token", row.astype(np.int16)),
         "column": ("token", column.astype(np.int16)),
     }

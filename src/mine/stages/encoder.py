@@ -115,16 +115,16 @@ def fit_subjects(
     phi = position_basis(rows, columns, position_orders)
     chosen, data = [], []
     for subject in subjects:
-        own = np.ones(len(subject.images), dtype=bool)
+        own = np.arange(len(subject.images))
         if part in HALVES:
             halves = dict(zip(HALVES, split_halves(subject.images, seed=seed), strict=True))
-            own = np.isin(subject.images, halves[part])
+            own = np.flatnonzero(np.isin(subject.images, halves[part]))
         responses = subject.responses
         if fit.endswith("_shuffled"):
             responses = shuffle_halves(responses, subject.images, seed=seed)
-        validation = draw_validation(int(own.sum()), validation_fraction, seed, part)
-        chosen.append((own, responses))
-        data.append(FittingData(subject.tokens[own], responses[own], validation))
+        held = draw_validation(len(own), validation_fraction, seed, part)
+        chosen.append((own, held))
+        data.append(FittingData(subject.tokens, responses, own[~held], own[held]))
 
     history: FitHistory | None = None
     if fit.endswith("_random"):
@@ -152,18 +152,16 @@ def fit_subjects(
 
     datasets = []
     flips = {"permutations": permutations, "seed": seed}
-    for subject, (own, responses), given, weights in zip(
-        subjects, chosen, data, fitted, strict=True
-    ):
-        validation = given.validation
+    for subject, (own, held), given, weights in zip(subjects, chosen, data, fitted, strict=True):
         dataset = weights_to_dataset(weights).assign_coords(image=np.asarray(subject.images)[own])
-        dataset["role"] = ("image", np.where(validation, "validation", "train"))
-        centre = given.responses[~validation].mean(axis=0)
-        tested = {"validation": (given.tokens[validation], given.responses[validation])}
+        dataset["role"] = ("image", np.where(held, "validation", "train"))
+        centre = given.responses[given.training].mean(axis=0)
+        tested = {"validation": given.validation}
         if part in HALVES:
-            tested["held_out"] = (subject.tokens[~own], responses[~own])
-        for name, (unseen, measured) in tested.items():
-            predicted = predict(move_weights(weights, device), unseen, phi)
+            tested["held_out"] = np.setdiff1d(np.arange(len(subject.images)), own)
+        for name, unseen in tested.items():
+            measured = given.responses[unseen]
+            predicted = predict(move_weights(weights, device), given.tokens, phi, images=unseen)
             dataset.update(_test_prediction(name, measured, predicted, centre, **flips))
             if name == "validation":
                 dataset["residual_deviation"] = ("voxel", _root_mean_square(measured - predicted))

@@ -22,7 +22,7 @@ def embed_features(
 ) -> xr.Dataset:
     """Embed one shard of images.
 
-    images: (image,) nsdIds, none where no subject saw an image of the shard. Returns
+    images: (image,) identities, none where no subject saw an image of the shard. Returns
     ``feature_value`` float32 (image, feature) and ``share`` float32 (feature,), the share of the
     image that a feature is taken over.
     """
@@ -44,7 +44,7 @@ def embed_features(
                 {"long_name": "share of the image that the feature is taken over", "units": "1"},
             ),
         },
-        coords={"image": ("image", images, {"long_name": "nsdId, from 0"})},
+        coords={"image": ("image", images, {"long_name": "identity of the image"})},
     ).isel(image=kept)
 
 

@@ -258,7 +258,7 @@ def build_profiles(
             "exemplar": (
                 ("voxel", "exemplar"),
                 data["image"].values[best],
-                {"long_name": "nsdId of the images of largest prediction"},
+                {"long_name": "identity of the images of largest prediction"},
             ),
         },
         coords={
