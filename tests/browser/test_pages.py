@@ -71,7 +71,7 @@ def visit(chromium: object, folder: Path) -> Iterator[Visit]:
     visit = Visit(context.new_page(), folder)
     yield visit
     inside = [url for url in visit.asked if not url.startswith("data:")]
-    assert inside and all(url.startswith(folder.as_uri() + "/") for url in inside)
+    assert inside and all(url.startswith(visit.folder.as_uri() + "/") for url in inside)
     # What begins so is said by the machine's graphics and not by the page.
     assert [text for text in visit.said if not text.startswith("[.WebGL-")] == []
     context.close()

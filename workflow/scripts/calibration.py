@@ -7,6 +7,7 @@ import pandas as pd
 from mine.core.backbone import open_backbone, sample_tokens
 from mine.core.calibration import EACH, read_shuffled
 from mine.core.choosing import draw_some
+from mine.core.keeping import count_kept
 from mine.core.lens import read_lens
 from mine.datasets.coco import read_masks
 from mine.datasets.reader import open_dataset
@@ -56,7 +57,7 @@ word, score = read_shuffled(
     generator=random,
 )
 tables = [judge_silence(word, score, base_rates, level=level)]
-tokens = count_top(params.description["token_fraction"], backbone.rows * backbone.columns)
+tokens = count_kept(backbone.rows * backbone.columns, params.description["token_fraction"])
 silent = describe_images(
     *compose_silent(word, score, tokens=tokens),
     base_rates,
