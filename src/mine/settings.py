@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import difflib
 import math
+import os.path
 import re
 import types
 import typing
@@ -16,6 +17,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 REQUIRED: Any = dataclasses.MISSING
+
+Known = Mapping[str, list[str]]
+"""Name of a key, as it stands in its section -> the full paths of all keys of that name."""
+
+SLIP = 0.85
+"""How alike, from 0 to 1, a name and a letter more or less are at least: layer and layers."""
 
 _NAMES = {
     str: "a text",
@@ -97,14 +104,14 @@ def parse_settings(cls: type, data: object, *, source: str) -> tuple[Any, list[s
         The instance, None where anything is wrong; and every problem found, a sentence each.
     """
     problems: list[str] = []
-    known = {path.split(".")[-1]: path for path in _key_paths(cls)}
+    known: dict[str, list[str]] = {}
+    for path in _key_paths(cls):
+        known.setdefault(path.split(".")[-1], []).append(path)
     value = _parse_section(cls, data, "", problems, known)
     return (None if problems else value), [f"{source}: {problem}" for problem in problems]
 
 
-def _parse_section(
-    cls: type, data: object, path: str, problems: list[str], known: Mapping[str, str]
-) -> Any:
+def _parse_section(cls: type, data: object, path: str, problems: list[str], known: Known) -> Any:
     if not isinstance(data, Mapping):
         what = f"{path}: " if path else ""
         problems.append(f"{what}expected a mapping of keys to values, found {_show(data)}")
@@ -137,7 +144,7 @@ def _parse_value(
     path: str,
     limits: Mapping[str, Any],
     problems: list[str],
-    known: Mapping[str, str],
+    known: Known,
 ) -> Any:
     """Return the value of one key, checked; a problem is noted, not raised."""
     inner, optional = unwrap(kind)
@@ -218,20 +225,36 @@ def _within(value: object, limits: Mapping[str, Any]) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _unknown_key(
-    path: str, key: object, siblings: list[str], section: str, known: Mapping[str, str]
-) -> str:
-    """Say that a key is unknown and name the nearest: first in its section, then anywhere."""
-    near = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.5)
-    if near:
-        suggestion = f"the nearest is {_join(section, near[0])}"
-    elif str(key) in known:
-        suggestion = f"the nearest is {known[str(key)]}"
-    elif near := difflib.get_close_matches(str(key), known, n=1):
-        suggestion = f"the nearest is {known[near[0]]}"
+def _unknown_key(path: str, key: object, siblings: list[str], section: str, known: Known) -> str:
+    """Say that a key is unknown and name the nearest: one a letter off in its section, then those
+    of the same name elsewhere, since a right key is often put in the wrong place, then one that is
+    somewhat alike in its section, then anywhere."""
+    name = str(key)
+    if near := difflib.get_close_matches(name, siblings, n=1, cutoff=SLIP):
+        paths = [_join(section, near[0])]
+    elif name in known:
+        paths = _choose_nearest(known[name], section)
+    elif near := difflib.get_close_matches(name, siblings, n=1, cutoff=0.5):
+        paths = [_join(section, near[0])]
+    elif near := difflib.get_close_matches(name, known, n=1):
+        paths = _choose_nearest(known[near[0]], section)
+    else:
+        paths = []
+    if paths:
+        suggestion = f"the nearest {'is' if len(paths) == 1 else 'are'} {', '.join(paths)}"
     else:
         suggestion = f"known here are {', '.join(siblings)}"
     return f"{path}: expected a known key, found this one; {suggestion}"
+
+
+def _choose_nearest(paths: list[str], section: str) -> list[str]:
+    """Return those of some paths that have the most sections in common with a section."""
+
+    def count_common(path: str) -> int:
+        return len(os.path.commonprefix([path.split("."), section.split(".")]))
+
+    most = max(map(count_common, paths))
+    return [path for path in paths if count_common(path) == most]
 
 
 def _expected(kind: Any, limits: Mapping[str, Any]) -> str:

@@ -84,6 +84,37 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "head_width: expected a known key, found this one; the nearest is encoder.head_width",
         ),
         (
+            {"zscore": "all"},
+            "zscore: expected a known key, found this one; the nearest is dataset.zscore",
+        ),
+        (
+            {"folder": {"averaged": True}},
+            "folder: expected a known key, found this one; the nearest is dataset.folder",
+        ),
+        (
+            {"model": "some/model"},
+            "model: expected a known key, found this one; the nearest are backbone.model, "
+            "evaluator.model, phrasing.model, generator.model",
+        ),
+        *(
+            (
+                {"dataset": {"root": "data", key: 1}},
+                f"dataset.{key}: expected a known key, found this one; the nearest is "
+                f"dataset.folder.{key}",
+            )
+            for key in ("images", "trials", "image_side", "responses", "averaged", "mask")
+        ),
+        (
+            {"dataset": {"root": "data", "folder": {"kind": "folder"}}},
+            "dataset.folder.kind: expected a known key, found this one; the nearest is "
+            "dataset.kind",
+        ),
+        (
+            # There is lens.layers, but a letter too many is the likelier slip.
+            {"backbone": {"layers": 3}},
+            "backbone.layers: expected a known key, found this one; the nearest is backbone.layer",
+        ),
+        (
             {"encoder": {"heads": "four"}},
             "encoder.heads: expected a whole number of at least 1, found 'four'",
         ),
