@@ -155,14 +155,18 @@ def _parse_value(
     container = typing.get_origin(inner)
     if container is list and isinstance(data, list):
         (item,) = typing.get_args(inner)
-        values = [
-            _parse_value(item, entry, f"{path}[{index}]", limits, problems, known)
-            for index, entry in enumerate(data)
-        ]
+        values, right = [], []
+        for index, entry in enumerate(data):
+            found: list[str] = []
+            value = _parse_value(item, entry, f"{path}[{index}]", limits, found, known)
+            problems += found
+            values.append(value)
+            # Of items that are wrong already, nothing is said but that.
+            right += [] if found else [value]
         if limits.get("nonempty") and not values:
             problems.append(f"{path}: expected at least one item, found none")
         if limits.get("distinct"):
-            for value in sorted({str(value) for value in values if values.count(value) > 1}):
+            for value in sorted({str(value) for value in right if right.count(value) > 1}):
                 problems.append(f"{path}: expected each item once, found {value!r} twice")
         return values
     if container is dict and isinstance(data, Mapping):

@@ -354,6 +354,14 @@ def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) 
     assert problems_of(**changes) == [f"config.yaml: {problem}"]
 
 
+@pytest.mark.parametrize("items", [[1, 2], [1, 1], ["a b", "a b"]])
+def test_items_that_are_wrong_already_are_not_told_to_be_twice_there(items: list) -> None:
+    said = problems_of(subjects=[*items, "subj01", "subj01"])
+    keys = [problem.split(": ")[1] for problem in said]
+    assert keys == ["subjects[0]", "subjects[1]", "subjects"]
+    assert said[2].endswith("expected each item once, found 'subj01' twice")
+
+
 def test_a_generator_may_take_one_step() -> None:
     assert load_config({**SMALLEST, "generator": {"steps": 1}}).generator.steps == 1
 
