@@ -42,6 +42,7 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str | None = None,
+    advice: str = "",
     nonempty: bool = False,
     distinct: bool = False,
     example: Any = None,
@@ -54,6 +55,7 @@ def setting(
         minimum, maximum: bounds, included, of a number or of every number of a list or mapping.
         choices: the only texts allowed.
         pattern: regular expression that each whole text has to match.
+        advice: what to do about a text that does not, as the end of its message.
         nonempty: a list needs at least one item, and none twice; a mapping at least one name.
         distinct: a list may be empty, but has no item twice.
         example: what the default YAML shows for a required key.
@@ -64,6 +66,7 @@ def setting(
         "maximum": maximum,
         "choices": choices,
         "pattern": pattern,
+        "advice": advice,
         "nonempty": nonempty,
         "distinct": nonempty or distinct,
         "example": example,
@@ -181,15 +184,19 @@ def _parse_value(
     if value is None or not _within(value, limits):
         problems.append(
             f"{path}: expected {_expected(kind, limits)}, found {_show(data)}"
-            f"{_advise_quotes(inner, data, limits)}"
+            f"{_advise(inner, data, limits)}"
         )
     return value
 
 
-def _advise_quotes(kind: type, data: object, limits: Mapping[str, Any]) -> str:
-    """Say how a text is written that YAML takes for a number, a truth value or a date."""
-    taken = kind is str and isinstance(data, int | float | datetime.date)
-    return "; put it in quotes" if taken and not limits.get("choices") else ""
+def _advise(kind: type, data: object, limits: Mapping[str, Any]) -> str:
+    """Say how a text is written that YAML takes for a number, a truth value or a date, and what the
+    key's declaration advises about a text that does not match."""
+    if kind is not str or limits.get("choices"):
+        return ""
+    if isinstance(data, int | float | datetime.date):
+        return "; put it in quotes"
+    return f"; {limits['advice']}" if isinstance(data, str) and limits.get("advice") else ""
 
 
 def _as_scalar(kind: type, data: object) -> Any:

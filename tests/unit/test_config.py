@@ -147,6 +147,20 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             {"backbone": {"alignment": "values"}},
             "backbone.alignment: expected one of output, value, self, contribution, found 'values'",
         ),
+        *(
+            (
+                {"rois": [reference]},
+                "rois[0]: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found "
+                f"'{reference}'; give the region a name here, and say in dataset.roi_references "
+                "what the name stands for",
+            )
+            for reference in ("Kastner2015:V1v", "lh/PPA", "masks/{subject}/food.nii.gz")
+        ),
+        (
+            {"rois": [7]},
+            "rois[0]: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found 7; put it in "
+            "quotes",
+        ),
         ({"rois": []}, "rois: expected at least one item, found none"),
         ({"rois": ["EBA", "EBA"]}, "rois: expected each item once, found 'EBA' twice"),
         (
