@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,23 @@ def _check_phrasing(model: str | None) -> list[str]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    near = _find_nearest(name, known)
     if near:
         return f"the nearest are {', '.join(near)}"
     return f"there are {', '.join(known[:8])}" if known else "it has none"
+
+
+def _find_nearest(name: str, known: list[str]) -> list[str]:
+    """Return at most three known names: those that a slip leads from, or else those that share the
+    most parts with a name, as another library's name of the same model does."""
+    slips = difflib.get_close_matches(name, known, n=3, cutoff=0.8)
+    if slips:
+        return slips
+    alike = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in known}
+    shared = {one: len(_split_name(one) & _split_name(name)) for one in known}
+    near = [one for one in known if shared[one] or alike[one] >= 0.4]
+    return sorted(near, key=lambda one: (-shared[one], -alike[one]))[:3]
+
+
+def _split_name(name: str) -> set[str]:
+    return set(re.split(r"[-_./]", name.lower()))

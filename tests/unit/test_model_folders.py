@@ -40,6 +40,19 @@ from mine.config import load_config
         ),
         (
             "evaluator",
+            {"model": "dinov2-small"},
+            "evaluator.model: expected a model of timm, found 'dinov2-small'; the nearest are "
+            "vit_small_patch14_dinov2, ",
+        ),
+        (
+            # as the hub of torch calls it
+            "evaluator",
+            {"model": "dinov2_vits14"},
+            "evaluator.model: expected a model of timm, found 'dinov2_vits14'; the nearest are "
+            "vit_base_patch14_dinov2, ",
+        ),
+        (
+            "evaluator",
             {"pretrained": "lvd124m"},
             "evaluator.pretrained: expected a tag of vit_small_patch14_dinov2's weights, found "
             "'lvd124m'; the nearest are lvd142m",
