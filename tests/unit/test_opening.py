@@ -62,8 +62,8 @@ def test_the_folder_above_results_is_refused_and_those_in_it_are_named(
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(content))
     said = (
-        f"{tmp_path}: expected the folder of one analysis's results, found those of 2 in folders "
-        f"below; name one of them: {tmp_path / 'one'}, {tmp_path / 'two'}"
+        f"{tmp_path}: expected the folder of one analysis's results, found such folders in it; "
+        f"name one: {tmp_path / 'one'}, {tmp_path / 'two'}"
     )
     with pytest.raises(InputError) as raised:
         mine.open(tmp_path, config=given)

@@ -43,8 +43,8 @@ class Results:
         own = self.path / "config.json"
         if not own.is_file() and (below := _list_analyses(self.path)):
             raise InputError(
-                f"{path}: expected the folder of one analysis's results, found those of "
-                f"{len(below)} in folders below; name one of them: {', '.join(map(str, below))}"
+                f"{path}: expected the folder of one analysis's results, found such folders in it; "
+                f"name one: {', '.join(map(str, below))}"
             )
         if config is None and not own.is_file():
             raise InputError(
