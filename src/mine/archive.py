@@ -37,6 +37,15 @@ CODECS = frozenset(
 PACKED = {".gii", ".gz", ".npy", ".pdf", ".png", ""}
 """Endings of files that are compressed already, as chunks are, which have none."""
 
+ZIP = ".zip"
+"""Ending of the archives that are files."""
+
+ARCHIVES = (
+    *(ending for form in shutil.get_unpack_formats() for ending in form[1]),
+    *(".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"),
+)
+"""Endings, in small letters, by which people know a file for an archive."""
+
 UNPACKABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
 """What is raised by a ZIP file that is damaged, encrypted or of a compression that Python lacks."""
 
@@ -52,10 +61,9 @@ def write_archive(place: Path, files: Mapping[str, Source], about: Mapping[str, 
         about: what else the list of files says.
 
     Raises:
-        InputError: there is something at `place`, or a name leads out of the archive.
+        InputError: as `check_destination` does, or a name leads out of the archive.
     """
-    if place.exists():
-        raise InputError(f"{place}: expected nothing there yet, found a file or a folder")
+    check_destination(place)
     partial = place.with_name(place.name + ".partial")
     # It may be somebody's, and nothing in it says whose.
     if os.path.lexists(partial):
@@ -72,10 +80,22 @@ def write_archive(place: Path, files: Mapping[str, Source], about: Mapping[str, 
     partial.rename(place)
 
 
+def check_destination(place: Path) -> None:
+    """Raise InputError if there is something where an archive is to be written, or if the name ends
+    as archives of a form do that is not written: it would become a folder of that name."""
+    if place.exists():
+        raise InputError(f"{place}: expected nothing there yet, found a file or a folder")
+    if place.suffix != ZIP and place.name.lower().endswith(ARCHIVES):
+        raise InputError(
+            f"{place}: expected a name that ends in {ZIP}, the only form of archive that is "
+            f"written, or the name of a folder, found {place.suffix}"
+        )
+
+
 def _write_partial(
     partial: Path, files: Mapping[str, Source], about: Mapping[str, object], *, of: Path
 ) -> None:
-    opened = _open_zip if of.suffix == ".zip" else _open_folder
+    opened = _open_zip if of.suffix == ZIP else _open_folder
     listed = {}
     with opened(partial) as create:
         for name in sorted(files):

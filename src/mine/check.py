@@ -21,7 +21,7 @@ from mine.datasets.reader import open_dataset
 from mine.datasets.recording import Recording
 from mine.datasets.rois import require_region
 from mine.disk import ATTRIBUTIONS, TOKENS, DiskUse, count_painted, estimate_disk
-from mine.model_folders import check_model_folders, read_side, read_token_shape
+from mine.model_folders import check_model_folders, list_unchecked, read_side, read_token_shape
 from mine.references import voxel_references
 from mine.sections import ALL
 from mine.stages.responses import describe_recording
@@ -53,7 +53,8 @@ def check_data(data: object, *, name: str) -> list[str]:
 
 def estimate_work(config: Config, *, results: Path | str = "results") -> str:
     """Say how many images are going to be made, at most, which takes the time of a GPU, whether
-    their pixels may take more than `memory_gb`, and what all that is large takes on disk.
+    their pixels may take more than `memory_gb`, what all that is large takes on disk, and what was
+    not looked at.
 
     results: the folder that the analysis will fill.
     """
@@ -68,7 +69,18 @@ def estimate_work(config: Config, *, results: Path | str = "results") -> str:
         f"{format_count(len(config.rois), 'region')} of "
         f"{format_count(len(config.subjects), 'subject')}, "
         f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}"
-        f"{_tell_disk(config, Path(results))}{left}"
+        f"{_tell_disk(config, Path(results))}{left}{_tell_unchecked(config)}"
+    )
+
+
+def _tell_unchecked(config: Config) -> str:
+    """Say which models may not be there at all; empty where each has been looked for."""
+    found = [f"{model} ({key})" for key, model in list_unchecked(config).items()]
+    if not found:
+        return ""
+    return (
+        f"; not checked: whether the hub has {', '.join(found)}, which `mine download --models` "
+        "tells and a run fetches"
     )
 
 

@@ -385,6 +385,7 @@ def _download(options: argparse.Namespace) -> int:
     config = load_config(data, name=name)
     if options.models:
         return _fetch_models(config)
+    _require_downloadable(config, name)
     chosen, root = config.download, Path(config.dataset.root)
     selection = Selection(**config.selection())
     if options.dry_run:
@@ -411,6 +412,21 @@ def _download(options: argparse.Namespace) -> int:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     return 0
+
+
+def _require_downloadable(config: Config, name: str) -> None:
+    """Refuse a dataset that nothing is downloaded of, whatever the terms: before these are asked
+    for, which the configuration would then have to take back."""
+    if config.demo is not None:
+        raise InputError(
+            f"{name}: demo: expected no such section with `mine download`, since the demo writes "
+            "its own dataset, found one"
+        )
+    if config.dataset.kind != "nsd":
+        raise InputError(
+            f"{name}: dataset.kind: expected nsd with `mine download`, since only nsd is "
+            f"downloaded, found {config.dataset.kind}; --models fetches models with any kind"
+        )
 
 
 def _fetch_models(config: Config) -> int:

@@ -104,6 +104,8 @@ class Config:
         "Regions to explain, by their names in the dataset or in dataset.roi_references. No "
         "region may be called all, and no two names may differ only by capitals.",
         pattern=NAME,
+        advice="give the region a name here, and say in dataset.roi_references what the name "
+        "stands for",
         nonempty=True,
         example=["FFA-1", "EBA", "PPA", "VWFA-1"],
     )

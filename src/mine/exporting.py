@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mine.archive import CODE, Source, write_archive
+from mine.archive import CODE, Source, check_destination, write_archive
 from mine.config import Config, describe_changes
 from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
@@ -105,8 +105,9 @@ def export_analysis(
         results that are not, since no record names them.
 
     Raises:
-        InputError: the analysis is not finished, figures or what they are drawn from are not of the
-            same run or made by another configuration, or a store that goes along is not whole.
+        InputError: nothing can be written to `place`, the analysis is not finished, figures or what
+            they are drawn from are not of the same run or made by another configuration, or a store
+            that goes along is not whole.
     """
     if changes := describe_changes(config):
         raise InputError(f"{changes}; export them by the configuration that made them")
@@ -114,6 +115,7 @@ def export_analysis(
     if place.resolve().is_relative_to(results.resolve()):
         # The next archive would hold this one.
         raise InputError(f"{place}: expected a place outside {results}, found one inside")
+    check_destination(place)
     for path in list_expected(config, results):
         _require(path)
     records = read_figures(results)

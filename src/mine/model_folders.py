@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mine.config import Config
-from mine.core.hubs import HUB_ID, find_pipeline
+from mine.core.hubs import HUB_ID, find_cached, find_pipeline
 from mine.errors import InputError
 from mine.sections import MODEL_FILES, Backbone, Evaluator, Generator
 
@@ -18,6 +19,8 @@ PICTURE_SIDE = 512
 """Side of the pictures, in pixels, of most generators whose size is left to the model."""
 CELL = 8
 """Pixels of a side that a latent stands for in the generators of which configurations are ready."""
+PIPELINES = ("model", "inpainting", "editing")
+"""Keys of the section `generator` that name its models."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -37,6 +40,21 @@ def check_model_folders(config: Config) -> list[str]:
         *_check_generator(config.generator),
         *_check_phrasing(config.phrasing.model),
     ]
+
+
+def list_unchecked(config: Config) -> dict[str, str]:
+    """Return the models of which only the network could tell whether there are any of that name, by
+    the keys that name them: those of a hub that are not in its cache and that a run may fetch."""
+    unchecked = {}
+    for name, chosen in {"backbone": config.backbone, "evaluator": config.evaluator}.items():
+        scheme, _, place = chosen.model.partition(":")
+        if scheme == "hf-hub" and find_cached(place, MODEL_FILES[chosen.kind][0]) is None:
+            unchecked[f"{name}.model"] = place
+    for key in PIPELINES:
+        model = getattr(config.generator, key)
+        if model is not None and _is_on_hub(model) and find_pipeline(model) is None:
+            unchecked[f"generator.{key}"] = model
+    return unchecked
 
 
 def read_side(generator: Generator) -> int:
@@ -149,7 +167,7 @@ def _read_description(folder: Path, *, kind: str, key: str) -> Any:
 def _check_generator(generator: Generator) -> list[str]:
     """List what is wrong with the generator's models, in folders or in the hub's cache."""
     problems = []
-    for key in ("model", "inpainting", "editing"):
+    for key in PIPELINES:
         model = getattr(generator, key)
         if model is None or (_is_on_hub(model) and generator.allow_download):
             # A local rule fetches it before anything else runs.
@@ -177,7 +195,7 @@ def _check_generator(generator: Generator) -> list[str]:
 
 def _check_size(generator: Generator) -> list[str]:
     """List by which model the side of a generator's images cannot be divided."""
-    for key in ("model", "inpainting", "editing"):
+    for key in PIPELINES:
         model = getattr(generator, key)
         cell = 1 if model is None or generator.size is None else _find_cell(model)
         if generator.size is not None and generator.size % cell:
@@ -226,7 +244,23 @@ def _check_phrasing(model: str | None) -> list[str]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    near = _find_nearest(name, known)
     if near:
         return f"the nearest are {', '.join(near)}"
     return f"there are {', '.join(known[:8])}" if known else "it has none"
+
+
+def _find_nearest(name: str, known: list[str]) -> list[str]:
+    """Return at most three known names: those that a slip leads from, or else those that share the
+    most parts with a name, as another library's name of the same model does."""
+    slips = difflib.get_close_matches(name, known, n=3, cutoff=0.8)
+    if slips:
+        return slips
+    alike = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in known}
+    shared = {one: len(_split_name(one) & _split_name(name)) for one in known}
+    near = [one for one in known if shared[one] or alike[one] >= 0.4]
+    return sorted(near, key=lambda one: (-shared[one], -alike[one]))[:3]
+
+
+def _split_name(name: str) -> set[str]:
+    return set(re.split(r"[-_./]", name.lower()))

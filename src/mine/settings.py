@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import difflib
 import math
+import os.path
 import re
 import types
 import typing
@@ -16,6 +17,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 REQUIRED: Any = dataclasses.MISSING
+
+Known = Mapping[str, list[str]]
+"""Name of a key, as it stands in its section -> the full paths of all keys of that name."""
+
+SLIP = 0.85
+"""How alike, from 0 to 1, a name and a letter more or less are at least: layer and layers."""
 
 _NAMES = {
     str: "a text",
@@ -35,6 +42,7 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str | None = None,
+    advice: str = "",
     nonempty: bool = False,
     distinct: bool = False,
     example: Any = None,
@@ -47,6 +55,7 @@ def setting(
         minimum, maximum: bounds, included, of a number or of every number of a list or mapping.
         choices: the only texts allowed.
         pattern: regular expression that each whole text has to match.
+        advice: what to do about a text that does not, as the end of its message.
         nonempty: a list needs at least one item, and none twice; a mapping at least one name.
         distinct: a list may be empty, but has no item twice.
         example: what the default YAML shows for a required key.
@@ -57,6 +66,7 @@ def setting(
         "maximum": maximum,
         "choices": choices,
         "pattern": pattern,
+        "advice": advice,
         "nonempty": nonempty,
         "distinct": nonempty or distinct,
         "example": example,
@@ -97,14 +107,14 @@ def parse_settings(cls: type, data: object, *, source: str) -> tuple[Any, list[s
         The instance, None where anything is wrong; and every problem found, a sentence each.
     """
     problems: list[str] = []
-    known = {path.split(".")[-1]: path for path in _key_paths(cls)}
+    known: dict[str, list[str]] = {}
+    for path in _key_paths(cls):
+        known.setdefault(path.split(".")[-1], []).append(path)
     value = _parse_section(cls, data, "", problems, known)
     return (None if problems else value), [f"{source}: {problem}" for problem in problems]
 
 
-def _parse_section(
-    cls: type, data: object, path: str, problems: list[str], known: Mapping[str, str]
-) -> Any:
+def _parse_section(cls: type, data: object, path: str, problems: list[str], known: Known) -> Any:
     if not isinstance(data, Mapping):
         what = f"{path}: " if path else ""
         problems.append(f"{what}expected a mapping of keys to values, found {_show(data)}")
@@ -137,7 +147,7 @@ def _parse_value(
     path: str,
     limits: Mapping[str, Any],
     problems: list[str],
-    known: Mapping[str, str],
+    known: Known,
 ) -> Any:
     """Return the value of one key, checked; a problem is noted, not raised."""
     inner, optional = unwrap(kind)
@@ -148,14 +158,18 @@ def _parse_value(
     container = typing.get_origin(inner)
     if container is list and isinstance(data, list):
         (item,) = typing.get_args(inner)
-        values = [
-            _parse_value(item, entry, f"{path}[{index}]", limits, problems, known)
-            for index, entry in enumerate(data)
-        ]
+        values, right = [], []
+        for index, entry in enumerate(data):
+            found: list[str] = []
+            value = _parse_value(item, entry, f"{path}[{index}]", limits, found, known)
+            problems += found
+            values.append(value)
+            # Of items that are wrong already, nothing is said but that.
+            right += [] if found else [value]
         if limits.get("nonempty") and not values:
             problems.append(f"{path}: expected at least one item, found none")
         if limits.get("distinct"):
-            for value in sorted({str(value) for value in values if values.count(value) > 1}):
+            for value in sorted({str(value) for value in right if right.count(value) > 1}):
                 problems.append(f"{path}: expected each item once, found {value!r} twice")
         return values
     if container is dict and isinstance(data, Mapping):
@@ -170,15 +184,19 @@ def _parse_value(
     if value is None or not _within(value, limits):
         problems.append(
             f"{path}: expected {_expected(kind, limits)}, found {_show(data)}"
-            f"{_advise_quotes(inner, data, limits)}"
+            f"{_advise(inner, data, limits)}"
         )
     return value
 
 
-def _advise_quotes(kind: type, data: object, limits: Mapping[str, Any]) -> str:
-    """Say how a text is written that YAML takes for a number, a truth value or a date."""
-    taken = kind is str and isinstance(data, int | float | datetime.date)
-    return "; put it in quotes" if taken and not limits.get("choices") else ""
+def _advise(kind: type, data: object, limits: Mapping[str, Any]) -> str:
+    """Say how a text is written that YAML takes for a number, a truth value or a date, and what the
+    key's declaration advises about a text that does not match."""
+    if kind is not str or limits.get("choices"):
+        return ""
+    if isinstance(data, int | float | datetime.date):
+        return "; put it in quotes"
+    return f"; {limits['advice']}" if isinstance(data, str) and limits.get("advice") else ""
 
 
 def _as_scalar(kind: type, data: object) -> Any:
@@ -218,20 +236,36 @@ def _within(value: object, limits: Mapping[str, Any]) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _unknown_key(
-    path: str, key: object, siblings: list[str], section: str, known: Mapping[str, str]
-) -> str:
-    """Say that a key is unknown and name the nearest: first in its section, then anywhere."""
-    near = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.5)
-    if near:
-        suggestion = f"the nearest is {_join(section, near[0])}"
-    elif str(key) in known:
-        suggestion = f"the nearest is {known[str(key)]}"
-    elif near := difflib.get_close_matches(str(key), known, n=1):
-        suggestion = f"the nearest is {known[near[0]]}"
+def _unknown_key(path: str, key: object, siblings: list[str], section: str, known: Known) -> str:
+    """Say that a key is unknown and name the nearest: one a letter off in its section, then those
+    of the same name elsewhere, since a right key is often put in the wrong place, then one that is
+    somewhat alike in its section, then anywhere."""
+    name = str(key)
+    if near := difflib.get_close_matches(name, siblings, n=1, cutoff=SLIP):
+        paths = [_join(section, near[0])]
+    elif name in known:
+        paths = _choose_nearest(known[name], section)
+    elif near := difflib.get_close_matches(name, siblings, n=1, cutoff=0.5):
+        paths = [_join(section, near[0])]
+    elif near := difflib.get_close_matches(name, known, n=1):
+        paths = _choose_nearest(known[near[0]], section)
+    else:
+        paths = []
+    if paths:
+        suggestion = f"the nearest {'is' if len(paths) == 1 else 'are'} {', '.join(paths)}"
     else:
         suggestion = f"known here are {', '.join(siblings)}"
     return f"{path}: expected a known key, found this one; {suggestion}"
+
+
+def _choose_nearest(paths: list[str], section: str) -> list[str]:
+    """Return those of some paths that have the most sections in common with a section."""
+
+    def count_common(path: str) -> int:
+        return len(os.path.commonprefix([path.split("."), section.split(".")]))
+
+    most = max(map(count_common, paths))
+    return [path for path in paths if count_common(path) == most]
 
 
 def _expected(kind: Any, limits: Mapping[str, Any]) -> str:

@@ -362,6 +362,38 @@ def test_terms_have_to_be_accepted(
     assert not (tmp_path / "nsd").exists()
 
 
+@pytest.mark.parametrize("asked", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"dataset": {"root": "data", "kind": "folder"}},
+            "dataset.kind: expected nsd with `mine download`, since only nsd is downloaded, found "
+            "folder; --models fetches models with any kind",
+        ),
+        (
+            {"dataset": {"root": "results/small/nsd"}, "demo": {"truth": "results/small/truth"}},
+            "demo: expected no such section with `mine download`, since the demo writes its own "
+            "dataset, found one",
+        ),
+    ],
+)
+def test_nothing_is_asked_of_the_bucket_or_of_terms_for_what_is_not_downloaded(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict,
+    said: str,
+    asked: list[str],
+) -> None:
+    monkeypatch.delattr(Bucket, "list_objects")
+    path = tmp_path / "config.yaml"
+    content = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], **settings}
+    path.write_text(yaml.safe_dump(content))
+    assert main(["download", str(path), *asked]) == 1
+    assert capsys.readouterr().err == f"{path}: {said}\n"
+
+
 def test_command_announces_and_then_fetches(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], proxy: Proxy
 ) -> None:

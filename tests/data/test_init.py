@@ -248,10 +248,36 @@ def test_empty_folder_gives_the_ready_configuration(
         assert written == given, key
     assert main(["init", kind, "--root", "absent", "--output", "other.yaml"]) == 1
     assert capsys.readouterr().err == (
-        "--root: expected the dataset's folder, found none at absent; to begin before it is there, "
-        f"copy {ready} and set dataset.root in it\n"
+        f"--root: expected the dataset's folder, found none at {tmp_path / 'absent'}; to begin "
+        f"before it is there, copy {ready} and set dataset.root in it\n"
     )
     assert not Path("other.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("~/data", "~ is"),
+        ("$SCRATCH/nsd", "$NAME is"),
+        ("~/${NSD}", "~ and $NAME is"),
+        ("data~", None),
+        ("a$/b", None),
+    ],
+)
+def test_what_only_a_shell_replaces_is_told_of_a_folder_that_is_not_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    root: str,
+    said: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "nsd", "--root", root]) == 1
+    told = f", where {said} taken as it stands: only a shell replaces it, and not between quotes"
+    assert capsys.readouterr().err.startswith(
+        f"--root: expected the dataset's folder, found none at {tmp_path}/{root}"
+        f"{told if said else ''}; to begin before it is there, copy "
+    )
 
 
 def test_filling_in_changes_values_alone() -> None:

@@ -47,6 +47,24 @@ def test_nothing_is_overwritten_and_nothing_half_written_is_left(folder: Path) -
 
 
 @pytest.mark.parametrize(
+    "name", ["a.tar.gz", "a.tgz", "a.tar", "a.TAR.XZ", "a.tar.zst", "a.7z", "a.rar", "a.ZIP"]
+)
+def test_no_folder_is_made_by_the_name_of_an_archive_of_another_form(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        write_archive(tmp_path / name, FILES, {})
+    assert str(raised.value) == (
+        f"{tmp_path / name}: expected a name that ends in .zip, the only form of archive that is "
+        f"written, or the name of a folder, found .{name.rpartition('.')[2]}"
+    )
+    assert list(tmp_path.iterdir()) == []
+    # A point in the name of a folder is none of an ending.
+    write_archive(tmp_path / "mine-0.1", FILES, {})
+    assert (tmp_path / "mine-0.1").is_dir()
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda root: (root / "one.txt").write_text("two"), "expected sha256"),

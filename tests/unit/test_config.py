@@ -84,6 +84,37 @@ def test_demo_configuration_is_right(repository: Path) -> None:
             "head_width: expected a known key, found this one; the nearest is encoder.head_width",
         ),
         (
+            {"zscore": "all"},
+            "zscore: expected a known key, found this one; the nearest is dataset.zscore",
+        ),
+        (
+            {"folder": {"averaged": True}},
+            "folder: expected a known key, found this one; the nearest is dataset.folder",
+        ),
+        (
+            {"model": "some/model"},
+            "model: expected a known key, found this one; the nearest are backbone.model, "
+            "evaluator.model, phrasing.model, generator.model",
+        ),
+        *(
+            (
+                {"dataset": {"root": "data", key: 1}},
+                f"dataset.{key}: expected a known key, found this one; the nearest is "
+                f"dataset.folder.{key}",
+            )
+            for key in ("images", "trials", "image_side", "responses", "averaged", "mask")
+        ),
+        (
+            {"dataset": {"root": "data", "folder": {"kind": "folder"}}},
+            "dataset.folder.kind: expected a known key, found this one; the nearest is "
+            "dataset.kind",
+        ),
+        (
+            # There is lens.layers, but a letter too many is the likelier slip.
+            {"backbone": {"layers": 3}},
+            "backbone.layers: expected a known key, found this one; the nearest is backbone.layer",
+        ),
+        (
             {"encoder": {"heads": "four"}},
             "encoder.heads: expected a whole number of at least 1, found 'four'",
         ),
@@ -115,6 +146,20 @@ def test_demo_configuration_is_right(repository: Path) -> None:
         (
             {"backbone": {"alignment": "values"}},
             "backbone.alignment: expected one of output, value, self, contribution, found 'values'",
+        ),
+        *(
+            (
+                {"rois": [reference]},
+                "rois[0]: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found "
+                f"'{reference}'; give the region a name here, and say in dataset.roi_references "
+                "what the name stands for",
+            )
+            for reference in ("Kastner2015:V1v", "lh/PPA", "masks/{subject}/food.nii.gz")
+        ),
+        (
+            {"rois": [7]},
+            "rois[0]: expected a text that matches [A-Za-z0-9][A-Za-z0-9_.-]*, found 7; put it in "
+            "quotes",
         ),
         ({"rois": []}, "rois: expected at least one item, found none"),
         ({"rois": ["EBA", "EBA"]}, "rois: expected each item once, found 'EBA' twice"),
@@ -321,6 +366,14 @@ def test_demo_configuration_is_right(repository: Path) -> None:
 )
 def test_one_fault_gives_one_sentence(changes: dict[str, object], problem: str) -> None:
     assert problems_of(**changes) == [f"config.yaml: {problem}"]
+
+
+@pytest.mark.parametrize("items", [[1, 2], [1, 1], ["a b", "a b"]])
+def test_items_that_are_wrong_already_are_not_told_to_be_twice_there(items: list) -> None:
+    said = problems_of(subjects=[*items, "subj01", "subj01"])
+    keys = [problem.split(": ")[1] for problem in said]
+    assert keys == ["subjects[0]", "subjects[1]", "subjects"]
+    assert said[2].endswith("expected each item once, found 'subj01' twice")
 
 
 def test_a_generator_may_take_one_step() -> None:

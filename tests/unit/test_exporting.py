@@ -19,6 +19,7 @@ from mine import cli, exporting
 from mine.archive import write_archive
 from mine.config import Config, Demo, load_config
 from mine.demo import nsd_writer
+from mine.errors import InputError
 from mine.exporting import list_expected, list_left_out, list_results
 from mine.figures.catalogue import FIGURES
 from mine.history import history_path, write_history
@@ -401,6 +402,13 @@ def test_pixels_left_out_read_as_nothing(tmp_path: Path) -> None:
     write_archive(tmp_path / "bundle", files, {})
     kept = open_store(tmp_path / "bundle/results/edits.zarr")
     assert kept["pixels"].shape == (2, 3) and not kept["pixels"].values.any()
+
+
+def test_the_name_of_an_archive_is_looked_at_before_the_analysis(tmp_path: Path) -> None:
+    config = load_config({"name": "a", "subjects": ["b"], "rois": ["c"], "dataset": {"root": "d"}})
+    for place, said in ((tmp_path / "a.tar.gz", "ends in .zip"), (tmp_path, "nothing there yet")):
+        with pytest.raises(InputError, match=said):
+            exporting.export_analysis(config, b"", place)
 
 
 def test_an_archive_that_cannot_be_written_is_told_in_one_sentence(analysis: Path, capsys) -> None:

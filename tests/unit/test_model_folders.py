@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 
 from mine import model_folders
-from mine.check import check_config
+from mine.check import check_config, estimate_work
 from mine.config import load_config
 
 
@@ -37,6 +37,19 @@ from mine.config import load_config
             {"model": "vit_small_patch41_dinov2"},
             "evaluator.model: expected a model of timm, found 'vit_small_patch41_dinov2'; the "
             "nearest are vit_small_patch14_dinov2",
+        ),
+        (
+            "evaluator",
+            {"model": "dinov2-small"},
+            "evaluator.model: expected a model of timm, found 'dinov2-small'; the nearest are "
+            "vit_small_patch14_dinov2, ",
+        ),
+        (
+            # as the hub of torch calls it
+            "evaluator",
+            {"model": "dinov2_vits14"},
+            "evaluator.model: expected a model of timm, found 'dinov2_vits14'; the nearest are "
+            "vit_base_patch14_dinov2, ",
         ),
         (
             "evaluator",
@@ -136,6 +149,36 @@ def test_generator_of_a_hub_is_looked_for_in_its_cache(
     assert problems_of("some/one") == [
         f"generator.{key}: expected weights as safetensors in {folder}, found none"
     ]
+
+
+def test_what_only_a_hub_can_tell_is_said_to_be_unchecked_until_it_is_in_the_cache(
+    analysis: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Path("cache").absolute()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    wrong = "stabilityai/stable-difusion"
+    named = {
+        "backbone": {"kind": "vlm", "model": "hf-hub:some/vlm", "pretrained": None},
+        "evaluator": {"model": "hf-hub:some/net@v2", "pretrained": None},
+        "generator": analysis["generator"] | {"model": wrong, "inpainting": "net"},
+    }
+    config = load_config(analysis | named)
+    assert estimate_work(config).endswith(
+        "; not checked: whether the hub has some/vlm (backbone.model), some/net@v2 "
+        f"(evaluator.model), {wrong} (generator.model), which `mine download --models` tells and a "
+        "run fetches"
+    )
+    for model, revision, file in (
+        ("some--vlm", "main", "config.json"),
+        ("some--net", "v2", "config.json"),
+        ("stabilityai--stable-difusion", "main", "model_index.json"),
+    ):
+        snapshot, refs = cache / f"models--{model}/snapshots/abc", cache / f"models--{model}/refs"
+        snapshot.mkdir(parents=True)
+        refs.mkdir()
+        (snapshot / file).write_text("{}")
+        (refs / revision).write_text("abc")
+    assert "not checked" not in estimate_work(config)
 
 
 @pytest.mark.parametrize(("blocks", "unit"), [(2, 2), (4, 8), (None, 1)])

@@ -51,3 +51,25 @@ def test_another_configuration_is_refused(results: Path, settings: dict[str, Any
 def test_results_without_a_configuration_take_any(results: Path) -> None:
     (results / "config.json").unlink()
     assert mine.open(results, config=ROOT / "configs/nsd.yaml").config.name == "nsd"
+
+
+@pytest.mark.parametrize("given", [None, ROOT / "config.yaml"])
+def test_the_folder_above_results_is_refused_and_those_in_it_are_named(
+    settings: dict[str, Any], tmp_path: Path, given: Path | None
+) -> None:
+    contents = {"one": settings, "two": settings, "model": {"architecture": "resnet18"}, "odd": []}
+    for name, content in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(content))
+    said = (
+        f"{tmp_path}: expected the folder of one analysis's results, found such folders in it; "
+        f"name one: {tmp_path / 'one'}, {tmp_path / 'two'}"
+    )
+    with pytest.raises(InputError) as raised:
+        mine.open(tmp_path, config=given)
+    assert str(raised.value) == said
+    # A model beside the results makes no analysis.
+    for name in ("one", "two"):
+        (tmp_path / name / "config.json").unlink()
+    with pytest.raises(InputError, match="expected the configuration that made the results"):
+        mine.open(tmp_path)

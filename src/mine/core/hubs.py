@@ -71,15 +71,25 @@ def find_pipeline(name: str) -> Path | None:
 
     name: its id, organisation/name. The network is left alone.
     """
+    return find_cached(name, "model_index.json")
+
+
+def find_cached(name: str, file: str) -> Path | None:
+    """Return the folder in the hub's cache of a model; None where it is not there.
+
+    name: its id, organisation/name, with ``@`` and a revision of it or without. file: one that such
+    a model has. The network is left alone.
+    """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    name, _, revision = name.partition("@")
     try:
-        index = try_to_load_from_cache(name, "model_index.json")
+        found = try_to_load_from_cache(name, file, revision=revision or None)
     except HFValidationError:
         # No model of the hub can have that name.
         return None
-    return Path(index).parent if isinstance(index, str) else None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def _fetch_repository(name: str) -> None:

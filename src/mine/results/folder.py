@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -40,6 +41,11 @@ class Results:
         if not self.path.is_dir():
             raise InputError(f"{path}: expected the results of an analysis, found no such folder")
         own = self.path / "config.json"
+        if not own.is_file() and (below := _list_analyses(self.path)):
+            raise InputError(
+                f"{path}: expected the folder of one analysis's results, found such folders in it; "
+                f"name one: {', '.join(map(str, below))}"
+            )
         if config is None and not own.is_file():
             raise InputError(
                 f"{own}: expected the configuration that made the results, found none; the "
@@ -133,6 +139,20 @@ class Results:
         """Return a path of the configuration from anywhere: relative ones start at the folder in
         which the workflow ran, which holds `results/<name>`."""
         return str(self.path.absolute().parent.parent / path)
+
+
+def _list_analyses(folder: Path) -> list[Path]:
+    """Return the folders in a folder that hold the results of an analysis, by their configuration:
+    the file of that name of a model names no subjects."""
+    return [path.parent for path in sorted(folder.glob("*/config.json")) if _is_analysis(path)]
+
+
+def _is_analysis(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, Mapping) and "subjects" in content
 
 
 def _check_settings(given: Config, path: Path, *, name: object) -> None:
