@@ -145,6 +145,19 @@ def test_init_takes_no_label_without_a_voxel(
     assert "FFA-1" in rois and "RSC" not in rois
 
 
+def test_init_says_what_a_table_of_behaviour_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nsd(tmp_path / "nsd")
+    path = Path("nsd/nsddata/ppdata/subj01/behav/responses.tsv")
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+    assert main(["init", "nsd", "--root", "nsd"]) == 1
+    assert capsys.readouterr().err == (
+        f"{path}: expected a row for each trial below the header, found none\n"
+    )
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 @pytest.mark.parametrize("format", FORMATS)
 def test_init_finds_a_folder_of_any_format(

@@ -201,6 +201,37 @@ def behaviour_lacks_a_column(world):
     table.to_csv(world.root / BEHAVIOUR, sep="\t", index=False)
 
 
+def change_behaviour(world: DamagedNsd, column: str, row: int | slice, cell: str) -> None:
+    table = pd.read_csv(world.root / BEHAVIOUR, sep="\t", dtype=str)
+    table.loc[row, column] = cell
+    table.to_csv(world.root / BEHAVIOUR, sep="\t", index=False)
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as SESSION, found '1,0' in line 5")
+def behaviour_has_decimal_commas(world):
+    change_behaviour(world, "SESSION", slice(3, None), "1,0")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as 73KID, found '#NAME?' in line 9")
+def behaviour_has_an_odd_cell(world):
+    change_behaviour(world, "73KID", 7, "#NAME?")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as SESSION, found '' in line 2")
+def behaviour_has_a_blank_column(world):
+    change_behaviour(world, "SESSION", slice(None), "")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as 73KID, found '0' in line 4")
+def behaviour_counts_from_zero(world):
+    change_behaviour(world, "73KID", 2, "0")
+
+
+@fault(str(BEHAVIOUR), "expected a row for each trial below the header, found none")
+def behaviour_has_no_row(world):
+    world.edit(str(BEHAVIOUR), lambda text: text.partition("\n")[0] + "\n")
+
+
 @fault(str(BEHAVIOUR), "in trial 8 as in the design, found")
 def behaviour_is_of_another_order(world):
     table = pd.read_csv(world.root / BEHAVIOUR, sep="\t")

@@ -100,7 +100,7 @@ def _check_sessions(
     count = sessions
     if count is None:
         behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
-        recorded = 0 if behaviour is None or behaviour.empty else int(behaviour["SESSION"].max())
+        recorded = 0 if behaviour is None else int(behaviour["SESSION"].max())
         count = max(recorded, *found)
     wanted, files = range(1, count + 1), []
     missing = [] if skip_missing else [number for number in wanted if number not in found]

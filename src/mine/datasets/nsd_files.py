@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from mine.datasets.tables import parse_number
 from mine.errors import InputError, describe_error
 
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
@@ -194,16 +195,38 @@ def find_shown(root: Path, information: pd.DataFrame, subject: str) -> np.ndarra
 
 
 def read_behaviour(root: Path, subject: str) -> pd.DataFrame | None:
-    """Columns SESSION (from 1) and 73KID (from 1) of responses.tsv; None if there is no file."""
+    """Columns SESSION and 73KID of responses.tsv, int64 from 1; None if there is no file.
+
+    Raises InputError for a table that lacks one of them, has no row, or has anything but whole
+    numbers there.
+    """
     path = Path(root) / "nsddata/ppdata" / subject / "behav/responses.tsv"
     if not path.is_file():
         return None
     try:
-        return pd.read_csv(path, sep="\t", usecols=["SESSION", "73KID"])
+        table = pd.read_csv(
+            path, sep="\t", usecols=["SESSION", "73KID"], dtype=str, keep_default_na=False
+        )
     except UNREADABLE as error:
         raise InputError(
             f"{path}: expected tab-separated columns SESSION and 73KID, found none: {error}"
         ) from None
+    if table.empty:
+        raise InputError(f"{path}: expected a row for each trial below the header, found none")
+    return table.apply(_read_whole_numbers, source=path)
+
+
+def _read_whole_numbers(column: pd.Series, *, source: Path) -> pd.Series:
+    """Whole numbers from 1 of a column of texts, as int64."""
+    texts = column.fillna("").tolist()  # a line that ends too early
+    numbers = [parse_number(text.strip()) or 0 for text in texts]
+    if 0 in numbers:
+        row = numbers.index(0)
+        raise InputError(
+            f"{source}: expected whole numbers from 1 as {column.name}, found {texts[row]!r} in "
+            f"line {row + 2}"
+        )
+    return pd.Series(numbers, dtype=np.int64)
 
 
 def read_labels(path: Path) -> dict[int, str]:

@@ -41,7 +41,7 @@ class Table:
 
         numbers = np.empty(len(self), dtype=np.int64)
         for row, text in enumerate(self.columns[column]):
-            number = minimum - 1 if text == MISSING else _read_number(text)
+            number = minimum - 1 if text == MISSING else parse_number(text)
             if number is None or (number < minimum and text != MISSING):
                 raise InputError(
                     f"{self.path}: expected whole numbers from {minimum} or {MISSING} as {column}, "
@@ -154,7 +154,8 @@ def _spell_plainly(name: str) -> str:
     return plain[:-3] + "y" if plain.endswith("ies") else plain.removesuffix("s")
 
 
-def _read_number(text: str) -> int | None:
+def parse_number(text: str) -> int | None:
+    """Whole number from 0 that a text stands for, as 3 and 3.0 do; None for any other text."""
     # 3.0 is what tables of numbers become once one of them was missing
     whole, _, rest = text.partition(".")
     if not whole.isdecimal() or rest.strip("0") or len(whole) > DIGITS:
