@@ -551,7 +551,7 @@ def mask_is_of_no_hemisphere(world):
     world.rois["food"] = "food.mgz"
 
 
-@fault("tval", "expected the t-map that thresholds FFA-1, found no file")
+@fault("tval", "the t-map that thresholds FFA-1 (dataset.localiser_threshold.faces), found no file")
 def t_map_is_missing(world):
     for path in [world.t_map, *nsd_files.name_sides(world.t_map)]:
         path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mine.cli import main
 from mine.config import load_config, read_yaml
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
+from mine.sections import CATEGORIES
 
 
 @pytest.fixture
@@ -376,6 +378,14 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
     assert problems_of_categories() == [
         "categories.faces.instances: expected categories or supercategories of dataset.instances, "
         "found 'face'; there are lace",
+        "categories.faces.localiser: expected a contrast of the localiser, found 'faces'; there "
+        "are bodies",
+    ]
+    # Nobody asked for what a default category has besides, unless somebody changed it.
+    categories["faces"] = asdict(CATEGORIES["faces"])
+    assert problems_of_categories() == []
+    categories["faces"] |= {"prompts": ["face"], "instances": ["kitchen"]}
+    assert problems_of_categories() == [
         "categories.faces.localiser: expected a contrast of the localiser, found 'faces'; there "
         "are bodies",
     ]
