@@ -1,4 +1,4 @@
-"""Laws of tables: what a spreadsheet quotes is read as it was meant, what nobody quoted as it is."""
+"""Laws of tables: what a spreadsheet quotes is read as it was meant, other quotes are text."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import pandas as pd
 from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
 from mine.datasets.attempts import attempt, list_absent
 from mine.errors import InputError
+from mine.wording import format_count
 
 
 def check_nsd(
@@ -212,7 +213,9 @@ def _check_split(
         if not members.any():
             problems.append(
                 f"{root / nsd_files.DESIGN}: expected {name} images of {subject} (test_images: "
-                f"{test}) in {len(files)} sessions, found none among the {len(images)} that it saw"
+                f"{test}) in {format_count(len(files), 'session')} of "
+                f"{format_count(files[0].trials, 'trial')}, found none among the {len(images)} "
+                "that it saw"
             )
 
 

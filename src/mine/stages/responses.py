@@ -138,7 +138,10 @@ def build_responses(
 
 def describe_recording(recording: Recording, *, test: str) -> str:
     """Say how a subject's tables are understood: sessions, trials, images, how often those that
-    test were repeated, and why there is no noise ceiling, if there is none. No response is read. test, errors: see :func:`build_responses`."""
+    test were repeated, and why there is no noise ceiling, if there is none. No response is read.
+
+    test, errors: see :func:`build_responses`.
+    """
     split, counts = _split_images(recording, test), [len(images) for images in recording.images]
     used, shown = sum(counts), f"{len(split.images) + split.left_out} images"
     if recording.responses not in (None, used):
