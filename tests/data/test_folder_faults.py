@@ -74,7 +74,7 @@ def store_rois_as_arrays(world: Damaged, change: Callable[[np.ndarray], np.ndarr
 # --- keys ---
 
 
-@fault("own: expected the dataset's folder, found none")
+@fault("dataset.root: expected the dataset's folder, found none at /", "/own")
 def root_is_missing(world):
     shutil.rmtree(world.root)
 

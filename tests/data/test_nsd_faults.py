@@ -143,7 +143,7 @@ def cut(path: Path, share: float = 0.5) -> None:
 # --- the experiment -------------------------------------------------------------------------------
 
 
-@fault("expected the dataset's folder, found none")
+@fault("dataset.root: expected the dataset's folder, found none at /")
 def root_is_missing(world):
     shutil.rmtree(world.root)
 

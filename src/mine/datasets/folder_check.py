@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
-from mine.datasets.attempts import attempt, list_absent
+from mine.datasets.attempts import attempt, list_absent, tell_no_folder
 from mine.datasets.folder_rois import MAP_NAMES
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.image_files import check_images, find_twins
@@ -44,7 +44,7 @@ def check_folder(
     """
     root = Path(dataset.root)
     if not root.is_dir():
-        return [f"{root}: expected the dataset's folder, found none"]
+        return [tell_no_folder(root)]
     problems = check_keys(dataset)
     if problems:
         # whatever they would lead to is not what is meant

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
-from mine.datasets.attempts import attempt, list_absent
+from mine.datasets.attempts import attempt, list_absent, tell_no_folder
 from mine.errors import InputError
 from mine.wording import format_count
 
@@ -39,7 +39,7 @@ def check_nsd(
     """
     root = Path(root)
     if not root.is_dir():
-        return [f"{root}: expected the dataset's folder, found none"]
+        return [tell_no_folder(root)]
     problems: list[str] = []
     references = nsd_rois.name_references(rois)
     absent: dict[str, list[str]] = {}
