@@ -14,7 +14,7 @@ import xarray as xr
 from mine.config import Config, InputError, find_problems
 from mine.core.devices import sees_gpu
 from mine.core.lens import read_sentences, read_word_list
-from mine.core.preference import find_unknown
+from mine.core.preference import find_unknown, find_unknown_contrasts
 from mine.datasets import coco, download, listing, nsd_masks
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
@@ -214,7 +214,7 @@ def _check_own(config: Config) -> list[str]:
 
 
 def _check_categories(config: Config) -> list[str]:
-    """List labels that no annotation has, and contrasts that no subject's localiser has."""
+    """List labels that no annotation has, and contrasts asked for that no localiser has."""
     if _dataset_is_to_come(config):
         return []
     reader, problems = open_dataset(config.dataset), []
@@ -227,11 +227,7 @@ def _check_categories(config: Config) -> list[str]:
         names = {*known, *known.values()} - {""}
         what = "categories or supercategories of dataset.instances"
         problems += find_unknown(categories, "instances", names, what)
-    contrasts = set(reader.list_contrasts(config.subjects))
-    if contrasts:
-        what = "a contrast of the localiser"
-        problems += find_unknown(categories, "localiser", contrasts, what)
-    return problems
+    return problems + find_unknown_contrasts(categories, reader.list_contrasts(config.subjects))
 
 
 def _check_subsets(config: Config) -> list[str]:

@@ -767,7 +767,10 @@ class Category:
         [],
     )
     localiser: str | None = setting(
-        "The localiser's contrast for the category; null if it has none.", None
+        "The localiser's contrast for the category; null if it has none. A contrast that the "
+        "dataset's localiser lacks is refused, except in a category that is left as it is by "
+        "default, which then has no t-values.",
+        None,
     )
 
 

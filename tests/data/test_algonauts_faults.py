@@ -35,7 +35,7 @@ def first_image(world: Damaged) -> Path:
     return sorted(world.path(IMAGES).iterdir())[0]
 
 
-@fault("own: expected the dataset's folder, found none")
+@fault("dataset.root: expected the dataset's folder, found none at /", "/own")
 def root_is_missing(world):
     shutil.rmtree(world.root)
 

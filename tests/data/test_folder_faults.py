@@ -74,7 +74,7 @@ def store_rois_as_arrays(world: Damaged, change: Callable[[np.ndarray], np.ndarr
 # --- keys ---
 
 
-@fault("own: expected the dataset's folder, found none")
+@fault("dataset.root: expected the dataset's folder, found none at /", "/own")
 def root_is_missing(world):
     shutil.rmtree(world.root)
 
@@ -82,6 +82,14 @@ def root_is_missing(world):
 @fault("dataset.folder.trials: expected subject, session, run in braces, found {subjekt}")
 def pattern_has_an_unknown_name(world):
     world.key["folder"]["trials"] = "{subject}/{subjekt}.tsv"
+
+
+@fault(
+    "dataset.roi_references.FFA: expected subject, hemisphere in braces, found {roi} in {subject}/"
+)
+def reference_has_an_unknown_name(world):
+    world.key["roi_references"] = {"FFA": "{subject}/rois/{roi}.nii.gz"}
+    world.rois = {"FFA": "{subject}/rois/{roi}.nii.gz"}
 
 
 @fault("dataset.folder.rois: expected a path inside dataset.root or an absolute one, found ../")
@@ -274,7 +282,7 @@ def trial_is_missing(world):
     world.edit(TRIALS, lambda text: text.rstrip().rpartition("\n")[0] + "\n")
 
 
-@fault("trials.tsv: expected the columns of trials.tsv, found another choice of run")
+@fault("/ses-02/trials.tsv: expected", "/ses-01/trials.tsv, found another choice of run")
 def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
 
@@ -508,14 +516,14 @@ def plain_responses_are_cut_off(world):
     world.key["folder"]["responses"] = world.key["folder"]["responses"].removesuffix(".gz")
 
 
-@fault("ses-02_betas.nii.gz: expected the shape", "of sub-01_ses-01_betas.nii.gz, found")
+@fault("ses-02_betas.nii.gz: expected the shape", "/sub-01_ses-01_betas.nii.gz, found")
 def session_has_another_shape(world):
     path = world.path(BETAS.replace("01_betas", "02_betas").replace("ses-01/", "ses-02/"))
     values, affine = read(path)
     write(path, values[:-1], affine)
 
 
-@fault("ses-02_betas.nii.gz: expected the affine of sub-01_ses-01_betas.nii.gz, found another one")
+@fault("ses-02_betas.nii.gz: expected the affine [[", "sub-01_ses-01_betas.nii.gz, found [[")
 def session_lies_elsewhere(world):
     path = world.path(BETAS.replace("01_betas", "02_betas").replace("ses-01/", "ses-02/"))
     values, affine = read(path)

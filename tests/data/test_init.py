@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -42,11 +42,17 @@ def write_annotations(root: Path, name: str, image: int) -> None:
     (root / f"annotations/{name}.json").write_text(json.dumps(content))
 
 
-def write_nsd(root: Path) -> None:
+CONTRASTS = ("faces", "bodies", "places", "word")
+
+
+def write_nsd(root: Path, *, contrasts: Sequence[str] = CONTRASTS) -> None:
     RandomNsd(root, format="nifti", seed=2, regular=True)
     for path in root.glob("nsddata/ppdata/*/*/floc_facestval.nii.gz"):
-        for contrast in ("bodies", "places", "word"):
-            shutil.copy(path, path.with_name(f"floc_{contrast}tval.nii.gz"))
+        for contrast in contrasts:
+            if contrast != "faces":
+                shutil.copy(path, path.with_name(f"floc_{contrast}tval.nii.gz"))
+        if "faces" not in contrasts:
+            path.unlink()
     # COCO's 1000 is the first image of the dataset.
     write_annotations(root, "captions_val2017", 1000)
     write_annotations(root, "instances_val2017", 1000)
@@ -86,6 +92,14 @@ def plan(repository: Path, folder: Path, config: str, *options: str, succeeds: b
     return said
 
 
+def check_by_default(config: str) -> int:
+    """Check what init wrote, but for what this machine has."""
+    content = yaml.safe_load(Path(config).read_text())
+    content["generator"] |= GENERATOR
+    Path("analysis.yaml").write_text(yaml.safe_dump(content))
+    return main(["check", "analysis.yaml"])
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_what_init_writes_is_right_and_plans(
     kind: str,
@@ -99,10 +113,7 @@ def test_what_init_writes_is_right_and_plans(
     assert main(["init", kind, "--root", "data"]) == 0
     assert f"wrote {kind}.yaml; next: mine check {kind}.yaml" in capsys.readouterr().out
     text = Path(f"{kind}.yaml").read_text()
-    content = yaml.safe_load(text)
-    content["generator"] |= GENERATOR
-    Path("analysis.yaml").write_text(yaml.safe_dump(content))
-    assert main(["check", "analysis.yaml"]) == 0, capsys.readouterr().out
+    assert check_by_default(f"{kind}.yaml") == 0, capsys.readouterr().out
     template = (repository / f"configs/{kind}.yaml").read_text()
     comments = [line.strip() for line in template.splitlines() if line.strip().startswith("#")]
     assert comments == [line.strip() for line in text.splitlines() if line.strip().startswith("#")]
@@ -143,6 +154,53 @@ def test_init_takes_no_label_without_a_voxel(
     assert main(["init", "nsd", "--root", "nsd"]) == 0
     rois = load_config("nsd.yaml").rois
     assert "FFA-1" in rois and "RSC" not in rois
+
+
+@pytest.mark.parametrize(
+    "contrasts", [CONTRASTS, ("faces",), ("bodies", "word"), ()], ids=["all", "one", "two", "none"]
+)
+def test_check_accepts_what_init_writes_whatever_t_maps_are_there(
+    contrasts: Sequence[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nsd(tmp_path / "nsd", contrasts=contrasts)
+    assert main(["init", "nsd", "--root", "nsd"]) == 0
+    said = capsys.readouterr().out
+    assert load_config("nsd.yaml").dataset.localiser_threshold == dict.fromkeys(contrasts, 2)
+    lacking = ", ".join(one for one in CONTRASTS if one not in contrasts)
+    assert (f"of every subject for {lacking}, found none; regions are not cut" in said) == bool(
+        lacking
+    )
+    assert check_by_default("nsd.yaml") == 0, capsys.readouterr().out
+
+
+def test_init_cuts_regions_by_what_every_subject_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nsd(tmp_path / "nsd")
+    Path("nsd/nsddata/ppdata/subj02/func1pt8mm/floc_facestval.nii.gz").unlink()
+    assert main(["init", "nsd", "--root", "nsd"]) == 0
+    assert sorted(load_config("nsd.yaml").dataset.localiser_threshold) == [
+        "bodies", "places", "word"
+    ]  # fmt: skip
+    assert check_by_default("nsd.yaml") == 0, capsys.readouterr().out
+
+
+def test_init_says_what_a_table_of_behaviour_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_nsd(tmp_path / "nsd")
+    path = Path("nsd/nsddata/ppdata/subj01/behav/responses.tsv")
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+    assert main(["init", "nsd", "--root", "nsd"]) == 1
+    assert capsys.readouterr().err == (
+        f"{path}: expected a row for each trial below the header, found none\n"
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 3])

@@ -143,7 +143,7 @@ def cut(path: Path, share: float = 0.5) -> None:
 # --- the experiment -------------------------------------------------------------------------------
 
 
-@fault("expected the dataset's folder, found none")
+@fault("dataset.root: expected the dataset's folder, found none at /")
 def root_is_missing(world):
     shutil.rmtree(world.root)
 
@@ -195,10 +195,47 @@ def design_is_too_short(world):
     change_design(world, masterordering=world.world.ordering[None, :50] + 1.0)
 
 
+@fault(f"nsd/{DESIGN}: expected a row of subjectim for subj02, found 1 subject")
+def design_lacks_the_subject(world):
+    world.subjects = ["subj02"]
+    change_design(world, subjectim=world.world.subject_images[:1] + 1.0)
+
+
 @fault(str(BEHAVIOUR), "expected tab-separated columns SESSION and 73KID, found none")
 def behaviour_lacks_a_column(world):
     table = pd.read_csv(world.root / BEHAVIOUR, sep="\t").drop(columns="73KID")
     table.to_csv(world.root / BEHAVIOUR, sep="\t", index=False)
+
+
+def change_behaviour(world: DamagedNsd, column: str, row: int | slice, cell: str) -> None:
+    table = pd.read_csv(world.root / BEHAVIOUR, sep="\t", dtype=str)
+    table.loc[row, column] = cell
+    table.to_csv(world.root / BEHAVIOUR, sep="\t", index=False)
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as SESSION, found '1,0' in line 5")
+def behaviour_has_decimal_commas(world):
+    change_behaviour(world, "SESSION", slice(3, None), "1,0")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as 73KID, found '#NAME?' in line 9")
+def behaviour_has_an_odd_cell(world):
+    change_behaviour(world, "73KID", 7, "#NAME?")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as SESSION, found '' in line 2")
+def behaviour_has_a_blank_column(world):
+    change_behaviour(world, "SESSION", slice(None), "")
+
+
+@fault(str(BEHAVIOUR), "expected whole numbers from 1 as 73KID, found '0' in line 4")
+def behaviour_counts_from_zero(world):
+    change_behaviour(world, "73KID", 2, "0")
+
+
+@fault(str(BEHAVIOUR), "expected a row for each trial below the header, found none")
+def behaviour_has_no_row(world):
+    world.edit(str(BEHAVIOUR), lambda text: text.partition("\n")[0] + "\n")
 
 
 @fault(str(BEHAVIOUR), "in trial 8 as in the design, found")
@@ -238,6 +275,12 @@ def information_is_no_table(world):
 def information_is_cut_off(world):
     path = world.root / INFORMATION
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:9]))
+
+
+@fault(str(INFORMATION), "expected a column cocoId, found cocoSplit, cropBox, ")
+def information_lacks_identities(world):
+    table = pd.read_csv(world.root / INFORMATION, index_col=0).drop(columns="cocoId")
+    table.to_csv(world.root / INFORMATION, index=False)
 
 
 @fault(str(INFORMATION), "expected a column subject1, found none")
@@ -295,7 +338,7 @@ def captions_are_cut_off_after_one(world):
     world.key["captions"] = [str(path)]
 
 
-@fault(str(DESIGN), "expected test images of subj01", "in 4 sessions, found none among the")
+@fault(str(DESIGN), "expected test images of subj01", "in 4 sessions of 24 trials, found none")
 def no_shared_image_was_shown(world):
     # the ordering never comes to the shared images, which are the first six
     ordering = np.where(world.world.ordering < 6, 20, world.world.ordering)
@@ -377,7 +420,10 @@ def session_has_another_shape(world):
     world.write_session(np.ones((TRIALS, *rest, last + 1), dtype=world.dtype()))
 
 
-@fault("betas_session02", "expected the affine of betas_session01.nii.gz", formats=("nifti",))
+@fault(
+    "betas_session02.nii.gz: expected the affine [[", " of betas_session01.nii.gz, found [[",
+    formats=("nifti",),
+)  # fmt: skip
 def session_has_another_affine(world):
     flipped = world.world.affine @ np.diag([-1, 1, 1, 1])
     world.write_session(np.ones((TRIALS, *world.shape()), np.int16), flipped)
@@ -520,7 +566,7 @@ def mask_is_of_no_hemisphere(world):
     world.rois["food"] = "food.mgz"
 
 
-@fault("tval", "expected the t-map that thresholds FFA-1, found no file")
+@fault("tval", "the t-map that thresholds FFA-1 (dataset.localiser_threshold.faces), found no file")
 def t_map_is_missing(world):
     for path in [world.t_map, *nsd_files.name_sides(world.t_map)]:
         path.unlink(missing_ok=True)
@@ -585,3 +631,26 @@ def test_no_fault_is_seen_in_a_whole_dataset(whole: dict, tmp_path: Path, format
     world = DamagedNsd(whole[format], tmp_path / "nsd")
     assert world.check() == []
     world.read_all()
+
+
+def test_axes_in_reverse_are_told_by_shapes(whole: dict, tmp_path: Path) -> None:
+    world = DamagedNsd(whole["hdf5"], tmp_path / "nsd")
+    for path in world.folder.glob("betas_session*.hdf5"):
+        with h5py.File(path, "a") as file:
+            betas = file["betas"][:]
+            del file["betas"]
+            file["betas"] = betas.T
+    x, y, z = world.world.shape
+    said = [problem for problem in world.check() if "mean.nii.gz" in problem]
+    assert len(said) == 1
+    assert f"whose shape (X, Y, Z) is {(TRIALS, z, y)}, with {x} trials, found no" in said[0]
+    assert said[0].endswith(f"of that shape that states one, but files of {(x, y, z)}")
+
+
+def test_information_is_read_with_and_without_its_index(whole: dict, tmp_path: Path) -> None:
+    world = DamagedNsd(whole["nifti"], tmp_path / "nsd")
+    table = nsd_files.read_information(world.root)
+    pd.read_csv(world.root / INFORMATION, index_col=0).to_csv(world.root / INFORMATION, index=False)
+    again = nsd_files.read_information(world.root)
+    pd.testing.assert_frame_equal(again, table[again.columns])
+    assert world.check() == []

@@ -36,11 +36,31 @@ def test_a_dataset_that_is_not_there_is_told_in_one_sentence(tmp_path: Path, kin
     root = tmp_path / "nowhere"
     reader = open_dataset({"root": str(root), "kind": kind})
     problems = reader.check(subjects=["subj01"], rois={"EBA": "EBA"})
-    assert problems == [f"{root}: expected the dataset's folder, found none"]
+    assert problems == [f"dataset.root: expected the dataset's folder, found none at {root}"]
     assert reader.list_categories() == {} and reader.list_contrasts(["subj01"]) == []
     for read in (reader.open_stimuli, lambda: reader.read_subject("subj01")):
         with pytest.raises(InputError, match="expected"):
             read()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("~/nsd", "{here}/~/nsd; ~ and $NAME are not expanded"),
+        ("$NSD", "{here}/$NSD; ~ and $NAME are not expanded"),
+        ("data/nsd", "{here}/data/nsd"),
+        ("data~1/nsd ", "'{here}/data~1/nsd '"),
+    ],
+)
+def test_where_a_dataset_was_looked_for_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, root: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    problems = open_dataset({"root": root, "kind": kind}).check(subjects=["subj01"], rois={})
+    assert problems == [
+        f"dataset.root: expected the dataset's folder, found none at {said.format(here=tmp_path)}"
+    ]
 
 
 def make_world(kind: str, root: Path) -> tuple[dict, str, str, str | None]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mine.cli import main
 from mine.config import load_config, read_yaml
 from mine.core import devices
 from mine.datasets.nsd import NsdReader
+from mine.sections import CATEGORIES
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_command_prints_all_problems_in_order(
     assert main(["check", "config.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "results/small/nsd: expected the dataset's folder, found none",
+        f"dataset.root: expected the dataset's folder, found none at {Path.cwd()}/results/small/nsd",
         "backbone.model: expected a folder clip, found none",
         "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no such "
         "file absent.txt",
@@ -137,6 +139,16 @@ def test_masks_that_no_rule_fetches_are_missed_before_a_download(
     assert check_data(read_yaml("config.yaml"), name="config.yaml") == [
         f"ROI mask {path}: expected a NIfTI file, found none" for path in missing
     ]
+
+
+def test_a_mask_is_told_what_is_not_expanded(analysis: dict) -> None:
+    del analysis["demo"]
+    analysis |= {"rois": ["food"], "download": {"accept_terms": True}}
+    analysis["dataset"]["roi_references"] = {"food": "~/food.nii.gz"}
+    assert check_config(load_config(analysis))[0] == (
+        "ROI mask results/small/nsd/~/food.nii.gz: expected a NIfTI file, found none; ~ and $NAME "
+        "are not expanded"
+    )
 
 
 def test_wrong_keys_come_alone(analysis: dict) -> None:
@@ -376,6 +388,14 @@ def test_categories_are_checked_against_annotations_and_localiser(analysis: dict
     assert problems_of_categories() == [
         "categories.faces.instances: expected categories or supercategories of dataset.instances, "
         "found 'face'; there are lace",
+        "categories.faces.localiser: expected a contrast of the localiser, found 'faces'; there "
+        "are bodies",
+    ]
+    # Nobody asked for what a default category has besides, unless somebody changed it.
+    categories["faces"] = asdict(CATEGORIES["faces"])
+    assert problems_of_categories() == []
+    categories["faces"] |= {"prompts": ["face"], "instances": ["kitchen"]}
+    assert problems_of_categories() == [
         "categories.faces.localiser: expected a contrast of the localiser, found 'faces'; there "
         "are bodies",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import xarray as xr
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from mine import sections
 from mine.core.mentions import find_words
 from mine.core.preference import (
     bound_comparison,
@@ -585,6 +587,13 @@ def test_a_region_alone_is_preferred_without_others_to_compare_with():
     found = measure("FFA", {"FFA": REGIONS["FFA"]})
     assert np.isnan(found["roi_share_p"]).all()
     assert found["roi_preferred"].sel(evidence="profile") == "faces"
+
+
+def test_a_default_category_without_its_contrast_has_no_t_values():
+    categories = CATEGORIES | {"words": asdict(sections.CATEGORIES["words"])}
+    found = measure("FFA", categories=categories)
+    assert np.isnan(found["t"].sel(category="words")).all()
+    assert np.isfinite(found["t"].sel(category="faces")).all()
 
 
 def test_an_unknown_contrast_gives_one_sentence():

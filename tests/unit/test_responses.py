@@ -307,8 +307,23 @@ def test_what_was_understood_is_said_and_logged(caplog: pytest.LogCaptureFixture
         "used), of which 2 test images (drawn; "
     )
     assert describe_recording(make_averaged(), test="shared") == (
-        "subj01: averaged responses to 30 images, of which 6 test images"
+        "subj01: averaged responses to 30 images, of which 6 test images (no noise ceiling: the "
+        "responses come averaged over repeats, and there is no ncsnr)"
     )
+
+
+def test_a_lack_of_repeats_is_said() -> None:
+    recording = make_recording()
+    images = (np.unique(np.concatenate(recording.images)),)
+    once = replace(recording, images=images, ncsnr=None)
+    said = "subj01: 1 session of 50 trials, 50 images, of which 4 test images (1 trial each"
+    assert describe_recording(once, test="shared") == (
+        f"{said}; no noise ceiling: no test image was repeated, and there is no ncsnr)"
+    )
+    source = build_responses(once).attrs["noise_ceiling_source"]
+    assert source == "none: no test image was repeated"
+    published = replace(once, ncsnr=np.ones(len(recording.voxels), dtype=np.float32))
+    assert describe_recording(published, test="shared") == f"{said})"
 
 
 def test_one_test_image_is_refused() -> None:

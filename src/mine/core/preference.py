@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ import xarray as xr
 
 from mine.core.mentions import find_words
 from mine.errors import InputError
+from mine.sections import CATEGORIES
 from mine.statistics.bootstrap import stratified_weights
 from mine.statistics.discrimination import area_under_roc_interval, mann_whitney_test
 from mine.statistics.effects import d_prime, d_prime_interval
@@ -58,6 +60,23 @@ def find_unknown(categories: Categories, key: str, known: Iterable[str], what: s
                     f"{', '.join(near)}"
                 )
     return problems
+
+
+def find_unknown_contrasts(categories: Categories, contrasts: Iterable[str]) -> list[str]:
+    """Return a sentence for each category whose contrast the localiser lacks, where there is one.
+
+    A category that is the default one of its name is passed over: nobody asked for its contrast,
+    and without t-values of its own it has the other kinds of evidence.
+    """
+    contrasts = list(contrasts)
+    if not contrasts:
+        return []
+    asked = {
+        name: values
+        for name, values in categories.items()
+        if name not in CATEGORIES or dict(values) != asdict(CATEGORIES[name])
+    }
+    return find_unknown(asked, "localiser", contrasts, "a contrast of the localiser")
 
 
 def label_images(stimuli: xr.Dataset, categories: Categories) -> xr.Dataset:

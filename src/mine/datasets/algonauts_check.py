@@ -10,7 +10,7 @@ import numpy as np
 from mine.datasets import algonauts_files as files
 from mine.datasets import algonauts_rois, coco, nsd_files
 from mine.datasets.algonauts_vertices import open_vertices, read_ncsnr
-from mine.datasets.attempts import attempt, list_absent
+from mine.datasets.attempts import attempt, list_absent, tell_no_folder
 from mine.datasets.held_out import draw_test_images
 from mine.datasets.image_files import check_images
 from mine.datasets.patterns import check_pattern, list_names
@@ -31,7 +31,7 @@ def check_algonauts(
     """
     root = Path(dataset.root)
     if not root.is_dir():
-        return [f"{root}: expected the dataset's folder, found none"]
+        return [tell_no_folder(root)]
     problems: list[str] = []
     shown = _check_keys(problems, dataset)
     absent: dict[str, list[str]] = {}

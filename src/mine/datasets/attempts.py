@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from mine.errors import InputError
@@ -19,6 +20,23 @@ def attempt(
     except InputError as error:
         problems.append(str(error))
         return None
+
+
+def tell_no_folder(root: Path | str) -> str:
+    """Sentence for a dataset's folder that is not there, with where it was looked for."""
+    place = str(Path(root).absolute())
+    # a blank at an end is not to be seen without quotes
+    shown = place if place == place.strip() else repr(place)
+    return (
+        f"dataset.root: expected the dataset's folder, found none at {shown}{tell_unexpanded(root)}"
+    )
+
+
+def tell_unexpanded(path: Path | str) -> str:
+    """Clause for a path that is not there and has what only a shell expands; empty for others."""
+    text = str(path)
+    has_home = any(part.startswith("~") for part in Path(text).parts)
+    return "; ~ and $NAME are not expanded" if has_home or "$" in text else ""
 
 
 def list_absent(absent: Mapping[str, Sequence[str]], subjects: Sequence[str]) -> list[str]:

@@ -14,6 +14,12 @@ from mine.datasets.listing import SIDES
 SPACES = ("func1pt8mm", "func1mm", "nativesurface", "fsaverage")
 """Spaces of NSD, the one that is taken first where there are several."""
 
+CONTRASTS = ("faces", "bodies", "places", "word")
+"""Contrasts of NSD's localiser by which regions are cut."""
+
+LEAST_T = 2
+"""The usual threshold of NSD's localiser."""
+
 
 def find_nsd(root: Path) -> FoundKeys:
     """Subjects with betas, their space and version, sessions, ROIs, t-maps and annotations.
@@ -40,18 +46,7 @@ def find_nsd(root: Path) -> FoundKeys:
         found.values["rois"] = choose_regions(labels)
     else:
         found.note("rois", "labels of voxels (.mgz.ctab with their volumes or surfaces)")
-    contrasts = {
-        contrast
-        for subject in subjects
-        for contrast in nsd_rois.list_contrasts(root, subject, space=space)
-    }
-    if contrasts:
-        wanted = {"faces": 2, "bodies": 2, "places": 2, "word": 2}
-        found.values["dataset.localiser_threshold"] = {
-            contrast: least for contrast, least in wanted.items() if contrast in contrasts
-        }
-    else:
-        found.note("dataset.localiser_threshold", "maps of a localiser's t-values (floc_*tval)")
+    _add_threshold(found, root, subjects, space, is_there=betas is not None)
     _add_annotations(found, root)
     return found
 
@@ -116,6 +111,24 @@ def _count_sessions(root: Path, subjects: list[str], space: str, version: str) -
         complete &= count >= recorded and count == len(found)
         counts.append(count)
     return None if complete or min(counts) < 1 else min(counts)
+
+
+def _add_threshold(
+    found: FoundKeys, root: Path, subjects: list[str], space: str, *, is_there: bool
+) -> None:
+    """Cut regions by the contrasts of which every subject has a t-map. is_there: whether the data
+    are, so that a map that is missing now is not one that is yet to come."""
+    key, what = "dataset.localiser_threshold", "maps of a localiser's t-values (floc_*tval)"
+    if not is_there:
+        found.note(key, what)
+        return
+    maps = [set(nsd_rois.list_contrasts(root, one, space=space)) for one in subjects]
+    known = set.intersection(*maps)
+    found.values[key] = {contrast: LEAST_T for contrast in CONTRASTS if contrast in known}
+    lacking = [contrast for contrast in CONTRASTS if contrast not in known]
+    if lacking:
+        whose = f"of every subject for {', '.join(lacking)}"
+        found.note(key, f"{what} {whose}", instead="regions are not cut by them")
 
 
 def _list_present(root: Path, subject: str, atlas: str) -> list[str]:

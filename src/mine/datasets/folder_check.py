@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import coco, folder_rois, folder_sessions, folder_tables
-from mine.datasets.attempts import attempt, list_absent
+from mine.datasets.attempts import attempt, list_absent, tell_no_folder
+from mine.datasets.folder_rois import MAP_NAMES
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.image_files import check_images, find_twins
-from mine.datasets.patterns import check_pattern, describe_format, list_names
+from mine.datasets.patterns import check_pattern, describe_format, list_names, split_label
 from mine.datasets.series import Series
 from mine.references import voxel_references
 from mine.sections import Dataset
@@ -20,11 +21,11 @@ PATTERNS = {
     "images": (),
     "trials": ("subject", "session", "run"),
     "responses": ("subject", "session", "run", "trial", "hemisphere"),
-    "mask": ("subject", "hemisphere"),
+    "mask": MAP_NAMES,
     "names": ("subject",),
     "rois": ("subject", "hemisphere", "roi"),
     "localiser": ("subject", "hemisphere", "contrast"),
-    "ncsnr": ("subject", "hemisphere"),
+    "ncsnr": MAP_NAMES,
 }
 """Keys of dataset.folder that are paths, and what may stand in braces there."""
 
@@ -43,7 +44,7 @@ def check_folder(
     """
     root = Path(dataset.root)
     if not root.is_dir():
-        return [f"{root}: expected the dataset's folder, found none"]
+        return [tell_no_folder(root)]
     problems = check_keys(dataset)
     if problems:
         # whatever they would lead to is not what is meant
@@ -78,7 +79,8 @@ def check_folder(
 
 
 def check_keys(dataset: Dataset) -> list[str]:
-    """List what is wrong with the paths of dataset.folder, before any is looked up."""
+    """List what is wrong with the paths of dataset.folder and of dataset.roi_references, before any
+    is looked up."""
     folder, problems = dataset.folder, []
     for name, allowed in PATTERNS.items():
         pattern, key = getattr(folder, name), f"dataset.folder.{name}"
@@ -88,6 +90,11 @@ def check_keys(dataset: Dataset) -> list[str]:
         wanted = NEEDED.get(name)
         if wanted is not None and wanted not in list_names(pattern):
             problems.append(f"{key}: expected {{{wanted}}} in the path, found {pattern}")
+    for name, reference in dataset.roi_references.items():
+        path = split_label(reference)
+        if path is not None:
+            key = f"dataset.roi_references.{name}"
+            attempt(problems, check_pattern, path[0], key=key, allowed=MAP_NAMES)
     form = describe_format(folder.responses)
     if form in ("", "mgh"):
         problems.append(

@@ -34,6 +34,9 @@ from mine.sections import Folder
 
 ALL = "all"
 
+MAP_NAMES = ("subject", "hemisphere")
+"""What may stand in braces in the path of a map."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -62,7 +65,7 @@ def place_region(reference: str, folder: Folder) -> Place:
     """Find out what a reference to an ROI means; InputError where it means nothing."""
     path = split_label(reference)
     if path is not None:
-        check_pattern(path[0], key=f"ROI {reference}", allowed=("subject", "hemisphere"))
+        check_pattern(path[0], key=f"ROI {reference}", allowed=MAP_NAMES)
         return Place(*path, None)
     if re.fullmatch(NAMES["roi"], reference):
         return Place(folder.rois, None, reference)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mine.datasets.folder_tables import Trials, list_sessions
 from mine.datasets.grids import TOLERANCE, Grid, load_image, read_volume
+from mine.datasets.nsd_files import show_affine
 from mine.datasets.patterns import HEMISPHERES, find_files, list_names, read_label
 from mine.datasets.series import Series, open_series
 from mine.datasets.tables import read_table
@@ -191,19 +192,17 @@ def check_alike(series: Series, first: Series) -> None:
     here, there = series.grid, first.grid
     if here.shape != there.shape:
         raise InputError(
-            f"{series.path}: expected the shape {there.shape} of {first.path.name}, found "
-            f"{here.shape}"
+            f"{series.path}: expected the shape {there.shape} of {first.path}, found {here.shape}"
         )
     both = here.affine is not None and there.affine is not None
     if both and not np.allclose(here.affine, there.affine, rtol=0, atol=TOLERANCE):
         raise InputError(
-            f"{series.path}: expected the affine of {first.path.name}, found another one"
+            f"{series.path}: expected the affine {show_affine(there.affine)} of {first.path}, "
+            f"found {show_affine(here.affine)}"
         )
     columns = [one.columns for one in (series, first)]
     if columns[0] is not None and not np.array_equal(*columns):
-        raise InputError(
-            f"{series.path}: expected the grayordinates of {first.path.name}, found others"
-        )
+        raise InputError(f"{series.path}: expected the grayordinates of {first.path}, found others")
 
 
 def make_sessions(

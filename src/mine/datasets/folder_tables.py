@@ -163,8 +163,8 @@ def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> 
         for name in parts.keys() | part.keys():
             if parts and (name in parts) != (name in part):
                 raise InputError(
-                    f"{file.path}: expected the columns of {found[0].path.name}, found another "
-                    f"choice of {'trial' if name == 'number' else name}"
+                    f"{file.path}: expected the columns of {found[0].path}, found another choice "
+                    f"of {'trial' if name == 'number' else name}"
                 )
         for name, values in part.items():
             parts.setdefault(name, []).append(values)

@@ -23,8 +23,9 @@ class FoundKeys:
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def note(self, key: str, what: str) -> None:
-        self.notes.append(f"{key}: expected {what}, found none; it is left as it stands")
+    def note(self, key: str, what: str, *, instead: str = "it is left as it stands") -> None:
+        """Note what was looked for, for a key, and what the key has now that it is not there."""
+        self.notes.append(f"{key}: expected {what}, found none; {instead}")
 
 
 def choose_regions(names: Iterable[str]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import xml.parsers.expat
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mine.datasets.nsd_files import open_mgh, read_gifti
+from mine.datasets.nsd_files import open_mgh, read_gifti, show_affine
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
@@ -191,7 +190,8 @@ def match_affine(path: Path, affine: np.ndarray | None, grid: Grid) -> None:
         return
     if not np.allclose(affine, grid.affine, rtol=0, atol=TOLERANCE):
         raise InputError(
-            f"{path}: expected the affine {_show(grid.affine)} of {grid.of}, found {_show(affine)}"
+            f"{path}: expected the affine {show_affine(grid.affine)} of {grid.of}, found "
+            f"{show_affine(affine)}"
         )
 
 
@@ -304,7 +304,3 @@ def _check_length(path: Path, found: int, expected: int, grid: Grid) -> None:
     if found != expected:
         what = {"surface": "vertices", "list": "columns", "volume": "voxels"}[grid.geometry]
         raise InputError(f"{path}: expected the {expected} {what} of {grid.of}, found {found}")
-
-
-def _show(affine: Sequence) -> str:
-    return str(np.round(np.asarray(affine)[:3], 3).tolist())

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mine.datasets import coco, nsd_files, nsd_rois, nsd_sessions, nsd_surfaces
-from mine.datasets.attempts import attempt, list_absent
+from mine.datasets.attempts import attempt, list_absent, tell_no_folder
 from mine.errors import InputError
+from mine.wording import format_count
 
 
 def check_nsd(
@@ -38,7 +39,7 @@ def check_nsd(
     """
     root = Path(root)
     if not root.is_dir():
-        return [f"{root}: expected the dataset's folder, found none"]
+        return [tell_no_folder(root)]
     problems: list[str] = []
     references = nsd_rois.name_references(rois)
     absent: dict[str, list[str]] = {}
@@ -100,7 +101,7 @@ def _check_sessions(
     count = sessions
     if count is None:
         behaviour = attempt(problems, nsd_files.read_behaviour, root, subject)
-        recorded = 0 if behaviour is None or behaviour.empty else int(behaviour["SESSION"].max())
+        recorded = 0 if behaviour is None else int(behaviour["SESSION"].max())
         count = max(recorded, *found)
     wanted, files = range(1, count + 1), []
     missing = [] if skip_missing else [number for number in wanted if number not in found]
@@ -212,7 +213,9 @@ def _check_split(
         if not members.any():
             problems.append(
                 f"{root / nsd_files.DESIGN}: expected {name} images of {subject} (test_images: "
-                f"{test}) in {len(files)} sessions, found none among the {len(images)} that it saw"
+                f"{test}) in {format_count(len(files), 'session')} of "
+                f"{format_count(files[0].trials, 'trial')}, found none among the {len(images)} "
+                "that it saw"
             )
 
 

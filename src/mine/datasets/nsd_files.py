@@ -21,7 +21,9 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from mine.datasets.tables import parse_number
 from mine.errors import InputError, describe_error
+from mine.wording import format_count
 
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
@@ -53,20 +55,21 @@ class Design:
     """Which image each trial shows; all indices from 0.
 
     master_ordering: (trial,) into a subject's images. subject_images: (subject, image) nsdId.
-    shared: (image,) nsdId of the images that all subjects see.
+    shared: (image,) nsdId of the images that all subjects see. path: of the file, for messages.
     """
 
     master_ordering: np.ndarray
     subject_images: np.ndarray
     shared: np.ndarray
+    path: Path
 
     def trial_images(self, subject: str) -> np.ndarray:
         """NsdId of every planned trial of a subject: int64 (trial,)."""
         row = subject_number(subject) - 1
         if row >= len(self.subject_images):
             raise InputError(
-                f"{DESIGN}: expected a row of subjectim for {subject}, found "
-                f"{len(self.subject_images)} subjects"
+                f"{self.path}: expected a row of subjectim for {subject}, found "
+                f"{format_count(len(self.subject_images), 'subject')}"
             )
         return self.subject_images[row][self.master_ordering]
 
@@ -157,7 +160,7 @@ def read_design(root: Path) -> Design:
             f"{path}: expected masterordering within the {subject_images.shape[1]} images of "
             f"subjectim, found {ordering.max() + 1}"
         )
-    return Design(ordering.ravel(), subject_images, shared.ravel())
+    return Design(ordering.ravel(), subject_images, shared.ravel(), path)
 
 
 def read_information(root: Path) -> pd.DataFrame:
@@ -170,13 +173,15 @@ def read_information_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: expected the table of images, found no file")
     try:
-        table = pd.read_csv(path, index_col=0)
+        # by the names of columns: as published, the first is an index that has none
+        table = pd.read_csv(path)
     except UNREADABLE as error:
         raise InputError(f"{path}: expected a table, found one that is not: {error}") from None
     needed = ("cocoId", "cropBox", "nsdId", "shared1000")
     missing = [name for name in needed if name not in table]
     if missing:
-        raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+        found = ", ".join(name for name in table if not name.startswith("Unnamed: "))
+        raise InputError(f"{path}: expected a column {missing[0]}, found {found}")
     for name in ("cocoId", "nsdId"):
         if table[name].dtype.kind not in "iu":
             raise InputError(f"{path}: expected whole numbers as {name}, found other values")
@@ -194,16 +199,38 @@ def find_shown(root: Path, information: pd.DataFrame, subject: str) -> np.ndarra
 
 
 def read_behaviour(root: Path, subject: str) -> pd.DataFrame | None:
-    """Columns SESSION (from 1) and 73KID (from 1) of responses.tsv; None if there is no file."""
+    """Columns SESSION and 73KID of responses.tsv, int64 from 1; None if there is no file.
+
+    Raises InputError for a table that lacks one of them, has no row, or has anything but whole
+    numbers there.
+    """
     path = Path(root) / "nsddata/ppdata" / subject / "behav/responses.tsv"
     if not path.is_file():
         return None
     try:
-        return pd.read_csv(path, sep="\t", usecols=["SESSION", "73KID"])
+        table = pd.read_csv(
+            path, sep="\t", usecols=["SESSION", "73KID"], dtype=str, keep_default_na=False
+        )
     except UNREADABLE as error:
         raise InputError(
             f"{path}: expected tab-separated columns SESSION and 73KID, found none: {error}"
         ) from None
+    if table.empty:
+        raise InputError(f"{path}: expected a row for each trial below the header, found none")
+    return table.apply(_read_whole_numbers, source=path)
+
+
+def _read_whole_numbers(column: pd.Series, *, source: Path) -> pd.Series:
+    """Whole numbers from 1 of a column of texts, as int64."""
+    texts = column.fillna("").tolist()  # a line that ends too early
+    numbers = [parse_number(text.strip()) or 0 for text in texts]
+    if 0 in numbers:
+        row = numbers.index(0)
+        raise InputError(
+            f"{source}: expected whole numbers from 1 as {column.name}, found {texts[row]!r} in "
+            f"line {row + 2}"
+        )
+    return pd.Series(numbers, dtype=np.int64)
 
 
 def read_labels(path: Path) -> dict[int, str]:
@@ -358,8 +385,8 @@ def match_volume(
         )
     if volume.affine is not None and not np.allclose(volume.affine, affine, rtol=0, atol=0.01):
         raise InputError(
-            f"{volume.path}: expected the affine {_show(affine)} of {of}, found "
-            f"{_show(volume.affine)}"
+            f"{volume.path}: expected the affine {show_affine(affine)} of {of}, found "
+            f"{show_affine(volume.affine)}"
         )
     return volume.values
 
@@ -451,5 +478,6 @@ def find_position(image: nib.Nifti1Image) -> np.ndarray | None:
     return np.asarray(image.affine, dtype=np.float64)
 
 
-def _show(affine: np.ndarray) -> str:
+def show_affine(affine: np.ndarray) -> str:
+    """The three rows of an affine that say something, for messages."""
     return str(np.round(np.asarray(affine)[:3], 3).tolist())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mine.datasets import nsd_files
-from mine.datasets.attempts import attempt
+from mine.datasets.attempts import attempt, tell_unexpanded
 from mine.errors import InputError
 
 MASKS = (".nii", ".nii.gz", ".mgh", ".mgz", ".gii")
@@ -65,7 +65,9 @@ def find_mask(
     if elsewhere and missing == list_paths(subject):
         return None
     what = "the values of a hemisphere" if surface else "a NIfTI file"
-    raise InputError(f"ROI mask {missing[0]}: expected {what}, found none")
+    raise InputError(
+        f"ROI mask {missing[0]}: expected {what}, found none{tell_unexpanded(reference)}"
+    )
 
 
 def name_mask(path: Path) -> tuple[Path, Path]:

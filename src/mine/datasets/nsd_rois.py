@@ -216,7 +216,8 @@ def find_members(
             if region.contrast not in t_maps:
                 path = name_contrast(root, subject, region.contrast, space=space)
                 raise InputError(
-                    f"{path}: expected the t-map that thresholds {name}, found no file"
+                    f"{path}: expected the t-map that thresholds {name} "
+                    f"(dataset.localiser_threshold.{region.contrast}), found no file"
                 )
             mask = mask & (t_maps[region.contrast] > threshold)
         inside = mask.reshape(-1)[voxels.index]

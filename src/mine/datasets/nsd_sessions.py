@@ -177,14 +177,18 @@ def find_affine(
         nsd_files.betas_folder(root, subject, space, betas) / "ncsnr.nii.gz",
         *sorted((folder / "roi").glob("*.nii.gz")),
     ]
+    shape, shapes = tuple(files[0].shape), set()
     for path in candidates:
         if path.is_file():
             volume = nsd_files.read_volume(path)
-            if volume.values.shape == tuple(files[0].shape) and volume.affine is not None:
+            shapes.add(volume.values.shape)
+            if volume.values.shape == shape and volume.affine is not None:
                 return volume.affine
+    others = " or ".join(str(one) for one in sorted(shapes - {shape}))
     raise InputError(
-        f"{folder / 'mean.nii.gz'}: expected the position of the volume of {files[0].path}, found "
-        "no NIfTI file of that shape that states one"
+        f"{folder / 'mean.nii.gz'}: expected the position of the volume of {files[0].path}, whose "
+        f"shape (X, Y, Z) is {shape}, with {files[0].trials} trials, found no NIfTI file of that "
+        f"shape that states one{f', but files of {others}' if others else ''}"
     )
 
 
@@ -241,7 +245,8 @@ def check_alike(file: Session, first: Session) -> None:
     both = file.affine is not None and first.affine is not None
     if both and not np.allclose(file.affine, first.affine, rtol=0, atol=0.01):
         raise InputError(
-            f"{file.path}: expected the affine of {first.path.name}, found another one"
+            f"{file.path}: expected the affine {nsd_files.show_affine(first.affine)} of "
+            f"{first.path.name}, found {nsd_files.show_affine(file.affine)}"
         )
 
 

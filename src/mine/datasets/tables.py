@@ -1,5 +1,7 @@
 """Tables as BIDS has them: tab-separated, a header, UTF-8, n/a for what is missing.
 
+A cell may stand in quotes, as spreadsheets and pandas write one with a comma or a quote in it.
+
 Imports nothing heavy before there are numbers to be read, because the workflow's rules read this.
 """
 
@@ -23,7 +25,7 @@ DIGITS = 18
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts. columns: name -> (row,) texts, without blanks around them."""
+    """A table of texts. columns: name -> (row,) texts, without blanks or quotes around them."""
 
     path: Path
     columns: dict[str, list[str]]
@@ -41,7 +43,7 @@ class Table:
 
         numbers = np.empty(len(self), dtype=np.int64)
         for row, text in enumerate(self.columns[column]):
-            number = minimum - 1 if text == MISSING else _read_number(text)
+            number = minimum - 1 if text == MISSING else parse_number(text)
             if number is None or (number < minimum and text != MISSING):
                 raise InputError(
                     f"{self.path}: expected whole numbers from {minimum} or {MISSING} as {column}, "
@@ -111,7 +113,7 @@ def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] =
         lines.pop()
     if not lines:
         raise InputError(f"{path}: expected a table with a header, found an empty file")
-    header = [name.strip() for name in lines[0].split("\t")]
+    header = _read_cells(lines[0])
     if len(set(header)) < len(header) or "" in header:
         raise InputError(f"{path}: expected a name of its own for each column, found {header}")
     _check_spelling(path, header, known)
@@ -122,20 +124,30 @@ def read_table(path: Path, *, needed: Sequence[str] = (), known: Sequence[str] =
         )
     if len(lines) < 2:
         raise InputError(f"{path}: expected rows below the header, found none")
-    rows = [line.split("\t") for line in lines[1:]]
+    rows = [_read_cells(line) for line in lines[1:]]
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise InputError(
                 f"{path}: expected {len(header)} cells in line {number}, found {len(row)}"
             )
     cells = zip(*rows, strict=True)
-    return Table(
-        path,
-        {
-            name: [cell.strip() for cell in column]
-            for name, column in zip(header, cells, strict=True)
-        },
-    )
+    return Table(path, {name: list(column) for name, column in zip(header, cells, strict=True)})
+
+
+def _read_cells(line: str) -> list[str]:
+    return [_read_cell(cell.strip()) for cell in line.split("\t")]
+
+
+def _read_cell(text: str) -> str:
+    """Text of a cell without the quotes that a spreadsheet put around it.
+
+    Whoever quotes doubles every quote within, so that a cell of any other form, such as the
+    captions "one" | "two", was not quoted, and is taken as it stands.
+    """
+    inner = text[1:-1]
+    if len(text) < 2 or f'"{inner}"' != text or '"' in inner.replace('""', ""):
+        return text
+    return inner.replace('""', '"').strip()
 
 
 def _check_spelling(path: Path, header: Sequence[str], known: Sequence[str]) -> None:
@@ -154,7 +166,8 @@ def _spell_plainly(name: str) -> str:
     return plain[:-3] + "y" if plain.endswith("ies") else plain.removesuffix("s")
 
 
-def _read_number(text: str) -> int | None:
+def parse_number(text: str) -> int | None:
+    """Whole number from 0 that a text stands for, as 3 and 3.0 do; None for any other text."""
     # 3.0 is what tables of numbers become once one of them was missing
     whole, _, rest = text.partition(".")
     if not whole.isdecimal() or rest.strip("0") or len(whole) > DIGITS:

@@ -23,7 +23,7 @@ from mine.core.preference import (
     bound_comparison,
     compare_images,
     compare_with_null,
-    find_unknown,
+    find_unknown_contrasts,
     join_voxels,
     label_images,
     measure_agreement,
@@ -68,7 +68,7 @@ def measure_preference(
     level: false discovery rate. resamples: of the bootstrap.
 
     Returns the store described in docs/stores.md. Raises InputError for a contrast that the
-    localiser lacks and for instances that the images lack.
+    localiser lacks, unless its category is a default one, and for instances that the images lack.
     """
     own, subject = profiles[roi], join_voxels(order_regions(profiles))
     labels = label_images(stimuli, categories)
@@ -295,11 +295,9 @@ def _compare_localiser(t: xr.DataArray, categories: Categories) -> Found:
     region's mean is over the others.
     """
     contrasts = t["contrast"].values.tolist()
-    if contrasts:
-        what = "a contrast of the localiser"
-        problems = find_unknown(categories, "localiser", contrasts, what)
-        if problems:
-            raise InputError("\n".join(problems))
+    problems = find_unknown_contrasts(categories, contrasts)
+    if problems:
+        raise InputError("\n".join(problems))
     values = np.full((len(categories), t.sizes["voxel"]), np.nan)
     for row, category in enumerate(categories.values()):
         if category["localiser"] in contrasts:

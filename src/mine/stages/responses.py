@@ -137,8 +137,11 @@ def build_responses(
 
 
 def describe_recording(recording: Recording, *, test: str) -> str:
-    """Say how a subject's tables are understood: sessions, trials, images and how often those that
-    test were repeated. No response is read. test, errors: see :func:`build_responses`."""
+    """Say how a subject's tables are understood: sessions, trials, images, how often those that
+    test were repeated, and why there is no noise ceiling, if there is none. No response is read.
+
+    test, errors: see :func:`build_responses`.
+    """
     split, counts = _split_images(recording, test), [len(images) for images in recording.images]
     used, shown = sum(counts), f"{len(split.images) + split.left_out} images"
     if recording.responses not in (None, used):
@@ -146,14 +149,19 @@ def describe_recording(recording: Recording, *, test: str) -> str:
     if recording.averaged:
         head = f"averaged responses to {shown}"
     else:
-        head = f"{format_count(len(counts), 'session')} of {_say_range(counts)} trials"
+        head = f"{format_count(len(counts), 'session')} of {_say_trials(counts)}"
         if list(recording.labels) not in ([], [str(n + 1) for n in range(len(counts))]):
             head += f", named {', '.join(recording.labels)}"
         head += f", {shown}"
     repeats = split.repeats[split.is_test]
-    known = [] if not repeats.any() else [f"{_say_range(repeats.tolist())} trials each"]
-    drawn = ["drawn"] if recording.drawn else []
-    how = f" ({'; '.join([*drawn, *known])})" if known or drawn else ""
+    said = ["drawn"] if recording.drawn else []
+    if repeats.any():
+        said.append(f"{_say_trials(repeats.tolist())} each")
+    lack = _tell_no_ceiling(recording, repeats)
+    if lack:
+        other = ", and there is no ncsnr" if recording.ncsnr is None else ""
+        said.append(f"no noise ceiling: {lack}{other}")
+    how = f" ({'; '.join(said)})" if said else ""
     left_out = f", {split.left_out} left out" if split.left_out else ""
     return f"{recording.subject}: {head}, of which {len(repeats)} test images{how}{left_out}"
 
@@ -202,9 +210,10 @@ def build_unseen(recording: Recording) -> xr.Dataset:
     )
 
 
-def _say_range(counts: Sequence[int]) -> str:
-    """The count, or the smallest and the largest."""
-    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+def _say_trials(counts: Sequence[int]) -> str:
+    """The count of trials, or the smallest and the largest."""
+    least, most = min(counts), max(counts)
+    return format_count(most, "trial") if least == most else f"{least} to {most} trials"
 
 
 class Split(NamedTuple):
@@ -338,20 +347,28 @@ def _find_ceiling(
     """Signal-to-noise ratio and noise ceiling of the valid voxels, and where they come from."""
     repeats = split.repeats[split.is_test]
     unknown = np.full(int(valid.sum()), np.nan)
+    lack = _tell_no_ceiling(recording, repeats)
     if recording.ncsnr is not None:
         ncsnr, source = recording.ncsnr[valid].astype(np.float64), "published ncsnr"
-        if not repeats.all():
-            return ncsnr, unknown, "none: the repeats of the test images are not known"
-    elif recording.averaged:
-        return unknown, unknown, "none: the responses come averaged over repeats"
-    elif (repeats >= 2).any():
+    elif not lack:
         parts, images = trials
         ncsnr = _measure_ncsnr([part[:, valid] for part in parts], np.concatenate(images))
         source = "repeats of the test images"
     else:
-        return unknown, unknown, "none: no test image was repeated"
+        ncsnr = unknown
+    if lack:
+        return ncsnr, unknown, f"none: {lack}"
     known = np.nan_to_num(ncsnr, nan=0.0, posinf=np.inf)
     return ncsnr, noise_ceiling(known, repeats=repeats), source
+
+
+def _tell_no_ceiling(recording: Recording, repeats: np.ndarray) -> str:
+    """Why there is no noise ceiling; empty where there is one. repeats: of the test images."""
+    if recording.ncsnr is not None:
+        return "" if repeats.all() else "the repeats of the test images are not known"
+    if recording.averaged:
+        return "the responses come averaged over repeats"
+    return "" if (repeats >= 2).any() else "no test image was repeated"
 
 
 def _describe_ceiling(ncsnr: np.ndarray, ceiling: np.ndarray, *, of: str) -> dict[str, tuple]:
