@@ -87,8 +87,9 @@ def test_command_prints_all_problems_in_order(
     Path("config.yaml").write_text(yaml.safe_dump(analysis))
     assert main(["check", "config.yaml"]) == 1
     lines = capsys.readouterr().out.splitlines()
+    root = Path.cwd() / "results/small/nsd"
     assert lines[:3] == [
-        f"dataset.root: expected the dataset's folder, found none at {Path.cwd()}/results/small/nsd",
+        f"dataset.root: expected the dataset's folder, found none at {root}",
         "backbone.model: expected a folder clip, found none",
         "lens.vocabulary: expected `tokenizer` or a text file with a word a line, found no such "
         "file absent.txt",
