@@ -366,7 +366,7 @@ def test_folds_leave_an_image_in_each(analysis: dict, monkeypatch: pytest.Monkey
         ),
     ):
         problems = check_config(load_config(analysis | {"baselines": {"folds": folds}}))
-        assert [one for one in problems if "folds" in one] == expected
+        assert [one for one in problems if ".folds" in one] == expected
 
 
 def test_categories_are_checked_against_annotations_and_localiser(analysis: dict) -> None:
