@@ -28,6 +28,7 @@ from mine.config import (
     read_yaml,
 )
 from mine.settings_documents import default_yaml, json_schema
+from mine.wording import format_count
 
 LEFT = 8
 """Most files that are named where many stay behind."""
@@ -274,7 +275,10 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Print predictions and words for all voxels of a region, largest response "
         "first, or for one voxel.",
     )
-    explain.add_argument("image", help="a picture, as PNG or JPEG; its central square is used")
+    explain.add_argument(
+        "image",
+        help="a picture, in a format that docs/data.md lists; its central square is used",
+    )
     explain.add_argument("--subject", required=True, help="name of the subject")
     explain.add_argument("--roi", required=True, help="name of the region")
     explain.add_argument("--voxel", type=int, help="number of a voxel; all voxels by default")
@@ -474,11 +478,17 @@ def _export(options: argparse.Namespace) -> int:
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     source = Path(name) if len(options.config) == 1 else text.encode()
     counts = export_analysis(config, source, place, images=options.images, everything=options.all)
-    left = counts.pop("left")
+    left, other = counts.pop("left"), counts.pop("other")
     print(f"wrote {place}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     if left:
         more = f" and {len(left) - LEFT} more" if len(left) > LEFT else ""
         print(f"Left behind, since no record names them: {', '.join(map(str, left[:LEFT]))}{more}.")
+    if other:
+        print(
+            "Made by other code than the archive's software, as MINE has changed since: what is of "
+            f"{format_count(len(other), 'rule')} ({', '.join(other)}). Run the workflow again to "
+            "have it made by this code."
+        )
     if places := describe_places(config):
         print(places)
     if not options.images:

@@ -32,11 +32,12 @@ from mine.history import (
     read_history,
 )
 from mine.provenance import dump_json, library_versions, store_path
-from mine.sources import PACKAGE
+from mine.sources import PACKAGE, code_digest
 from mine.stores import check_store, open_store
 from mine.summary.region_table import read_region_names
 
 SOFTWARE = PACKAGE.parents[1]
+SCRIPTS = SOFTWARE / "workflow" / "scripts"
 PARTS = (
     *("Snakefile", "Makefile", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"),
     *("CITATION.cff", "src/mine", "workflow", "profiles", "envs"),
@@ -68,7 +69,7 @@ Archive of the analysis `{name}`, made by MINE {version}.
 config.yaml          the configuration
 requirements.lock    every library with its version and hashes
 results/             {stores}, tables, figures, and how each was made
-software/            MINE as it was
+software/            MINE as it was when this was archived{other}
 archive.json         every file with its size and sha256
 {pictures}
 
@@ -102,7 +103,8 @@ def export_analysis(
 
     Returns:
         Counts of what is in it: figures, stores, images, files; under `left` the files of the
-        results that are not, since no record names them.
+        results that are not, since no record names them; under `other` the rules of which results
+        were made by other code than goes along.
 
     Raises:
         InputError: nothing can be written to `place`, the analysis is not finished, figures or what
@@ -136,6 +138,7 @@ def export_analysis(
     shown = sorted({image for record in records.values() for image in record["images"]})
     if images:
         files |= gather_pictures(config, records, shown)
+    other = list_other_code(files)
     files |= gather_software()
     version = library_versions()["mine"]
     about = {
@@ -143,6 +146,7 @@ def export_analysis(
         "version": version,
         "images": images,
         "stores": "all" if everything else "figures",
+        "other_code": other,
     }
     pictures = "images/              the images that figures show" if images else f"\n{LICENCE}"
     readme = README.format(
@@ -150,6 +154,9 @@ def export_analysis(
         version=version,
         stores="all stores" if everything else "the stores that figures are drawn from",
         pictures=pictures,
+        other=f";\n                     other code made what is of {', '.join(other)}"
+        if other
+        else "",
     )
     files |= {"config.yaml": source, "README.txt": readme.encode()}
     write_archive(place, files, about)
@@ -159,6 +166,7 @@ def export_analysis(
         "images": len(shown) if images else 0,
         "files": len(files),
         "left": sorted(set(found) - known),
+        "other": other,
     }
 
 
@@ -297,6 +305,19 @@ def select_recorded(paths: Iterable[Path]) -> set[Path]:
             files = json.loads(path.read_text(encoding="utf-8")).get("files", {})
             known.update(store / name for name in files)
     return paths & known
+
+
+def list_other_code(files: Iterable[str]) -> list[str]:
+    """Return the rules of which results were made by other code than the software's: an update or
+    an edit has come between.
+
+    files: of the results, by their names in the archive.
+    """
+    records = (json.loads(Path(name).read_text("utf-8")) for name in files if name.endswith(SUFFIX))
+    used = {(record["rule"], record["code"]) for record in records if record["code"] is not None}
+    scripts = {rule: SCRIPTS / f"{rule}.py" for rule, _ in used}
+    now = {rule: code_digest(path) for rule, path in scripts.items() if path.is_file()}
+    return sorted({rule for rule, code in used if now.get(rule) != code})
 
 
 def list_stores(files: Mapping[str, Source], stores: set[Path] | None) -> list[Path]:

@@ -67,13 +67,13 @@ def analysis(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) 
     return tmp_path
 
 
-def record(table: Path) -> None:
+def record(table: Path, code: str | None = "0") -> None:
     """Leave the record of a job that has written a table."""
     job = SimpleNamespace(
         rule=table.stem,
         input=Named({}),
         output=Named({"table": str(table)}),
-        params=Named({"code": "0"}),
+        params=Named({} if code is None else {"code": code}),
         wildcards=Named({}),
     )
     write_history(job)
@@ -298,6 +298,30 @@ def test_a_figure_that_differs_is_told(analysis: Path, capsys) -> None:
     assert cli.main(["export", "config.yaml", "--to", "bundle"]) == 0
     assert cli.main(["figures", "bundle", "--to", "again"]) == 1
     assert "again/subj01/described.tsv: differs from the archive's\n" in capsys.readouterr().out
+
+
+def test_results_of_other_code_than_goes_along_are_told(
+    analysis: Path, repository: Path, capsys
+) -> None:
+    def export(place: str) -> list[str]:
+        capsys.readouterr()
+        assert cli.main(["export", "config.yaml", "--to", place]) == 0
+        told = "other code" in capsys.readouterr().out
+        found = json.loads(Path(place, "archive.json").read_text())["other_code"]
+        assert told == bool(found) == ("other code" in Path(place, "README.txt").read_text())
+        return found
+
+    table = Path("results/small/subj01/regions.tsv")
+    code = code_digest(repository / "workflow/scripts/regions.py")
+    for name in ("summary.tsv", "summary/subjects.tsv"):
+        record(Path("results/small", name), code=None)
+    record(table, code=code)
+    assert export("same") == []
+    record(table, code="0" * 64)
+    assert export("changed") == ["regions"]
+    # A rule that there is no more.
+    record(Path("results/small/summary.tsv"), code=code)
+    assert export("gone") == ["regions", "summary"]
 
 
 def test_results_are_not_exported_by_another_configuration(analysis: Path, capsys) -> None:

@@ -34,6 +34,15 @@ def test_of_two_subjects_there_is_no_interval(count, known, generator):
     assert np.isfinite(pairs.low).tolist() == [known]
 
 
+def test_intervals_over_pairs_end_at_what_the_values_can_be(generator):
+    values = generator.uniform(-1, 1, size=(3, 3, 40))
+    found = mean_over_pairs(values)
+    cut = mean_over_pairs(values, least=-1, greatest=1)
+    assert (found.high > 1).any() and (found.low < -1).any()
+    np.testing.assert_array_equal(cut.high, np.minimum(found.high, 1))
+    np.testing.assert_array_equal(cut.low, np.maximum(found.low, -1))
+
+
 def test_subjects_without_a_value_take_no_part(generator):
     values = generator.normal(size=(6, 4)) + 1
     values[[1, 4], 0] = values[1:, 1] = values[:, 2] = np.nan

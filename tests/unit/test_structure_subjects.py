@@ -239,6 +239,12 @@ def test_figure_writes_means_beside_chance_and_the_pairs_that_reach_it(subjects,
     assert figure.get_size_inches()[0] * 25.4 == pytest.approx(WIDTH)
     text = [part for part in figure.findobj(lambda part: hasattr(part, "get_fontsize"))]
     assert min(part.get_fontsize() for part in text if part.get_text()) >= SIZE
+    figure.draw_without_rendering()
+    assert min(part.get_window_extent().y0 for part in figure.texts) >= 0
+    bounds = table.loc[table["measure"] == "matched", ["low", "high"]].dropna()
+    assert len(bounds) == (3 if subjects == 3 else 0) and (bounds.abs() <= 1).all(axis=None)
+    left, right = figure.axes[0].get_xlim()
+    assert ((bounds >= left) & (bounds <= right)).all(axis=None)
     save_figure(figure, table, tmp_path / "a.png")
 
 

@@ -65,9 +65,10 @@
     const reasons = new Map();
     for (const entry of state.entries) {
       const reason = entry.index.columns.reason[entry.place];
-      reasons.set(reason, [...(reasons.get(reason) || []), entry]);
+      if (!reasons.has(reason)) reasons.set(reason, new Set());
+      reasons.get(reason).add(entry.voxel);
     }
-    fill(fields.reason, [[ALL, "Any"], ...[...reasons].map(([reason, entries]) => [reason, `${reason} (${countVoxels(entries)})`])]);
+    fill(fields.reason, [[ALL, "Any"], ...[...reasons].map(([reason, voxels]) => [reason, `${reason} (${voxels.size})`])]);
     fillClusters();
     const regions = subject.rois.map((roi) => roi.name);
     brain.regions = regions;
@@ -224,14 +225,12 @@
       for (const [subject, region, voxel] of wanted.slice(0, 2)) {
         const entry = site.subjects.includes(subject) ? await findEntry(subject, region, Number(voxel)) : null;
         if (isOver()) return;
-        if (isOver()) return;
         if (!entry) return showNothing(`The address asks for ${subject} / ${region} / ${voxel}, which these results do not have.`);
         open.push(entry);
       }
       const last = open[open.length - 1];
       if (state.subject !== last.subject) { await loadSubject(last.subject); update(); }
       const parts = await Promise.all(open.map((entry) => mine.load(`${entry.subject}/${entry.region}/cards/${Math.floor(entry.place / entry.index.cards_per_file)}`)));
-      if (isOver()) return;
       if (isOver()) return;
       state.open = open;
       state.comparing = state.comparing || open.length === 2;

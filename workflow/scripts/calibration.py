@@ -58,16 +58,18 @@ word, score = read_shuffled(
 )
 tables = [judge_silence(word, score, base_rates, level=level)]
 tokens = count_kept(backbone.rows * backbone.columns, params.description["token_fraction"])
-silent = describe_images(
-    *compose_silent(word, score, tokens=tokens),
-    base_rates,
-    token_fraction=1,
-    words=params.description["words"],
-    phrase_words=params.description["phrase_words"],
-    false_words=level,
-    generator=generator(params.seed, "descriptions"),
-)
-tables.append(judge_silent_descriptions(silent))
+# Few reference images may give fewer tokens than a description has.
+if len(word) >= tokens:
+    silent = describe_images(
+        *compose_silent(word, score, tokens=tokens),
+        base_rates,
+        token_fraction=1,
+        words=params.description["words"],
+        phrase_words=params.description["phrase_words"],
+        false_words=level,
+        generator=generator(params.seed, "descriptions"),
+    )
+    tables.append(judge_silent_descriptions(silent))
 
 images, captions = choose_captioned(stimuli, count=IMAGES, generator=random)
 if len(images):

@@ -102,10 +102,11 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
         f"grey: of fewer than {LEAST_VOXELS}), mean over subjects; beneath, in how many of the "
         "subjects for whom it is known the region as a whole prefers it, which may be another than "
         "most of its voxels do. d: described voxels of all regions whose words prefer the category "
-        f"of the localiser's largest t; means of thresholds that {LEAST_VOXELS} voxels of every "
-        "subject reach; dashed: profiles exchanged among them. e: share of regions for which two "
-        "kinds of evidence prefer the same category, of those with a preference by both, counted "
-        "beside. Small: single subjects. Intervals over subjects (Student's 95%) where there are "
+        f"of the localiser's largest t; means over subjects with {LEAST_VOXELS} of them, up to the "
+        "threshold at which the first has fewer; dashed: profiles exchanged among them. e: share "
+        "of regions for which two kinds of evidence prefer the same category, of those with a "
+        "preference by both, counted beside. Small: single subjects. Intervals over subjects "
+        "(Student's 95%) where there are "
         f"{LEAST_SUBJECTS} or more.",
     )
     return figure

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.strips import EDGE, INK, format_p, write_note
+from mine.figures.strips import EDGE, INK, format_p, measure_note, write_note
 from mine.figures.style import (
     BLACK,
     BLUE,
@@ -37,7 +37,6 @@ LABEL = 20.0
 AXES = 62.0
 NUMBERS = LABEL + AXES + 3
 WORDS = NUMBERS + 36.0
-FOOT = 18.0
 
 
 def name_matches(table: pd.DataFrame) -> pd.DataFrame:
@@ -74,14 +73,15 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     matches = name_matches(table)
     row_height = max(ROW, LINE * _count_lines(matches) + 2)
     height = row_height * len(shown)
-    figure = new_figure(TOP + height + FOOT + 10, layout=None)
+    several = (
+        len(compared.loc[compared["subject"] != ALL, ["subject", "other"]].drop_duplicates()) > 1
+    )
+    note = _write_caption(table, several)
+    figure = new_figure(TOP + height + 11 + measure_note(note), layout=None)
     add_text(figure, EDGE, 2, "a", fontsize=HEADING + 1, weight="bold")
     add_text(figure, EDGE + 4, 2.2, "Do clusters of one region match?", fontsize=HEADING)
     add_text(figure, WORDS, 2, "b", fontsize=HEADING + 1, weight="bold")
     add_text(figure, WORDS + 4, 2.2, "First words of matched clusters", fontsize=HEADING)
-    several = (
-        len(compared.loc[compared["subject"] != ALL, ["subject", "other"]].drop_duplicates()) > 1
-    )
     said = f"mean (chance), p ≤ {SIGNIFICANT}" if several else "value (chance)"
     add_text(figure, NUMBERS, TOP - 5, said, color=INK)
     said = "correlation, pairs of subjects" if several else "correlation"
@@ -100,10 +100,16 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
     for edge in range(1, len(shown)):
         axes.axhline(edge, color=LIGHT, linewidth=0.5)
     axes.axvline(0, color=BLACK, linewidth=0.6, zorder=0)
-    values = table.loc[table["measure"].isin(["matched", "null", "mismatched"]), "value"]
-    axes.set(ylim=(len(shown), 0), yticks=[], xlim=(min(values.min() - 0.05, -0.05), 1.03))
+    drawn = table.loc[table["measure"].isin(["matched", "null", "mismatched"]), ["value", "low"]]
+    axes.set(ylim=(len(shown), 0), yticks=[], xlim=(min(drawn.min().min() - 0.05, -0.05), 1.03))
     axes.set_xlabel("Mean correlation of matched clusters over words")
     axes.spines["left"].set_visible(False)
+    write_note(figure, TOP + height + 11, note)
+    return figure
+
+
+def _write_caption(table: pd.DataFrame, several: bool) -> str:
+    """What stands beneath the figure. several: whether there are pairs of subjects to average."""
     subjects = table.loc[table["subject"] != ALL, "subject"].nunique()
     means = (
         "bars their mean, with a 95% interval over subjects (jackknife) where there are "
@@ -111,9 +117,7 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
         if several
         else ""
     )
-    write_note(
-        figure,
-        TOP + height + 11,
+    return (
         f"{format_count(subjects, 'subject')}. a: points are pairs of subjects, filled where "
         f"p ≤ {SIGNIFICANT}, open where not or not tested; {means}chance: the clusters of one "
         "subject's voxels exchanged among them, the middle 95% of the draws of each pair and, as a "
@@ -121,9 +125,8 @@ def draw_structure_subjects(table: pd.DataFrame) -> Figure:
         "just inside the upper edge it can be small. Other regions: the region with all others of "
         "the other subject. A region is compared where both subjects have clusters. b: clusters "
         f"that are matched, whether or not they agree, the largest first; at most {MATCHES} pairs "
-        f"of words for a region. {NO_WORD.capitalize()}: none tells the cluster from the rest.",
+        f"of words for a region. {NO_WORD.capitalize()}: none tells the cluster from the rest."
     )
-    return figure
 
 
 def _draw_region(axes: Axes, place: int, own: pd.DataFrame, several: bool) -> None:
@@ -145,7 +148,7 @@ def _draw_region(axes: Axes, place: int, own: pd.DataFrame, several: bool) -> No
         summary = mean.loc[measure]
         axes.plot(summary["value"], place + line, "|", color=colour, markersize=8)
         if np.isfinite(summary["low"]):
-            ends = np.clip([summary["low"], summary["high"]], -1, 1)
+            ends = [summary["low"], summary["high"]]
             axes.plot(ends, [place + line] * 2, color=colour, linewidth=0.9)
     if "null" in mean.index:
         axes.plot(mean.loc["null", "value"], place + 0.35, "|", color=GREY, markersize=8)

@@ -57,7 +57,8 @@ def print_voxel(voxel: Voxel) -> str:
     parts = [
         f"voxel {voxel.number} in {region.name} of {region.subject.name}: {profile.reason}",
         f"R² {entry['r2']:.2f} [{entry['r2_low']:.2f}, {entry['r2_high']:.2f}], noise ceiling "
-        f"{entry['noise_ceiling']:.2f}; reliability {entry['reliability']:.2f}; prefers "
+        f"{_format_cell(entry['noise_ceiling'], '.2f')}; reliability "
+        f"{_format_cell(entry['reliability'], '.2f')}; prefers "
         f"{entry['preferred_by_words'] or 'nothing'} by words, "
         f"{entry['preferred_by_responses'] or 'nothing'} by responses",
     ]

@@ -160,7 +160,9 @@ def _summarise(table: pd.DataFrame, subjects: list[str]) -> list[pd.DataFrame]:
         for _, row in part.iterrows():
             place = subjects.index(row["subject"]), subjects.index(row["other"])
             values[place] = values[place[::-1]] = row["value"]
-        found = mean_over_pairs(values[..., None])
+        # Correlations, and differences between two of them.
+        most = 2 if measure == "specific" else 1
+        found = mean_over_pairs(values[..., None], least=-most, greatest=most)
         row = {"measure": measure, "subject": ALL, "other": ALL, "roi": roi}
         row |= {name: float(getattr(found, name)[0]) for name in ("low", "high")}
         rows.append(row | {"value": float(found.mean[0]), "n": int(found.subjects[0])})

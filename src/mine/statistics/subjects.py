@@ -66,7 +66,9 @@ class PairMean:
     """(column,): how many subjects are in a pair that has a value"""
 
 
-def mean_over_pairs(values: np.ndarray) -> PairMean:
+def mean_over_pairs(
+    values: np.ndarray, *, least: ArrayLike = -np.inf, greatest: ArrayLike = np.inf
+) -> PairMean:
     """Mean over pairs of subjects, with a 95% interval that knows that pairs share subjects.
 
     n subjects make n (n − 1) / 2 pairs, but only n of anything that was drawn. With θ the mean over
@@ -78,8 +80,9 @@ def mean_over_pairs(values: np.ndarray) -> PairMean:
     peculiar to a pair varies more than what is peculiar to a subject.
 
     values: (subject, subject, column), of which what lies above the diagonal counts; nan for a pair
-    without a value. Bounds are nan for fewer than LEAST_SUBJECTS subjects, mean for no pair. A
-    subject without whom there is no pair leaves them unknown too.
+    without a value. least, greatest: as of :func:`mean_over_subjects`. Bounds are nan for fewer
+    than LEAST_SUBJECTS subjects, mean for no pair. A subject without whom there is no pair leaves
+    them unknown too.
     """
     values = np.asarray(values, dtype=np.float64)
     one, other = np.triu_indices(len(values), k=1)
@@ -98,4 +101,5 @@ def mean_over_pairs(values: np.ndarray) -> PairMean:
         count >= LEAST_SUBJECTS, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan
     )
     margin = error * special.stdtrit(degrees, (1 + INTERVAL_LEVEL) / 2)
-    return PairMean(mean, mean - margin, mean + margin, count)
+    low, high = np.maximum(mean - margin, least), np.minimum(mean + margin, greatest)
+    return PairMean(mean, low, high, count)
