@@ -265,7 +265,9 @@ def test_which_part_is_shown_is_not_known_of_other_proportions(tmp_path: Path, c
     np.testing.assert_allclose(stimuli["crop"][known], [[0, 0, 0.2, 0.2]] * int(known.sum()))
     assert stimuli["crop"][~known].isnull().all() and stimuli["annotated"].all()
     count = stimuli.sizes["image"]
-    assert f"images.tsv: 1 of {count} images with objects have other proportions" in caplog.text
+    assert (
+        f"images.tsv: 1 of {count} images that are annotated have other proportions" in caplog.text
+    )
     for name in world.names:
         draw_box((48, 48), outside, scale=1).save(tmp_path / name)
     assert "crop" not in build_stimuli(open_dataset(keys).read_images(SUBJECTS))

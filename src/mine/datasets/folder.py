@@ -252,18 +252,16 @@ class FolderReader:
         paths = [Path(path) for path in self.dataset.instances]
         categories, objects, sizes = coco.read_instances(paths, coco_ids=identities)
         crop = self._find_crops([images.paths[image] for image in shown], identities, sizes)
-        present, annotated = coco.find_present(
-            # Of which a part is shown, and which, is not known: it may be all of it.
-            identities,
-            np.nan_to_num(crop, nan=0.0),
-            categories=categories,
-            instances=objects,
-        )
         unknown = np.isnan(crop).any(axis=1)
+        # what shows an unknown part may show all of it
+        cut = np.where(unknown[:, None], 0.0, crop)
+        present, annotated = coco.find_present(
+            identities, cut, categories=categories, instances=objects
+        )
         if (annotated & unknown).any():
             log.info(
-                "%s: %d of %d images with objects have other proportions than COCO's; which part "
-                "they show is not known, and all objects of COCO's count",
+                "%s: %d of %d images that are annotated have other proportions than COCO's; which "
+                "part they show is not known, and all objects of COCO's count",
                 images.path,
                 int((annotated & unknown).sum()),
                 int(annotated.sum()),
