@@ -500,13 +500,33 @@ def responses_are_a_web_page(world):
     world.path(BETAS).write_bytes(b"<html>Access denied</html>" * 20)
 
 
-@fault("betas.nii.gz: expected a whole file of", "found one that is cut off")
+@fault("betas.nii.gz: expected", "bytes for 32 trials of shape (", "found a truncated file of")
 def responses_are_cut_off(world):
     content = world.path(BETAS).read_bytes()
     world.path(BETAS).write_bytes(content[: len(content) * 2 // 3])
 
 
-@fault("betas.nii: expected", "bytes, found", "it is cut off")
+@fault("betas.nii.gz: expected", "bytes for 32 trials of shape (", "found a truncated file of 5000")
+def responses_lack_a_block(world):
+    content = gzip.decompress(world.path(BETAS).read_bytes())
+    blocks = [gzip.compress(content[:4000]), gzip.compress(content[4000:5000])]
+    world.path(BETAS).write_bytes(b"".join(blocks))
+
+
+def test_responses_may_be_compressed_in_blocks(whole: dict, tmp_path: Path) -> None:
+    """As bgzip does; the end of such a file tells the size of its last block alone."""
+    world = copy_world(whole, "nifti", tmp_path)
+    expected = open_dataset(world.key).read_subject("sub-01").read_session(0)
+    content = gzip.decompress(world.path(BETAS).read_bytes())
+    starts = range(0, len(content), 1000)
+    blocks = [gzip.compress(content[start : start + 1000]) for start in starts]
+    world.path(BETAS).write_bytes(b"".join([*blocks, gzip.compress(b"")]))
+    reader = open_dataset(world.key)
+    assert reader.check(subjects=SUBJECTS, rois=ROIS) == []
+    np.testing.assert_array_equal(reader.read_subject("sub-01").read_session(0), expected)
+
+
+@fault("betas.nii: expected", "bytes for 32 trials of shape (", "found a truncated file of")
 def plain_responses_are_cut_off(world):
     for path in list(world.root.glob("*/*/*_betas.nii.gz")):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -687,7 +707,7 @@ def cifti_is_a_volume(world):
     write(find_responses(world), np.zeros((3, 3, 3, 2)), np.eye(4))
 
 
-@fault("dscalar.nii: expected", "bytes, found", "it is cut off", formats=("cifti",))
+@fault("dscalar.nii: expected", "grayordinates, found a truncated file of", formats=("cifti",))
 def cifti_is_cut_off(world):
     path = find_responses(world)
     path.write_bytes(path.read_bytes()[:-40])

@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mine.cli import main
+from mine.datasets import coco
 from mine.datasets.grids import Grid, read_map
 from mine.datasets.held_out import draw_test_images
+from mine.datasets.image_files import find_crop, measure_upright, read_image
 from mine.datasets.listing import list_read
 from mine.datasets.patterns import read_label
 from mine.datasets.reader import open_dataset, restore_section
@@ -185,6 +187,110 @@ def test_images_equal_those_of_a_literal_reader(tmp_path: Path, seed: int) -> No
             assert present == (category in row["categories"])
     pixels = reader.open_stimuli().read(stimuli["image"].values[::-1])
     assert pixels.shape == (stimuli.sizes["image"], 24, 24, 3)
+
+
+def write_objects(root: Path, size: tuple[int, int], boxes: list[list[int]]) -> dict:
+    """Give every image of a world an identity in COCO, 100 and so on, where it has an object: in
+    the image of a size (rows, columns) a dog in a box. Returns keys of the section dataset."""
+    table = root / "images.tsv"
+    header, *rows = table.read_text().splitlines()
+    known = [f"{row}\t{100 + number}" for number, row in enumerate(rows)]
+    table.write_text("\n".join([f"{header}\tcoco_id", *known]) + "\n")
+    content = {
+        "categories": [{"id": 1, "name": "dog"}],
+        "images": [
+            {"id": 100 + number, "height": size[0], "width": size[1]} for number in range(len(rows))
+        ],
+        "annotations": [
+            {"image_id": 100 + number, "category_id": 1, "bbox": box}
+            for number, box in enumerate(boxes)
+        ],
+    }
+    (root / "instances.json").write_text(json.dumps(content))
+    return {"instances": [str(root / "instances.json")]}
+
+
+def draw_box(size: tuple[int, int], box: list[int], *, scale: int) -> Image.Image:
+    left, top, width, height = box
+    inside = np.zeros(size, dtype=np.uint8)
+    inside[top : top + height, left : left + width] = 255
+    return Image.fromarray(inside.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+@pytest.mark.parametrize("size", [(48, 80), (90, 50), (60, 60)])
+def test_an_object_counts_if_half_of_it_is_shown(tmp_path: Path, size: tuple[int, int]) -> None:
+    world = RandomFolder(tmp_path, format="columns", seed=1)
+    random = np.random.default_rng(size)
+    boxes = []
+    for name in world.names:
+        width, height = random.integers(8, 24, 2).tolist()
+        left, top = random.integers(0, (size[1] - width, size[0] - height), endpoint=True).tolist()
+        boxes.append([left, top, width, height])
+        draw_box(size, boxes[-1], scale=int(random.integers(1, 4))).save(tmp_path / name)
+    reader = open_dataset(world.key | write_objects(tmp_path, size, boxes))
+    assert reader.check(subjects=SUBJECTS, rois={}) == []
+    stimuli = build_stimuli(reader.read_images(SUBJECTS))
+    pixels = reader.open_stimuli().read(stimuli["image"].values)[..., 0] / 255
+    _, masks = coco.read_masks(
+        [tmp_path / "instances.json"],
+        coco_ids=stimuli["coco_id"].values,
+        crops=stimuli["crop"].values,
+        rows=24,
+        columns=24,
+    )
+    judged = []
+    for image, shown, objects in zip(stimuli["image"].values, pixels, masks, strict=True):
+        share = shown.mean() * min(size) ** 2 / np.prod(boxes[image][2:])
+        if abs(share - 0.5) > 0.05:
+            present = stimuli["category_present"].sel(image=image, category="dog")
+            assert bool(present) == (share > 0.5)
+            judged.append(bool(present))
+        # where the object is in what is shown, too
+        assert np.abs(objects[0][1] - shown).mean() < 0.05
+    assert len(judged) > 6 and (size == (60, 60) or not all(judged))
+    assert stimuli["annotated"].all()
+
+
+def test_which_part_is_shown_is_not_known_of_other_proportions(tmp_path: Path, caplog) -> None:
+    world = RandomFolder(tmp_path, format="columns", seed=1)
+    size, outside = (48, 80), [0, 0, 10, 48]
+    for name in world.names:
+        draw_box(size, outside, scale=2).save(tmp_path / name)
+    draw_box((48, 48), outside, scale=1).save(tmp_path / world.names[0])
+    keys = world.key | write_objects(tmp_path, size, [outside] * len(world.names))
+    with caplog.at_level("INFO"):
+        stimuli = build_stimuli(open_dataset(keys).read_images(SUBJECTS))
+    known = stimuli["image"] > 0
+    np.testing.assert_array_equal(stimuli["category_present"][:, 0], ~known)
+    np.testing.assert_allclose(stimuli["crop"][known], [[0, 0, 0.2, 0.2]] * int(known.sum()))
+    assert stimuli["crop"][~known].isnull().all() and stimuli["annotated"].all()
+    count = stimuli.sizes["image"]
+    assert (
+        f"images.tsv: 1 of {count} images that are annotated have other proportions" in caplog.text
+    )
+    for name in world.names:
+        draw_box((48, 48), outside, scale=1).save(tmp_path / name)
+    assert "crop" not in build_stimuli(open_dataset(keys).read_images(SUBJECTS))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_what_is_shown_is_the_middle_once_a_camera_has_been_turned(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"turned.{ending}"
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 3), dtype=np.uint8)
+    upright = Image.fromarray(pixels.repeat(8, axis=0).repeat(8, axis=1))
+    assert find_crop((72, 48), side=5) == (1 / 6, 1 / 6, 0, 0)
+    assert find_crop((72, 48), side=None) == (0, 0, 0, 0)
+    for orientation, method in ((1, None), (6, Image.Transpose.ROTATE_90)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = upright if method is None else upright.transpose(method)
+        stored.save(path, exif=exif)
+        assert measure_upright(path) == (72, 48)
+        with Image.open(path) as image:
+            expected = ImageOps.fit(ImageOps.exif_transpose(image), (5, 5))
+        np.testing.assert_array_equal(read_image(path, side=5), np.asarray(expected))
 
 
 def test_images_of_one_size_come_as_they_are(tmp_path: Path) -> None:
@@ -378,6 +484,10 @@ def test_the_images_that_are_read_are_those_whose_change_is_seen(tmp_path: Path)
     dataset = restore_section(Dataset, world.key)
     read = open_dataset(dataset).open_stimuli().paths.values()
     assert list_read(dataset, "images") == sorted(map(str, read)) and len(read) == len(world.names)
+    # Their sizes tell which part of COCO's images they show.
+    assert not set(list_read(dataset, "stimuli")) & set(map(str, read))
+    with_objects = restore_section(Dataset, world.key | {"instances": ["instances.json"]})
+    assert set(list_read(with_objects, "stimuli")) > set(map(str, read))
     # What is no table is refused by the job that reads it, not while rules are read.
     table.write_text("pictures\n")
     assert list_read(dataset, "images") == []

@@ -309,6 +309,9 @@ def test_only_training_images_with_known_objects_are_drawn():
             choose_images(stimuli.drop_vars(lacking), count=3, generator=np.random.default_rng(0))
     with pytest.raises(InputError, match="training images"):
         choose_images(stimuli.isel(image=slice(10)), count=3, generator=np.random.default_rng(0))
+    stimuli["crop"][:30] = np.nan
+    known = choose_images(stimuli, count=1000, generator=np.random.default_rng(0))
+    np.testing.assert_array_equal(known["image"], [31, 32, 34, 35, 37, 38])
 
 
 def test_figure_has_a_line_for_each_alignment_and_a_dot_for_each_category():

@@ -16,7 +16,7 @@ from mine.history import write_history
 from mine.logging import start_logging
 from mine.randomness import generator
 from mine.shards import list_shards, open_images
-from mine.stages.alignments import POINTS, choose_images, share_tokens
+from mine.stages.alignments import POINTS, choose_images, list_placed, share_tokens
 from mine.stages.calibration import (
     IMAGES,
     choose_captioned,
@@ -75,7 +75,7 @@ images, captions = choose_captioned(stimuli, count=IMAGES, generator=random)
 if len(images):
     lens = open_images(list_shards(given.lens), images)
     tables.append(judge_words(lens, base_rates, captions, **options))
-if "annotated" in stimuli and "crop" in stimuli:
+if len(list_placed(stimuli)):
     chosen = choose_images(stimuli, count=count, generator=random)
     categories, objects = read_masks(
         map(Path, params.instances),

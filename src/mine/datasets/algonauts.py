@@ -80,9 +80,9 @@ class AlgonautsReader:
             captions = [texts.get(int(image), []) for image in coco_id]
             if self.dataset.instances:
                 paths = [Path(path) for path in self.dataset.instances]
-                categories, objects = coco.read_instances(paths, coco_ids=coco_id)
+                categories, objects, _ = coco.read_instances(paths, coco_ids=coco_id)
                 present, annotated = coco.find_present(
-                    coco_id, table["cropBox"], categories=categories, instances=objects
+                    coco_id, crop, categories=categories, instances=objects
                 )
         return ImageTable(
             identity=shown,

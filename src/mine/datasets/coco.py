@@ -9,7 +9,7 @@ import mmap
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,20 @@ OVERHANG = 1.0
 
 READ_BYTES = 50 * 10**6
 """Most of some files that a check reads whole: COCO's own are half a gigabyte."""
+
+
+class Instances(NamedTuple):
+    """Objects of some images.
+
+    categories: all that the files know, name -> supercategory ("" for none), in the order of their
+    numbers. objects: of each image that a file covers, (category, box), the box (left, top, right,
+    bottom) in fractions of the whole COCO image; an empty list where it shows nothing. sizes: of
+    the same images, (rows, columns) of the whole COCO image.
+    """
+
+    categories: dict[str, str]
+    objects: dict[int, list[tuple[str, Box]]]
+    sizes: dict[int, tuple[int, int]]
 
 
 def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int, list[str]]:
@@ -45,23 +59,20 @@ def read_captions(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> dict[int
     return captions
 
 
-def read_instances(
-    paths: Iterable[Path], *, coco_ids: Iterable[int]
-) -> tuple[dict[str, str], dict[int, list[tuple[str, tuple[float, float, float, float]]]]]:
-    """Read COCO objects (instances_train2017.json and the like).
+def read_instances(paths: Iterable[Path], *, coco_ids: Iterable[int]) -> Instances:
+    """Read COCO objects (instances_train2017.json and the like) of the images of coco_ids.
 
-    Returns all categories, name -> supercategory ("" for none), in the order of their numbers, and
-    for each image of coco_ids that a file covers its objects as (category, (left, top, right,
-    bottom)), the box in fractions of the whole COCO image. An image that is covered and shows
-    nothing has an empty list. Raises InputError for a file of another form, a box outside its
-    image, a category that the file does not list, and where no image is covered.
+    Raises InputError for a file of another form, a box outside its image, a category that the file
+    does not list, and where no image is covered.
     """
     wanted, paths = set(map(int, coco_ids)), list(paths)
     known: dict[int, dict] = {}
-    objects: dict[int, list[tuple[str, tuple[float, float, float, float]]]] = {}
+    objects: dict[int, list[tuple[str, Box]]] = {}
+    whole: dict[int, tuple[int, int]] = {}
     for path in paths:
         categories, sizes, entries = _read_objects(path, wanted)
         known |= categories
+        whole |= sizes
         for image in sizes:
             objects.setdefault(image, [])
         for entry in entries:
@@ -70,7 +81,7 @@ def read_instances(
             box = (x / width, y / height, (x + w) / width, (y + h) / height)
             objects[entry["image_id"]].append((categories[entry["category_id"]]["name"], box))
     _require_some(objects, paths, wanted, "objects")
-    return _name_categories(known), objects
+    return Instances(_name_categories(known), objects, whole)
 
 
 def read_masks(
@@ -218,7 +229,7 @@ def _find_list(path: Path, key: str) -> object:
 
 def find_present(
     coco_ids: np.ndarray,
-    crops: Sequence[str],
+    crops: np.ndarray,
     *,
     categories: Iterable[str],
     instances: Mapping[int, Sequence[tuple[str, Box]]],
@@ -226,16 +237,15 @@ def find_present(
     """Which categories the shown part of each image holds: bool (image, category), and whether a
     file covers the image at all: bool (image,).
 
-    coco_ids: (image,). crops: per image, a cropBox (:func:`read_crop`). instances: of
+    coco_ids: (image,). crops: (image, 4) of :func:`read_crops`. instances: objects of
     :func:`read_instances`. A category is present if at least LEAST_VISIBLE of the box of one of its
     objects lies within the crop.
     """
     column = {name: number for number, name in enumerate(categories)}
     present = np.zeros((len(coco_ids), len(column)), dtype=bool)
-    for row, (image, crop) in enumerate(zip(coco_ids, crops, strict=True)):
-        cut = read_crop(crop)
+    for row, (image, crop) in enumerate(zip(coco_ids, crops.tolist(), strict=True)):
         for name, box in instances.get(int(image), ()):
-            present[row, column[name]] |= measure_visible(box, cut) >= LEAST_VISIBLE
+            present[row, column[name]] |= measure_visible(box, crop) >= LEAST_VISIBLE
     annotated = np.array([int(image) in instances for image in coco_ids], dtype=bool)
     return present, annotated
 
@@ -259,6 +269,13 @@ def read_crop(text: str) -> Box:
 def read_crops(texts: Iterable[str]) -> np.ndarray:
     """Read cropBoxes (:func:`read_crop`): float64 (image, 4)."""
     return np.array([read_crop(text) for text in texts], dtype=np.float64).reshape(-1, 4)
+
+
+def has_shape(size: tuple[int, int], whole: tuple[int, int]) -> bool:
+    """Whether an image of a size can be a whole one scaled, each (rows, columns): there is a scale
+    from which neither side strays by a pixel."""
+    sides = list(zip(size, whole, strict=True))
+    return max((one - 1) / of for one, of in sides) < min((one + 1) / of for one, of in sides)
 
 
 def measure_visible(box: Box, crop: Box) -> float:

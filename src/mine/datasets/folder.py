@@ -6,9 +6,11 @@ grids; FolderReader brings them together, as mine.datasets.reader wants them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +20,7 @@ from mine.datasets.folder_check import check_folder, check_keys
 from mine.datasets.folder_sessions import Session
 from mine.datasets.folder_tables import ImageList, Trials
 from mine.datasets.grids import Grid
-from mine.datasets.image_files import ImageFiles
+from mine.datasets.image_files import ImageFiles, find_crop, measure_upright
 from mine.datasets.images import ImageTable
 from mine.datasets.recording import Recording
 from mine.datasets.rois import describe_rois
@@ -27,6 +29,8 @@ from mine.datasets.voxels import VoxelSet
 from mine.errors import InputError
 from mine.references import voxel_references
 from mine.sections import Dataset
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,6 @@ class FolderReader:
             seen[np.unique(trials.image[trials.image >= 0]), number] = True
             held_out[self._find_test(trials, images)] = True
         shown = np.flatnonzero(seen.any(axis=1))
-        captions, categories, present, annotated = self._annotate(images, shown)
         return ImageTable(
             identity=shown,
             source=str(images.path),
@@ -115,12 +118,10 @@ class FolderReader:
             seen=seen[shown],
             shared=seen[shown].all(axis=1),
             held_out=held_out[shown],
-            captions=captions,
+            captions=self._read_captions(images, shown),
             coco_id=None if images.coco_id is None else images.coco_id[shown],
             name=np.array([images.names[image] for image in shown], dtype=np.str_),
-            categories=categories,
-            present=present,
-            annotated=annotated,
+            **self._annotate(images, shown),
         )
 
     def open_stimuli(self) -> ImageFiles:
@@ -219,36 +220,71 @@ class FolderReader:
             columns=opened.series[0].columns,
         )
 
-    def _annotate(
-        self, images: ImageList, shown: np.ndarray
-    ) -> tuple[list[list[str]], dict[str, str] | None, np.ndarray | None, np.ndarray | None]:
-        """Captions, categories, which are present and whether anybody looked, of some images."""
+    def _read_captions(self, images: ImageList, shown: np.ndarray) -> list[list[str]]:
+        """Captions of some images: the table's own, of an image without any those of COCO."""
         captions = [list(images.captions[image]) for image in shown]
-        identities = None if images.coco_id is None else images.coco_id[shown]
-        if identities is not None and self.dataset.captions:
-            paths = [Path(path) for path in self.dataset.captions]
-            texts = coco.read_captions(paths, coco_ids=identities)
-            captions = [
-                own or texts.get(int(one), [])
-                for own, one in zip(captions, identities, strict=True)
-            ]
-        if identities is not None and self.dataset.instances:
-            paths = [Path(path) for path in self.dataset.instances]
-            categories, objects = coco.read_instances(paths, coco_ids=identities)
-            whole = ["(0, 0, 0, 0)"] * len(shown)
-            present, annotated = coco.find_present(
-                identities, whole, categories=categories, instances=objects
-            )
-            return captions, categories, present, annotated
+        if images.coco_id is None or not self.dataset.captions:
+            return captions
+        identities = images.coco_id[shown]
+        paths = [Path(path) for path in self.dataset.captions]
+        texts = coco.read_captions(paths, coco_ids=identities)
+        return [
+            own or texts.get(int(one), []) for own, one in zip(captions, identities, strict=True)
+        ]
+
+    def _annotate(self, images: ImageList, shown: np.ndarray) -> dict[str, Any]:
+        """What is known of the objects in some images, as ImageTable calls it."""
+        if images.coco_id is not None and self.dataset.instances:
+            return self._read_objects(images, shown)
         if images.categories is None:
-            return captions, None, None, None
+            return {}
         names = _name_categories(images)
         own = [images.categories[image] for image in shown]
         present = np.array(
             [[name in (one or []) for name in names] for one in own], dtype=bool
         ).reshape(len(shown), len(names))
         annotated = np.array([one is not None for one in own], dtype=bool)
-        return captions, {name: "" for name in names}, present, annotated
+        return {"categories": dict.fromkeys(names, ""), "present": present, "annotated": annotated}
+
+    def _read_objects(self, images: ImageList, shown: np.ndarray) -> dict[str, Any]:
+        """The same from COCO's files, by what image_side leaves of each image."""
+        identities = images.coco_id[shown]
+        paths = [Path(path) for path in self.dataset.instances]
+        categories, objects, sizes = coco.read_instances(paths, coco_ids=identities)
+        crop = self._find_crops([images.paths[image] for image in shown], identities, sizes)
+        unknown = np.isnan(crop).any(axis=1)
+        # what shows an unknown part may show all of it
+        cut = np.where(unknown[:, None], 0.0, crop)
+        present, annotated = coco.find_present(
+            identities, cut, categories=categories, instances=objects
+        )
+        if (annotated & unknown).any():
+            log.info(
+                "%s: %d of %d images that are annotated have other proportions than COCO's; which "
+                "part they show is not known, and all objects of COCO's count",
+                images.path,
+                int((annotated & unknown).sum()),
+                int(annotated.sum()),
+            )
+        return {
+            "categories": categories,
+            "present": present,
+            "annotated": annotated,
+            "crop": None if unknown.all() else crop,
+        }
+
+    def _find_crops(
+        self, paths: Sequence[Path], identities: np.ndarray, sizes: Mapping[int, tuple[int, int]]
+    ) -> np.ndarray:
+        """Share of COCO's images cut away to show some files: float64 (image, 4), as ImageTable has
+        it. sizes: of COCO's images. A file of other proportions shows a part that nothing tells."""
+        crops = np.full((len(paths), 4), np.nan)
+        for row, (path, image) in enumerate(zip(paths, identities.tolist(), strict=True)):
+            if image in sizes:
+                size = measure_upright(path)
+                if coco.has_shape(size, sizes[image]):
+                    crops[row] = find_crop(size, side=self.dataset.folder.image_side)
+        return crops
 
 
 def _name_categories(images: ImageList) -> list[str]:

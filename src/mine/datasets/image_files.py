@@ -26,6 +26,9 @@ starts another program on what is in the file."""
 HEADERS = 2000
 """Most files whose headers a check looks into, evenly spaced over all."""
 
+TURNED = (5, 6, 7, 8)
+"""Orientations of EXIF in which the stored rows are columns of the image."""
+
 SAMPLE = 4096
 """Bytes at either end by which files of one size are told apart, before all of them are read."""
 
@@ -118,14 +121,56 @@ def convert_image(image: Image, *, side: int | None = None, name: str) -> np.nda
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name}: expected a whole image, found a damaged one: {error}") from None
     if side is not None:
-        image = ImageOps.fit(image, (side, side), method=Image.Resampling.BICUBIC)
+        square = find_square(image.size[1], image.size[0])
+        image = image.resize((side, side), Image.Resampling.BICUBIC, box=square)
     return np.asarray(image, dtype=np.uint8)
+
+
+def find_square(rows: int, columns: int) -> tuple[float, float, float, float]:
+    """Square in the middle of an image, as wide as its shorter side, to which a side cuts it:
+    (left, top, right, bottom) in pixels."""
+    side = min(rows, columns)
+    left, top = (columns - side) / 2, (rows - side) / 2
+    return left, top, left + side, top + side
+
+
+def find_crop(size: tuple[int, int], *, side: int | None) -> tuple[float, float, float, float]:
+    """Share of an image of a size (rows, columns) that is cut away above, below, left and right.
+
+    side: see :class:`ImageFiles`.
+    """
+    if side is None:
+        return 0.0, 0.0, 0.0, 0.0
+    rows, columns = size
+    left, top, right, bottom = find_square(rows, columns)
+    return top / rows, (rows - bottom) / rows, left / columns, (columns - right) / columns
 
 
 def measure_image(path: Path) -> tuple[int, int]:
     """Rows and columns of an image, from its header; InputError where it is none."""
     with open_image(path) as image:
         return image.size[1], image.size[0]
+
+
+def measure_upright(path: Path) -> tuple[int, int]:
+    """Rows and columns of an image with the orientation that a camera noted applied.
+
+    Pixels are read only of a PNG that is not square and notes none before them, since one may
+    follow. Raises InputError where it is no image, or damaged where it is read.
+    """
+    from PIL import ExifTags
+
+    with open_image(path) as image:
+        columns, rows = image.size
+        if rows == columns:
+            return rows, columns
+        try:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise InputError(
+                f"{path}: expected a whole image, found a damaged one: {error}"
+            ) from None
+    return (columns, rows) if orientation in TURNED else (rows, columns)
 
 
 def check_end(path: Path) -> None:

@@ -29,9 +29,10 @@ class ImageTable:
     test image of any subject, so that nothing is learned from it. captions: per image, sentences.
 
     What not all datasets know is None: coco_id, int (image,), identity in COCO; crop, (image, 4),
-    the fractions of COCO's image cut away above, below, left and right to show it; name, (image,)
-    text, the image's file; categories, name -> supercategory ("" for none), with present, bool
-    (image, category), and annotated, bool (image,), whether its objects are annotated at all.
+    the fractions of COCO's image cut away above, below, left and right to show it, NaN where which
+    part it shows is not known; name, (image,) text, the image's file; categories, name ->
+    supercategory ("" for none), with present, bool (image, category), and annotated, bool (image,),
+    whether its objects are annotated at all.
     """
 
     identity: np.ndarray

@@ -91,7 +91,9 @@ def _list_folder(
     if group == "images":
         return _list_images(root / folder.images)
     if group == "stimuli":
-        return list_files(dataset)
+        # which part of COCO's image is shown depends on the size of the image
+        pictures = _list_images(root / folder.images) if dataset.instances else []
+        return [*list_files(dataset), *pictures]
     if group == "regions":
         patterns = [_place_region(folder, reference) for reference in references]
         return _find_all(root, [*patterns, folder.localiser], subject)

@@ -208,12 +208,13 @@ def read_images(
     shown = seen.any(axis=1)
     table, seen = table[shown], seen[shown]
     coco_ids = table["cocoId"].to_numpy(dtype=np.int64)
+    crop = coco.read_crops(table["cropBox"])
     texts = coco.read_captions(captions, coco_ids=coco_ids)
     categories = present = annotated = None
     if instances:
-        categories, objects = coco.read_instances(instances, coco_ids=coco_ids)
+        categories, objects, _ = coco.read_instances(instances, coco_ids=coco_ids)
         present, annotated = coco.find_present(
-            coco_ids, table["cropBox"], categories=categories, instances=objects
+            coco_ids, crop, categories=categories, instances=objects
         )
     shared = table["shared1000"].to_numpy(dtype=bool)
     return ImageTable(
@@ -225,7 +226,7 @@ def read_images(
         held_out=shared,
         captions=[texts.get(int(image), []) for image in coco_ids],
         coco_id=coco_ids,
-        crop=coco.read_crops(table["cropBox"]),
+        crop=crop,
         categories=categories,
         present=present,
         annotated=annotated,

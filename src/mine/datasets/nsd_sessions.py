@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import nsd_files, nsd_surfaces
+from mine.datasets.file_sizes import check_size
 from mine.datasets.nsd_surfaces import SurfaceSession
 from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
@@ -130,32 +131,15 @@ def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
 def check_length(file: Session) -> None:
     """Raise InputError if a session's file is shorter than its header says, reading only its end.
 
-    HDF5 keeps its own length and is refused on opening. A gzip file ends with the number of bytes
-    that went in, modulo 2^32; only if that does not agree (a file of several gzip members says
-    so of its last one) is the file decompressed.
+    HDF5 keeps its own length and is refused on opening.
     """
     if isinstance(file, SurfaceSession):
         nsd_surfaces.check_length(file)
     if file.format != "nii.gz":
         return
     header = nsd_files.open_nifti(file.path)
-    expected = int(header.dataobj.offset) + int(np.prod(header.shape)) * 2
-    with open(file.path, "rb") as raw:
-        raw.seek(-4, 2)
-        if int.from_bytes(raw.read(4), "little") == expected % 2**32:
-            return
-    found = 0
-    try:
-        with gzip.open(file.path, "rb") as stream:
-            while block := stream.read(2**22):
-                found += len(block)
-    except (OSError, EOFError, zlib.error):
-        pass
-    if found < expected:
-        raise InputError(
-            f"{file.path}: expected {expected} bytes for {file.trials} trials of shape "
-            f"{file.shape}, found a truncated file of {found}"
-        )
+    needed = int(header.dataobj.offset) + int(np.prod(header.shape)) * 2
+    check_size(file.path, needed, of=f"{file.trials} trials of shape {file.shape}")
 
 
 def find_affine(

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from mine.datasets import nsd_files
+from mine.datasets.file_sizes import check_size
 from mine.errors import InputError
 
 BETA_SCALE = 300
@@ -93,12 +94,7 @@ def check_length(file: SurfaceSession) -> None:
         return
     for path, vertices in zip(file.paths, file.shape, strict=True):
         expected = nsd_files.MGH_OFFSET + 4 * vertices * file.trials
-        found = path.stat().st_size
-        if found < expected:
-            raise InputError(
-                f"{path}: expected {expected} bytes for {file.trials} trials of {vertices} "
-                f"vertices, found a truncated file of {found}"
-            )
+        check_size(path, expected, of=f"{file.trials} trials of {vertices} vertices")
 
 
 def read_positions(

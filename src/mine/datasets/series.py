@@ -6,8 +6,6 @@ trials. Only what is asked for is read, where the format permits; GIFTI has to b
 
 from __future__ import annotations
 
-import os
-import struct
 import xml.parsers.expat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ import h5py
 import nibabel as nib
 import numpy as np
 
+from mine.datasets.file_sizes import check_size
 from mine.datasets.grids import (
     UNREADABLE,
     Grid,
@@ -29,6 +28,7 @@ from mine.datasets.nsd_files import check_own
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
 from mine.datasets.patterns import describe_format
 from mine.errors import InputError, describe_error
+from mine.wording import format_count
 
 HDF5_NAMES = ("betasmd", "modelmd", "betas")
 """Datasets that hold responses: GLMsingle's in Python and in MATLAB, and the plain name."""
@@ -69,7 +69,7 @@ class Series(ABC):
     def _read(self, trials: np.ndarray, places: np.ndarray) -> np.ndarray: ...
 
     def check_end(self) -> None:  # noqa: B027
-        """Raise InputError if the file is cut off, as far as that shows without reading it."""
+        """Raise InputError if the file is cut off, as far as that shows in its length or end."""
 
 
 class NiftiSeries(Series):
@@ -87,11 +87,10 @@ class NiftiSeries(Series):
         return values
 
     def check_end(self) -> None:
-        image = load_image(self.path, nib.Nifti1Pair, "a NIfTI file")
-        bytes_needed = (
-            image.dataobj.offset + int(np.prod(image.shape)) * image.dataobj.dtype.itemsize
-        )
-        check_size(self.path, bytes_needed)
+        proxy = load_image(self.path, nib.Nifti1Pair, "a NIfTI file").dataobj
+        needed = proxy.offset + int(np.prod(proxy.shape)) * proxy.dtype.itemsize
+        of = f"{format_count(self.trials, 'trial')} of shape {self.grid.shape}"
+        check_size(self.path, needed, of=of)
 
 
 class CiftiSeries(Series):
@@ -108,7 +107,9 @@ class CiftiSeries(Series):
     def check_end(self) -> None:
         proxy = load_image(self.path, nib.Cifti2Image, "a CIFTI file").dataobj
         # CIFTI puts four axes of one before its own two
-        check_size(self.path, proxy.offset + int(np.prod(proxy.shape)) * proxy.dtype.itemsize)
+        needed = proxy.offset + int(np.prod(proxy.shape)) * proxy.dtype.itemsize
+        of = f"{format_count(self.trials, 'trial')} of {proxy.shape[-1]} grayordinates"
+        check_size(self.path, needed, of=of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,24 +262,6 @@ def open_hdf5(path: Path) -> h5py.File:
         raise InputError(
             f"{path}: expected a whole HDF5 file, found one that is not: {error}{old}"
         ) from None
-
-
-def check_size(path: Path, needed: int) -> None:
-    """Raise InputError if a file, compressed or not, has less than the bytes that it needs."""
-    if str(path).endswith(".gz"):
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - 4))
-            # gzip ends with the size of what it holds, modulo 2³²
-            end = file.read(4)
-        if len(end) == 4 and struct.unpack("<I", end)[0] == needed % 2**32:
-            return
-        raise InputError(
-            f"{path}: expected a whole file of {needed} bytes when inflated, found one that is cut "
-            "off"
-        )
-    found = os.path.getsize(path)
-    if found < needed:
-        raise InputError(f"{path}: expected {needed} bytes, found {found}: it is cut off")
 
 
 def _open_surfaces(paths: dict[str, Path]) -> SurfaceSeries:

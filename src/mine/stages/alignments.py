@@ -36,18 +36,25 @@ log = logging.getLogger(__name__)
 def choose_images(stimuli: xr.Dataset, *, count: int, generator: np.random.Generator) -> xr.Dataset:
     """Draw images that nothing forbids to learn from and whose objects are known, at most count.
 
-    stimuli: of mine.stages.stimuli.build_stimuli. Raises InputError where none are known, or not
-    where in them the shown part lies.
+    stimuli: of mine.stages.stimuli.build_stimuli. Raises InputError where there is none
+    (:func:`list_placed`).
     """
-    if "annotated" not in stimuli or "crop" not in stimuli:
-        raise InputError(
-            "dataset.instances: expected objects of images whose place in COCO's is known, found "
-            "none; only NSD's images have both"
-        )
-    usable = np.flatnonzero(stimuli["annotated"].values & ~stimuli["held_out"].values)
+    usable = list_placed(stimuli)
     if not len(usable):
-        raise InputError("dataset.instances: expected objects in training images, found none")
+        raise InputError(
+            "dataset.instances: expected objects in training images that show a known part of "
+            "COCO's, found none"
+        )
     return stimuli.isel(image=draw_some(usable, count, generator)).load()
+
+
+def list_placed(stimuli: xr.Dataset) -> np.ndarray:
+    """Rows of the images that are not held out, whose objects are annotated and of which it is
+    known which part of COCO's image they show: int (image,)."""
+    if "annotated" not in stimuli or "crop" not in stimuli:
+        return np.empty(0, dtype=np.int64)
+    known = stimuli["crop"].notnull().all("edge").values
+    return np.flatnonzero(stimuli["annotated"].values & ~stimuli["held_out"].values & known)
 
 
 def compare_alignments(
