@@ -4,7 +4,7 @@
 const CONDITIONS = {
   description: "words of the top tokens", random: "words of random tokens", lowest: "words of the least attributed tokens",
   caption: "a person’s whole caption", empty: "no words at all", profile: "words of the profile",
-  other: "a word of another category", unspecific: "same mask, no words", elsewhere: "same words, mask moved off",
+  other: "a word of another category", unspecific: "same mask, without the feature’s words", elsewhere: "same words, mask moved off",
 };
 const EVIDENCE = { profile: "words", measured: "measured responses", predicted: "predicted responses", localiser: "localiser" };
 const MODELS = { mine: "MINE", ridge: "ridge, image embedding", caption: "ridge, captions", banded: "banded ridge" };
