@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from mine.datasets.attempts import tell_unexpanded
 from mine.datasets.finding import FINDERS
 from mine.errors import InputError
 
@@ -18,9 +18,6 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "configs"
 """The ready configurations, beside the workflow that reads them."""
 
 GIGABYTE = 1e9
-
-SHORTHANDS = {"~": re.compile(r"^~"), "$NAME": re.compile(r"\$\w|\$\{")}
-"""What a shell replaces in a path."""
 
 SHARE = 0.9
 """Of the machine's memory, which the system needs some of."""
@@ -46,7 +43,7 @@ def draft_config(kind: str, root: Path) -> Draft:
     if not root.is_dir():
         raise InputError(
             f"--root: expected the dataset's folder, found none at {root.absolute()}"
-            f"{_tell_unexpanded(root)}; to begin before it is there, copy {path} and set "
+            f"{tell_unexpanded(root)}; to begin before it is there, copy {path} and set "
             "dataset.root in it"
         )
     found = FINDERS[kind](root)
@@ -55,18 +52,6 @@ def draft_config(kind: str, root: Path) -> Draft:
     most = yaml.safe_load(template)["memory_gb"]
     values = {"memory_gb": min(most, max(1, int(SHARE * memory))), **found.values}
     return Draft(fill_in(template, values), found.notes)
-
-
-def _tell_unexpanded(path: Path) -> str:
-    """Say what of a path was taken as it stands, though a shell would have put something in its
-    place; empty where there is nothing of that kind."""
-    found = [what for what, sign in SHORTHANDS.items() if sign.search(str(path))]
-    if not found:
-        return ""
-    return (
-        f", where {' and '.join(found)} is taken as it stands: only a shell replaces it, and not "
-        "between quotes"
-    )
 
 
 def fill_in(text: str, values: Mapping[str, Any]) -> str:

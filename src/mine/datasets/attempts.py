@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -34,9 +35,9 @@ def tell_no_folder(root: Path | str) -> str:
 
 def tell_unexpanded(path: Path | str) -> str:
     """Clause for a path that is not there and has what only a shell expands; empty for others."""
-    text = str(path)
-    has_home = any(part.startswith("~") for part in Path(text).parts)
-    return "; ~ and $NAME are not expanded" if has_home or "$" in text else ""
+    has_home = any(part.startswith("~") for part in Path(path).parts)
+    has_name = re.search(r"\$[\w{]", str(path))
+    return "; ~ and $NAME are not expanded" if has_home or has_name else ""
 
 
 def list_absent(absent: Mapping[str, Sequence[str]], subjects: Sequence[str]) -> list[str]:

@@ -125,8 +125,8 @@ def _compare_profiles(
     level: float,
 ) -> Found:
     """Compare profiles with the categories in text space: by voxel, and as the mean over those of
-    the ROI that are described. (The mean profile at unit length is longer than any one in whatever
-    profiles have in common, and so would prefer it in an ROI of voxels that have nothing else.)
+    the ROI that are described. The mean profile, scaled to unit length, would not do: it is nearer
+    than any single profile to what all have in common, and the null is of single ones.
 
     own, subject: the ROI's voxels and all of the subject's, as join_voxels has them.
     """
