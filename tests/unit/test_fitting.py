@@ -26,6 +26,7 @@ from mine.core.fitting import (
     _share_out,
     _take_step,
     _to_weights,
+    find_axes,
 )
 from mine.statistics.scores import r_squared
 from tests.reference.fits import fit_encoder, fit_ensemble, fit_recordings, record
@@ -99,17 +100,18 @@ def test_training_and_prediction_share_one_equation():
         for name, tensor in start.items()
     }
     tokens = torch.as_tensor(draw_tokens(2 * images))
+    axes = torch.linalg.qr(torch.randn(FEATURES, FEATURES, generator=stream)).Q
     responses = torch.randn(2 * images, voxels, generator=stream)
     # Of two subjects, each with voxels and images of its own.
     owned, seen = [slice(0, 3), slice(3, 5)], [slice(0, images), slice(images, 2 * images)]
     batches = [(tokens[rows], responses[rows, own]) for rows, own in zip(seen, owned, strict=True)]
-    weights = _to_weights(factors, (heads, width), owned)
+    weights = _to_weights(factors, (heads, width), owned, axes)
     expected = sum(
         np.square(predict(own, x.numpy(), phi) - y.numpy()).sum()
         for own, (x, y) in zip(weights, batches, strict=True)
     )
     still = torch.optim.SGD(factors.values(), lr=0.0)
-    found = _take_step(factors, (heads, width), batches, owned, phi, still, voxel_batch=2)
+    found = _take_step(factors, (heads, width), batches, owned, phi, axes, still, voxel_batch=2)
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -160,6 +162,36 @@ def test_images_that_are_given_by_their_places_are_fitted_as_if_they_were_copied
         assert torch.equal(getattr(found, field.name), getattr(expected, field.name))
     np.testing.assert_array_equal(history.training_loss, copied.training_loss)
     np.testing.assert_array_equal(history.validation_score, copied.validation_score)
+
+
+def test_axes_are_those_along_which_training_tokens_are_uncorrelated():
+    tokens = np.random.default_rng(0).normal(size=(40, 6, 5)) @ np.diag([3.0, 1.0, 0.3, 2.0, 0.1])
+    tokens = (tokens @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]).astype("f4")
+    held = np.arange(40) >= 30
+    parts = [record(tokens[:20], np.zeros((20, 1)), held[:20])]
+    parts += [record(tokens[20:], np.zeros((20, 1)), held[20:])]
+    axes = find_axes(parts, image_batch=7, device="cpu").numpy()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(5), atol=1e-6)
+    seen = tokens[~held].reshape(-1, 5)
+    moment = axes.T @ (seen.T @ seen) @ axes
+    np.testing.assert_allclose(moment, np.diag(np.diag(moment)), atol=1e-3)
+    assert (np.diff(np.diag(moment)) > 0).all()
+    assert (axes[np.abs(axes).argmax(axis=0), np.arange(5)] > 0).all()
+
+
+def test_features_that_change_places_change_nothing():
+    tokens, responses, _ = plant(60, noise=0.3)
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "validation": hold_out(60), "seed": 0}
+    options |= {"epochs": 3, **SMALL}
+    order = np.random.default_rng(0).permutation(FEATURES)
+    plain, _ = fit_encoder(tokens, responses, **options)
+    moved, _ = fit_encoder(tokens[:, :, order], responses, **options)
+    for name in ("key", "value"):
+        expected = getattr(plain, name)[:, order]
+        torch.testing.assert_close(getattr(moved, name), expected, rtol=1e-2, atol=1e-3)
+    for name in ("query", "readout", "position", "bias"):
+        here, there = (getattr(each, name) for each in (plain, moved))
+        torch.testing.assert_close(there, here, rtol=1e-2, atol=1e-4)
 
 
 def test_an_ensemble_is_one_encoder_that_predicts_the_mean():

@@ -89,6 +89,10 @@ def fit_subjects(
     The fit stops when ``patience`` epochs brought no better validation R². The projections serve
     all voxels, so one epoch is kept for all.
 
+    W_K and W_V are fitted in the principal axes of the training tokens (:func:`find_axes`). AdamW
+    gives each coordinate a step size of its own. Features of tokens go together, and some axes hold
+    ten thousand times the variance of others: only along the axes do step sizes fit what is there.
+
     While it is fitted, what belongs to a voxel is a product of its embedding e_v of ``rank``
     numbers and maps that all voxels share: q_v = e_v M_q, r_v = e_v M_r, p_v = e_v M_p. Voxels of
     like tuning so share their evidence, which a few hundred noisy images make worth more than
@@ -127,6 +131,7 @@ def fit_subjects(
         stream=stream,
     )
     phi = phi.to(device)
+    axes = find_axes(subjects, image_batch=image_batch, device=device)
     shapes = heads, head_width
     parameters = {
         name: tensor.to(device, copy=True).requires_grad_() for name, tensor in start.items()
@@ -154,7 +159,7 @@ def fit_subjects(
     owned = [slice(*pair) for pair in itertools.pairwise(edges)]
 
     losses, scores = [], []
-    best_epoch, best_weights = -1, _to_weights(average, shapes, owned)
+    best_epoch, best_weights = -1, _to_weights(average, shapes, owned, axes)
     step = 0
     progress = Progress(
         epochs * sum(len(each.training) for each in subjects), "images", at_most=True
@@ -171,7 +176,7 @@ def fit_subjects(
                 for each, images in zip(subjects, step_images, strict=True)
             ]
             total += _take_step(
-                parameters, shapes, batches, owned, phi, optimiser, voxel_batch=voxel_batch
+                parameters, shapes, batches, owned, phi, axes, optimiser, voxel_batch=voxel_batch
             )
             schedule.step()
             step += 1
@@ -180,7 +185,7 @@ def fit_subjects(
             for name, tensor in parameters.items():
                 average[name].lerp_(tensor.detach(), 1 - decay)
             progress.add(sum(map(len, step_images)))
-        weights = _to_weights(average, shapes, owned)
+        weights = _to_weights(average, shapes, owned, axes)
         reached = []
         for each, own, mean in zip(subjects, weights, centres, strict=True):
             predicted = predict(
@@ -220,6 +225,25 @@ def fit_ensemble(
     return [join_encoders(each) for each in members], [history for _, history in fits]
 
 
+def find_axes(subjects: Sequence[FittingData], *, image_batch: int, device: str) -> torch.Tensor:
+    """The principal axes of the training tokens of all subjects, from the smallest on.
+
+    Eigenvectors of Σ x xᵀ over images and places, summed in float64 over ``image_batch`` images at
+    a time. An axis has no direction: each is turned so that its largest number is positive.
+    Returns an orthogonal matrix (feature, axis), float32.
+    """
+    features = subjects[0].tokens.shape[2]
+    moment = torch.zeros(features, features, dtype=torch.float64)
+    for each in subjects:
+        for first in range(0, len(each.training), image_batch):
+            images = each.training[first : first + image_batch]
+            tokens = to_tensor(each.tokens[images], device).flatten(0, 1)
+            moment += (tokens.T @ tokens).cpu()
+    axes = torch.linalg.eigh(moment).eigenvectors
+    largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+    return (axes * largest.sign()).float().to(device)
+
+
 def _share_out(orders: Sequence[np.ndarray], image_batch: int) -> Iterator[list[np.ndarray]]:
     """The images of each step of an epoch, by subject: ``image_batch`` of the one that has most, of
     the others in proportion."""
@@ -237,6 +261,7 @@ def _take_step(
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
     owned: Sequence[slice],
     phi: torch.Tensor,
+    axes: torch.Tensor,
     optimiser: torch.optim.Optimizer,
     *,
     voxel_batch: int,
@@ -244,7 +269,7 @@ def _take_step(
     """One step of the optimiser; returns the summed squared error.
 
     batches: tokens (image, token, feature) and responses (image, voxel) of each subject. owned:
-    the voxels of each.
+    the voxels of each. axes: (feature, axis), in which the projections are fitted.
     """
     query, readout, position = _multiply_factors(parameters, shapes)
     asked = torch.cat([query, position], dim=2).transpose(0, 1)
@@ -254,7 +279,7 @@ def _take_step(
         if not len(tokens):
             continue
         keys, values = (
-            project_tokens(parameters[name], tokens).transpose(0, 1).flatten(1, 2)
+            project_tokens(axes @ parameters[name], tokens).transpose(0, 1).flatten(1, 2)
             for name in ("key", "value")
         )
         place = phi.repeat(len(tokens), 1).expand(len(keys), -1, -1)
@@ -380,16 +405,20 @@ def _multiply_factors(
 
 
 def _to_weights(
-    parameters: Mapping[str, torch.Tensor], shapes: tuple[int, int], owned: Sequence[slice]
+    parameters: Mapping[str, torch.Tensor],
+    shapes: tuple[int, int],
+    owned: Sequence[slice],
+    axes: torch.Tensor,
 ) -> list[EncoderWeights]:
     """The products of the factors, on the CPU, without history, by the voxels of each subject."""
     plain = {name: tensor.detach().cpu() for name, tensor in parameters.items()}
+    axes = axes.cpu()
     query, readout, position = _multiply_factors(plain, shapes)
     whole = EncoderWeights(
         query=query * math.sqrt(shapes[1]),
         readout=readout,
-        key=plain["key"].clone(),
-        value=plain["value"].clone(),
+        key=axes @ plain["key"],
+        value=axes @ plain["value"],
         position=position,
         bias=plain["bias"],
     )
