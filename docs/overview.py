@@ -71,21 +71,21 @@ def _draw_row(figure: Figure, top: float, region: Region) -> None:
             figure, images_left + place * (SIDE + SMALL + 2.5), top + 1, region, number, image
         )
     for line, (direction, name) in enumerate(DIRECTIONS.items()):
-        value, low, high, images = _measure_effect(edits, number, direction)
-        text = f"{name}, sd\n{format_signed(value)} [{format_signed(low)}, {format_signed(high)}]"
-        add_text(figure, causal_left, top + 2 + 11 * line, f"{text}\nn = {images}")
+        effect = _describe_effect(edits, number, direction)
+        add_text(figure, causal_left, top + 2 + 11 * line, f"{name}{effect}")
 
 
-def _measure_effect(
-    edits: xr.Dataset, number: int, direction: str
-) -> tuple[float, float, float, int]:
-    """Mean over a voxel's images of the shift by its feature less that by words of random tokens,
-    with its interval over images, and their number.
+def _describe_effect(edits: xr.Dataset, number: int, direction: str) -> str:
+    """Tell the mean over a voxel's images of the shift by its feature less that by words of random
+    tokens, with its interval over images, and their number.
     """
     own = edits["shift"].sel(model="evaluator", direction=direction, voxel=number)
     differences = (own.sel(condition="description") - own.sel(condition="random")).values
+    if not np.isfinite(differences).any():
+        return "\nin no image"
     mean, _ = clustered_effect(differences, np.arange(len(differences)))
-    return *map(float, mean), int(np.isfinite(differences).sum())
+    value, low, high = map(format_signed, mean)
+    return f", sd\n{value} [{low}, {high}]\nn = {np.isfinite(differences).sum()}"
 
 
 def _choose_images(region: Region, number: int) -> np.ndarray:
