@@ -164,19 +164,49 @@ def test_images_that_are_given_by_their_places_are_fitted_as_if_they_were_copied
     np.testing.assert_array_equal(history.validation_score, copied.validation_score)
 
 
-def test_axes_are_those_along_which_training_tokens_are_uncorrelated():
-    tokens = np.random.default_rng(0).normal(size=(40, 6, 5)) @ np.diag([3.0, 1.0, 0.3, 2.0, 0.1])
-    tokens = (tokens @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]).astype("f4")
+def test_axes_are_the_principal_ones_and_short_where_tokens_hardly_vary():
+    stream = np.random.default_rng(0)
+    tokens = stream.normal(size=(40, 6, 5)) @ np.diag([3.0, 1.0, 0.3, 2.0, 0.0])
+    turn = np.linalg.qr(stream.normal(size=(5, 5)))[0]
+    tokens = (tokens @ turn).astype(np.float16)
     held = np.arange(40) >= 30
     parts = [record(tokens[:20], np.zeros((20, 1)), held[:20])]
     parts += [record(tokens[20:], np.zeros((20, 1)), held[20:])]
-    axes = find_axes(parts, image_batch=7, device="cpu").numpy()
-    np.testing.assert_allclose(axes.T @ axes, np.eye(5), atol=1e-6)
-    seen = tokens[~held].reshape(-1, 5)
-    moment = axes.T @ (seen.T @ seen) @ axes
-    np.testing.assert_allclose(moment, np.diag(np.diag(moment)), atol=1e-3)
-    assert (np.diff(np.diag(moment)) > 0).all()
+    axes = find_axes(parts, image_batch=7, device="cpu").double().numpy()
+    seen = tokens[~held].reshape(-1, 5).astype(float)
+    variance, expected = np.linalg.eigh(seen.T @ seen / len(seen))
+    length = np.sqrt(variance / (variance + fitting.LEAST_VARIANCE * variance.mean()))
+    np.testing.assert_allclose(np.linalg.norm(axes, axis=0), length, atol=1e-3)
+    assert length[0] < 0.01 and length[1] > 0.8
+    np.testing.assert_allclose(np.abs((axes * expected).sum(axis=0)), length, atol=1e-3)
     assert (axes[np.abs(axes).argmax(axis=0), np.arange(5)] > 0).all()
+
+
+def test_subjects_that_are_fitted_together_have_one_set_of_axes(monkeypatch):
+    tokens, responses, _ = plant(120, noise=0.3)
+    parts = [
+        record(tokens[own], responses[own], hold_out(60)) for own in (slice(60), slice(60, 120))
+    ]
+    found, find = [], fitting.find_axes
+
+    def spy(subjects, **options):
+        found.append([each is part for each, part in zip(subjects, parts, strict=True)])
+        return find(subjects, **options)
+
+    monkeypatch.setattr(fitting, "find_axes", spy)
+    fit_recordings(parts, phi=position_basis(ROWS, COLUMNS, 1), epochs=1, seed=0, **SMALL)
+    assert found == [[True, True]]
+
+
+def test_weights_along_an_axis_without_variance_stay_small():
+    tokens, responses, _ = plant(60, noise=0.3)
+    # As standardised tokens, whose features add up to zero.
+    tokens = (tokens - tokens.mean(axis=2, keepdims=True)).astype(np.float16)
+    options = {"phi": position_basis(ROWS, COLUMNS, 1), "validation": hold_out(60), "seed": 0}
+    weights, _ = fit_encoder(tokens, responses, epochs=3, **options, **SMALL)
+    for projection in (weights.key, weights.value):
+        flat = projection.sum(dim=1) / FEATURES**0.5
+        assert flat.square().mean() < 1e-3 * projection.square().mean()
 
 
 def test_features_that_change_places_change_nothing():

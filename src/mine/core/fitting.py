@@ -34,6 +34,9 @@ from mine.randomness import generator
 INITIAL_QUERY = 0.02
 INITIAL_READOUT = 0.01
 
+# Share of the mean variance of an axis of the tokens, below which an axis counts little.
+LEAST_VARIANCE = 0.01
+
 
 @dataclass(frozen=True)
 class FitHistory:
@@ -89,9 +92,9 @@ def fit_subjects(
     The fit stops when ``patience`` epochs brought no better validation R². The projections serve
     all voxels, so one epoch is kept for all.
 
-    W_K and W_V are fitted in the principal axes of the training tokens (:func:`find_axes`). AdamW
-    gives each coordinate a step size of its own. Features of tokens go together, and some axes hold
-    ten thousand times the variance of others: only along the axes do step sizes fit what is there.
+    W_K and W_V are fitted along the principal axes of the training tokens, W = A W', with A of
+    :func:`find_axes`. AdamW gives each coordinate a step size of its own, and features of tokens
+    go together: step sizes fit what is there only along the axes.
 
     While it is fitted, what belongs to a voxel is a product of its embedding e_v of ``rank``
     numbers and maps that all voxels share: q_v = e_v M_q, r_v = e_v M_r, p_v = e_v M_p. Voxels of
@@ -226,11 +229,19 @@ def fit_ensemble(
 
 
 def find_axes(subjects: Sequence[FittingData], *, image_batch: int, device: str) -> torch.Tensor:
-    """The principal axes of the training tokens of all subjects, from the smallest on.
+    """The principal axes of the training tokens of all subjects, those of little variance short.
 
-    Eigenvectors of Σ x xᵀ over images and places, summed in float64 over ``image_batch`` images at
-    a time. An axis has no direction: each is turned so that its largest number is positive.
-    Returns an orthogonal matrix (feature, axis), float32.
+    With eigenvectors a_i and eigenvalues λ_i of the mean of x xᵀ over training images and places
+    (variances about zero), and their mean λ̄, the columns are
+
+        A_i = a_i √( λ_i / (λ_i + LEAST_VARIANCE · λ̄) )
+
+    AdamW's steps are of one size along all axes. Along those that hardly vary in training images,
+    nothing would hold them back, and tokens of another kind would be answered at random.
+
+    ``image_batch`` images are summed at a time, the sums in float64. An axis has no direction: each
+    is turned so that its largest number is positive. Returns (feature, axis), float32, the axis of
+    least variance first.
     """
     features = subjects[0].tokens.shape[2]
     moment = torch.zeros(features, features, dtype=torch.float64)
@@ -239,9 +250,11 @@ def find_axes(subjects: Sequence[FittingData], *, image_batch: int, device: str)
             images = each.training[first : first + image_batch]
             tokens = to_tensor(each.tokens[images], device).flatten(0, 1)
             moment += (tokens.T @ tokens).cpu()
-    axes = torch.linalg.eigh(moment).eigenvectors
+    variance, axes = torch.linalg.eigh(moment)
+    variance = variance.clamp(min=0)
+    length = (variance / (variance + LEAST_VARIANCE * variance.mean())).sqrt()
     largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
-    return (axes * largest.sign()).float().to(device)
+    return (axes * largest.sign() * length).float().to(device)
 
 
 def _share_out(orders: Sequence[np.ndarray], image_batch: int) -> Iterator[list[np.ndarray]]:
@@ -269,7 +282,7 @@ def _take_step(
     """One step of the optimiser; returns the summed squared error.
 
     batches: tokens (image, token, feature) and responses (image, voxel) of each subject. owned:
-    the voxels of each. axes: (feature, axis), in which the projections are fitted.
+    the voxels of each. axes: (feature, axis), along which the projections are fitted.
     """
     query, readout, position = _multiply_factors(parameters, shapes)
     asked = torch.cat([query, position], dim=2).transpose(0, 1)
