@@ -130,16 +130,17 @@ class Things:
             self.write_responses(subject, betas)
 
     def write_responses(self, subject: str, betas: np.ndarray) -> None:
-        """A table in the fixed form of pandas: a block for the columns of each type, and pickles
-        as names of the columns, one of which is a text and the others are numbers."""
+        """A table in the fixed form of pandas: a block for the columns of each type, and a pickle
+        wherever the names of columns are not all texts."""
         text = h5py.vlen_dtype(np.uint8)
         pickled = np.frombuffer(pickle.dumps(Trap(self.root / "trapped")), dtype=np.uint8)
         number = self.voxels[subject]["voxel_id"].to_numpy()
         with h5py.File(self.path(subject, "responses"), "w") as file:
             group = file.create_group("ResponseData")
             group.attrs.update({"pandas_type": "frame", "ndim": 2, "nblocks": 2})
-            for name in ("axis0", "block0_items", "block1_items"):
+            for name in ("axis0", "block0_items"):
                 group.create_dataset(name, (1,), dtype=text)[0] = pickled
+            group["block1_items"] = np.array([b"voxel_id"])
             group["axis1"] = np.arange(len(betas))
             group["block0_values"] = betas
             group["block1_values"] = number[:, None]
@@ -418,9 +419,42 @@ def test_a_folder_that_is_there_is_kept(tmp_path: Path, load: Callable) -> None:
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_betas_of_bold5000_that_lack_events_are_refused(tmp_path: Path, load: Callable) -> None:
-    world = Bold5000(tmp_path)
+def lose_run(world: Bold5000) -> None:
     world.events("CSI2", 2, 10).unlink()
-    with pytest.raises(SystemExit, match="expected a row for each of the .* events of CSI2, found"):
+
+
+def drop_images(world: Bold5000) -> None:
+    path = world.events("CSI1", 1, 9)
+    table = pd.read_csv(path, sep="\t").drop(columns="stim_file")
+    table.to_csv(path, sep="\t", index=False)
+
+
+def turn_events(world: Bold5000) -> None:
+    path = world.events("CSI1", 1, 9)
+    pd.read_csv(path, sep="\t").iloc[::-1].to_csv(path, sep="\t", index=False)
+
+
+def pickle_betas(world: Bold5000) -> None:
+    name = "CSI1_GLMbetas-TYPED-FITHRF-GLMDENOISE-RR_allses_LHPPA.npy"
+    np.save(world.root / "data" / name, np.array([{"betas": 1}]))
+
+
+BOLD5000_FAULTS: dict[str, tuple[Callable[[Bold5000], None], str]] = {
+    "no events": (lose_run, "expected a row for each of the 14 events of CSI2, found 20"),
+    "no stim_file": (drop_images, "run-09_events.tsv: expected a column stim_file, found Sess,"),
+    "other order": (turn_events, "expected rows in the order of onset, found others"),
+    "pickle": (pickle_betas, "expected an array of numbers, found Python objects (a pickle)"),
+}
+
+
+@pytest.mark.parametrize("name", BOLD5000_FAULTS)
+def test_what_of_bold5000_is_not_as_published_gives_one_sentence(
+    name: str, tmp_path: Path, load: Callable
+) -> None:
+    fault, sentence = BOLD5000_FAULTS[name]
+    world = Bold5000(tmp_path)
+    fault(world)
+    with pytest.raises(SystemExit) as told:
         load("prepare_bold5000").main(world.arguments())
+    assert sentence in str(told.value) and "\n" not in str(told.value)
     assert not list(tmp_path.glob("out*"))
