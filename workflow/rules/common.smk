@@ -140,11 +140,12 @@ def tell_outcome():
 config.update(asdict(settings))
 
 
-def section(name):
-    """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
-    sees when one has changed, and without those that only say how a job is run, which a script adds
-    by `mine.handling`."""
-    return drop_handling(name, config[name])
+def section(name, *keys):
+    """Return a section of the configuration for a rule's params, or only the keys that are read:
+    plain values, so that Snakemake sees when one has changed, and without those that only say how a
+    job is run, which a script adds by `mine.handling`."""
+    whole = drop_handling(name, config[name])
+    return {key: whole[key] for key in keys} if keys else whole
 
 
 def code(name):
