@@ -16,6 +16,7 @@ import numpy as np
 
 from mine.datasets import nsd_files
 from mine.datasets.file_sizes import check_size
+from mine.datasets.nibabel_files import UNREADABLE
 from mine.errors import InputError
 
 BETA_SCALE = 300
@@ -112,7 +113,7 @@ def read_positions(
     for path, vertices in zip(paths, file.shape, strict=True):
         try:
             places = nib.freesurfer.read_geometry(path)[0]
-        except nsd_files.UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(
                 f"{path}: expected a surface of FreeSurfer, found none that can be read: {error}"
             ) from None
