@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from mine.config import REPLACED, InputError, describe_changes, load_config
-from mine.core.hubs import OFFLINE, list_hub_models
+from mine.core.hubs import OFFLINE, PIPELINES, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
@@ -382,7 +382,7 @@ def local_model_files(*names):
     """Return the files of the local models of sections, those of which their digest is; none of a
     hub's. What a model was found to reach is no part of it."""
     files = set()
-    for name, key in product(names, ("model", "inpainting", "editing")):
+    for name, key in product(names, PIPELINES):
         if model := section(name).get(key):
             folder = Path(model.removeprefix("local-dir:"))
             for pattern in ["*"] if name == "generator" else MODEL_PATTERNS:
