@@ -1009,9 +1009,6 @@ class Structure:
         minimum=10,
     )
     cluster_words: int = setting("Largest number of words listed for a cluster.", 8, minimum=1)
-    exemplars: int = setting(
-        "Number of images kept that show what a cluster prefers.", 4, minimum=1
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.stages.structure import EXEMPLARS
 from mine.wording import format_count
 
 SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
@@ -45,7 +46,6 @@ NULLS = {
 }
 COLOURS = "PuOr_r"  # orange above, purple below, as in all figures
 CHANCE = 0.5
-EXEMPLARS = 4
 WORDS = 5
 LEVEL = 0.95
 
