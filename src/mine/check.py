@@ -16,6 +16,7 @@ from mine.core.devices import sees_gpu
 from mine.core.lens import read_sentences, read_word_list
 from mine.core.preference import find_unknown, find_unknown_contrasts
 from mine.datasets import coco, download, listing, nsd_masks
+from mine.datasets.file_sizes import GIGABYTE, find_free
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.datasets.recording import Recording
@@ -27,7 +28,6 @@ from mine.sections import ALL
 from mine.stages.responses import describe_recording
 from mine.wording import format_count
 
-GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
 PIXEL_BYTES = 9
@@ -103,7 +103,7 @@ def _tell_disk(config: Config, results: Path) -> str:
     """Say what is yet to be written, by what takes it, what of it is not known, and whether it is
     more than is free."""
     estimate = _estimate(config, results, readable=True)
-    needed, free = sum(estimate.known.values()) / GIGABYTE, _free_bytes(results) / GIGABYTE
+    needed, free = sum(estimate.known.values()) / GIGABYTE, find_free(results) / GIGABYTE
     parts = [
         f"{size / GIGABYTE:.1f} GB of {what}"
         for what, size in estimate.known.items()
@@ -348,7 +348,7 @@ def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -
     asked = (TOKENS, ATTRIBUTIONS) if whole else (TOKENS,)
     estimate = _estimate(config, results, readable=readable and whole).known
     parts = {what: estimate[what] / GIGABYTE for what in asked if estimate[what]}
-    needed, free = sum(parts.values()), _free_bytes(results) / GIGABYTE
+    needed, free = sum(parts.values()), find_free(results) / GIGABYTE
     if free >= needed:
         return []
     sizes = [f"the {what} ({size:.1f} GB)" for what, size in parts.items()]
@@ -356,15 +356,6 @@ def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -
         f"{results}: expected {needed:.1f} GB of free disk for {' and '.join(sizes)} before "
         f"compression, found {free:.1f} GB"
     ]
-
-
-def _free_bytes(results: Path) -> float:
-    """Return the free space, in bytes, of the disk that results are written to."""
-    # The folder is made by the workflow; the disk is that of the nearest folder that is there.
-    place = next(
-        path for path in (results.absolute(), *results.absolute().parents) if path.exists()
-    )
-    return shutil.disk_usage(place).free
 
 
 def _estimate(config: Config, results: Path, *, readable: bool) -> DiskUse:

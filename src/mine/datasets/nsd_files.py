@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from mine.datasets.listing import SIDES
 from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
 from mine.datasets.tables import parse_number
 from mine.errors import InputError, describe_error
@@ -32,7 +33,8 @@ INFORMATION = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
 SURFACES = ("nativesurface", "fsaverage")
 """Spaces whose files come by hemisphere; the others are volumes."""
 
-SIDES = ("lh", "rh")
+BETA_SCALE = 300
+"""Betas are stored as int16 percent signal change × 300, but in MGH files."""
 
 MGH_OFFSET = 284
 """Bytes before the numbers of an MGH file."""

@@ -19,9 +19,6 @@ from mine.datasets.nsd_surfaces import SurfaceSession
 from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
 
-BETA_SCALE = 300
-"""Betas are stored as int16 percent signal change × 300."""
-
 FORMATS = ("hdf5", "nii.gz")
 """Beta formats, the one preferred where both exist first: HDF5 reads single voxels."""
 
@@ -125,7 +122,7 @@ def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
             f"{file.path}: expected {file.trials} trials of shape {file.shape}, found a truncated "
             f"or damaged file: {error}"
         ) from None
-    betas /= BETA_SCALE
+    betas /= nsd_files.BETA_SCALE
     return betas
 
 

@@ -19,9 +19,6 @@ from mine.datasets.file_sizes import check_size
 from mine.datasets.nibabel_files import UNREADABLE
 from mine.errors import InputError
 
-BETA_SCALE = 300
-"""Of HDF5; MGH holds percent signal change."""
-
 FORMATS = ("hdf5", "mgh")
 
 SLAB_BYTES = 16 * 2**20
@@ -82,7 +79,7 @@ def read_session(file: SurfaceSession, index: np.ndarray) -> np.ndarray:
                 f"truncated or damaged file: {error}"
             ) from None
     if file.format == "hdf5":
-        betas /= BETA_SCALE
+        betas /= nsd_files.BETA_SCALE
     return betas
 
 
