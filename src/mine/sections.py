@@ -867,7 +867,9 @@ class Generator:
         minimum=1,
     )
     vae_tiling: bool = setting(
-        "Decode images in overlapping tiles. This takes less memory and changes pixels slightly.",
+        "Decode images that are larger than the size that the model's autoencoder was trained for "
+        "(sample_size in vae/config.json) in overlapping tiles of that size. This takes less "
+        "memory and changes pixels slightly. Other images stay whole.",
         False,
     )
     vae_slicing: bool = setting("Decode images one by one. This takes less memory.", False)
