@@ -11,11 +11,12 @@ from pathlib import Path
 
 import xarray as xr
 
-from mine.config import Config, InputError, find_problems
+from mine.config import RESULTS, Config, InputError, find_problems
 from mine.core.devices import sees_gpu
 from mine.core.lens import read_sentences, read_word_list
 from mine.core.preference import find_unknown, find_unknown_contrasts
 from mine.datasets import coco, download, listing, nsd_masks
+from mine.datasets.file_sizes import GIGABYTE, find_free
 from mine.datasets.nsd_required import Selection
 from mine.datasets.reader import open_dataset
 from mine.datasets.recording import Recording
@@ -27,7 +28,6 @@ from mine.sections import ALL
 from mine.stages.responses import describe_recording
 from mine.wording import format_count
 
-GIGABYTE = 1e9
 NSD_SHARED, NSD_OWN = 1000, 9000
 """Images of the Natural Scenes Dataset that all subjects were to see, and each of them alone."""
 PIXEL_BYTES = 9
@@ -51,12 +51,10 @@ def check_data(data: object, *, name: str) -> list[str]:
     return problems if config is None else check_config(config, here=here)
 
 
-def estimate_work(config: Config, *, results: Path | str = "results") -> str:
+def estimate_work(config: Config) -> str:
     """Say how many images are going to be made, at most, which takes the time of a GPU, whether
     their pixels may take more than `memory_gb`, what all that is large takes on disk, and what was
     not looked at.
-
-    results: the folder that the analysis will fill.
     """
     tested = config.features.voxels
     voxels = "every voxel" if tested is None else format_count(tested, "voxel")
@@ -69,7 +67,7 @@ def estimate_work(config: Config, *, results: Path | str = "results") -> str:
         f"{format_count(len(config.rois), 'region')} of "
         f"{format_count(len(config.subjects), 'subject')}, "
         f"{config.generator.steps} steps each{_tell_pixels(config, max(pictures, edits))}"
-        f"{_tell_disk(config, Path(results))}{left}{_tell_unchecked(config)}"
+        f"{_tell_disk(config)}{left}{_tell_unchecked(config)}"
     )
 
 
@@ -99,11 +97,11 @@ def _tell_pixels(config: Config, images: int) -> str:
     )
 
 
-def _tell_disk(config: Config, results: Path) -> str:
+def _tell_disk(config: Config) -> str:
     """Say what is yet to be written, by what takes it, what of it is not known, and whether it is
     more than is free."""
-    estimate = _estimate(config, results, readable=True)
-    needed, free = sum(estimate.known.values()) / GIGABYTE, _free_bytes(results) / GIGABYTE
+    estimate = _estimate(config, readable=True)
+    needed, free = sum(estimate.known.values()) / GIGABYTE, find_free(RESULTS) / GIGABYTE
     parts = [
         f"{size / GIGABYTE:.1f} GB of {what}"
         for what, size in estimate.known.items()
@@ -163,14 +161,11 @@ def describe_controls(config: Config) -> list[str]:
     ]
 
 
-def check_config(
-    config: Config, *, results: Path | str = "results", here: bool = True, whole: bool = True
-) -> list[str]:
+def check_config(config: Config, *, here: bool = True, whole: bool = True) -> list[str]:
     """List what is wrong with the files, the models and the machine of an analysis.
 
     Args:
         config: a configuration whose keys are right.
-        results: the folder that the analysis will fill.
         here: whether the jobs run on this machine, so that its GPUs and its memory are theirs.
         whole: whether all of the analysis is to be run, so that there has to be room for what its
             later parts write. Whatever is run has tokens.
@@ -188,7 +183,7 @@ def check_config(
         *_check_texts(config),
         *(_check_devices(config) + _check_memory(config) if here else []),
         *_check_memory_of_sessions(config),
-        *_check_disk(config, Path(results), readable=not of_dataset, whole=whole),
+        *_check_disk(config, readable=not of_dataset, whole=whole),
     ]
     # A file of annotations is read for its objects and for its categories alone.
     return list(dict.fromkeys(problems))
@@ -338,7 +333,7 @@ def _check_memory_of_sessions(config: Config) -> list[str]:
     ]
 
 
-def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -> list[str]:
+def _check_disk(config: Config, *, readable: bool, whole: bool) -> list[str]:
     """List what there is no room for. readable: whether nothing is wrong with the dataset."""
     # Not the pixels: how many voxels are tested is not known before they are described, and a run
     # that could end is not to be refused. `mine check` says what they take at most.
@@ -346,28 +341,19 @@ def _check_disk(config: Config, results: Path, *, readable: bool, whole: bool) -
     dataset = config.dataset
     whole = whole and dataset.least_ncsnr is None and dataset.least_noise_ceiling is None
     asked = (TOKENS, ATTRIBUTIONS) if whole else (TOKENS,)
-    estimate = _estimate(config, results, readable=readable and whole).known
+    estimate = _estimate(config, readable=readable and whole).known
     parts = {what: estimate[what] / GIGABYTE for what in asked if estimate[what]}
-    needed, free = sum(parts.values()), _free_bytes(results) / GIGABYTE
+    needed, free = sum(parts.values()), find_free(RESULTS) / GIGABYTE
     if free >= needed:
         return []
     sizes = [f"the {what} ({size:.1f} GB)" for what, size in parts.items()]
     return [
-        f"{results}: expected {needed:.1f} GB of free disk for {' and '.join(sizes)} before "
+        f"{RESULTS}: expected {needed:.1f} GB of free disk for {' and '.join(sizes)} before "
         f"compression, found {free:.1f} GB"
     ]
 
 
-def _free_bytes(results: Path) -> float:
-    """Return the free space, in bytes, of the disk that results are written to."""
-    # The folder is made by the workflow; the disk is that of the nearest folder that is there.
-    place = next(
-        path for path in (results.absolute(), *results.absolute().parents) if path.exists()
-    )
-    return shutil.disk_usage(place).free
-
-
-def _estimate(config: Config, results: Path, *, readable: bool) -> DiskUse:
+def _estimate(config: Config, *, readable: bool) -> DiskUse:
     """Estimate what is yet to be written. readable: whether nothing is wrong with the dataset, so
     that the voxels of its regions can be counted."""
     try:
@@ -380,7 +366,7 @@ def _estimate(config: Config, results: Path, *, readable: bool) -> DiskUse:
     voxels = _count_voxels(config) if readable else None
     shape = read_token_shape(config.backbone)
     side = read_side(config.generator)
-    return estimate_disk(config, results, shape=shape, side=side, images=images, voxels=voxels)
+    return estimate_disk(config, RESULTS, shape=shape, side=side, images=images, voxels=voxels)
 
 
 def _count_voxels(config: Config) -> dict[tuple[str, str], int] | None:

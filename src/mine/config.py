@@ -74,6 +74,9 @@ MERGE = "tag:yaml.org,2002:merge"
 UNQUOTED = re.compile(r"(?:^|[:\[,-])\s*\{+\w+\}")
 """What begins with a name in braces, as patterns of files do: YAML takes it for a mapping."""
 
+RESULTS = Path("results")
+"""Folder of the results of all analyses, each in one of its name: where the workflow is run."""
+
 NAMED = 8
 """Most keys that are named where many have changed."""
 
@@ -273,7 +276,7 @@ def read_yaml(path: Path | str) -> object:
         raise InputError(f"{path}: expected YAML, found more levels than can be read") from None
 
 
-def describe_changes(config: Config, results: Path | str = "results") -> str:
+def describe_changes(config: Config) -> str:
     """Name the keys in which a configuration is another than the one that made its results.
 
     Keys on which no result depends do not count, and what the recorded configuration lacks has its
@@ -282,7 +285,7 @@ def describe_changes(config: Config, results: Path | str = "results") -> str:
     Returns:
         The beginning of a sentence; nothing where no key differs, or no results are there.
     """
-    path = Path(results, config.name, "config.json")
+    path = RESULTS / config.name / "config.json"
     if not path.is_file():
         return ""
     said = f"{path}: the results beside it were made with"
@@ -432,7 +435,7 @@ def _find_demo_outside(config: Config) -> list[str]:
     writes them anew, so that what had stood there, a dataset say, would be gone."""
     if config.demo is None:
         return []
-    own = Path("results", config.name)
+    own = RESULTS / config.name
     # By where a path leads: through a link it might leave the results.
     inside = own.resolve()
     places = {"dataset.root": config.dataset.root, "demo.truth": config.demo.truth}

@@ -11,13 +11,12 @@ from typing import Any
 import yaml
 
 from mine.datasets.attempts import tell_unexpanded
+from mine.datasets.file_sizes import GIGABYTE
 from mine.datasets.finding import FINDERS
 from mine.errors import InputError
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "configs"
 """The ready configurations, beside the workflow that reads them."""
-
-GIGABYTE = 1e9
 
 SHARE = 0.9
 """Of the machine's memory, which the system needs some of."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mine.config import Config
-from mine.core.hubs import HUB_ID, find_cached, find_pipeline
+from mine.core.hubs import PIPELINES, find_cached, find_pipeline, is_on_hub
 from mine.errors import InputError
 from mine.sections import MODEL_FILES, Backbone, Evaluator, Generator
 
@@ -19,8 +19,6 @@ PICTURE_SIDE = 512
 """Side of the pictures, in pixels, of most generators whose size is left to the model."""
 CELL = 8
 """Pixels of a side that a latent stands for in the generators of which configurations are ready."""
-PIPELINES = ("model", "inpainting", "editing")
-"""Keys of the section `generator` that name its models."""
 ENTRIES = {
     "open_clip": "model_cfg",
     "timm": "architecture",
@@ -52,7 +50,7 @@ def list_unchecked(config: Config) -> dict[str, str]:
             unchecked[f"{name}.model"] = place
     for key in PIPELINES:
         model = getattr(config.generator, key)
-        if model is not None and _is_on_hub(model) and find_pipeline(model) is None:
+        if model is not None and is_on_hub(model) and find_pipeline(model) is None:
             unchecked[f"generator.{key}"] = model
     return unchecked
 
@@ -169,7 +167,7 @@ def _check_generator(generator: Generator) -> list[str]:
     problems = []
     for key in PIPELINES:
         model = getattr(generator, key)
-        if model is None or (_is_on_hub(model) and generator.allow_download):
+        if model is None or (is_on_hub(model) and generator.allow_download):
             # A local rule fetches it before anything else runs.
             continue
         folder = _find_generator(model)
@@ -225,15 +223,10 @@ def _read_cell(folder: Path) -> int:
     return 2 ** (len(json.loads(text)["block_out_channels"]) - 1)
 
 
-def _is_on_hub(model: str) -> bool:
-    """Tell whether a model of the generator is one of a hub."""
-    return HUB_ID.fullmatch(model) is not None and not Path(model).is_dir()
-
-
 def _find_generator(model: str) -> Path | str | None:
     """Return the folder of a model of the generator, which may not be there; None where it is one
     of a hub that is not in its cache."""
-    return find_pipeline(model) if _is_on_hub(model) else model
+    return find_pipeline(model) if is_on_hub(model) else model
 
 
 def _check_phrasing(model: str | None) -> list[str]:

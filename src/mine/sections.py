@@ -867,7 +867,9 @@ class Generator:
         minimum=1,
     )
     vae_tiling: bool = setting(
-        "Decode images in overlapping tiles. This takes less memory and changes pixels slightly.",
+        "Decode images that are larger than the size that the model's autoencoder was trained for "
+        "(sample_size in vae/config.json) in overlapping tiles of that size. This takes less "
+        "memory and changes pixels slightly. Other images stay whole.",
         False,
     )
     vae_slicing: bool = setting("Decode images one by one. This takes less memory.", False)
@@ -1009,9 +1011,6 @@ class Structure:
         minimum=10,
     )
     cluster_words: int = setting("Largest number of words listed for a cluster.", 8, minimum=1)
-    exemplars: int = setting(
-        "Number of images kept that show what a cluster prefers.", 4, minimum=1
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

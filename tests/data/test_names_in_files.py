@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from mine.datasets import listing, nsd_files
-from mine.datasets.grids import load_image
 from mine.datasets.image_files import measure_image, read_image
+from mine.datasets.nibabel_files import load_image
 from mine.datasets.nsd import Stimuli
 from mine.datasets.series import ArraySeries, Grid
 from mine.errors import InputError
@@ -97,7 +97,7 @@ def test_gifti_with_its_numbers_elsewhere_is_refused(tmp_path: Path) -> None:
     assert nib.load(path).darrays[0].data.tolist() == values.tolist()
     for read in (
         lambda: load_image(path, nib.GiftiImage, "a GIFTI file"),
-        lambda: nsd_files._read_gifti(path),
+        lambda: nsd_files.read_surface((path, path)),
     ):
         with pytest.raises(InputError, match="map.gii: expected a GIFTI file, found one that is"):
             read()

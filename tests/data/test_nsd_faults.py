@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -553,6 +554,31 @@ def roi_lies_outside_of_the_voxel_set(world):
 def mask_is_missing(world):
     hemisphere = "{hemisphere}." if world.world.surface else ""
     world.rois["food"] = f"{hemisphere}food.{'mgz' if world.world.surface else 'nii.gz'}"
+
+
+def write_gifti_mask(world, name: str) -> list[Path]:
+    """A mask of both hemispheres as GIFTI, with which nothing is wrong."""
+    paths = []
+    for side, vertices in zip(nsd_files.SIDES, world.world.vertices, strict=True):
+        values = nib.gifti.GiftiDataArray(np.ones(vertices, np.float32))
+        paths.append(world.root / f"{side}.{name}.gii")
+        nib.save(nib.GiftiImage(darrays=[values]), paths[-1])
+    world.rois[name] = f"{{hemisphere}}.{name}.gii"
+    return paths
+
+
+@fault("rh.food.gii: expected a GIFTI file, found one that is not: ", "Foo", formats=SURFACES)
+def mask_is_in_an_unknown_encoding(world):
+    path = write_gifti_mask(world, "food")[1]
+    path.write_text(re.sub('Encoding="[^"]*"', 'Encoding="Foo"', path.read_text()))
+
+
+@fault(
+    "rh.food.gii: expected a GIFTI file, found one that is not: its XML has no element GIFTI",
+    formats=SURFACES,
+)
+def mask_is_xml_but_not_gifti(world):
+    write_gifti_mask(world, "food")[1].write_text("<html>Access denied</html>")
 
 
 @fault("ROI mask ../", "or an absolute one, found one that leaves it")

@@ -149,6 +149,7 @@ def compare(backbone: Planted, objects, **options) -> pd.DataFrame:
         "categories": [*NAMES, "owl"],
         "prompts": ["{}"],
         "text_mean": np.ones(FEATURES, np.float32),
+        "contexts": None,
         "batch_size": 7,
         "resamples": 50,
         "generator": np.random.default_rng(0),

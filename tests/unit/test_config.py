@@ -493,11 +493,14 @@ def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "3", '"text"', "{", ""])
-def test_a_record_that_is_no_configuration_is_told(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "small/config.json"
-    path.parent.mkdir()
+def test_a_record_that_is_no_configuration_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/small/config.json")
+    path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert describe_changes(load_config(SMALLEST), tmp_path) == (
+    assert describe_changes(load_config(SMALLEST)) == (
         f"{path}: expected the configuration that made the results, found something else"
     )
 
@@ -524,33 +527,37 @@ def test_missing_file(tmp_path: Path) -> None:
     ],
 )
 def test_keys_are_named_with_whose_other_values_results_were_made(
-    tmp_path: Path, changes: dict[str, object], named: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], named: str
 ) -> None:
-    config, path = load_config({**SMALLEST, **changes}), tmp_path / "small/config.json"
-    assert describe_changes(config, tmp_path) == ""
-    path.parent.mkdir()
+    monkeypatch.chdir(tmp_path)
+    config, path = load_config({**SMALLEST, **changes}), Path("results/small/config.json")
+    assert describe_changes(config) == ""
+    path.parent.mkdir(parents=True)
     # What is not recorded, since an earlier version did not know the key, has its default.
     path.write_text(json.dumps(SMALLEST))
-    said = describe_changes(config, tmp_path)
+    said = describe_changes(config)
     assert named in said and said.startswith(f"{path}: the results beside it" if named else "")
     assert bool(said) == bool(named)
     path.write_text(json.dumps(asdict(config)))
-    assert describe_changes(config, tmp_path) == ""
+    assert describe_changes(config) == ""
 
 
-def test_of_many_keys_that_changed_eight_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "small/config.json"
-    path.parent.mkdir()
+def test_of_many_keys_that_changed_eight_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/small/config.json")
+    path.parent.mkdir(parents=True)
     ones = dict.fromkeys(["images", "samples", "words"], 1)
     encoder = dict.fromkeys(["heads", "head_width", "epochs"], 1)
     features = {"voxels": 1, "distinct_cosine": 0.5, "response_quantile": 0.5}
     changed = {"seed": 1, "encoder": encoder, "sufficiency": ones, "features": features}
     path.write_text(json.dumps(SMALLEST | changed))
-    said = describe_changes(load_config(SMALLEST), tmp_path)
+    said = describe_changes(load_config(SMALLEST))
     assert " other values of seed, " in said and said.endswith(" and 2 more")
     assert said.count(",") == 7
     path.write_text(json.dumps(SMALLEST | {"nom": 1}))
-    said = describe_changes(load_config(SMALLEST), tmp_path)
+    said = describe_changes(load_config(SMALLEST))
     assert said.endswith("with keys of another version of MINE")
 
 

@@ -18,6 +18,7 @@ from mine.demo.miniature import (
     subject_responses,
 )
 from mine.demo.planting import (
+    DEMO,
     DOMINANT,
     FORMS,
     NOISE_CEILING_TOP,
@@ -70,7 +71,7 @@ def table(miniature):
 
 @pytest.fixture(scope="module")
 def plans() -> list[Plan]:
-    return [plan_subject("subj01", seed=seed) for seed in range(12)]
+    return [plan_subject("subj01", seed=seed, difficulty=DEMO) for seed in range(12)]
 
 
 # --- regions ---
@@ -114,10 +115,13 @@ def test_both_hemispheres_hold_half_of_each_region():
 
 
 def test_equal_seeds_give_equal_plans_and_others_others():
-    first, again = (plan_subject("subj01", seed=0) for _ in range(2))
+    first, again = (plan_subject("subj01", seed=0, difficulty=DEMO) for _ in range(2))
     for name, values in vars(first).items():
         np.testing.assert_array_equal(values, getattr(again, name))
-    for other in (plan_subject("subj02", seed=0), plan_subject("subj01", seed=1)):
+    for other in (
+        plan_subject("subj02", seed=0, difficulty=DEMO),
+        plan_subject("subj01", seed=1, difficulty=DEMO),
+    ):
         assert (other.noise_ceiling != first.noise_ceiling).any()
         np.testing.assert_array_equal(other.ijk, first.ijk)
 
@@ -287,7 +291,7 @@ def test_second_features_follow_their_formulas(table):
 
 def test_response_is_the_stated_sum_standardised(table):
     """s = drive(main) + Σ_k mixture_k · gain_k · second_k − SUPPRESSION · 1[suppressed visible]"""
-    plan = plan_subject("subj01", seed=0)
+    plan = plan_subject("subj01", seed=0, difficulty=DEMO)
     contrast = np.random.default_rng(0).random((len(table.open), len(plan.main)))
     responses = noiseless_responses(plan, table, contrast)
     seconds = {region.name: region.seconds for region in REGIONS}
@@ -315,7 +319,7 @@ def test_response_is_the_stated_sum_standardised(table):
 
 
 def test_planted_regressors_span_the_noiseless_responses(table):
-    plan = plan_subject("subj01", seed=3)
+    plan = plan_subject("subj01", seed=3, difficulty=DEMO)
     responses = noiseless_responses(plan, table, np.ones((len(table.open), len(plan.main))))
     regressors, names = planted_regressors(table)
     assert len(set(names)) == len(names) == regressors.shape[1]
@@ -344,7 +348,7 @@ def test_contrast_is_the_deviation_of_luminance_under_the_window(miniature):
 
 
 def small_plan(voxels: int, seed: int) -> Plan:
-    plan = plan_subject("subj01", seed=seed)
+    plan = plan_subject("subj01", seed=seed, difficulty=DEMO)
     chosen = np.r_[np.arange(voxels // 2), len(plan.main) - np.arange(1, voxels // 2 + 1)]
     return replace(plan, **{name: values[chosen] for name, values in vars(plan).items()})
 

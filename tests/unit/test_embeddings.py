@@ -73,7 +73,7 @@ def make_vocabulary(
         words_per_token=3,
         batch_size=3,
         generator=np.random.default_rng(0),
-        **options,
+        **{"contexts": None, "lists": {}, **options},
     )
 
 
@@ -288,6 +288,7 @@ def test_categories_lie_in_the_space_of_the_vocabulary():
         {"animals": ["cat", "dog"], "sky": ["sky"]},
         prompts=["{}", "a {}"],
         text_mean=vocabulary["text_mean"].values,
+        contexts=None,
     )["text"]
     assert text["category"].values.tolist() == ["animals", "sky"] and text.dtype == np.float32
     np.testing.assert_allclose(

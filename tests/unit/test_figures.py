@@ -40,6 +40,7 @@ from mine.figures.style import (
     SIZE,
     WIDTH,
     add_text,
+    error_lengths,
     new_figure,
     save_figure,
 )
@@ -202,6 +203,13 @@ def test_encoder_has_a_bar_for_each_model_and_a_row_for_each_voxel(voxels: int) 
     table = tabulate_encoder(scores, rois)
     assert (table["panel"] == "voxels").sum() == voxels
     assert (table["panel"] == "rois").sum() == 8
+
+
+def test_an_error_bar_is_never_negative() -> None:
+    rows = pd.DataFrame({"value": [0.5, 0.5, np.nan], "low": [0.2, 0.6, 0.1], "high": 0.9})
+    found = error_lengths(rows)
+    np.testing.assert_allclose(found, [[0.3, 0, np.nan], [0.4, 0.4, np.nan]])
+    np.testing.assert_array_equal(error_lengths(rows.iloc[1]), found[:, [1]])
 
 
 def test_intervals_of_scores_are_drawn_to_their_ends_or_have_an_arrow() -> None:

@@ -290,6 +290,9 @@ def test_slices_change_nothing_and_tiles_little(pipelines, generators):
     plain = load(pipelines["stable-diffusion"], size=2 * SIDE)
     difference = np.abs(pixels - make(plain, "generate"))
     assert 0 < difference.mean() < 40
+    # An image of the autoencoder's own size is one tile.
+    tiled = load(pipelines["stable-diffusion"], vae_tiling=True)
+    np.testing.assert_array_equal(make(tiled, "generate"), whole)
 
 
 def test_bfloat16_computes_nearly_the_same(pipelines, generators):

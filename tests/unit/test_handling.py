@@ -101,7 +101,7 @@ def test_rules_and_scripts_take_such_sections_by_one_mechanism(repository: Path)
         text = (repository / f"workflow/scripts/{rule}.py").read_text()
         assert ("read_parameters(snakemake)" in text) == (rule in handled), rule
         # A section under another name, or a key by itself, would not be found.
-        named = re.findall(rf'(\w+)=section\("({sections})"\)', params)
+        named = re.findall(rf'(\w+)=section\(\s*"({sections})"', params)
         assert all(name == section for name, section in named), rule
         for section, keys in HANDLING.items():
             assert not re.search(rf"settings\.{section}\.({'|'.join(keys)})\b", params), rule

@@ -14,6 +14,8 @@ import yaml
 from mine.cli import main
 from mine.config import InputError, load_config
 from mine.core import backbone, evaluator, hubs
+from mine.core.pipelines import find_model
+from mine.model_folders import check_model_folders
 
 HUB = {"name": "small", "subjects": ["subj01"], "rois": ["EBA"], "dataset": {"root": "nowhere"}}
 
@@ -38,6 +40,22 @@ def test_folders_are_left_out(tmp_path: Path) -> None:
     assert hubs.list_hub_models("backbone", local["backbone"]) == []
     # A folder is no hub's, and what is named twice is fetched once.
     assert hubs.list_hub_models("generator", local["generator"]) == ["a/b"]
+
+
+def test_a_folder_that_is_not_there_is_no_hubs_model(tmp_path: Path) -> None:
+    """One answer in the check, in what is fetched and where a pipeline is looked for."""
+    for model in ("data/models/sd21", str(tmp_path / "sd21"), "./sd21/"):
+        config = load_config({**HUB, "generator": {"model": model, "inpainting": None}})
+        given = asdict(config)["generator"]
+        assert not hubs.is_on_hub(model) and hubs.list_hub_models("generator", given) == []
+        said = f"generator.model: expected a folder {model}, found none"
+        assert said in check_model_folders(config)
+        with pytest.raises(InputError) as refused:
+            hubs.fetch_models("generator", given)
+        assert str(refused.value) == said
+        with pytest.raises(InputError, match="expected the folder of a pipeline of diffusers"):
+            find_model("generator.model", model, variant=None, allow_download=True)
+    assert hubs.is_on_hub("someone/paints") and not hubs.is_on_hub(str(tmp_path))
 
 
 def test_each_section_is_fetched_with_the_network_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,7 @@ def read(backbone: LanguageBackbone, contexts: Contexts, temperature=None) -> xr
         batch_size=2,
         generator=np.random.default_rng(0),
         contexts=contexts,
+        lists={},
     )
 
 

@@ -393,7 +393,7 @@ def build(
 ):
     voxels = attributions["all"].sizes["voxel"]
     settings = {"false_discovery_rate": LEVEL, "words": 6, "exemplars": 3}
-    settings |= {"reading_reliability": 0.9} | options
+    settings |= {"reading_reliability": 0.9, "in_list": None} | options
     return build_profiles(
         attributions,
         lenses,

@@ -18,7 +18,6 @@ from mine.demo.recovery import (
     find_peak,
     form_members,
     match_voxels,
-    patch_shares,
     predict_bounds,
     score_voxels,
     summarise,
@@ -32,15 +31,6 @@ from mine.stores import read_table, write_table
 COLUMNS = ["measure", "subject", "roi", "value", "low", "high", "n"]
 
 # --- geometry ---
-
-
-def test_share_of_a_patch_is_the_mean_of_its_pixels():
-    masks = np.random.default_rng(0).random((3, 8, 12)) < 0.4
-    shares = patch_shares(masks, (2, 3))
-    for row in range(2):
-        for column in range(3):
-            block = masks[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
-            np.testing.assert_allclose(shares[:, 3 * row + column], block.mean(axis=(1, 2)))
 
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 5), (7, 7), (6, 1)])

@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from mine.core.clusters import cut_tree, match_labels, stand_for_voxels
 from mine.core.tuning import WordReadings, measure_tuning, read_words, sign_flip_tuning
 from mine.stages.structure import (
+    EXEMPLARS,
     _test_words,
     contrast_clusters,
     hold_out_contrasts,
@@ -81,7 +82,6 @@ def measure(
         "resamples": 30,
         "reading_reliability": 0.9,
         "cluster_words": 4,
-        "exemplars": 3,
         "level": 0.05,
         "generator": np.random.default_rng(3),
     }
@@ -163,6 +163,7 @@ def test_the_null_knows_as_many_clusters_as_few_voxels_can_form(lens):
 
 def test_exemplars_show_what_the_cluster_prefers(lens, planted):
     found = measure(lens, respond(lens, planted, noise=0.3))
+    assert found["exemplar"].shape == (3, EXEMPLARS)
     shown = lens["word"].values[..., 0]
     for number, word in enumerate((CAT, CAR, SKY)):
         rows = np.searchsorted(lens["image"].values, found["exemplar"].values[number])

@@ -120,6 +120,8 @@ def test_the_lens_is_the_model_s_own_prediction_at_the_last_layer(folders, famil
         words_per_token=3,
         batch_size=2,
         generator=np.random.default_rng(0),
+        contexts=None,
+        lists={},
     )
     assert vocabulary["word"].values.tolist() == NAMES
     tokens, _ = backbone.encode_images(images)
@@ -241,13 +243,12 @@ def test_images_without_captions_have_features_of_none(folders, family):
 def test_category_without_a_word_of_the_model_is_refused(folders):
     backbone = load(folders["llava"])
     mean = np.zeros(32, dtype=np.float32)
-    text = embed_categories(
-        backbone, {"animals": ["dog", "puppy"]}, prompts=["{}"], text_mean=mean
-    )["text"]
+    options = {"prompts": ["{}"], "text_mean": mean, "contexts": None}
+    text = embed_categories(backbone, {"animals": ["dog", "puppy"]}, **options)["text"]
     row = backbone.embed_words(["dog"], ["{}"])[0]
     np.testing.assert_allclose(text[0], row / np.linalg.norm(row), rtol=1e-5)
     with pytest.raises(InputError, match="categories.tools.prompts: expected .* found saw, awl"):
-        embed_categories(backbone, {"tools": ["saw", "awl"]}, prompts=["{}"], text_mean=mean)
+        embed_categories(backbone, {"tools": ["saw", "awl"]}, **options)
 
 
 # --- identity and refusals ---

@@ -230,6 +230,12 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         follow("configuration", "describe", "features"),
     ),
     "profile.words": (key("profile", words=7), follow("configuration", "profile")),
+    "profile.exemplars": (key("profile", exemplars=3), follow("configuration", "profile")),
+    "features.voxels": (key("features", voxels=3), follow("configuration", "features")),
+    "features.response_quantile": (
+        key("features", response_quantile=0.5),
+        follow("configuration", "plan"),
+    ),
     "generator.steps": (key("generator", steps=3), follow("configuration", "paint")),
     "how everything is run": (handle, {"configuration"}),
     "encoder.image_batch": (key("encoder", image_batch=9), follow("configuration", "fit_encoder")),

@@ -28,8 +28,8 @@ rule calibration:
         content=dataset_digest("stimuli"),
         instances=settings.dataset.instances,
         backbone=section("backbone"),
-        lens=section("lens"),
-        description=section("description"),
+        lens=section("lens", "reference_images", "words_per_token"),
+        description=section("description", "token_fraction", "words", "phrase_words", "false_words"),
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
@@ -62,7 +62,7 @@ rule stability:
         pixels=PIXELS,
         content=dataset_digest("stimuli"),
         backbone=section("backbone"),
-        lens=section("lens"),
+        lens=section("lens", "reference_images", "words_per_token", "prompts"),
         level=settings.description.false_words,
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
@@ -96,7 +96,7 @@ rule temperature:
         pixels=PIXELS,
         content=dataset_digest("stimuli"),
         backbone=section("backbone"),
-        lens=section("lens"),
+        reference_images=settings.lens.reference_images,
         resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:

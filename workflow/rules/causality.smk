@@ -28,11 +28,11 @@ rule features:
         "<benchmarks>/features/{subject}/{roi}.tsv"
     params:
         code=code("features"),
-        features=section("features"),
+        features=section("features", "voxels", "faithfulness_quantile", "distinct_cosine"),
         draws=settings.sufficiency.samples,
-        attribution=section("attribution"),
-        description=section("description"),
-        profile=section("profile"),
+        attribution=section("attribution", "nodes", "maximum_nodes", "tolerance", "token_fraction"),
+        description=section("description", "token_fraction", "words", "phrase_words", "false_words"),
+        profile=section("profile", "false_discovery_rate", "reading_reliability", "words"),
         position_orders=settings.encoder.position_orders,
         seed=settings.seed,
     message:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from mine.config import REPLACED, InputError, describe_changes, load_config
-from mine.core.hubs import OFFLINE, list_hub_models
+from mine.core.hubs import OFFLINE, PIPELINES, list_hub_models
 from mine.datasets import listing
 from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
@@ -140,11 +140,12 @@ def tell_outcome():
 config.update(asdict(settings))
 
 
-def section(name):
-    """Return a section of the configuration, for a rule's params: plain values, so that Snakemake
-    sees when one has changed, and without those that only say how a job is run, which a script adds
-    by `mine.handling`."""
-    return drop_handling(name, config[name])
+def section(name, *keys):
+    """Return a section of the configuration for a rule's params, or only the keys that are read:
+    plain values, so that Snakemake sees when one has changed, and without those that only say how a
+    job is run, which a script adds by `mine.handling`."""
+    whole = drop_handling(name, config[name])
+    return {key: whole[key] for key in keys} if keys else whole
 
 
 def code(name):
@@ -381,7 +382,7 @@ def local_model_files(*names):
     """Return the files of the local models of sections, those of which their digest is; none of a
     hub's. What a model was found to reach is no part of it."""
     files = set()
-    for name, key in product(names, ("model", "inpainting", "editing")):
+    for name, key in product(names, PIPELINES):
         if model := section(name).get(key):
             folder = Path(model.removeprefix("local-dir:"))
             for pattern in ["*"] if name == "generator" else MODEL_PATTERNS:

@@ -129,7 +129,7 @@ rule fit_transfer:
         gpu=gpus("encoder"),
     params:
         code=code("fit_transfer"),
-        encoder=ENCODER,
+        encoder=section("encoder", "position_orders"),
         seed=settings.seed,
     message:
         "Fitting {wildcards.subject} by other subjects' voxels on {wildcards.size} images"

@@ -33,20 +33,18 @@ voxels, images = attributions["voxel"].values, attributions["image"].values
 responses, base_rates = open_store(given.responses), open_store(given.base_rates).load()
 seen, is_test = responses["image"].values, responses["split"].values == "test"
 embedded = open_images(list_shards(given.images), seen[is_test])
-options = {key: value for key, value in params.attribution.items() if key != "images"}
 shown = attribute(
     select_voxels(weights_from_dataset(open_store(given.encoder)), voxels),
     embedded["tokens"].values,
     attributions["baseline"].values,
     position_basis(embedded.attrs["rows"], embedded.attrs["columns"], params.position_orders),
     keep_lowest=True,
-    **options,
+    **params.attribution,
 ).assign_coords(voxel=voxels, image=seen[is_test])
 lens = open_images(list_shards(given.lens), seen[is_test])
 random = generator(params.seed, "describe_half", *names)
-options = {key: value for key, value in params.description.items() if key != "merge_cosine"}
 descriptions = [
-    describe_images(shown, lens, base_rates, generator=random, **options)
+    describe_images(shown, lens, base_rates, generator=random, **params.description)
     for _ in range(params.draws)
 ]
 result = gather_features(

@@ -17,7 +17,7 @@ given, params = snakemake.input, read_parameters(snakemake)
 random = generator(params.seed, "temperature")
 images, captions = choose_captioned(
     open_store(given.stimuli),
-    count=params.lens["reference_images"],
+    count=params.reference_images,
     least=2,
     held_out=True,
     generator=random,

@@ -5,6 +5,9 @@ A name stands for the same words in both, and is what stores, tables and figures
 
 from __future__ import annotations
 
+MODELS = ("evaluator", "encoder")
+"""The evaluator, whose predictions are reported, and the explained encoder beside it."""
+
 DESCRIPTIONS = ("description", "random", "lowest")
 """An image in words: of the tokens that drive the voxel, of random ones, of those of lowest
 |attribution|."""

@@ -245,7 +245,7 @@ def load_generator(
         device: where to compute.
         batch_size: images in one call.
         vae_tiling, vae_slicing: decode images in overlapping tiles, or one by one, which takes less
-            memory; tiles change pixels a little.
+            memory; tiles change pixels a little, and an image of the model's own size is one tile.
         cpu_offload: keep on the device only the part of a pipeline that is at work.
         allow_download: fetch from the hub what is not in its cache.
 

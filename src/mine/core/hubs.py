@@ -13,13 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """Organisation and name of a model of the Hugging Face hub."""
 
+PIPELINES = ("model", "inpainting", "editing")
+"""Keys of the section ``generator`` that name its models."""
+
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Switches of the hubs' libraries, which read them when they are imported."""
+
+
+def is_on_hub(model: str) -> bool:
+    """Tell whether a model of the generator is one of a hub: it has the form of an id, and there is
+    no folder of that name."""
+    return HUB_ID.fullmatch(model) is not None and not Path(model).is_dir()
 
 
 def list_hub_models(name: str, section: Mapping[str, Any]) -> list[str]:
@@ -33,8 +42,8 @@ def list_hub_models(name: str, section: Mapping[str, Any]) -> list[str]:
         Names without those of folders.
     """
     if name == "generator":
-        named = [section[key] for key in ("model", "inpainting", "editing") if section[key]]
-        return [model for model in dict.fromkeys(named) if not Path(model).is_dir()]
+        named = [section[key] for key in PIPELINES if section[key]]
+        return [model for model in dict.fromkeys(named) if is_on_hub(model)]
     return [section["model"]] if not section["model"].startswith("local-dir:") else []
 
 
@@ -46,8 +55,10 @@ def fetch_models(name: str, section: Mapping[str, Any]) -> list[str]:
     loaded, on the CPU, by what loads them later, so that nothing they need is left out; but not a
     vision–language model, which may be larger than the memory here.
 
-    Raises InputError if a model cannot be had.
+    Raises InputError if a model cannot be had, or if a generator is neither a hub's nor a folder.
     """
+    if name == "generator":
+        _check_folders(section)
     for switch in OFFLINE:
         os.environ.pop(switch, None)
     models = list_hub_models(name, section)
@@ -92,6 +103,14 @@ def find_cached(name: str, file: str) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
+def _check_folders(section: Mapping[str, Any]) -> None:
+    """Raise InputError if a model of the generator is to be in a folder that is not there."""
+    for key in PIPELINES:
+        model = section[key]
+        if model and not is_on_hub(model) and not Path(model).is_dir():
+            raise InputError(f"generator.{key}: expected a folder {model}, found none")
+
+
 def _fetch_repository(name: str) -> None:
     """Fetch a model of transformers."""
     from huggingface_hub.errors import HfHubHTTPError
@@ -101,7 +120,7 @@ def _fetch_repository(name: str) -> None:
     try:
         find_repository(name, fetch=True)
     except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = describe_error(error)
         raise InputError(
             f"backbone.model: expected a repository that can be fetched, found {name!r}: {reason}"
         ) from error
@@ -118,7 +137,7 @@ def _fetch_pipelines(models: list[str], *, variant: str | None, fetch: bool) -> 
                 model, variant=variant, use_safetensors=True, local_files_only=not fetch
             )
         except (OSError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = describe_error(error)
             wanted = (
                 "a pipeline that can be fetched"
                 if fetch

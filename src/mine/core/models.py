@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 from mine.provenance import digest_files
 from mine.sections import MODEL_FILES, MODEL_PATTERNS
 
@@ -60,7 +60,7 @@ def explain_refusal(
         yield
     except (RuntimeError, TypeError, ValueError, KeyError, OSError) as error:
         # Every key of the weights that does not fit is on a line of its own.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = describe_error(error)
         raise InputError(
             f"{key}: expected a model that {library} can load, found {model!r} with pretrained "
             f"{pretrained!r}: {reason}"

@@ -10,15 +10,13 @@ import torch
 import xarray as xr
 
 from mine.core.backbone import Backbone, open_backbone, standardise
+from mine.core.conditions import MODELS
 from mine.core.encoder import EncoderWeights, position_basis, predict
 from mine.core.encoder import weights_from_dataset as encoder_weights
 from mine.core.evaluator import FeatureModel, open_features
 from mine.core.evaluator import weights_from_dataset as evaluator_weights
 from mine.core.lens import apply_lens, read_lens
 from mine.core.ridge import Ridge
-
-MODELS = ("evaluator", "encoder")
-"""The evaluator, whose predictions are reported, and the explained encoder beside it."""
 
 Seen = tuple[dict[str, np.ndarray], xr.Dataset]
 """Predictions by MODELS, float32 (image, voxel) of all voxels, and the lens's ``word`` and

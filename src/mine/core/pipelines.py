@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mine.core.hubs import HUB_ID
+from mine.core.hubs import is_on_hub
 from mine.core.models import check_finite
-from mine.errors import InputError
+from mine.errors import InputError, describe_error
 from mine.provenance import digest_files
 
 INDEX = "model_index.json"
@@ -74,7 +74,7 @@ def find_model(key: str, name: str, *, variant: str | None, allow_download: bool
     Raises InputError if there is none, or if a folder has weights only in a form that runs code
     when read.
     """
-    if Path(name).is_dir() or not HUB_ID.fullmatch(name):
+    if not is_on_hub(name):
         index = _read_folder(key, Path(name))
         return Model(key, name, digest_files(name), frozenset(index))
     from diffusers import DiffusionPipeline
@@ -84,7 +84,7 @@ def find_model(key: str, name: str, *, variant: str | None, allow_download: bool
             index = DiffusionPipeline.load_config(name, local_files_only=not allow_download)
     except (OSError, ValueError) as error:
         found = (
-            f"none that can be had as {name}: {_first_line(error)}"
+            f"none that can be had as {name}: {describe_error(error)}"
             if allow_download
             else f"neither a folder {name} nor that model in the hub's cache{_remedy(name)}"
         )
@@ -158,10 +158,10 @@ def _leave_out_checker(model: Model) -> dict[str, Any]:
 
 def _explain(model: Model, task: Task, error: Exception, loading: dict[str, Any]) -> str:
     """Return one sentence on why a pipeline could not be made."""
-    reason = _first_line(error)
+    reason = describe_error(error)
     if "can't find a pipeline linked to" in reason:
         return f"{model.key}: expected a model that {task.ability}, found {model.name}: {reason}"
-    is_offline = loading["local_files_only"] and not Path(model.name).is_dir()
+    is_offline = loading["local_files_only"] and is_on_hub(model.name)
     variant = f" with generator.variant {loading['variant']}" if loading["variant"] else ""
     return (
         f"{model.key}: expected a pipeline that diffusers can load from safetensors, found "
@@ -283,10 +283,6 @@ def _add_shift(
     if step < pipeline.num_timesteps - 1:
         return {}
     return {"latents": tensors["latents"] + config.shift_factor * config.scaling_factor}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager

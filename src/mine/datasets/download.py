@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from mine.datasets import nsd_files, nsd_required
 from mine.datasets.bucket import Bucket, RemoteObject
 from mine.datasets.checksums import digest_file
+from mine.datasets.file_sizes import find_free
 from mine.datasets.nsd_required import Selection
 from mine.datasets.transfer import (
     Meter,
@@ -261,13 +261,6 @@ def place_file(root: Path, key: str) -> Path:
     if not parts or key.startswith("/") or ".." in parts or "\\" in key:
         raise InputError(f"{key!r}: expected a name inside {root}, found one that leaves it")
     return Path(root, *parts)
-
-
-def find_free(root: Path) -> int:
-    """Free bytes of the disk on which a folder is, or will be made."""
-    root = Path(root).absolute()
-    place = next(path for path in (root, *root.parents) if path.exists())
-    return shutil.disk_usage(place).free
 
 
 def _settle(

@@ -1,13 +1,17 @@
-"""Whether files are as long as their headers say, which shows those that are cut off."""
+"""Whether files are as long as their headers say, which shows those that are cut off, and whether
+there is room for more."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import zlib
 from pathlib import Path
 
 from mine.errors import InputError
+
+GIGABYTE = 1e9
 
 BLOCK_BYTES = 2**22
 """What is inflated at once."""
@@ -27,6 +31,13 @@ def check_size(path: Path, needed: int, *, of: str) -> None:
         raise InputError(
             f"{path}: expected {needed} bytes for {of}, found a truncated file of {found}"
         )
+
+
+def find_free(folder: Path) -> int:
+    """Free bytes of the disk on which a folder is, or will be made."""
+    folder = Path(folder).absolute()
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(place).free
 
 
 def _read_end(path: Path) -> int:

@@ -226,7 +226,7 @@ def _has_many(path: Path) -> bool:
     """Tell whether a file can hold responses, one for each trial, rather than one map."""
     import nibabel as nib
 
-    from mine.datasets.grids import UNREADABLE
+    from mine.datasets.nibabel_files import UNREADABLE
 
     form = describe_format(path)
     try:

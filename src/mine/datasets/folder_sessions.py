@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from mine.datasets.folder_tables import Trials, list_sessions
-from mine.datasets.grids import TOLERANCE, Grid, load_image, read_volume
-from mine.datasets.nsd_files import show_affine
+from mine.datasets.grids import TOLERANCE, Grid, read_volume
+from mine.datasets.nibabel_files import load_image, show_affine
 from mine.datasets.patterns import HEMISPHERES, find_files, list_names, read_label
 from mine.datasets.series import Series, open_series
 from mine.datasets.tables import read_table

@@ -6,9 +6,6 @@ mask, an ROI, t-values) gives one number for each, from NIfTI, GIFTI, CIFTI, MGH
 
 from __future__ import annotations
 
-import struct
-import xml.parsers.expat
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,24 +13,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mine.datasets.nsd_files import open_mgh, read_gifti, show_affine
+from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
+from mine.datasets.nsd_files import open_mgh
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
 from mine.datasets.voxels import SIDES, ListedVoxels, SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError, describe_error
-
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    struct.error,
-    ValueError,
-    KeyError,
-    AttributeError,
-    xml.parsers.expat.ExpatError,
-    nib.filebasedimages.ImageFileError,
-    nib.spatialimages.HeaderDataError,
-)
 
 TOLERANCE = 0.01
 """Millimetres by which two affines may differ."""
@@ -193,36 +178,6 @@ def match_affine(path: Path, affine: np.ndarray | None, grid: Grid) -> None:
             f"{path}: expected the affine {show_affine(grid.affine)} of {grid.of}, found "
             f"{show_affine(affine)}"
         )
-
-
-def find_affine(image: Any) -> np.ndarray | None:
-    """Affine of a NIfTI image; None where its header states no position."""
-    header = image.header
-    if header["sform_code"] == 0 and header["qform_code"] == 0:
-        return None
-    return np.asarray(image.affine, dtype=np.float64)
-
-
-def load_image(path: Path, kind: type, what: str) -> Any:
-    """Open a file of nibabel's and check what it is; nothing but its header is read, of GIFTI all.
-
-    Raises InputError if it is absent, damaged or of another kind.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected {what}, found no file")
-    try:
-        if kind is nib.GiftiImage:
-            image = read_gifti(path)
-        else:
-            image = nib.load(path, keep_file_open=True)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{path}: expected {what}, found one that is not: {describe_error(error)}"
-        ) from None
-    if not isinstance(image, kind):
-        raise InputError(f"{path}: expected {what}, found {type(image).__name__}")
-    return image
 
 
 def find_cortex(path: Path, image: Any) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:

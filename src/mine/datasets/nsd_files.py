@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import re
 import struct
-import xml.parsers.expat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from mine.datasets.listing import SIDES
+from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
 from mine.datasets.tables import parse_number
 from mine.errors import InputError, describe_error
 from mine.wording import format_count
@@ -32,22 +33,13 @@ INFORMATION = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
 SURFACES = ("nativesurface", "fsaverage")
 """Spaces whose files come by hemisphere; the others are volumes."""
 
-SIDES = ("lh", "rh")
+BETA_SCALE = 300
+"""Betas are stored as int16 percent signal change × 300, but in MGH files."""
 
 MGH_OFFSET = 284
 """Bytes before the numbers of an MGH file."""
 
 MGH_TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
-
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    struct.error,
-    ValueError,
-    nib.filebasedimages.ImageFileError,
-    nib.spatialimages.HeaderDataError,
-)
 
 
 @dataclass(frozen=True)
@@ -262,7 +254,7 @@ def parse_labels(text: str, *, source: Path | str) -> dict[int, str]:
 
 def read_volume(path: Path) -> Volume:
     """Read a three-dimensional NIfTI file."""
-    image = open_nifti(path)
+    image = load_image(path, nib.Nifti1Pair, "a NIfTI file")
     shape = image.shape[:3] if image.shape[3:] == (1,) * (len(image.shape) - 3) else image.shape
     if len(shape) != 3:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
@@ -274,7 +266,7 @@ def read_volume(path: Path) -> Volume:
         raise InputError(
             f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
         ) from None
-    return Volume(Path(path), values, find_position(image))
+    return Volume(Path(path), values, find_affine(image))
 
 
 def read_surface(paths: tuple[Path, Path]) -> Surface:
@@ -286,23 +278,14 @@ def read_surface(paths: tuple[Path, Path]) -> Surface:
 def _read_side(path: Path) -> np.ndarray:
     path = Path(path)
     if path.suffix == ".gii":
-        parts = _read_gifti(path)
+        parts = load_image(path, nib.GiftiImage, "a GIFTI file").darrays
         if len(parts) != 1:
             raise InputError(f"{path}: expected one value per vertex, found {len(parts)} arrays")
-        return parts[0]
+        return np.asarray(parts[0].data)
     file = open_mgh(path)
     if file.shape[1:] != (1, 1, 1):
         raise InputError(f"{path}: expected one value per vertex, found shape {file.shape}")
     return file.read(slice(0, 1))[0]
-
-
-def _read_gifti(path: Path) -> list[np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"{path}: expected the values of a hemisphere, found no file")
-    try:
-        return [np.asarray(array.data) for array in read_gifti(path).darrays]
-    except (*UNREADABLE, AttributeError, xml.parsers.expat.ExpatError) as error:
-        raise InputError(f"{path}: expected a GIFTI file, found one that is not: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -409,31 +392,6 @@ def read_image_shape(path: Path) -> tuple[int, ...]:
         return data.shape
 
 
-def open_nifti(path: Path) -> nib.Nifti1Image:
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected a NIfTI file, found none")
-    try:
-        image = nib.load(path)
-    except UNREADABLE as error:
-        raise InputError(f"{path}: expected a NIfTI file, found one that is not: {error}") from None
-    if not isinstance(image, nib.Nifti1Pair):
-        raise InputError(f"{path}: expected a NIfTI file, found {type(image).__name__}")
-    return image
-
-
-def read_gifti(path: Path) -> nib.GiftiImage:
-    """Read a GIFTI file whole.
-
-    Raises one of nibabel's errors where it is damaged, or keeps its numbers in another file: from
-    bytes nibabel follows no name.
-    """
-    content = Path(path).read_bytes()
-    if str(path).endswith(".gz"):
-        content = gzip.decompress(content)
-    return nib.GiftiImage.from_bytes(content)
-
-
 def check_own(file: h5py.File, name: str) -> None:
     """Raise InputError unless a dataset of an HDF5 file is in that file, with all its numbers: not
     where there is a link in its place, or it is put together from other files."""
@@ -469,15 +427,3 @@ def open_hdf5(path: Path, dataset: str) -> h5py.File:
         file.close()
         raise InputError(f"{path}: expected a dataset {dataset}, found {names}")
     return file
-
-
-def find_position(image: nib.Nifti1Image) -> np.ndarray | None:
-    header = image.header
-    if header["sform_code"] == 0 and header["qform_code"] == 0:
-        return None
-    return np.asarray(image.affine, dtype=np.float64)
-
-
-def show_affine(affine: np.ndarray) -> str:
-    """The three rows of an affine that say something, for messages."""
-    return str(np.round(np.asarray(affine)[:3], 3).tolist())

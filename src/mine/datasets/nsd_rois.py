@@ -321,7 +321,7 @@ def read_hemisphere(
     hemisphere = np.full(len(ijk), "unknown", dtype="<U7")
     names = list_volumes(root, subject, space)
     for name in sorted(names, key=lambda name: (name != "nsdgeneral", name not in ATLASES, name)):
-        paths = [folder / f"{side}.{name}.nii.gz" for side in ("lh", "rh")]
+        paths = [folder / f"{side}.{name}.nii.gz" for side in nsd_files.SIDES]
         if not all(path.is_file() for path in paths):
             continue
         values = [nsd_files.read_volume(path).values for path in paths]
@@ -424,7 +424,7 @@ def _read_files(root: Path, subject: str, region: Region, space: str) -> list[Ma
     else:
         paths = [folder / "roi" / f"{region.source}.nii.gz"]
         if not paths[0].is_file():
-            paths = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in ("lh", "rh")]
+            paths = [folder / "roi" / f"{side}.{region.source}.nii.gz" for side in nsd_files.SIDES]
             lacking = [path for path in paths if not path.is_file()]
             if len(lacking) == 1:
                 raise InputError(

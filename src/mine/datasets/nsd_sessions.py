@@ -10,16 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
-from mine.datasets import nsd_files, nsd_surfaces
+from mine.datasets import nibabel_files, nsd_files, nsd_surfaces
 from mine.datasets.file_sizes import check_size
 from mine.datasets.nsd_surfaces import SurfaceSession
 from mine.datasets.voxels import SurfaceVoxels, VolumeVoxels, VoxelSet
 from mine.errors import InputError
-
-BETA_SCALE = 300
-"""Betas are stored as int16 percent signal change × 300."""
 
 FORMATS = ("hdf5", "nii.gz")
 """Beta formats, the one preferred where both exist first: HDF5 reads single voxels."""
@@ -101,10 +99,10 @@ def open_session(path: Path, session: int) -> Session:
             data = file["betas"]
             _check_betas(path, data.dtype, data.ndim, data.shape)
             return SessionFile(path, session, "hdf5", data.shape[:0:-1], data.shape[0], None)
-    image = nsd_files.open_nifti(path)
+    image = nibabel_files.load_image(path, nib.Nifti1Pair, "a NIfTI file")
     _check_betas(path, image.get_data_dtype(), len(image.shape), image.shape)
     return SessionFile(
-        path, session, "nii.gz", image.shape[:3], image.shape[3], nsd_files.find_position(image)
+        path, session, "nii.gz", image.shape[:3], image.shape[3], nibabel_files.find_affine(image)
     )
 
 
@@ -124,7 +122,7 @@ def read_session(file: SessionFile, ijk: np.ndarray) -> np.ndarray:
             f"{file.path}: expected {file.trials} trials of shape {file.shape}, found a truncated "
             f"or damaged file: {error}"
         ) from None
-    betas /= BETA_SCALE
+    betas /= nsd_files.BETA_SCALE
     return betas
 
 
@@ -137,7 +135,7 @@ def check_length(file: Session) -> None:
         nsd_surfaces.check_length(file)
     if file.format != "nii.gz":
         return
-    header = nsd_files.open_nifti(file.path)
+    header = nibabel_files.load_image(file.path, nib.Nifti1Pair, "a NIfTI file")
     needed = int(header.dataobj.offset) + int(np.prod(header.shape)) * 2
     check_size(file.path, needed, of=f"{file.trials} trials of shape {file.shape}")
 
@@ -334,7 +332,7 @@ Slab = tuple[slice, np.ndarray | slice, np.ndarray]
 
 def _nifti_slabs(file: SessionFile, ijk: np.ndarray) -> Iterator[Slab]:
     """Runs of trials, in the order of the file: gzip can only be read forwards."""
-    proxy = nsd_files.open_nifti(file.path).dataobj
+    proxy = nibabel_files.load_image(file.path, nib.Nifti1Pair, "a NIfTI file").dataobj
     flat = np.ravel_multi_index(tuple(ijk.T), file.shape, order="F")
     volume_bytes = 2 * int(np.prod(file.shape))
     step = max(1, SLAB_BYTES // volume_bytes)

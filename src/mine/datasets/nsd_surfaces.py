@@ -16,10 +16,8 @@ import numpy as np
 
 from mine.datasets import nsd_files
 from mine.datasets.file_sizes import check_size
+from mine.datasets.nibabel_files import UNREADABLE
 from mine.errors import InputError
-
-BETA_SCALE = 300
-"""Of HDF5; MGH holds percent signal change."""
 
 FORMATS = ("hdf5", "mgh")
 
@@ -81,7 +79,7 @@ def read_session(file: SurfaceSession, index: np.ndarray) -> np.ndarray:
                 f"truncated or damaged file: {error}"
             ) from None
     if file.format == "hdf5":
-        betas /= BETA_SCALE
+        betas /= nsd_files.BETA_SCALE
     return betas
 
 
@@ -112,7 +110,7 @@ def read_positions(
     for path, vertices in zip(paths, file.shape, strict=True):
         try:
             places = nib.freesurfer.read_geometry(path)[0]
-        except nsd_files.UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(
                 f"{path}: expected a surface of FreeSurfer, found none that can be read: {error}"
             ) from None

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.io
 
 from mine.datasets import nsd_files, nsd_sessions, nsd_surfaces
+from mine.datasets.nibabel_files import UNREADABLE
 from mine.datasets.recording import Recording
 from mine.datasets.voxels import VolumeVoxels, VoxelSet
 from mine.errors import InputError
@@ -112,7 +113,7 @@ def read_order(root: Path) -> np.ndarray:
         raise InputError(f"{path}: expected the design of NSD-synthetic, found no file")
     try:
         content = scipy.io.loadmat(path, variable_names=["masterordering"])
-    except (*nsd_files.UNREADABLE, scipy.io.matlab.MatReadError, NotImplementedError) as error:
+    except (*UNREADABLE, scipy.io.matlab.MatReadError, NotImplementedError) as error:
         raise InputError(
             f"{path}: expected a MATLAB file, found one that is not: {error}"
         ) from None

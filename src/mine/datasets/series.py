@@ -18,12 +18,10 @@ import numpy as np
 
 from mine.datasets.file_sizes import check_size
 from mine.datasets.grids import (
-    UNREADABLE,
     Grid,
-    find_affine,
     find_cortex,
-    load_image,
 )
+from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image
 from mine.datasets.nsd_files import check_own
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
 from mine.datasets.patterns import describe_format

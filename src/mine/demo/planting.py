@@ -203,7 +203,7 @@ def smooth_fields(ijk: np.ndarray, count: int, random: np.random.Generator) -> n
     return factor @ random.standard_normal((len(ijk), count))
 
 
-def plan_subject(subject: str, *, seed: int, difficulty: Difficulty = DEMO) -> Plan:
+def plan_subject(subject: str, *, seed: int, difficulty: Difficulty) -> Plan:
     """Draw what is planted in every voxel of a subject."""
     random = generator(seed, "demo", "plan", subject)
     parts = [

@@ -15,6 +15,7 @@ import xarray as xr
 from scipy import ndimage
 
 from mine.demo.planting import FORMS, REGIONS
+from mine.demo.scenes import token_shares
 from mine.demo.words import BACKGROUNDS, CATEGORIES, HYPERNYMS, SYNONYMS
 from mine.statistics.bootstrap import bootstrap_mean
 from mine.statistics.ceiling import CLEAR_CEILING
@@ -202,7 +203,7 @@ def score_pointing(
     else:
         masks = labels == 1 + list(CATEGORIES).index(main)
         shown = masks.any(axis=(1, 2))
-    share = patch_shares(masks[shown], grid)
+    share = token_shares(masks[shown], rows=grid[0], columns=grid[1])
     token = token[shown].astype(np.int64)
     weight = np.where(token >= 0, strength[shown], 0)
     on_mask = np.take_along_axis(share, np.maximum(token, 0), axis=1)
@@ -214,16 +215,6 @@ def score_pointing(
         "mass_in_mask": float(mass.mean()),
         "mass_in_mask_chance": float(share.mean()),
     }
-
-
-def patch_shares(masks: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Return the share of each patch that a mask covers: bool (image, row, column) → (image,
-    token).
-    """
-    rows, columns = grid
-    images, height, width = masks.shape
-    blocks = masks.reshape(images, rows, height // rows, columns, width // columns)
-    return blocks.mean(axis=(2, 4)).reshape(images, rows * columns)
 
 
 def find_peak(surface: np.ndarray) -> np.ndarray:

@@ -15,11 +15,10 @@ from mine.core.fitting import FittingData, fit_ensemble
 from mine.core.splits import derive_seeds
 from mine.core.transfer import mix_voxels
 from mine.encoders.interface import Stimuli, Terms, score_validation
+from mine.sections import ALL
 
 # What decides on the split and on the basis, not on the descent.
 OUTSIDE = ("members", "position_orders", "validation_fraction", "device")
-
-ALL = "all"  # the analysis's name of its fit to all training images
 
 
 @dataclass(frozen=True)

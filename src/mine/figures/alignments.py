@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mine.figures.style import BLACK, LIGHT, SKY, new_figure, styled
+from mine.figures.style import BLACK, LIGHT, SKY, error_lengths, new_figure, styled
 
 TITLES = {
     "token_accuracy": "Token accuracy",
@@ -42,7 +42,7 @@ def _draw_measure(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     for line in range(len(names)):
         axes.axhline(line, color=LIGHT, linewidth=0.6, zorder=0)
     axes.scatter(rows["value"][~whole], place[~whole], s=6, color=SKY, linewidths=0, gid="category")
-    value, low, high = (rows[name][whole].to_numpy(float) for name in ("value", "low", "high"))
-    error = np.maximum([value - low, high - value], 0)
-    axes.errorbar(value, place[whole], xerr=error, fmt="o", color=BLACK, markersize=4, elinewidth=1)
+    style = {"fmt": "o", "color": BLACK, "markersize": 4, "elinewidth": 1}
+    value, error = rows["value"][whole].to_numpy(float), error_lengths(rows[whole])
+    axes.errorbar(value, place[whole], xerr=error, **style)
     axes.set(xlim=(-0.02, 1.02), xticks=np.linspace(0, 1, 6))

@@ -14,11 +14,10 @@ from matplotlib.patheffects import withStroke
 
 from mine.core.calibration import find_said, join_said
 from mine.core.conditions import DESCRIPTIONS
-from mine.figures.strips import write_voxel
+from mine.figures.strips import EDGE, draw_none, write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
-    HEADING,
     MM_PER_POINT,
     SIZE,
     VERMILLION,
@@ -31,7 +30,6 @@ from mine.figures.style import (
     styled,
 )
 from mine.figures.voxels import rank_images, write_fit
-from mine.wording import format_count
 
 WORDS_ON_IMAGE = 4
 
@@ -41,7 +39,6 @@ HEAT = LinearSegmentedColormap.from_list(
 )
 
 # mm
-EDGE = 2.0
 HEAD = 6.5
 LINE = 3.3
 STEP = 3.0  # of a condition's second line
@@ -83,7 +80,7 @@ def draw_attributions(
     """
     voxels = attributions["voxel"].values
     if not len(voxels):
-        return _draw_none(table, region)
+        return draw_none(table, region, "is described, so no words are shown")
     shown = rank_images(attributions["prediction"], images)
     columns = shown.shape[1]
     cell = (WIDTH - 2 * EDGE + 2) / max(columns, 2)
@@ -291,13 +288,3 @@ def _add_scale(figure: Figure, scale: Normalize, top: float) -> None:
         "tokens and from those of lowest\n|attribution| of the same image."
     )
     add_text(figure, EDGE + 46, top - 0.8, note)
-
-
-def _draw_none(table: pd.DataFrame, region: str) -> Figure:
-    figure = new_figure(22, layout=None)
-    reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
-    add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
-    voxels = format_count(len(table), "voxel")
-    text = f"Of {voxels} none is described, so no words are shown.\n{reasons}"
-    add_text(figure, EDGE, 9, text)
-    return figure

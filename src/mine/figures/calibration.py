@@ -15,6 +15,7 @@ from mine.figures.style import (
     LIGHT,
     SKY,
     VERMILLION,
+    error_lengths,
     measure_text,
     new_figure,
     styled,
@@ -109,7 +110,7 @@ def _draw_reliability(axes: Axes, rows: pd.DataFrame) -> None:
         axes.errorbar(
             own["at"],
             own["value"],
-            yerr=_error(own),
+            yerr=error_lengths(own),
             color=colour,
             marker=marker,
             markersize=3.5,
@@ -150,7 +151,7 @@ def _draw_words(axes: Axes, rows: pd.DataFrame) -> None:
     axes.errorbar(
         right["at"],
         right["value"],
-        yerr=_error(right),
+        yerr=error_lengths(right),
         fmt="o",
         color=BLUE,
         markersize=2.5,
@@ -217,7 +218,7 @@ def _draw_dots(axes: Axes, rows: pd.DataFrame) -> None:
     axes.errorbar(
         rows["value"].to_numpy(float),
         range(len(rows)),
-        xerr=_error(rows),
+        xerr=error_lengths(rows),
         fmt="o",
         color=BLACK,
         markersize=4,
@@ -231,9 +232,3 @@ def _set_lines(axes: Axes, labels: list[str]) -> None:
         axes.axhline(line, color=LIGHT, linewidth=0.6, zorder=0)
     axes.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
     axes.set(xlim=(-0.02, 1.02), xticks=FIFTHS)
-
-
-def _error(rows: pd.DataFrame) -> np.ndarray:
-    """Lengths of error bars, never negative: (2, row)."""
-    value, low, high = (rows[name].to_numpy(float) for name in ("value", "low", "high"))
-    return np.maximum([value - low, high - value], 0)

@@ -133,7 +133,7 @@ def draw_edits(
     describe_voxels. region: for the heading. With no voxel the figure says so.
     """
     if not chosen:
-        return draw_none(table, region, "nothing was edited")
+        return draw_none(table, region, "was tested, so nothing was edited")
     numbers = tabulate_edits(edits, counterfactuals, chosen=chosen)
     voxels = list(dict.fromkeys(voxel for voxel, _ in chosen))
     height = TOP + len(voxels) * HEAD + FOOT + 1

@@ -17,6 +17,7 @@ from mine.figures.style import (
     LIGHT,
     add_axes,
     add_text,
+    error_lengths,
     new_figure,
     styled,
 )
@@ -189,8 +190,8 @@ def _draw_points(axes: Axes, points: pd.DataFrame) -> None:
 
 
 def _draw_bins(axes: Axes, bins: pd.DataFrame) -> None:
-    x, value, low, high = (bins[name].to_numpy(float) for name in ("x", "value", "low", "high"))
-    error = np.maximum([value - low, high - value], 0)
+    x, value = (bins[name].to_numpy(float) for name in ("x", "value"))
+    error = error_lengths(bins)
     axes.errorbar(
         x, value, yerr=error, fmt="o-", color=BLACK, markersize=4, elinewidth=1, markeredgecolor="w"
     )

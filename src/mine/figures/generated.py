@@ -99,7 +99,7 @@ def draw_generated(
     into. table: describe_voxels. region: for the heading. With no voxel the figure says so.
     """
     if not originals:
-        return draw_none(table, region, "nothing was generated")
+        return draw_none(table, region, "was tested, so nothing was generated")
     numbers = tabulate_generated(generated, sufficiency, originals=originals)
     rows = sum(map(len, originals.values()))
     height = TOP + rows * ROW + len(originals) * (HEAD + SUMMARY) + FOOT

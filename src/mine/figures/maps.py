@@ -17,16 +17,14 @@ from nibabel.affines import apply_affine
 
 from mine.datasets.maps import fill_volume
 from mine.datasets.voxels import VolumeVoxels
-from mine.figures.strips import EDGE, write_note
+from mine.figures.strips import EDGE, draw_notice, write_note, write_panel_title
 from mine.figures.style import (
     BROWN,
-    HEADING,
     HUES,
     MM_PER_INCH,
     SIZE,
     WIDTH,
     add_key,
-    add_text,
     measure_text,
     new_figure,
     styled,
@@ -41,6 +39,7 @@ TITLES = {
     "localiser": "Preferred category: localiser",
 }
 NO_CLUSTERS = "no clusters"
+NOTHING = "No voxel prefers a category, and no region has clusters."
 
 # mm
 HEAD = 9.0  # with one line of a legend
@@ -204,7 +203,7 @@ def draw_maps(
     from nilearn import plotting
 
     if not maps:
-        return _draw_nothing(subject)
+        return draw_notice(f"{subject}: maps", NOTHING)
     behind, outside, black, white = _make_background(background, mask)
     behind, grid = straighten_volume(behind, affine, outside)
     laid = [straighten_labels(each.labels, affine) for each in maps]
@@ -266,7 +265,7 @@ def draw_counts(maps: Sequence[Map], *, geometry: str, subject: str) -> Figure:
     geometry: "surface" or "list", where the voxels lie.
     """
     if not maps:
-        return _draw_nothing(subject)
+        return draw_notice(f"{subject}: maps", NOTHING)
     heads = [_measure_head(each) for each in maps]
     figure = new_figure(sum(heads) + FOOT + 5, layout=None)
     top = 2.0
@@ -289,17 +288,9 @@ def draw_counts(maps: Sequence[Map], *, geometry: str, subject: str) -> Figure:
     return figure
 
 
-def _draw_nothing(subject: str) -> Figure:
-    figure = new_figure(16, layout=None)
-    add_text(figure, EDGE, 3, f"{subject}: maps", fontsize=HEADING, weight="bold")
-    add_text(figure, EDGE, 9, "No voxel prefers a category, and no region has clusters.")
-    return figure
-
-
 def _write_head(figure: Figure, top: float, letter: str, each: Map) -> None:
     """Letter, title and legend of a map."""
-    add_text(figure, EDGE, top, letter, fontsize=HEADING + 1, weight="bold")
-    add_text(figure, EDGE + 4, top + 0.2, each.title, fontsize=HEADING)
+    write_panel_title(figure, EDGE, top, letter, each.title)
     for line, entries in enumerate(_break_legend(each)):
         for left, text, colour in entries:
             add_key(figure, left, top + 0.4 + line * LINE, text, colour, gid="number")

@@ -10,15 +10,12 @@ import xarray as xr
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from mine.figures.strips import format_p, write_voxel
+from mine.figures.strips import EDGE, draw_rule, format_p, write_voxel
 from mine.figures.style import (
     BLACK,
     BLUE,
     HEADING,
-    LIGHT,
-    MM_PER_INCH,
     REASON_COLOURS,
     VERMILLION,
     add_axes,
@@ -35,7 +32,6 @@ EXEMPLARS = 8
 
 # mm
 CARD = 48.0
-EDGE = 2.0
 HEAD = 10.5
 BODY = 28.0
 BARS = 27.0
@@ -83,7 +79,7 @@ def draw_profiles(
             axes = add_axes(figure, 141 + column * 9.4, body + line * 9.8, 9, 9)
             add_image(axes, pictures.sel(image=image).values)
         if number:
-            figure.add_artist(_rule(figure, top))
+            draw_rule(figure, top - 0.8)
     _write_foot(figure, CARD * len(voxels), scale, profiles.attrs["measured_images"])
     return figure
 
@@ -194,9 +190,3 @@ def _write_foot(figure: Figure, top: float, scale: Normalize, images: int) -> No
         "of the images."
     )
     add_text(figure, EDGE, top + 1, note, color="#444444", linespacing=1.25)
-
-
-def _rule(figure: Figure, top: float) -> Line2D:
-    height = figure.get_size_inches()[1] * MM_PER_INCH
-    y = 1 - (top - 0.8) / height
-    return Line2D([0.01, 0.99], [y, y], color=LIGHT, linewidth=0.6, transform=figure.transFigure)

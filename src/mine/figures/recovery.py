@@ -18,6 +18,7 @@ from mine.figures.style import (
     MODELS,
     SIZE,
     VERMILLION,
+    error_lengths,
     new_figure,
     styled,
 )
@@ -192,7 +193,7 @@ def _draw_rows(
             axes.errorbar(
                 row["value"],
                 place + shift,
-                xerr=_error(row),
+                xerr=error_lengths(row),
                 fmt="o" if pooled else MARKERS[number % len(MARKERS)],
                 color=colour,
                 markerfacecolor=colour if pooled else "white",
@@ -226,7 +227,7 @@ def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list
         axes.errorbar(
             rows["value"],
             y,
-            xerr=_error(rows),
+            xerr=error_lengths(rows),
             fmt=MARKERS[number],
             color=colour,
             markersize=3,
@@ -240,9 +241,3 @@ def _draw_scores(axes: Axes, scores: pd.DataFrame, models: list[str], rois: list
     axes.axvline(1, color=GREY, linestyle="--", linewidth=0.8)
     axes.set_yticks(range(len(rois)), labels)
     axes.set(ylim=(max(len(rois), 1) - 0.5, -0.5), xlabel="ΣR² / Σ noise ceiling, 95% interval")
-
-
-def _error(rows: pd.DataFrame | pd.Series) -> np.ndarray:
-    """Lengths of error bars, never negative: (2, row)."""
-    lengths = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
-    return np.maximum(np.array(lengths, dtype=float).reshape(2, -1), 0)

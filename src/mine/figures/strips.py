@@ -261,14 +261,23 @@ def _wrap_note(text: str) -> str:
     return wrap_text(text, width=WIDTH - 2 * EDGE, lines=9)
 
 
-def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
-    """Return a figure that says why there is none. what: which is therefore not there."""
-    figure = new_figure(22, layout=None)
-    reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
-    add_text(figure, EDGE, 3, region, fontsize=HEADING, weight="bold")
-    text = f"Of {format_count(len(table), 'voxel')} none was tested, so {what}.\n{reasons}"
+def draw_notice(heading: str, text: str, *, height: float = 16) -> Figure:
+    """Return a figure that says why there is none. height: in mm, by default of one line."""
+    figure = new_figure(height, layout=None)
+    add_text(figure, EDGE, 3, heading, fontsize=HEADING, weight="bold")
     add_text(figure, EDGE, 9, text)
     return figure
+
+
+def draw_none(table: pd.DataFrame, region: str, what: str) -> Figure:
+    """Return a figure that says why there is none, with the number of voxels by reason.
+
+    table: describe_voxels. what: goes on after "Of these voxels none", and says what is therefore
+    not there.
+    """
+    reasons = ", ".join(f"{count} {name}" for name, count in table["reason"].value_counts().items())
+    text = f"Of {format_count(len(table), 'voxel')} none {what}.\n{reasons}"
+    return draw_notice(region, text, height=22)
 
 
 def write_means(

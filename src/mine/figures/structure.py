@@ -13,6 +13,7 @@ from mine.figures.strips import (
     EDGE,
     INK,
     LINE,
+    draw_notice,
     draw_rule,
     format_p,
     write_note,
@@ -35,6 +36,7 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
+from mine.stages.structure import EXEMPLARS
 from mine.wording import format_count
 
 SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
@@ -45,7 +47,6 @@ NULLS = {
 }
 COLOURS = "PuOr_r"  # orange above, purple below, as in all figures
 CHANCE = 0.5
-EXEMPLARS = 4
 WORDS = 5
 LEVEL = 0.95
 
@@ -79,7 +80,8 @@ def draw_structure(
     figure says so.
     """
     if not structure.attrs["clusters"]:
-        return _draw_unmeasured(structure.sizes["voxel"], voxels, least_voxels, region)
+        few = f"fewer than {least_voxels} of the {format_count(voxels, 'voxel')} are described"
+        return draw_notice(f"{region}: structure", f"Not measured: {few}.")
     count = structure.attrs["clusters"]
     figure = new_figure(CLUSTERS + count * CARD + FOOT, layout=None)
     _write_panel_title(figure, structure, words, voxels, region)
@@ -166,17 +168,6 @@ def _tabulate_cluster(
     for rank, image in enumerate(here["exemplar"].values[:EXEMPLARS]):
         rows.append({"item": "exemplar", "rank": rank, "image": int(image)})
     return [{"cluster": cluster + 1} | row for row in rows]
-
-
-def _draw_unmeasured(described: int, voxels: int, least_voxels: int, region: str) -> Figure:
-    figure = new_figure(16, layout=None)
-    add_text(figure, EDGE, 3, f"{region}: structure", fontsize=HEADING, weight="bold")
-    text = (
-        f"Not measured: fewer than {least_voxels} of the {format_count(voxels, 'voxel')} are "
-        "described."
-    )
-    add_text(figure, EDGE, 9, text)
-    return figure
 
 
 def _explain(structure: xr.Dataset) -> str:

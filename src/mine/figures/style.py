@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -200,6 +201,16 @@ def mark_rois(rois: Sequence[str]) -> dict[str, tuple[str, str]]:
         )
         for place, roi in enumerate(rois)
     }
+
+
+def error_lengths(rows: pd.DataFrame | pd.Series) -> np.ndarray:
+    """Return the lengths of error bars below and above, for matplotlib: (2, row).
+
+    rows: columns value, low and high; or one row. None is negative: a percentile interval need not
+    hold the estimate.
+    """
+    lengths = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+    return np.maximum(np.array(lengths, dtype=float).reshape(2, -1), 0)
 
 
 def name_region(roi: str) -> str:

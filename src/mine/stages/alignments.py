@@ -66,7 +66,7 @@ def compare_alignments(
     categories: Sequence[str],
     prompts: list[str],
     text_mean: np.ndarray | None,
-    contexts: Contexts | None = None,
+    contexts: Contexts | None,
     batch_size: int,
     resamples: int,
     generator: np.random.Generator,

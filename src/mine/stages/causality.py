@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mine.core.conditions import CONTROLS_OF, DIRECTIONS, EDITS, GUIDES, PICTURES, REFERENCES
+from mine.core.conditions import (
+    CONTROLS_OF,
+    DIRECTIONS,
+    EDITS,
+    GUIDES,
+    MODELS,
+    PICTURES,
+    REFERENCES,
+)
 from mine.sections import ALL
 from mine.statistics.bootstrap import bootstrap_weights
 from mine.statistics.effects import clustered_effect
@@ -23,7 +31,6 @@ from mine.statistics.multiple_comparisons import SIGNIFICANT
 KEYS = ["panel", "measure", "roi", "voxel", "direction", "guide", "condition", "model"]
 COLUMNS = [*KEYS, "value", "low", "high", "n", "images"]
 
-MODELS = ("evaluator", "encoder")
 DIFFERENCE = "encoder - evaluator"
 """The model of rows that say by how much the encoder's number is above the evaluator's."""
 

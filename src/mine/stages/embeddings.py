@@ -36,8 +36,8 @@ def build_vocabulary(
     words_per_token: int,
     batch_size: int,
     generator: np.random.Generator,
-    contexts: Contexts | None = None,
-    lists: Mapping[str, WordList] | None = None,
+    contexts: Contexts | None,
+    lists: Mapping[str, WordList],
 ) -> xr.Dataset:
     """Embed the vocabulary, measure the mean raw token over reference images, and read tokens that
     show nothing.
@@ -69,7 +69,6 @@ def build_vocabulary(
             f"lens.vocabulary: expected at least two words that are tokens of the model{where}, "
             f"found {len(known)} of {len(words)}"
         )
-    lists = lists or {}
     members = find_members(known, lists, wanted=f"a token of the model{where}")
     if len(reference_images) < 2:
         raise InputError(
@@ -148,7 +147,7 @@ def embed_categories(
     *,
     prompts: list[str],
     text_mean: np.ndarray,
-    contexts: Contexts | None = None,
+    contexts: Contexts | None,
 ) -> xr.Dataset:
     """Embed categories in the vocabulary's text space.
 

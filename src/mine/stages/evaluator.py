@@ -16,6 +16,9 @@ from mine.randomness import generator
 from mine.statistics.permutation import gain_test
 from mine.statistics.scores import pearson, r_squared
 
+PERMUTATIONS = 10_000
+"""Sign flips of the test that images are predicted."""
+
 
 def embed_features(
     model: FeatureModel, images: np.ndarray, read_images: Reader, *, batch_size: int
@@ -57,7 +60,6 @@ def fit_evaluator(
     test: np.ndarray,
     alphas: Sequence[float],
     folds: int,
-    permutations: int = 10_000,
     seed: int,
 ) -> xr.Dataset:
     """Fit the evaluator of a subject on some of its images and score it on others.
@@ -65,7 +67,7 @@ def fit_evaluator(
     features: (image, feature). responses: (image, voxel), z-scored. share: (feature,), by which a
     feature counts. fitted, test: bool (image,); images that are neither have no part. alphas:
     penalties to choose from, per voxel. folds: of the cross-validation that chooses, within the
-    fitted images. permutations: sign flips of the test.
+    fitted images.
 
     Returns the weights (core.evaluator.weights_to_dataset), and of the test images r2, r and p
     (voxel): R², Pearson correlation, and the one-sided p of a sign flip over images that the
@@ -90,7 +92,7 @@ def fit_evaluator(
     for name, score in {"r2": r_squared, "r": pearson}.items():
         dataset[name] = ("voxel", score(measured, predicted).astype(np.float32))
     centre, flips = responses[fitted].mean(axis=0), generator(seed, "evaluator", "flips")
-    _, p = gain_test(measured, predicted, centre, permutations=permutations, generator=flips)
+    _, p = gain_test(measured, predicted, centre, permutations=PERMUTATIONS, generator=flips)
     dataset["p"] = ("voxel", p)
     dataset["r2"].attrs = {"long_name": "R² on the test images", "units": "1"}
     dataset["r"].attrs = {"long_name": "Pearson correlation on the test images", "units": "1"}

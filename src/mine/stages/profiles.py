@@ -119,7 +119,7 @@ def build_profiles(
     reading_reliability: float,
     words: int,
     exemplars: int,
-    in_list: xr.DataArray | None = None,
+    in_list: xr.DataArray | None,
 ) -> xr.Dataset:
     """Build the profiles of one ROI.
 

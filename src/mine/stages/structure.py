@@ -49,6 +49,9 @@ from mine.statistics.regression import forward_selection, normal_scores
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")
 
+EXEMPLARS = 4
+"""Images that show what a cluster prefers: as many as its card in the figure has places."""
+
 
 def measure_structure(
     profiles: xr.Dataset,
@@ -65,7 +68,6 @@ def measure_structure(
     draws: int,
     resamples: int,
     cluster_words: int,
-    exemplars: int,
     level: float,
     reading_reliability: float,
     generator: np.random.Generator,
@@ -120,7 +122,7 @@ def measure_structure(
         reading_reliability=reading_reliability,
     )
     best = np.argsort(-contrast_clusters(response, label, count), axis=0, kind="stable")
-    best = best[:exemplars].T
+    best = best[:EXEMPLARS].T
     voxels = profiles["voxel"].values[described]
     sources = list(halves_of)
     mean = identified.mean(axis=1) if len(described) else np.full(len(sources), np.nan)

@@ -21,13 +21,13 @@ LEAST_SUBJECTS = 3
 
 @dataclass(frozen=True)
 class SubjectMean:
-    """A mean over subjects with its t interval, per column."""
+    """A mean over subjects, or over pairs of them, with an interval over subjects, per column."""
 
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
     subjects: np.ndarray
-    """(column,): how many subjects have a value"""
+    """(column,): how many subjects have a value, or are in a pair that has one"""
 
 
 def mean_over_subjects(
@@ -55,20 +55,9 @@ def mean_over_subjects(
     return SubjectMean(mean, low, high, count)
 
 
-@dataclass(frozen=True)
-class PairMean:
-    """A mean over pairs of subjects with an interval over subjects, per column."""
-
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    subjects: np.ndarray
-    """(column,): how many subjects are in a pair that has a value"""
-
-
 def mean_over_pairs(
     values: np.ndarray, *, least: ArrayLike = -np.inf, greatest: ArrayLike = np.inf
-) -> PairMean:
+) -> SubjectMean:
     """Mean over pairs of subjects, with a 95% interval that knows that pairs share subjects.
 
     n subjects make n (n − 1) / 2 pairs, but only n of anything that was drawn. With θ the mean over
@@ -102,4 +91,4 @@ def mean_over_pairs(
     )
     margin = error * special.stdtrit(degrees, (1 + INTERVAL_LEVEL) / 2)
     low, high = np.maximum(mean - margin, least), np.minimum(mean + margin, greatest)
-    return PairMean(mean, low, high, count)
+    return SubjectMean(mean, low, high, count)

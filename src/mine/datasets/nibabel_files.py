@@ -1,0 +1,83 @@
+"""Files that nibabel reads, NIfTI, CIFTI and GIFTI, and what they say of where they lie.
+
+Every fault is an InputError: one sentence that names the file, what was expected and what was
+found.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import xml.parsers.expat
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from mine.errors import InputError, describe_error
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    struct.error,
+    ValueError,
+    KeyError,
+    AttributeError,
+    xml.parsers.expat.ExpatError,
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+)
+"""What readers of files raise over one that is damaged, or is another than its name says."""
+
+
+def load_image(path: Path, kind: type, what: str) -> Any:
+    """Open a file of nibabel's and check what it is; nothing but its header is read, of GIFTI all.
+
+    Raises InputError if it is absent, damaged or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected {what}, found no file")
+    try:
+        if kind is nib.GiftiImage:
+            image = _read_gifti(path)
+        else:
+            image = nib.load(path, keep_file_open=True)
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: expected {what}, found one that is not: {describe_error(error)}"
+        ) from None
+    if not isinstance(image, kind):
+        raise InputError(f"{path}: expected {what}, found {type(image).__name__}")
+    return image
+
+
+def find_affine(image: Any) -> np.ndarray | None:
+    """Affine of a NIfTI image; None where its header states no position."""
+    header = image.header
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        return None
+    return np.asarray(image.affine, dtype=np.float64)
+
+
+def show_affine(affine: np.ndarray) -> str:
+    """The three rows of an affine that say something, for messages."""
+    return str(np.round(np.asarray(affine)[:3], 3).tolist())
+
+
+def _read_gifti(path: Path) -> nib.GiftiImage:
+    """Read a GIFTI file whole.
+
+    Raises one of UNREADABLE where it is damaged, or keeps its numbers in another file: from bytes
+    nibabel follows no name.
+    """
+    content = path.read_bytes()
+    if str(path).endswith(".gz"):
+        content = gzip.decompress(content)
+    image = nib.GiftiImage.from_bytes(content)
+    if image is None:
+        raise ValueError("its XML has no element GIFTI")
+    return image
