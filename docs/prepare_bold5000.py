@@ -9,9 +9,7 @@ docs/data.md says which files are needed and where they come from.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +18,9 @@ import pandas as pd
 from preparing import (
     create_sessions,
     describe_trials,
+    make_parser,
     read_columns,
+    run,
     write_images,
     write_table,
     write_whole,
@@ -41,27 +41,13 @@ REPEATED = "rep_"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("betas", type=Path, help="the folder py of BOLD5000_GLMsingle_ROI_betas")
     parser.add_argument("--events", type=Path, required=True, help="OpenNeuro's folder ds001499")
     parser.add_argument("--images", type=Path, required=True, help="the folder Presented_Stimuli")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     parser.add_argument("--subjects", nargs="+", metavar="CSI1", help="else all that are there")
     parser.add_argument("--version", default=VERSION, help="of the betas (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    try:
-        prepare(
-            options.betas,
-            events=options.events,
-            images=options.images,
-            output=options.output,
-            subjects=options.subjects,
-            version=options.version,
-        )
-    except InputError as error:
-        sys.exit(str(error))
+    run(prepare, parser, arguments)
 
 
 def prepare(

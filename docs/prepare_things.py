@@ -9,9 +9,7 @@ are needed and where they come from.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,8 +21,10 @@ import pandas as pd
 from preparing import (
     create_sessions,
     describe_trials,
+    make_parser,
     read_columns,
     read_whole_numbers,
+    run,
     write_images,
     write_table,
     write_whole,
@@ -61,13 +61,10 @@ VOXELS_AT_ONCE = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path, help="the folder betas_csv, or ICA-betas")
     parser.add_argument("--masks", type=Path, required=True, help="the folder brainmasks")
     parser.add_argument("--images", type=Path, required=True, help="the folder of THINGS' images")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     parser.add_argument("--subjects", nargs="+", metavar="sub-01", help="else all that are there")
     parser.add_argument(
         "--regions",
@@ -75,18 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="NAME",
         help="columns of the voxels, with * for anything; else all but those of Glasser's atlas",
     )
-    options = parser.parse_args(arguments)
-    try:
-        prepare(
-            options.data,
-            masks=options.masks,
-            images=options.images,
-            output=options.output,
-            subjects=options.subjects,
-            regions=options.regions,
-        )
-    except InputError as error:
-        sys.exit(str(error))
+    run(prepare, parser, arguments)
 
 
 def prepare(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +18,28 @@ from mine.errors import InputError
 
 STIMULI = "stimuli"
 """Name of the link to the folder of images."""
+
+
+def make_parser(text: str) -> argparse.ArgumentParser:
+    """A parser of what both scripts are told; text: what ``--help`` says of the script."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
+    return parser
+
+
+def run(
+    prepare: Callable[..., None],
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+) -> None:
+    """Call a function with what a parser finds, by name; InputError ends the script with its
+    sentence. arguments: None takes those of the command line."""
+    try:
+        prepare(**vars(parser.parse_args(arguments)))
+    except InputError as error:
+        sys.exit(str(error))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mine.archive import CODE, Source, check_destination, write_archive
-from mine.config import Config, describe_changes
+from mine.config import RESULTS, Config, describe_changes
 from mine.datasets.archive import BACKGROUNDS, IMAGES
 from mine.datasets.reader import open_dataset
 from mine.datasets.voxels import VolumeVoxels, voxels_of
@@ -113,7 +113,7 @@ def export_analysis(
     """
     if changes := describe_changes(config):
         raise InputError(f"{changes}; export them by the configuration that made them")
-    results = Path("results") / config.name
+    results = RESULTS / config.name
     if place.resolve().is_relative_to(results.resolve()):
         # The next archive would hold this one.
         raise InputError(f"{place}: expected a place outside {results}, found one inside")

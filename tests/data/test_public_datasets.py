@@ -397,6 +397,14 @@ FAULTS: dict[str, tuple[Callable[[Things], None], str]] = {
 }
 
 
+def check_refusal(script: ModuleType, world: Things | Bold5000, sentence: str) -> None:
+    """Hold that a script ends with one sentence, and that nothing looks like a prepared folder."""
+    with pytest.raises(SystemExit) as told:
+        script.main(world.arguments())
+    assert sentence in str(told.value) and "\n" not in str(told.value)
+    assert not list(world.root.glob("out*"))
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_not_as_published_gives_one_sentence(
     name: str, tmp_path: Path, load: Callable
@@ -404,11 +412,7 @@ def test_what_is_not_as_published_gives_one_sentence(
     fault, sentence = FAULTS[name]
     things = Things(tmp_path)
     fault(things)
-    with pytest.raises(SystemExit) as told:
-        load("prepare_things").main(things.arguments())
-    assert sentence in str(told.value) and "\n" not in str(told.value)
-    # nothing is left that looks like a prepared folder
-    assert not list(tmp_path.glob("out*"))
+    check_refusal(load("prepare_things"), things, sentence)
 
 
 def test_a_folder_that_is_there_is_kept(tmp_path: Path, load: Callable) -> None:
@@ -454,7 +458,4 @@ def test_what_of_bold5000_is_not_as_published_gives_one_sentence(
     fault, sentence = BOLD5000_FAULTS[name]
     world = Bold5000(tmp_path)
     fault(world)
-    with pytest.raises(SystemExit) as told:
-        load("prepare_bold5000").main(world.arguments())
-    assert sentence in str(told.value) and "\n" not in str(told.value)
-    assert not list(tmp_path.glob("out*"))
+    check_refusal(load("prepare_bold5000"), world, sentence)

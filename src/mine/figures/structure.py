@@ -36,7 +36,6 @@ from mine.figures.style import (
     new_figure,
     styled,
 )
-from mine.stages.structure import EXEMPLARS
 from mine.wording import format_count
 
 SOURCES = {"tuning": "measured\nresponses", "attributions": "attributions"}
@@ -47,6 +46,7 @@ NULLS = {
 }
 COLOURS = "PuOr_r"  # orange above, purple below, as in all figures
 CHANCE = 0.5
+PLACES = 4  # of pictures on a card
 WORDS = 5
 LEVEL = 0.95
 
@@ -165,7 +165,7 @@ def _tabulate_cluster(
         added, p = float(here["cluster_added"][rank]), float(here["cluster_added_p"][rank])
         rows.append(common | {"item": "word", "value": z, "q": q})
         rows.append(common | {"item": "added", "value": added, "p": p})
-    for rank, image in enumerate(here["exemplar"].values[:EXEMPLARS]):
+    for rank, image in enumerate(here["exemplar"].values[:PLACES]):
         rows.append({"item": "exemplar", "rank": rank, "image": int(image)})
     return [{"cluster": cluster + 1} | row for row in rows]
 
