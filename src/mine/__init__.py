@@ -21,7 +21,8 @@ def open(path: Path | str, *, config: Path | str | Mapping[str, Any] | None = No
         path: folder of the results, `results/<name>`.
         config: configuration that made them, a file or what was read from one; None takes the
             `config.json` that the workflow writes into the folder. Beside a `config.json` it may
-            differ from that in `dataset.root` and `backbone.model` alone, where these have moved.
+            differ from that in where dataset and models are, and in how things are run: devices,
+            batches, memory, download.
 
     Raises:
         InputError: there are no results, no configuration, or another than made them.

@@ -297,6 +297,7 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.add_argument("first", help="folder of the results, results/<name>")
     compare.add_argument("second", help="folder of the results of the other analysis")
     compare.add_argument("--output", help="table to write, with a row for each voxel")
+    compare.add_argument("--force", action="store_true", help="replace an existing table")
     compare.set_defaults(run=_compare)
     for command in (show, explain):
         command.add_argument(
@@ -349,6 +350,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     if options.output:
         _check_place(Path(options.output))
+        _spare_file(Path(options.output), force=options.force)
     voxels, rows = compare_results(mine.open(options.first), mine.open(options.second))
     print(print_comparison(rows))
     if options.output:

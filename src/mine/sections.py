@@ -80,6 +80,9 @@ MODEL_PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 """Names of the files that a model consists of; others beside it say what it is, or are other forms
 of its weights."""
 
+MODEL_SCORES = ("scores.json",)
+"""Names of files in a model's folder that say what it was found to reach: no part of it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Algonauts:

@@ -32,6 +32,21 @@ def test_a_figure_that_cannot_be_written_is_refused_before_results_are_read(
     assert capsys.readouterr().err.startswith(f"{figure}: {said.format(folder=tmp_path)}")
 
 
+def test_a_comparison_replaces_no_table_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "recovery.tsv"
+    table.write_text("mine")
+    command = ["compare", str(tmp_path / "absent"), "other", "--output", str(table)]
+    for options, said in (
+        ([], f"{table}: expected no such file, or --force to replace it, found one\n"),
+        (["--force"], f"{tmp_path}/absent: expected the results of an analysis, found no such"),
+    ):
+        assert main([*command, *options]) == 1
+        assert capsys.readouterr().err.startswith(said)
+    assert table.read_text() == "mine"
+
+
 def test_a_figure_replaces_no_file_unasked_and_never_the_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -354,6 +354,8 @@ def test_digest_changes_with_the_files_and_with_nothing_else(pipelines, tmp_path
     shutil.copytree(pipelines["stable-diffusion"], folder)
     first = load(folder).digest
     assert load(folder, steps=9, size=64).digest == first
+    (folder / "scores.json").write_text("{}")
+    assert load(folder).digest == first
     assert load(pipelines["stable-diffusion"]).digest == first
     edit_index(folder, note=1)
     changed = load(folder).digest

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xarray as xr
 import yaml
 
 import mine
 from mine.errors import InputError
+from mine.provenance import describe_provenance
+from mine.stores import write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,10 +33,41 @@ def test_what_made_the_results_opens_them(results: Path, settings: dict[str, Any
     assert mine.open(results, config=ROOT / "config.yaml").config == mine.open(results).config
     settings["dataset"]["root"] = "elsewhere"
     settings["backbone"]["model"] = "local-dir:elsewhere"
+    settings["evaluator"]["model"] = "local-dir:elsewhere/evaluator"
+    settings["generator"]["model"] = "elsewhere"
     assert mine.open(results, config=settings).config.dataset.root == "elsewhere"
     # Nor does what follows depend on how it is run.
     settings["backbone"]["device"], settings["memory_gb"] = "cuda", 1
     assert mine.open(results, config=settings).config.backbone.device == "cuda"
+
+
+def test_results_subjects_and_regions_are_gone_through_by_name(results: Path) -> None:
+    member = xr.Dataset(
+        {"member": (("roi", "voxel"), [[True, False, True], [False, True, False]])},
+        coords={"roi": ["FFA-1", "V1v"], "voxel": [0, 1, 2]},
+    )
+    write_store(member, results / "subj01/rois.zarr", provenance=describe_provenance())
+    opened = mine.open(results)
+    assert list(opened) == opened.subjects == ["subj01", "subj02"] and len(opened) == 2
+    assert "subj01" in opened and "subj03" not in opened and 0 not in opened
+    subject = opened["subj01"]
+    assert list(subject) == subject.rois == ["FFA-1", "V1v"] and len(subject) == 2
+    assert "V1v" in subject and "PPA" not in subject
+    region = subject["FFA-1"]
+    assert list(region) == region.voxels == [0, 2] and len(region) == 2
+    assert 2 in region and 1 not in region
+
+
+def test_the_generator_is_found_from_any_folder(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "results/demo"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "resources").symlink_to(ROOT / "resources")
+    monkeypatch.chdir(tmp_path / "results")
+    model = mine.open("demo").generator.models["model"]
+    assert Path(model.name) == tmp_path / "resources/demo/generator"
 
 
 def test_another_configuration_is_refused(results: Path, settings: dict[str, Any]) -> None:

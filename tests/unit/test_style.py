@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -63,6 +64,20 @@ def test_every_script_records_how_its_outputs_were_made(repository: Path) -> Non
     for path in (repository / "workflow/scripts").glob("*.py"):
         last = path.read_text().rstrip().splitlines()[-1]
         assert last.startswith("write_history(snakemake"), path.name
+
+
+def test_a_script_that_is_given_the_seed_draws_with_it(repository: Path) -> None:
+    """Else another seed would make anew what does not depend on it."""
+    for path in sorted((repository / "workflow/scripts").glob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        read = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "seed"]
+        recorded = [
+            keyword.value
+            for node in nodes
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "describe_provenance"
+            for keyword in node.keywords
+        ]
+        assert not read or set(read) - set(recorded), path.name
 
 
 def test_every_rule_that_runs_a_model_waits_for_it_and_knows_it(repository: Path) -> None:

@@ -217,7 +217,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "seed": (
         key("", seed=7),
-        follow("configuration", "responses", "stimuli") | {"captions", "categories"},
+        follow("configuration", "vocabulary", "fit_encoder", "baselines", "fit_evaluator"),
     ),
     "encoder.head_width": (key("encoder", head_width=16), follow("configuration", "fit_encoder")),
     "attribution.nodes": (key("attribution", nodes=6), follow("configuration", "attribute")),

@@ -112,7 +112,6 @@ rule paint:
         evaluator=section("evaluator"),
         words_per_token=settings.lens.words_per_token,
         position_orders=settings.encoder.position_orders,
-        seed=settings.seed,
     message:
         "Generating pictures and edits for {wildcards.roi} of {wildcards.subject}"
     script:

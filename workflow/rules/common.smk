@@ -17,7 +17,7 @@ from mine.figures.catalogue import FIGURES
 from mine.handling import drop_handling
 from mine.memory import Memory, digest_contents
 from mine.provenance import digest_files, manifest_path
-from mine.sections import ACROSS, FITS, MEASURES, MODEL_PATTERNS
+from mine.sections import ACROSS, FITS, MEASURES, MODEL_PATTERNS, MODEL_SCORES
 from mine.sections import FORMS as EVERY_FORM
 from mine.sources import code_digest, remember_sources
 from mine.summary.region_table import read_region_names
@@ -380,14 +380,14 @@ FETCHED = [
 @cache
 def local_model_files(*names):
     """Return the files of the local models of sections, those of which their digest is; none of a
-    hub's. What a model was found to reach is no part of it."""
+    hub's."""
     files = set()
     for name, key in product(names, PIPELINES):
         if model := section(name).get(key):
             folder = Path(model.removeprefix("local-dir:"))
             for pattern in ["*"] if name == "generator" else MODEL_PATTERNS:
                 files.update(file for file in folder.rglob(pattern) if file.is_file())
-    return sorted(str(file) for file in files if file.name != "scores.json")
+    return sorted(str(file) for file in files if file.name not in MODEL_SCORES)
 
 
 def model_files(name):

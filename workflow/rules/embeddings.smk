@@ -44,7 +44,6 @@ rule captions:
         code=code("captions"),
         models=model_digest("backbone"),
         backbone=section("backbone"),
-        seed=settings.seed,
     message:
         "Embedding the captions"
     script:
@@ -76,7 +75,6 @@ rule embed:
         pixels=PIXELS,
         backbone=section("backbone"),
         words_per_token=settings.lens.words_per_token,
-        seed=settings.seed,
     message:
         "Embedding images, shard {wildcards.shard}"
     script:
@@ -116,7 +114,6 @@ rule base_rates:
     params:
         code=code("base_rates"),
         merge_cosine=settings.description.merge_cosine,
-        seed=settings.seed,
     message:
         "Counting how often every word is read"
     script:

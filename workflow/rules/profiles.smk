@@ -33,7 +33,6 @@ rule profile:
         code=code("profile"),
         parts=[*PARTS, *NULL],
         profile=section("profile"),
-        seed=settings.seed,
     message:
         "Profiling {wildcards.roi} of {wildcards.subject}"
     script:

@@ -19,7 +19,6 @@ rule categories:
         backbone=section("backbone"),
         prompts=settings.lens.prompts,
         categories={name: each.prompts for name, each in settings.categories.items()},
-        seed=settings.seed,
     message:
         "Embedding the categories"
     script:

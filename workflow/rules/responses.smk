@@ -20,7 +20,6 @@ rule responses:
         code=code("responses"),
         dataset=dataset_section(),
         content=dataset_digest("responses"),
-        seed=settings.seed,
     message:
         "Reading the responses of {wildcards.subject}"
     script:
@@ -44,7 +43,6 @@ rule rois:
         dataset=dataset_section(),
         content=dataset_digest("regions", settings.roi_references().values()),
         rois=settings.roi_references(),
-        seed=settings.seed,
     message:
         "Finding the regions of {wildcards.subject}"
     script:

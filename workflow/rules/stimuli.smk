@@ -15,7 +15,6 @@ rule stimuli:
         dataset=dataset_section(),
         content=dataset_digest("stimuli"),
         subjects=settings.subjects,
-        seed=settings.seed,
     message:
         "Indexing the images"
     script:
@@ -36,7 +35,6 @@ rule low_level:
         images=IMAGES,
         pixels=PIXELS,
         shard_size=settings.backbone.shard_size,
-        seed=settings.seed,
     message:
         "Measuring contrast and Gabor energy, shard {wildcards.shard}"
     script:

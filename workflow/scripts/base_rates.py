@@ -16,7 +16,5 @@ base_rates = measure_base_rates(
     merge_cosine=snakemake.params.merge_cosine,
 )
 log.info("%d words in %d groups", base_rates.sizes["word"], base_rates["group"].values.max() + 1)
-write_store(
-    base_rates, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
-)
+write_store(base_rates, snakemake.output.store, provenance=describe_provenance())
 write_history(snakemake)

@@ -17,7 +17,6 @@ stimuli = open_store(snakemake.input.stimuli)
 texts = [json.loads(text) for text in stimuli["captions"].values]
 captions = embed_captions(backbone, texts, stimuli["image"].values)
 provenance = describe_provenance(
-    seed=params.seed,
     models={"backbone": backbone.digest},
     libraries=[backbone.library],
 )

@@ -22,7 +22,6 @@ categories = embed_categories(
     contexts=read_contexts(vocabulary),
 )
 provenance = describe_provenance(
-    seed=params.seed,
     models={"backbone": backbone.digest},
     libraries=[backbone.library],
 )

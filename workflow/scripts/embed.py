@@ -27,7 +27,6 @@ images, lens = embed_images(
     batch_size=params.backbone["batch_size"],
 )
 provenance = describe_provenance(
-    seed=params.seed,
     models={"backbone": backbone.digest},
     libraries=[backbone.library],
 )

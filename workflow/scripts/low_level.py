@@ -23,5 +23,5 @@ dataset = xr.Dataset(
     {"feature_value": (("image", "feature"), compress_contrast(values), what)},
     coords={"image": images, "feature": names},
 )
-write_store(dataset, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_store(dataset, snakemake.output.store, provenance=describe_provenance())
 write_history(snakemake)

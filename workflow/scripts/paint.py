@@ -29,7 +29,7 @@ observer = load_observer(
 check_models(given.vocabulary, {"backbone": observer.digests["backbone"]})
 check_models(given.evaluator, {"evaluator": observer.digests["evaluator"]})
 models = {"generator": painter.digest} | observer.digests
-provenance = describe_provenance(seed=params.seed, models=models, libraries=["torch", "diffusers"])
+provenance = describe_provenance(models=models, libraries=["torch", "diffusers"])
 generated = make_pictures(
     pictures,
     painter,

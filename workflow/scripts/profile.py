@@ -44,5 +44,5 @@ profiles = build_profiles(
     in_list=vocabulary["in_list"].load() if "in_list" in vocabulary else None,
 )
 log.info("%d of %d voxels described", int(profiles["described"].sum()), len(voxels))
-write_store(profiles, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_store(profiles, snakemake.output.store, provenance=describe_provenance())
 write_history(snakemake)

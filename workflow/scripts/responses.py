@@ -18,7 +18,5 @@ responses = build_responses(
     least_noise_ceiling=dataset["least_noise_ceiling"],
 )
 log.info("%d images, %d voxels", responses.sizes["image"], responses.sizes["voxel"])
-write_store(
-    responses, snakemake.output.store, provenance=describe_provenance(seed=snakemake.params.seed)
-)
+write_store(responses, snakemake.output.store, provenance=describe_provenance())
 write_history(snakemake, sources=recording.files)

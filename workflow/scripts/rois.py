@@ -19,7 +19,7 @@ rois = open_dataset(params.dataset).read_rois(
 )
 # Which voxels are left for want of signal no check of files can foresee.
 require_region(rois)
-write_store(rois, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_store(rois, snakemake.output.store, provenance=describe_provenance())
 # An absent region has no voxels, and so the digest of nothing.
 for roi, path in zip(params.rois, snakemake.output.members, strict=True):
     region = rois.sel(roi=rois["roi"].isin([roi]))

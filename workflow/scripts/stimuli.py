@@ -11,5 +11,5 @@ log = start_logging(snakemake)
 params = snakemake.params
 stimuli = build_stimuli(open_dataset(params.dataset).read_images(params.subjects))
 log.info("%d images", stimuli.sizes["image"])
-write_store(stimuli, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
+write_store(stimuli, snakemake.output.store, provenance=describe_provenance())
 write_history(snakemake)

@@ -14,7 +14,7 @@ import torch
 
 from mine.errors import InputError, describe_error
 from mine.provenance import digest_files
-from mine.sections import MODEL_FILES, MODEL_PATTERNS
+from mine.sections import MODEL_FILES, MODEL_PATTERNS, MODEL_SCORES
 
 
 def load_open_clip(*, model: str, pretrained: str | None, key: str) -> tuple[Any, Any, str]:
@@ -79,8 +79,8 @@ def digest_folder(model: str, *, kind: str, key: str) -> str | None:
     for name in MODEL_FILES[kind]:
         if not any(folder.glob(name)):
             raise InputError(f"{key}: expected {folder} to hold {name}, found no such file")
-    # What a model was found to reach is no part of it, nor is what only a whole clone of it has.
-    return digest_files(folder, patterns=MODEL_PATTERNS, without=["scores.json"])
+    # What only a whole clone of a model has is no part of it.
+    return digest_files(folder, patterns=MODEL_PATTERNS, without=MODEL_SCORES)
 
 
 def digest_network(network: Any, preprocess: Any) -> str:

@@ -21,6 +21,7 @@ from mine.core.hubs import is_on_hub
 from mine.core.models import check_finite
 from mine.errors import InputError, describe_error
 from mine.provenance import digest_files
+from mine.sections import MODEL_SCORES
 
 INDEX = "model_index.json"
 
@@ -76,7 +77,7 @@ def find_model(key: str, name: str, *, variant: str | None, allow_download: bool
     """
     if not is_on_hub(name):
         index = _read_folder(key, Path(name))
-        return Model(key, name, digest_files(name), frozenset(index))
+        return Model(key, name, digest_files(name, without=MODEL_SCORES), frozenset(index))
     from diffusers import DiffusionPipeline
 
     try:

@@ -308,7 +308,7 @@ def _find_voxels(
         affine = nsd_sessions.find_affine(root, subject, files, space=space, betas=betas)
     grid = {"shape": files[0].shape, "affine": affine, "of": files[0].path}
     mask = nsd_rois.read_mask(root, subject, voxels, space=space, **grid)
-    found = nsd_sessions.place_voxels(mask, space=space, **grid)
+    found = nsd_sessions.place_voxels(mask, space=space, shape=files[0].shape, affine=affine)
     if isinstance(found, SurfaceVoxels):
         places = nsd_surfaces.read_positions(root, subject, files[0], space=space)
         if places is None:

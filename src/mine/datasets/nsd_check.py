@@ -248,7 +248,7 @@ def _check_volumes(
     mask = attempt(problems, nsd_rois.read_mask, root, subject, voxels, space=space, **grid)
     if t_maps is None or mask is None:
         return {}
-    voxel_set = nsd_sessions.place_voxels(mask, space=space, **grid)
+    voxel_set = nsd_sessions.place_voxels(mask, space=space, shape=files[0].shape, affine=affine)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another
     for name, reference in rois.items():

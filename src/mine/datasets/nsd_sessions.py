@@ -278,7 +278,6 @@ def place_voxels(
     space: str,
     shape: tuple[int, ...],
     affine: np.ndarray | None,
-    of: Path,
 ) -> VoxelSet:
     """The voxels or vertices of a mask; those of a volume are of an unknown hemisphere yet."""
     if space not in nsd_files.SURFACES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from mine.config import Config, find_changes, load_config
+from mine.core.hubs import PIPELINES
 from mine.errors import InputError
 from mine.figures.voxels import gather_pictures
 from mine.results.regions import Subject
@@ -20,17 +21,27 @@ from mine.stores import open_store, read_manifest
 
 if TYPE_CHECKING:  # torch is wanted only where an image is explained
     from mine.core.backbone import Backbone
+    from mine.core.generation import Generator
     from mine.datasets.images import Stimuli
 
 
-MOVED = ("dataset.root", "backbone.model")
-"""Keys that say where something is that results are read with: it may have moved since."""
+MOVED = (
+    "dataset.root",
+    "dataset.folder.images",
+    "backbone.model",
+    "evaluator.model",
+    *(f"generator.{key}" for key in PIPELINES),
+    "phrasing.model",
+)
+"""Keys that say where something is, which may have moved since. Nothing finished follows from
+them: what is read again, images and backbone, is checked against what made the results."""
 
 
 class Results:
     """Results of an analysis, of which nothing is read before it is asked for.
 
-    `results[subject]` is a subject, `results[subject][roi]` one of its regions.
+    `results[subject]` is a subject, `results[subject][roi]` one of its regions. As of a dict,
+    `list(results)` are the names, in the configuration's order.
     """
 
     def __init__(
@@ -66,6 +77,15 @@ class Results:
             known = ", ".join(self.subjects)
             raise InputError(f"{self.path}: expected one of its subjects, {known}, found {subject}")
         return Subject(self, subject)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.subjects)
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __contains__(self, subject: object) -> bool:
+        return subject in self.subjects
 
     @property
     def subjects(self) -> list[str]:
@@ -134,6 +154,23 @@ class Results:
                 f"of digest {loaded.digest}"
             )
         return loaded
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The model that makes pictures, opened as the rules open it: `generate(prompts, seeds=)`,
+        `inpaint(images, masks, prompts, seeds=)` and more.
+
+        Raises InputError if it cannot be had.
+        """
+        from mine.core.generation import load_generator
+
+        keys = asdict(self.config.generator)
+        del keys["prompt"]
+        for key in PIPELINES:
+            # Any other name is one of a hub.
+            if keys[key] and Path(folder := self._locate(keys[key])).is_dir():
+                keys[key] = folder
+        return load_generator(**keys)
 
     def _locate(self, path: str) -> str:
         """Return a path of the configuration from anywhere: relative ones start at the folder in

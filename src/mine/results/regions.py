@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ SUPPRESSED = 4
 
 
 class Subject:
-    """A subject of an analysis. `subject[roi]` is one of its regions."""
+    """A subject of an analysis. `subject[roi]` is one of its regions, `list(subject)` their
+    names."""
 
     def __init__(self, results: Results, name: str) -> None:
         self.results = results
@@ -42,6 +44,15 @@ class Subject:
             known = ", ".join(self.rois)
             raise InputError(f"{self.name}: expected one of its regions, {known}, found {roi}")
         return Region(self, roi)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rois)
+
+    def __len__(self) -> int:
+        return len(self.rois)
+
+    def __contains__(self, roi: object) -> bool:
+        return roi in self.rois
 
     @property
     def rois(self) -> list[str]:
@@ -70,7 +81,7 @@ class Subject:
 
 
 class Region:
-    """A region of a subject. `region[number]` is one of its voxels.
+    """A region of a subject. `region[number]` is one of its voxels, `list(region)` their numbers.
 
     Its stores are xarray datasets, whose variables docs/stores.md lists.
 
@@ -99,6 +110,15 @@ class Region:
                 f"voxels, between {min(self.voxels)} and {max(self.voxels)}, found {number}"
             )
         return Voxel(self, int(number))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.voxels)
+
+    def __len__(self) -> int:
+        return len(self.voxels)
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.voxels
 
     @cached_property
     def voxels(self) -> list[int]:
