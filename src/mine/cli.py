@@ -351,6 +351,9 @@ def _compare(options: argparse.Namespace) -> int:
     if options.output:
         _check_place(Path(options.output))
         _spare_file(Path(options.output), force=options.force)
+    # How far it is, on standard error: the table is what it prints.
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("progress").setLevel(logging.INFO)
     voxels, rows = compare_results(mine.open(options.first), mine.open(options.second))
     print(print_comparison(rows))
     if options.output:

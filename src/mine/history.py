@@ -40,7 +40,11 @@ def history_path(path: Path | str) -> Path:
 
 
 def write_history(
-    snakemake: Any, *, images: Iterable[int] = (), sources: Iterable[Path | str] = ()
+    snakemake: Any,
+    *,
+    models: Mapping[str, str] | None = None,
+    images: Iterable[int] = (),
+    sources: Iterable[Path | str] = (),
 ) -> None:
     """Record beside every output of a job how it was made; call it last in a script.
 
@@ -50,6 +54,8 @@ def write_history(
 
     Args:
         snakemake: the object that Snakemake gives to scripts.
+        models: digest of each model that was used, by its role, where the job writes no store whose
+            manifest names it.
         images: identities of the dataset's images that a figure shows.
         sources: files of the dataset that were read and are no inputs of the rule, being many or
             large; recorded by their sizes.
@@ -62,7 +68,7 @@ def write_history(
         "wildcards": dict(snakemake.wildcards.items()),
         "code": parameters.pop("code", None),
         "seed": parameters.get("seed"),
-        "models": _gather_models(outputs),
+        "models": _gather_models(outputs) | dict(models or {}),
         "versions": dependency_versions(),
         "images": sorted({int(image) for image in images}),
     }

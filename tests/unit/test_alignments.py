@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,8 +141,9 @@ class Planted:
     def variants(self) -> dict[str, Planted]:
         return {f"noise {noise}": replace(self, noise=noise) for noise in (0.01, 1.5, 1e4)}
 
-    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: one.encode_images(images)[0] for name, one in self.variants().items()}
+    def encode_variants(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        for name, one in self.variants().items():
+            yield name, one.encode_images(images)[0]
 
 
 def compare(backbone: Planted, objects, **options) -> pd.DataFrame:

@@ -209,7 +209,7 @@ def test_contributions_are_what_the_class_token_takes_from_each_patch(names):
 def test_there_is_a_variant_for_each_alignment_that_the_pooling_allows(names):
     images = random_images(2)
     for pooling in ("tok", "avg"):
-        variants = load(names[pooling]).encode_variants(images)
+        variants = dict(load(names[pooling]).encode_variants(images))
         assert [(pooling, name) for name in variants] == [way for way in WAYS if way[0] == pooling]
         for name, tokens in variants.items():
             expected, _ = load(names[pooling], name).encode_images(images)

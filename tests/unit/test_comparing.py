@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, t
 
-from mine.core.evidence import score_words
+from mine.cli import main
+from mine.core.evidence import leave_out_words, pair_lens, score_words
 from mine.errors import InputError
+from mine.logging import Progress
 from mine.results.comparing import (
     EQUAL,
     WORD_MEASURES,
@@ -155,6 +158,54 @@ def test_vocabularies_without_common_words_are_refused():
     second = replace(first, words=np.char.add("other ", WORDS))
     with pytest.raises(InputError, match="vocabularies: expected words in common, of 3 groups"):
         compare_region(first, second, CEILING, seed=0)
+
+
+def test_intervals_leave_out_images():
+    first, second = make_reading(LISTED), make_reading(LISTED, seed=1)
+    _, rows = compare_region(first, second, CEILING, seed=0)
+    # With fewer images than parts, each is left out alone.
+    z = [
+        leave_out_words(
+            each.attributions,
+            pair_lens(each.lens, each.group),
+            np.arange(IMAGES),
+            groups=WORLD.words,
+        )
+        for each in (first, second)
+    ]
+    r = np.array(
+        [
+            [[spearmanr(one, other).statistic for other in second] for one in first]
+            for first, second in zip(*z, strict=True)
+        ]
+    )
+    r = (r + r.transpose(0, 2, 1)) / 2
+    own = np.diagonal(r, axis1=1, axis2=2)
+    others = (r.sum(axis=2) - own) / (VOXELS - 1)
+    for name, each in (("profile_correlation", own), ("profile_correlation_others", others)):
+        # The first voxel's ceiling is too low to be among them.
+        value, *without = each[:, 1:].mean(axis=1)
+        reach = t.ppf(0.975, IMAGES - 1) * np.sqrt((IMAGES - 1) * np.var(without))
+        row = rows.set_index("measure").loc[name]
+        expected = (value, value - reach, min(value + reach, 1))
+        assert (row["value"], row["low"], row["high"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_region_counts_its_voxels_and_the_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    progress = Progress(2 * VOXELS, "voxels", every=0)
+    first = make_reading(LISTED)
+
+    def compare(one: object, other: object) -> tuple:
+        table, rows = compare_region(first, first, CEILING, seed=0, progress=progress)
+        return table, rows.assign(subject="subj01", roi="FFA-1")
+
+    monkeypatch.setattr(logging.getLogger("progress"), "level", logging.NOTSET)
+    monkeypatch.setattr("mine.results.comparing.compare_results", compare)
+    monkeypatch.setattr("mine.open", lambda path: path)
+    assert main(["compare", "one", "two"]) == 0
+    assert progress.done == VOXELS and "5 of 10 voxels" in caplog.text
 
 
 def make_results(name: str, *, subject: str = "subj01", roi: str = "FFA-1", shift: int = 0):

@@ -109,6 +109,30 @@ def test_paper_setting_takes_the_vision_language_model_that_its_comments_say() -
     assert round(config.attribution.token_fraction * tokens) >= 50
 
 
+def test_memory_for_the_wide_tokens_of_a_vision_language_model_is_asked_of_the_rules() -> None:
+    """What limits a job on a cluster is its rule's mem_mb; `memory_gb` limits nothing."""
+    text = (ROOT / "configs/paper.yaml").read_text()
+    asked = dict(re.findall(r"(\w+):mem_mb\s+(?:# )?to (\d+)", text))
+    assert asked.keys() == {"fit_encoder", "attribute"} and "increase `memory_gb`" not in text
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    given = dict(
+        re.match(r"(\w+):mem_mb=(\d+)", one).groups()
+        for one in profile["set-resources"]
+        if ":mem_mb=" in one
+    )
+    # In half precision: 24 by 24 tokens of 4,096 numbers. A subject of NSD has 9,000 training
+    # images and 1,000 test images; attribution copies the images that it reads.
+    image = 24 * 24 * 4096 * 2 / 1e6
+    copied = load("paper.yaml").attribution.images
+    held = {"fit_encoder": 9_000 * image, "attribute": (10_000 + copied) * image}
+    described = (ROOT / "docs/running.md").read_text()
+    assert f"an image takes {image:.1f} MB" in described
+    for rule, size in held.items():
+        assert int(given[rule]) < size < int(asked[rule]) / 1.2
+        assert f"{rule}:mem_mb={asked[rule]}" in described
+        assert re.search(rf"\| `{rule}` .* \| {size / 1000:.0f} GB \|", described)
+
+
 def test_profiles_of_nsd_are_read_on_training_images_too() -> None:
     for name in ("nsd.yaml", "paper.yaml"):
         assert load(name).attribution.images >= 2 * NSD_SHARED

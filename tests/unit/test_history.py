@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,26 @@ def test_record_names_what_a_store_was_made_from(results: Path) -> None:
     raw = read_record("results/subj01/responses.zarr")
     assert raw["sources"] == [{"path": "../../data/betas.hdf5", "size": 5}]
     assert raw["inputs"]["dataset"][0]["path"] == "../../data/design.mat"
+
+
+def test_record_of_a_table_names_the_models_that_its_job_used(results: Path) -> None:
+    stores = {"scores": "results/subj01/scores.zarr"}
+    job = make_job("table", inputs=stores, outputs={"": ["results/table.tsv"]})
+    write_history(job, models={"backbone": "abc"})
+    assert read_record("results/table.tsv")["models"] == {"backbone": "abc"}
+    assert "model backbone abc" in render_tree(trace_origin("results/table.tsv"))
+
+
+def test_every_script_that_loads_a_model_names_it(repository: Path) -> None:
+    """To the manifests of its stores, or, where it writes none, to its record."""
+    load = re.compile(r"\b(open_(backbone|features)|load_(generator|observer|phraser))\(")
+    scripts = (repository / "workflow/scripts").glob("*.py")
+    texts = {script.stem: script.read_text(encoding="utf-8") for script in scripts}
+    loading = {name for name, text in texts.items() if load.search(text)}
+    assert loading > {"embed", "alignments", "phrases", "recovery_causality"}
+    for name in loading:
+        told = r"write_history\([^)]*models=" if "write_store(" not in texts[name] else "models="
+        assert re.search(told, texts[name]), name
 
 
 def test_records_are_alike_wherever_and_whenever_they_are_written(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 from scipy.stats import spearmanr
 
-from mine.core.evidence import score_words
+from mine.core.evidence import leave_out_words, map_attributions, pair_lens, score_words
+from mine.logging import Progress
 from mine.stages.seeds import TEXTS, compare_seeds, tabulate_seeds
-from mine.statistics.bootstrap import bootstrap_weights, interval
+from mine.statistics.jackknife import divide_images
 from tests.reference.readings import blob_maps, make_attributions, make_world
 
 VOXELS, IMAGES = 6, 60
 CEILING = np.array([0.1, 0.4, 0.5, 0.6, 0.7, 0.8])
+DATA_SETS = 100
 WORLD = make_world(IMAGES, seed=2)
 GROUP = np.arange(WORLD.words)
-WEIGHTS = bootstrap_weights(IMAGES, resamples=30, generator=np.random.default_rng(3))
+PART = divide_images(IMAGES, generator=np.random.default_rng(3), parts=20)
 
 
 def draw_starts(count: int = 3, *, noise: float = 1.0, empty: bool = False) -> list[xr.Dataset]:
@@ -33,7 +38,7 @@ def draw_starts(count: int = 3, *, noise: float = 1.0, empty: bool = False) -> l
 
 
 def compare(starts: list[xr.Dataset], **options: object) -> xr.Dataset:
-    given = {"noise_ceiling": CEILING, "weights": WEIGHTS} | options
+    given = {"noise_ceiling": CEILING, "part": PART} | options
     return compare_seeds({"fitted": starts}, WORLD.lens, GROUP, **given).sel(kind="fitted")
 
 
@@ -83,20 +88,39 @@ def test_attributions_are_ranked_over_all_tokens_of_an_image():
 
 
 def test_intervals_are_of_images_and_not_of_voxels():
-    starts = draw_starts()
+    starts, able = draw_starts(2), CEILING >= 0.3
     found = compare(starts)
-    draws = {name: [] for name in TEXTS}
-    for weights in WEIGHTS:
-        one = compare(starts, weights=weights[None])
-        # A resample alone is its own interval.
-        for name, values in draws.items():
-            low, high = one[f"mean_{name}_interval"].values
-            assert low == high
-            values.append(low)
-    for name, values in draws.items():
-        expected = interval(np.array(values))
-        np.testing.assert_allclose(found[f"mean_{name}_interval"], expected)
-        assert expected[0] < expected[1]
+    z = [
+        leave_out_words(each, pair_lens(WORLD.lens, GROUP), PART, groups=WORLD.words)
+        for each in starts
+    ]
+    # (left out, voxel, voxel) of either start, of profiles and of attributions.
+    own = np.eye(VOXELS, dtype=bool)
+    r = {"": np.stack([np.corrcoef(*each)[:VOXELS, VOXELS:] for each in zip(*z, strict=True)])}
+    units = []
+    for start in starts:
+        positive = start.sel(sign="positive")
+        maps = map_attributions(
+            positive["token"].values, positive["attribution"].values, WORLD.lens.sizes["token"]
+        )
+        ranks = scipy.stats.rankdata(maps, axis=-1)
+        centred = ranks - ranks.mean(axis=-1, keepdims=True)
+        length = np.linalg.norm(centred, axis=-1, keepdims=True)
+        # An image of which nothing drives a voxel has no map to agree on.
+        units.append(np.where(length > 0, centred / np.where(length > 0, length, 1), 0))
+    by_image = np.einsum("vit,wit->ivw", *units)
+    kept = [PART >= 0, *(PART != left for left in range(20))]
+    r["attribution_"] = np.stack([by_image[each].mean(axis=0) for each in kept])
+    for name, both in r.items():
+        both = (both + both.transpose(0, 2, 1)) / 2
+        others = (both.sum(axis=2) - both[:, own]) / (VOXELS - 1)
+        for whose, each in (("own", both[:, own]), ("others", others)):
+            value, *without = each[:, able].mean(axis=1)
+            spread = np.sqrt(19 * np.var(without))
+            reach = scipy.stats.t.ppf(0.975, 19) * spread
+            bounds = found[f"mean_{name}{whose}_interval"]
+            np.testing.assert_allclose(bounds, [value - reach, value + reach], atol=1e-6)
+            assert reach > 0
     # The voxels twice are no more evidence, the images are.
     twice = [xr.concat([start, start], "voxel") for start in starts]
     same = compare(twice, noise_ceiling=np.tile(CEILING, 2))
@@ -105,9 +129,54 @@ def test_intervals_are_of_images_and_not_of_voxels():
         np.testing.assert_allclose(same[bounds], found[bounds])
 
 
+def test_intervals_cover_what_other_images_give_and_have_the_estimate_within():
+    """Profiles of resampled images, some of which count twice, are noisier than of new images."""
+    # All of one world, and of maps that favour the same places.
+    images = 40
+    world = make_world(DATA_SETS * images, seed=4)
+    maps = blob_maps(3, DATA_SETS * images, seed=4)
+    for voxel in range(3):
+        maps[voxel][world.content == voxel] += 0.3
+    # What is peculiar to a start is noise of its own.
+    starts = [
+        make_attributions(maps + 2 * blob_maps(3, DATA_SETS * images, seed=seed)) for seed in (5, 6)
+    ]
+    values = np.empty((DATA_SETS, len(TEXTS)))
+    low, high = np.empty((2, *values.shape))
+    for number in range(DATA_SETS):
+        here = {"image": slice(number * images, (number + 1) * images)}
+        found = compare_seeds(
+            {"fitted": [start.isel(here) for start in starts]},
+            world.lens.isel(here),
+            np.arange(world.words),
+            CEILING[3:],
+            part=divide_images(images, generator=np.random.default_rng(number), parts=20),
+        )
+        for place, name in enumerate(TEXTS):
+            values[number, place] = found[f"mean_{name}"][0]
+            low[number, place], high[number, place] = found[f"mean_{name}_interval"][0]
+    assert ((low < values) & (values < high)).all()
+    truth = values.mean(axis=0)
+    covered = ((low <= truth) & (truth <= high)).sum(axis=0)
+    least = scipy.stats.binom.ppf(0.001, DATA_SETS, 0.95)
+    assert (covered >= least).all()
+    # Nor are they so wide that they would cover anything.
+    width = (high - low).mean(axis=0) / (2 * scipy.stats.norm.ppf(0.975))
+    assert (width < 1.7 * values.std(axis=0)).all()
+
+
 def test_blocks_of_voxels_change_nothing():
     starts = draw_starts()
     xr.testing.assert_allclose(compare(starts), compare(starts, memory_bytes=1))
+
+
+def test_the_log_is_told_of_voxels_and_of_images(monkeypatch: pytest.MonkeyPatch):
+    told = Counter()
+    monkeypatch.setattr(Progress, "add", lambda self, count: told.update({self.what: count}))
+    compare_seeds(
+        {"fitted": draw_starts(), "random": draw_starts()}, WORLD.lens, GROUP, CEILING, part=PART
+    )
+    assert told == {"voxels": 2 * VOXELS, "images": 2 * IMAGES}
 
 
 def test_equal_profiles_agree_wholly_and_an_empty_one_not_at_all():
@@ -128,7 +197,7 @@ def test_equal_profiles_agree_wholly_and_an_empty_one_not_at_all():
 
 def test_table_has_agreement_and_what_is_left_of_an_encoder_that_learned_nothing():
     kinds = {"fitted": draw_starts(noise=0.2), "random": draw_starts(2, noise=5.0)}
-    compared = compare_seeds(kinds, WORLD.lens, GROUP, CEILING, weights=WEIGHTS)
+    compared = compare_seeds(kinds, WORLD.lens, GROUP, CEILING, part=PART)
     voxels = {"FFA-1": [0, 2], "EBA": [2, 5]}
     parts = {
         ("subj01", roi): compared.isel(voxel=own).assign_coords(voxel=own)

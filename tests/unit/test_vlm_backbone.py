@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,11 +184,21 @@ def test_later_layers_are_not_computed_and_nothing_is_left_behind(folders, monke
 def test_every_layer_is_read_in_one_forward_pass(folders, family):
     backbone, images, passes = load(folders[family]), random_images(2), []
     backbone.decoder.register_forward_pre_hook(lambda *_: passes.append(1))
-    variants = backbone.encode_variants(images)
+    variants = dict(backbone.encode_variants(images))
     assert list(variants) == ["layer 1", "layer 2", "layer 3"] and len(passes) == 1
     for layer, tokens in enumerate(variants.values(), start=1):
         expected, _ = load(folders[family], layer=layer).encode_images(images)
         np.testing.assert_array_equal(tokens, expected)
+
+
+def test_layers_are_given_one_after_the_other(folders):
+    """The tokens of all layers of a large model are tens of gigabytes a batch."""
+    given = []
+    for _, tokens in load(folders["llava"]).encode_variants(random_images(2)):
+        given.append(weakref.ref(tokens))
+        assert [one() is None for one in given] == [True] * (len(given) - 1) + [False]
+        assert not torch.is_inference_mode_enabled()
+    assert len(given) == 3
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_vl", "gemma3"])

@@ -271,7 +271,6 @@ rule seed_profiles:
         members=settings.encoders.members,
         position_orders=settings.encoder.position_orders,
         attribution=section("attribution"),
-        resamples=settings.bootstrap.resamples,
         seed=settings.seed,
     message:
         "Comparing profiles of {wildcards.roi} of {wildcards.subject} between random starts"

@@ -50,4 +50,4 @@ table = compare_alignments(
     generator=generator(params.seed, "alignments"),
 )
 write_table(table, snakemake.output[0])
-write_history(snakemake)
+write_history(snakemake, models={"backbone": backbone.digest})

@@ -90,4 +90,4 @@ if len(list_placed(stimuli)):
 table = pd.concat(tables, ignore_index=True)
 log.info("%s", table[table["word"] == ""].to_string(index=False))
 write_table(table, snakemake.output[0])
-write_history(snakemake)
+write_history(snakemake, models={"backbone": backbone.digest})

@@ -17,4 +17,4 @@ table = phrase_profiles(
 kept = (table["sentence"] != "").sum()
 log.info("%d of %d sentences add no word; model %s", kept, len(table), digest)
 write_table(table, snakemake.output[0])
-write_history(snakemake)
+write_history(snakemake, models={"phrasing": digest})

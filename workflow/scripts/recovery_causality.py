@@ -37,4 +37,4 @@ for tables, path in ((pairs, snakemake.output.pairs), (edits, snakemake.output.e
     table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)
     table.insert(0, "subject", snakemake.wildcards.subject)
     write_table(table, path)
-write_history(snakemake)
+write_history(snakemake, models={"evaluator": features.digest})

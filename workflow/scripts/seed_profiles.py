@@ -17,7 +17,7 @@ from mine.randomness import generator
 from mine.shards import list_shards, open_images
 from mine.stages.attributions import attribute, choose_images, mean_tokens
 from mine.stages.seeds import compare_seeds
-from mine.statistics.bootstrap import bootstrap_weights
+from mine.statistics.jackknife import divide_images
 from mine.stores import open_store, write_store
 
 log = start_logging(snakemake)
@@ -60,11 +60,7 @@ compared = compare_seeds(
     lens,
     group,
     responses["noise_ceiling"].values[voxels],
-    weights=bootstrap_weights(
-        len(images),
-        resamples=params.resamples,
-        generator=generator(params.seed, "seeds", "resamples"),
-    ),
+    part=divide_images(len(images), generator=generator(params.seed, "seeds", "parts")),
 )
 log.info(
     "mean correlation of profiles %s, of attributions %s",

@@ -44,4 +44,4 @@ table = measure_stability(
 )
 log.info("%s", table[table["word"] == ""].to_string(index=False))
 write_table(table, snakemake.output[0])
-write_history(snakemake)
+write_history(snakemake, models={"backbone": backbone.digest})

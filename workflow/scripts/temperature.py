@@ -45,4 +45,4 @@ table = judge_temperature(
 )
 log.info("%s", table.to_string(index=False))
 write_table(table, snakemake.output[0])
-write_history(snakemake)
+write_history(snakemake, models={"backbone": backbone.digest})

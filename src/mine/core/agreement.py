@@ -17,6 +17,7 @@ import xarray as xr
 from scipy.stats import rankdata
 
 from mine.core.evidence import SIGNS, map_attributions
+from mine.logging import split_work
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,10 @@ class Agreement:
     others: np.ndarray
     """(voxel,): with the readings of all other voxels, NaN where it is the only one"""
     mean_own: np.ndarray
-    """(resample,): mean of own over the able voxels, NaN where there are none"""
+    """(1 + part,): mean of own over the able voxels, of all images and without each part of them;
+    NaN where there are none"""
     mean_others: np.ndarray
-    """(resample,): that of others"""
+    """(1 + part,): that of others"""
 
 
 def scale_readings(readings: np.ndarray) -> np.ndarray:
@@ -45,18 +47,18 @@ def correlate_profiles(
 ) -> Agreement:
     """Agreement of profiles over words.
 
-    blocks: some voxels and their profiles by all readers, of scale_readings, (reader, resample,
-    voxel, column), of which all images once are the first resample; together they have every voxel
+    blocks: some voxels and their profiles by all readers, of scale_readings, (reader, 1 + part,
+    voxel, column), of all images and without each part of them; together they have every voxel
     once. able: bool (voxel,), which voxels the means are over. columns: of a profile.
     """
     voxels = len(able)
     # Summed over the able voxels and over all, and those of all images.
     asking = answering = whole = own = np.empty(0)
     for part, profiles in blocks:
-        readers, resamples = profiles.shape[:2]
+        readers, left = profiles.shape[:2]
         if not own.size:
-            asking, answering = np.zeros((2, readers, resamples, columns))
-            whole, own = np.empty((readers, voxels, columns)), np.empty((resamples, voxels))
+            asking, answering = np.zeros((2, readers, left, columns))
+            whole, own = np.empty((readers, voxels, columns)), np.empty((left, voxels))
         asking += profiles[:, :, able[part]].sum(axis=2)
         answering += profiles.sum(axis=2)
         whole[:, part] = profiles[:, 0]
@@ -78,17 +80,17 @@ def correlate_maps(
     images; others are the region's other voxels on the same image.
 
     readers: attributions of the same voxels and images, of which the strongest tokens of each sign
-    are stored; all others count as 0 and share a rank. weights: (resample, image), rows summing to
-    1. able: bool (voxel,), which voxels the means are over. tokens: of an image. memory_bytes: of
-    maps (reader, voxel, image, token) that are in memory at once.
+    are stored; all others count as 0 and share a rank. weights: (1 + part, image), of
+    statistics.jackknife.leave_out_weights. able: bool (voxel,), which voxels the means are over.
+    tokens: of an image. memory_bytes: of maps (reader, voxel, image, token) that are in memory at
+    once.
     """
     voxels, images = len(able), weights.shape[1]
     own, others = np.zeros((2, voxels))
     able_own, total = np.empty((2, images))
     # Maps, their ranks, and those at unit length.
     size = max(1, memory_bytes // (24 * len(readers) * max(voxels, 1) * tokens))
-    for first in range(0, images, size):
-        part = slice(first, min(first + size, images))
+    for part in split_work(images, size=size, what="images"):
         ranks = np.stack([_rank_tokens(each.isel(image=part), tokens) for each in readers])
         maps = scale_readings(ranks)
         answering = maps.sum(axis=1)
@@ -127,7 +129,7 @@ def _average(
     able: np.ndarray,
 ) -> Agreement:
     """own, total: (voxel,), correlations with a voxel's own and summed over all voxels; able_own,
-    able_total: (resample,), the same summed over the able voxels."""
+    able_total: (1 + part,), the same summed over the able voxels."""
     count, rest = np.float64(able.sum()), np.float64(len(able) - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Agreement(

@@ -8,7 +8,7 @@ model's own logits. What the stages ask of either is :class:`Backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -62,9 +62,10 @@ class Backbone(Protocol):
     def embed_words(self, words: list[str], prompts: list[str]) -> np.ndarray:
         """Return a vector for each word that a token is compared with: float32 (word, feature)."""
 
-    def encode_variants(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Return images' tokens, as :meth:`encode_images` does, in every way in which this model's
-        can be read, its own among them, by the name of the way."""
+    def encode_variants(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Give images' tokens, as :meth:`encode_images` does, in every way in which this model's
+        can be read, its own among them, one after the other with the name of the way: together
+        those of a large model take many gigabytes."""
 
 
 def open_backbone(section: Mapping[str, Any], **changes: Any) -> Backbone:

@@ -14,6 +14,7 @@ patch token only if the pooling is an average. Otherwise it has to be brought th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,13 +96,11 @@ class ClipBackbone:
         """Return the mean over prompts of each word's text embedding, unit length."""
         return average_prompts(words, prompts, self.encode_texts)
 
-    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return images' tokens by every alignment that the pooling allows, by the alignment."""
+    def encode_variants(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Give images' tokens by every alignment that the pooling allows, with the alignment."""
         allowed = ALIGNMENTS if self.model.visual.pool_type == "tok" else ALIGNMENTS[:-1]
-        return {
-            alignment: replace(self, alignment=alignment).encode_images(images)[0]
-            for alignment in allowed
-        }
+        for alignment in allowed:
+            yield alignment, replace(self, alignment=alignment).encode_images(images)[0]
 
     @property
     def temperature(self) -> float:

@@ -43,6 +43,32 @@ class WordScores:
     name: np.ndarray
 
 
+@dataclass(frozen=True)
+class LensPairs:
+    """What the lens reads in some images. Of thousands of groups a few hundred are read in an
+    image: each of these is a pair (image, group), and products are with them alone."""
+
+    mass: csr_array
+    """the lens's (pair, image · token)"""
+    image: np.ndarray
+    """(pair,), its place"""
+    group: np.ndarray
+    """(pair,)"""
+
+
+def pair_lens(lens: xr.Dataset, group: np.ndarray) -> LensPairs:
+    """Sort what the lens reads in images by image and group, once for any number of voxels.
+
+    lens: ``word`` and ``score`` (image, token, rank). group: int (word,).
+    """
+    groups, read = int(group.max()) + 1, group[lens["word"].values]
+    pair, place = np.unique(
+        np.arange(len(read))[:, None, None] * groups + read, return_inverse=True
+    )
+    mass = _gather(place.reshape(read.shape), lens["score"].values.astype(np.float32))
+    return LensPairs(mass, *np.divmod(pair, groups))
+
+
 def score_words(
     attributions: xr.Dataset,
     lens: xr.Dataset,
@@ -65,11 +91,11 @@ def score_words(
     for block in _read_blocks(attributions, lens, group, sign, memory_bytes):
         said, words = np.unique(lens["word"].values[block.images], return_inverse=True)
         by_word[said] += _gather(words.reshape(block.score.shape), block.score) @ block.maps
-        pairs = block.reads.shape[0]
-        named, place = np.unique(block.group, return_inverse=True)
+        pairs = block.pairs.mass.shape[0]
+        named, place = np.unique(block.pairs.group, return_inverse=True)
         add = csr_array((np.ones(pairs, np.float32), (place, np.arange(pairs))))
-        d = block.reads @ (block.maps - block.others)
-        within = block.reads @ _centre(block.maps, lens.sizes["token"])
+        d = block.pairs.mass @ (block.maps - block.others)
+        within = block.pairs.mass @ _centre(block.maps, lens.sizes["token"])
         for name, values in (("d", d), ("within", within)):
             totals[name][named] += add @ values
         for name, values in (("dd", d), ("within2", within)):
@@ -86,32 +112,45 @@ def score_words(
     return WordScores(z.T, z_within.T, effect.T, name)
 
 
-def resample_words(
+def leave_out_words(
     attributions: xr.Dataset,
-    lens: xr.Dataset,
-    group: np.ndarray,
-    weights: np.ndarray,
+    pairs: LensPairs,
+    part: np.ndarray,
     *,
+    groups: int,
     sign: str = "positive",
-    memory_bytes: int = 2**28,
 ) -> np.ndarray:
-    """The evidence z of score_words with images drawn again: (resample, voxel, group).
+    """The evidence z of score_words of all images, and without each part of them:
+    (1 + part, voxel, group).
 
-    weights: (resample, image) of statistics.bootstrap_weights. An image's null stays the mean map
-    of all other images, so that d_n does not depend on the draw.
+    pairs: of all of these images. part: int (image,), of statistics.jackknife. groups: of synonyms.
+    An image's null stays the mean map of all other images, so that d_n does not depend on what is
+    left out, and each z follows from sums over parts: those of all images less those of the part.
+    Work arrays take some 16 bytes for each pair and voxel.
     """
-    voxels, images = attributions.sizes["voxel"], attributions.sizes["image"]
-    groups, drawn = int(group.max()) + 1, weights * images
-    total, power = np.zeros((2, len(weights), groups, voxels))
-    for block in _read_blocks(attributions, lens, group, sign, memory_bytes):
-        named, place = np.unique(block.group, return_inverse=True)
-        d = block.reads @ (block.maps - block.others)
-        for row, weight in enumerate(drawn[:, block.images]):
-            add = csr_array((weight[block.image], (place, np.arange(len(d)))))
-            total[row, named] += add @ d
-            power[row, named] += add @ np.square(d)
-    rounding = drawn @ _bound_rounding(attributions, sign).T
-    return (total / np.sqrt(np.maximum(power, rounding[:, None]))).transpose(0, 2, 1)
+    token = attributions["token"].sel(sign=sign).values
+    strength = np.abs(attributions["attribution"].sel(sign=sign).values)
+    voxels, images, _ = token.shape
+    own = map_attributions(token, strength, pairs.mass.shape[1] // images)
+    maps, others = _arrange(own, own.sum(axis=1).T, images)
+    d = np.ascontiguousarray((pairs.mass @ (maps - others)).T, dtype=np.float64)
+    parts = int(part.max()) + 1
+    place = part[pairs.image] * groups + pairs.group
+    rounding = _bound_rounding(attributions, sign) @ np.eye(parts)[part]
+    z = np.empty((1 + parts, voxels, groups))
+    for voxel in range(voxels):
+        total, power = (
+            _leave_out(np.bincount(place, values, parts * groups).reshape(parts, groups))
+            for values in (d[voxel], np.square(d[voxel]))
+        )
+        z[:, voxel] = total / np.sqrt(np.maximum(power, _leave_out(rounding[voxel])[:, None]))
+    return z
+
+
+def _leave_out(sums: np.ndarray) -> np.ndarray:
+    """The sum over parts, and that without each: (1 + part, …) of (part, …)."""
+    whole = sums.sum(axis=0, keepdims=True)
+    return np.concatenate([whole, whole - sums])
 
 
 def _bound_rounding(attributions: xr.Dataset, sign: str) -> np.ndarray:
@@ -124,8 +163,7 @@ def _bound_rounding(attributions: xr.Dataset, sign: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Block:
-    """Some images. Of thousands of groups a few hundred are read in an image: each of these is a
-    pair (image, group), and products are with them alone."""
+    """Some images."""
 
     images: slice
     score: np.ndarray
@@ -134,12 +172,7 @@ class _Block:
     """attributions (image · token, voxel)"""
     others: np.ndarray
     """the same, mean over each voxel's other images"""
-    reads: csr_array
-    """the lens's mass (pair, image · token)"""
-    image: np.ndarray
-    """(pair,), place in the block"""
-    group: np.ndarray
-    """(pair,)"""
+    pairs: LensPairs
 
 
 def _read_blocks(
@@ -161,24 +194,24 @@ def _read_blocks(
         )
     )
     for part in blocks:
-        score = lens["score"].values[part].astype(np.float32)
-        read = group[lens["word"].values[part]]
-        pair, place = np.unique(
-            np.arange(len(read))[:, None, None] * groups + read, return_inverse=True
-        )
-        image, own_group = np.divmod(pair, groups)
         own = map_attributions(token[:, part], strength[:, part], tokens)
-        maps = np.ascontiguousarray(own.transpose(1, 2, 0))
-        others = (everywhere - maps) / max(images - 1, 1)
+        maps, others = _arrange(own, everywhere, images)
         yield _Block(
             images=part,
-            score=score,
-            maps=maps.reshape(len(read) * tokens, voxels),
-            others=others.reshape(len(read) * tokens, voxels),
-            reads=_gather(place.reshape(read.shape), score),
-            image=image,
-            group=own_group,
+            score=lens["score"].values[part].astype(np.float32),
+            maps=maps,
+            others=others,
+            pairs=pair_lens(lens.isel(image=part), group),
         )
+
+
+def _arrange(own: np.ndarray, everywhere: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maps (voxel, image, token) of some images, and the mean maps of each voxel's other images:
+    (image · token, voxel) both. everywhere: (token, voxel), sum over all images, so many."""
+    voxels, some, tokens = own.shape
+    maps = np.ascontiguousarray(own.transpose(1, 2, 0))
+    others = (everywhere - maps) / max(images - 1, 1)
+    return maps.reshape(some * tokens, voxels), others.reshape(some * tokens, voxels)
 
 
 def _gather(place: np.ndarray, score: np.ndarray) -> csr_array:

@@ -67,11 +67,12 @@ class LanguageBackbone:
         return tokens, pooled
 
     @torch.inference_mode()
-    def encode_variants(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return images' tokens after each layer, by the layer, from one forward pass."""
+    def encode_variants(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Give images' tokens after each layer, with the layer, from one forward pass."""
         layers = range(1, len(self.decoder.layers) + 1)
         found = self._encode_layers(images, layers)
-        return {f"layer {layer}": tokens for layer, (tokens, _) in zip(layers, found, strict=True)}
+        for layer, (tokens, _) in zip(layers, found, strict=True):
+            yield f"layer {layer}", tokens
 
     def _encode_layers(
         self, images: np.ndarray, layers: Sequence[int]

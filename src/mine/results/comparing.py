@@ -13,12 +13,14 @@ import xarray as xr
 from scipy.stats import rankdata
 
 from mine.core.agreement import Agreement, correlate_profiles, scale_readings
-from mine.core.evidence import resample_words
+from mine.core.evidence import leave_out_words, pair_lens
 from mine.errors import InputError
+from mine.logging import Progress
 from mine.randomness import generator
 from mine.shards import list_shards, open_images
-from mine.statistics.bootstrap import bootstrap_mean, bootstrap_weights, interval
+from mine.statistics.bootstrap import bootstrap_mean
 from mine.statistics.ceiling import CLEAR_CEILING
+from mine.statistics.jackknife import divide_images, jackknife_interval
 from mine.statistics.proportions import share_interval
 
 if TYPE_CHECKING:
@@ -31,9 +33,6 @@ much."""
 
 LEAST_COLUMNS = 3
 """Fewer groups of synonyms in common have no order that could agree."""
-
-RESAMPLES = 200
-"""Of images, for intervals: a command is waited for."""
 
 WORD_MEASURES = ["listed_shared", "listed_shared_other", "first_word_shared"]
 
@@ -81,11 +80,14 @@ def compare_results(first: Results, second: Results) -> tuple[pd.DataFrame, pd.D
     ``measure subject roi value low high n`` of each region. Raises InputError where they have no
     subject or no region in common, or a region's voxels are not the same.
     """
-    voxels, rows = [], []
-    for one, other in pair_regions(first, second):
+    voxels, rows, pairs = [], [], pair_regions(first, second)
+    progress = Progress(sum(len(one.voxels) for one, _ in pairs), "voxels")
+    for one, other in pairs:
         readings = read_regions(one, other)
         ceiling = one.subject.responses["noise_ceiling"].values[one.voxels]
-        table, summary = compare_region(*readings, ceiling, seed=first.config.seed)
+        table, summary = compare_region(
+            *readings, ceiling, seed=first.config.seed, progress=progress
+        )
         place = {"subject": one.subject.name, "roi": one.name}
         voxels.append(table.assign(**place))
         rows.append(summary.assign(**place))
@@ -182,13 +184,18 @@ def share_words(first: Reading, second: Reading) -> SharedWords:
 
 
 def compare_region(
-    first: Reading, second: Reading, noise_ceiling: np.ndarray, *, seed: int
+    first: Reading,
+    second: Reading,
+    noise_ceiling: np.ndarray,
+    *,
+    seed: int,
+    progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare what two analyses say of the voxels of a region.
 
-    noise_ceiling: (voxel,). Returns two tables. A row for each voxel: ``voxel``,
-    ``noise_ceiling``, ``r2``, ``r2_other``, ``compared`` (both predict it, R² differs by at most
-    EQUAL, and its ceiling is CLEAR_CEILING or more where one is known), and
+    noise_ceiling: (voxel,). progress: counts the voxels. Returns two tables. A row for each voxel:
+    ``voxel``, ``noise_ceiling``, ``r2``, ``r2_other``, ``compared`` (both predict it, R² differs by
+    at most EQUAL, and its ceiling is CLEAR_CEILING or more where one is known), and
 
     - profile_correlation: Spearman correlation of its profiles z over the groups of synonyms that
       have a word in both vocabularies; profile_correlation_others: mean of that with the profiles
@@ -199,14 +206,16 @@ def compare_region(
       unless both analyses describe the voxel, and where no such word is known to both.
 
     And rows ``measure value low high n`` of their means over the compared voxels: of correlations
-    with 95% bootstrap percentiles over images, the same resamples for both analyses, of shares
+    with 95% intervals of the jackknife over images (statistics.jackknife_interval), of shares
     with intervals over voxels, of R² without; ``compared`` is the share of the region's voxels.
     """
     known = np.isfinite(noise_ceiling).any()
     able = (np.abs(first.r2 - second.r2) <= EQUAL) & (~known | (noise_ceiling >= CLEAR_CEILING))
     able &= first.profiles["predicted"].values & second.profiles["predicted"].values
     words = share_words(first, second)
-    found = _correlate(first, second, words, able, seed=seed)
+    found = _correlate(
+        first, second, words, able, seed=seed, progress=progress or Progress(len(able), "voxels")
+    )
     said = [_compare_words(first, second, words, voxel) for voxel in range(len(able))]
     table = pd.DataFrame(
         {
@@ -223,42 +232,45 @@ def compare_region(
 
 
 def _correlate(
-    first: Reading, second: Reading, words: SharedWords, able: np.ndarray, *, seed: int
+    first: Reading,
+    second: Reading,
+    words: SharedWords,
+    able: np.ndarray,
+    *,
+    seed: int,
+    progress: Progress,
 ) -> Agreement:
-    images = first.attributions.sizes["image"]
-    weights = bootstrap_weights(
-        images, resamples=RESAMPLES, generator=generator(seed, "compare", "resamples")
+    part = divide_images(
+        first.attributions.sizes["image"], generator=generator(seed, "compare", "parts")
     )
-    # All images once are the first of the resamples.
-    weights = np.vstack([np.full(images, 1 / images), weights])
     columns = words.columns
-    blocks = _read_blocks((first, second), columns, weights)
+    blocks = _read_blocks((first, second), columns, part, progress)
     return correlate_profiles(blocks, able, columns=columns.shape[1])
 
 
 def _read_blocks(
     readings: tuple[Reading, Reading],
     columns: np.ndarray,
-    weights: np.ndarray,
+    part: np.ndarray,
+    progress: Progress,
     *,
     memory_bytes: int = 2**28,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Blocks of voxels with the ranks of their profiles, as correlate_profiles takes them."""
     voxels = readings[0].attributions.sizes["voxel"]
-    largest = max(int(each.group.max()) + 1 for each in readings)
-    block = max(1, memory_bytes // (16 * len(weights) * largest))
-    for start in range(0, voxels, block):
-        part = slice(start, min(start + block, voxels))
-        ranks = [
-            rankdata(
-                resample_words(each.attributions.isel(voxel=part), each.lens, each.group, weights)[
-                    ..., own
-                ],
-                axis=-1,
-            )
-            for each, own in zip(readings, columns, strict=True)
-        ]
-        yield part, scale_readings(np.stack(ranks))
+    groups = [int(each.group.max()) + 1 for each in readings]
+    pairs = [pair_lens(each.lens, each.group) for each in readings]
+    # Profiles, their ranks, those of both in one array, and those at unit length.
+    size = max(1, memory_bytes // (64 * (part.max() + 2) * max(groups)))
+    for start in range(0, voxels, size):
+        block = slice(start, min(start + size, voxels))
+        ranks = []
+        for number, each in enumerate(readings):
+            some = each.attributions.isel(voxel=block)
+            z = leave_out_words(some, pairs[number], part, groups=groups[number])
+            ranks.append(rankdata(z[..., columns[number]], axis=-1))
+        yield block, scale_readings(np.stack(ranks))
+        progress.add(block.stop - block.start)
 
 
 def _compare_words(
@@ -300,11 +312,12 @@ def _summarise(table: pd.DataFrame, found: Agreement, *, seed: int) -> pd.DataFr
     )
     for name in ("r2", "r2_other"):
         rows.append((name, compared[name].mean(), np.nan, np.nan, count))
-    for name, part in (
+    for name, (value, *without) in (
         ("profile_correlation", found.mean_own),
         ("profile_correlation_others", found.mean_others),
     ):
-        rows.append((name, part[0], *interval(part[1:]), count))
+        bounds = jackknife_interval(value, np.array(without), least=-1, greatest=1)
+        rows.append((name, value, *bounds, count))
     for name in WORD_MEASURES:
         values = compared[name].dropna().to_numpy(dtype=float)
         if name == "first_word_shared" and len(values):

@@ -161,8 +161,8 @@ def _average_variants(
     """Return the mean raw token of each of a model's variants over images, float32 (feature,)."""
     totals: dict[str, np.ndarray | float] = {}
     for start in range(0, len(images), batch_size):
-        found = backbone.encode_variants(read_images(images[start : start + batch_size]))
-        for variant, tokens in found.items():
+        shown = read_images(images[start : start + batch_size])
+        for variant, tokens in backbone.encode_variants(shown):
             total = tokens.sum(axis=(0, 1), dtype=np.float64)
             totals[variant] = totals.get(variant, 0.0) + total
     count = len(images) * backbone.rows * backbone.columns
@@ -215,7 +215,7 @@ def _count(
         shown = shares[here] >= LEAST_SHARE
         alone = shown & (shown.sum(axis=-1, keepdims=True) == 1)
         there = shown.any(axis=1)
-        for variant, tokens in backbone.encode_variants(read_images(images[here])).items():
+        for variant, tokens in backbone.encode_variants(read_images(images[here])):
             for way, fit in score(variant, tokens):
                 said = np.eye(shares.shape[-1], dtype=bool)[fit.argmax(axis=-1)]
                 best = said & alone.any(-1)[..., None]

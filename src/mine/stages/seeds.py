@@ -10,10 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from mine.core.agreement import correlate_maps, correlate_profiles, scale_readings
-from mine.core.evidence import resample_words
+from mine.core.evidence import LensPairs, leave_out_words, pair_lens
+from mine.logging import split_work
 from mine.sections import ALL
-from mine.statistics.bootstrap import interval
 from mine.statistics.ceiling import CLEAR_CEILING
+from mine.statistics.jackknife import jackknife_interval, leave_out_weights
 
 TEXTS = {
     "own": "correlation of a voxel's profiles between random starts",
@@ -37,7 +38,7 @@ def compare_seeds(
     group: np.ndarray,
     noise_ceiling: np.ndarray,
     *,
-    weights: np.ndarray,
+    part: np.ndarray,
     memory_bytes: int = 2**28,
 ) -> xr.Dataset:
     """Agreement of the profiles, and of the attributions behind them, that encoders from different
@@ -45,9 +46,9 @@ def compare_seeds(
 
     attributions: kind of encoder, ``fitted`` or ``random`` (not fitted) -> those of each start, two
     or more, on the same images. lens: of these images. group: int (word,). noise_ceiling: (voxel,).
-    weights: (resample, image), see statistics.bootstrap_weights: the same resamples for all starts.
-    memory_bytes: of profiles (resample, voxel, group), and of maps (voxel, image, token), that are
-    in memory at once.
+    part: int (image,), of statistics.jackknife.divide_images: what intervals leave out in turn, the
+    same of all starts. memory_bytes: of profiles (1 + part, voxel, group), and of maps (voxel,
+    image, token), that are in memory at once.
 
     Returns, means over all pairs of starts, of Pearson correlations over words:
     - own (kind, voxel): of a voxel's profile with its own of the other start; 0 for an empty one
@@ -56,34 +57,35 @@ def compare_seeds(
       Spearman correlation over its tokens, mean over images (core.agreement.correlate_maps)
     - noise_ceiling (voxel), as given
     - mean_<name> of these four (kind): their means over voxels with a ceiling of CLEAR_CEILING or
-      more, over all where none is known, with <name>_interval (kind, bound): 95% bootstrap
-      percentiles over images; voxels: how many these are
+      more, over all where none is known, with <name>_interval (kind, bound): 95%, of the jackknife
+      over images (statistics.jackknife_interval); voxels: how many these are
     """
     known = np.isfinite(noise_ceiling).any()
     able = noise_ceiling >= CLEAR_CEILING if known else np.ones(len(noise_ceiling), dtype=bool)
-    # All images once are the first of the resamples.
-    drawn = np.vstack([np.full(weights.shape[1], 1 / weights.shape[1]), weights])
-    groups, tokens = int(group.max()) + 1, lens.sizes["token"]
+    groups, tokens, pairs = int(group.max()) + 1, lens.sizes["token"], pair_lens(lens, group)
     profiles = [
         correlate_profiles(
-            _read_starts(starts, lens, group, drawn, memory_bytes), able, columns=groups
+            _read_starts(starts, pairs, part, groups, memory_bytes), able, columns=groups
         )
         for starts in attributions.values()
     ]
+    weights = leave_out_weights(part)
     maps = [
-        correlate_maps(starts, drawn, able, tokens=tokens, memory_bytes=memory_bytes)
+        correlate_maps(starts, weights, able, tokens=tokens, memory_bytes=memory_bytes)
         for starts in attributions.values()
     ]
     dataset = xr.Dataset(coords={"kind": list(attributions), "bound": ["low", "high"]})
     for name, text in TEXTS.items():
         found = maps if name.startswith("attribution") else profiles
-        part = name.removeprefix("attribution_")
-        by_voxel = np.stack([getattr(each, part) for each in found])
-        draws = np.stack([getattr(each, f"mean_{part}") for each in found])
+        whose = name.removeprefix("attribution_")
+        by_voxel = np.stack([getattr(each, whose) for each in found])
+        value, *without = np.stack([getattr(each, f"mean_{whose}") for each in found], axis=1)
         dataset[name] = (("kind", "voxel"), by_voxel, {"long_name": text, "units": "1"})
         mean = f"mean over voxels of the {text}"
-        dataset[f"mean_{name}"] = ("kind", draws[:, 0], {"long_name": mean, "units": "1"})
-        bounds = np.stack(interval(draws[:, 1:], axis=1), axis=-1)
+        dataset[f"mean_{name}"] = ("kind", value, {"long_name": mean, "units": "1"})
+        bounds = np.stack(
+            jackknife_interval(value, np.array(without), least=-1, greatest=1), axis=-1
+        )
         described = {"long_name": f"95% interval of: {mean}", "units": "1"}
         dataset[f"mean_{name}_interval"] = (("kind", "bound"), bounds, described)
     ceiling = {"long_name": "noise ceiling", "units": "1"}
@@ -95,18 +97,19 @@ def compare_seeds(
 
 def _read_starts(
     starts: Sequence[xr.Dataset],
-    lens: xr.Dataset,
-    group: np.ndarray,
-    drawn: np.ndarray,
+    pairs: LensPairs,
+    part: np.ndarray,
+    groups: int,
     memory_bytes: int,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Blocks of voxels with their profiles, as correlate_profiles takes them."""
-    voxels, groups = starts[0].sizes["voxel"], int(group.max()) + 1
-    block = max(1, memory_bytes // (8 * len(starts) * len(drawn) * groups))
-    for first in range(0, voxels, block):
-        part = slice(first, min(first + block, voxels))
-        profiles = [resample_words(one.isel(voxel=part), lens, group, drawn) for one in starts]
-        yield part, scale_readings(np.stack(profiles))
+    # Profiles, those of all starts in one array, and those at unit length.
+    size = max(1, memory_bytes // (32 * len(starts) * (part.max() + 2) * groups))
+    for block in split_work(starts[0].sizes["voxel"], size=size, what="voxels"):
+        profiles = [
+            leave_out_words(one.isel(voxel=block), pairs, part, groups=groups) for one in starts
+        ]
+        yield block, scale_readings(np.stack(profiles))
 
 
 def tabulate_seeds(

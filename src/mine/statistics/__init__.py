@@ -4,6 +4,7 @@
 - scores: R² and Pearson correlation
 - curves: area under a curve
 - bootstrap: resampled images, percentile intervals
+- jackknife: images left out, intervals of correlations between noisy readings
 - permutation: paired sign-flip test, that of a prediction's gain, and a bound on its p
 - multiple_comparisons: false discovery rate
 - effects: Cohen's d_z, d′, with intervals
