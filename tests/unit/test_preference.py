@@ -439,6 +439,38 @@ def test_a_voxel_prefers_by_its_responses_only_what_is_significant():
     assert (measure("noise")["preferred"].sel(evidence="measured") == "").mean() > 0.9
 
 
+def test_a_voxel_prefers_by_its_words_only_what_random_profiles_rarely_reach():
+    random = np.random.default_rng(8)
+    region = {**REGIONS["FFA"], "profile": REGIONS["FFA"]["profile"].copy()}
+    z = np.maximum(random.normal(size=(12, GROUPS)), 0)
+    z[:, 0] += np.linspace(0, 8, 12)
+    embedding = z @ region["group_text"]
+    region["profile"]["embedding"] = ("voxel", "feature"), embedding
+    found = measure("FFA", REGIONS | {"FFA": region})
+    best = found["cosine_z"].values.argmax(axis=0)
+    sure = found["cosine_p"].values[best, np.arange(12)] <= 0.05
+    assert 0 < sure.sum() < 12
+    expected = np.where(sure, np.array(NAMES)[best], "")
+    assert (found["preferred"].sel(evidence="profile") == expected).all()
+    shares = (expected == np.array(NAMES)[:, None]).mean(axis=1)
+    np.testing.assert_allclose(found["roi_share"].sel(evidence="profile"), shares)
+
+
+def test_random_words_rarely_give_a_region_a_preference():
+    """Its voxels share six words: they are near to the same category, if to any."""
+    random, preferred = np.random.default_rng(0), []
+    for _ in range(40):
+        z = np.zeros((12, GROUPS))
+        z[:, random.choice(GROUPS, 6, replace=False)] = 1 + random.exponential(size=(12, 6))
+        region = {**REGIONS["FFA"], "profile": REGIONS["FFA"]["profile"].copy()}
+        region["profile"]["group_z"] = ("voxel", "group"), z
+        region["profile"]["embedding"] = ("voxel", "feature"), z @ region["group_text"]
+        found = measure("FFA", {"FFA": region}, resamples=10)
+        preferred.append(str(found["roi_preferred"].sel(evidence="profile").values))
+    # Three categories with 5% each.
+    assert sum(name != "" for name in preferred) <= stats.binom.ppf(0.99, 40, 0.15)
+
+
 def test_a_voxel_that_answers_less_to_every_category_prefers_none():
     random = np.random.default_rng(4)
     shown = np.random.default_rng(1).integers(0, 3, IMAGES)
@@ -583,10 +615,21 @@ def test_a_region_that_describes_none_of_its_voxels_prefers_nothing_whatever_oth
         )
 
 
-def test_a_region_alone_is_preferred_without_others_to_compare_with():
+def test_a_region_alone_prefers_what_most_of_its_voxels_do():
     found = measure("FFA", {"FFA": REGIONS["FFA"]})
     assert np.isnan(found["roi_share_p"]).all()
     assert found["roi_preferred"].sel(evidence="profile") == "faces"
+    own = REGIONS["FFA"]["profile"]
+    for few, preferred in ((6, ""), (7, "faces")):
+        some = {**REGIONS["FFA"], "profile": own.copy()}
+        # Others are as near to faces as random profiles are, and to nothing else.
+        away = own["embedding"].values - 0.9 * REGIONS["FFA"]["text"][0]
+        embedding = np.where(np.arange(12)[:, None] < few, own["embedding"].values, away)
+        some["profile"]["embedding"] = ("voxel", "feature"), embedding
+        found = measure("FFA", {"FFA": some})
+        assert (found["preferred"].sel(evidence="profile") == "faces").sum() == few
+        assert found["roi_cosine_z"].argmax("category") == 0
+        assert found["roi_preferred"].sel(evidence="profile") == preferred
 
 
 def test_a_default_category_without_its_contrast_has_no_t_values():
