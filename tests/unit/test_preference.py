@@ -29,7 +29,12 @@ from mine.core.preference import (
 from mine.errors import InputError
 from mine.randomness import resume
 from mine.stages.null_profiles import deal_null
-from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
+from mine.stages.preference import (
+    EVIDENCE,
+    RESPONSES,
+    _compare_responses,
+    measure_preference,
+)
 from mine.statistics.bootstrap import interval, stratified_weights
 
 
@@ -170,11 +175,28 @@ def test_comparison_knows_order_alone_and_changes_sides_with_the_label():
     assert constant.auc == 0.5 and np.isnan(constant.d_prime) and constant.p == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 59, 60])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 50, 51, 59, 60])
 def test_too_few_images_on_a_side_say_nothing(count):
     values, _ = draw_responses()
     found = compare_images(values, np.arange(60) < count)
-    assert np.isnan([found.auc, found.d_prime, found.p]).all()
+    known = np.isfinite([found.auc, found.d_prime, found.p])
+    assert known.all() if 10 <= count <= 50 else not known.any()
+
+
+def test_categories_of_few_images_take_no_preference_from_one_of_many():
+    random = np.random.default_rng(1)
+    label = np.zeros((5, 100), int)
+    for row, count in enumerate((30, 2, 2, 3, 3)):
+        label[row, random.choice(100, count, replace=False)] = 1
+    response = random.normal(size=(100, 60)) + 1.2 * label[0][:, None]
+
+    def ask(label: np.ndarray) -> np.ndarray:
+        of_both = dict.fromkeys(RESPONSES, response)
+        found = _compare_responses(of_both, label, level=0.05, resamples=9, generator=random)
+        return found.by_voxel
+
+    np.testing.assert_array_equal(ask(label), ask(label[:1]))
+    assert (ask(label)[1] == 0).mean() > 0.9
 
 
 def test_bounds_hold_the_comparison_between_those_of_the_images_drawn():
@@ -189,7 +211,7 @@ def test_bounds_hold_the_comparison_between_those_of_the_images_drawn():
         draws = np.concatenate([getattr(comparison, name) for comparison in literal])
         expected = getattr(found, name)[0], *interval(draws)
         np.testing.assert_allclose(bounds[row], expected, rtol=1e-6)
-    few = bound_comparison(own, np.arange(60) < 1, resamples=9, generator=np.random.default_rng(2))
+    few = bound_comparison(own, np.arange(60) < 9, resamples=9, generator=np.random.default_rng(2))
     assert np.isnan(few).all()
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mine.core.preference import LEAST_IMAGES
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
@@ -35,8 +36,11 @@ preference = measure_preference(
     generator=resume(null.attrs["stream"]),
 )
 for name, source in preference["label_source"].to_series().items():
-    count = int(preference["images"].sel(category=name))
-    log.info("%s: %d test images, labels from %s", name, count, source or "nothing: no AUC")
+    carry, lack = (int(preference[of].sel(category=name)) for of in ("images", "other_images"))
+    known = min(carry, lack) >= LEAST_IMAGES
+    few = "" if known else f": no AUC, which needs {LEAST_IMAGES} of either"
+    told = "%s: %d test images carry it and %d lack it, labels from %s%s"
+    log.info(told, name, carry, lack, source or "nothing", few)
 log.info("preferred: %s", preference["roi_preferred"].to_series().to_dict())
 write_store(preference, snakemake.output.store, provenance=describe_provenance(seed=params.seed))
 write_history(snakemake)
