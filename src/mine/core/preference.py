@@ -244,8 +244,7 @@ def compare_images(values: np.ndarray, carries: np.ndarray) -> Comparison:
     """Compare the responses to images that carry a category with those to images that lack it
     (mine.statistics: mann_whitney_test, d_prime).
 
-    values: (image, column). carries: bool (image,). All nan for fewer than LEAST_IMAGES
-    of either.
+    values: (image, column). carries: bool (image,). All nan for fewer than LEAST_IMAGES of either.
     """
     if min(carries.sum(), (~carries).sum()) < LEAST_IMAGES:
         return Comparison(*np.full((3, values.shape[1]), np.nan))
