@@ -6,7 +6,7 @@ from mine.core.preference import LEAST_IMAGES
 from mine.history import write_history
 from mine.logging import start_logging
 from mine.provenance import describe_provenance
-from mine.randomness import resume
+from mine.randomness import generator
 from mine.stages.preference import PROFILE_VARIABLES, measure_preference
 from mine.stores import open_store, write_store
 
@@ -18,11 +18,11 @@ profiles = {
 }
 voxels, responses = profiles[roi]["voxel"].values, open_store(given.responses)
 measured = responses["response"].isel(image=responses["split"].values == "test", voxel=voxels)
-images, null = measured["image"].values, open_store(given.null)
+images = measured["image"].values
 preference = measure_preference(
     profiles,
     roi,
-    null=null["cosine"].values,
+    null=open_store(given.null)["cosine"].values,
     categories=params.categories,
     text=open_store(given.categories)["text"].sel(category=list(params.categories)).values,
     stimuli=open_store(given.stimuli).sel(image=images).load(),
@@ -33,7 +33,7 @@ preference = measure_preference(
     t=open_store(given.rois)["t"].isel(voxel=voxels).load(),
     level=params.false_discovery_rate,
     resamples=params.resamples,
-    generator=resume(null.attrs["stream"]),
+    generator=generator(params.seed, "preference", *snakemake.wildcards),
 )
 for name, source in preference["label_source"].to_series().items():
     carry, lack = (int(preference[of].sel(category=name)) for of in ("images", "other_images"))
