@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,17 +28,3 @@ def generator(seed: int, *names: object) -> np.random.Generator:
     words = [hashlib.sha256(str(name).encode()).digest() for name in names]
     key = tuple(int.from_bytes(word[:8], "little") for word in words)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-
-
-def save_state(generator: np.random.Generator) -> str:
-    """Return a stream as it stands, as text that a store can keep; `resume` goes on with it."""
-    return json.dumps(generator.bit_generator.state, sort_keys=True)
-
-
-def resume(state: str) -> np.random.Generator:
-    """Return the stream that goes on from where another stood when `save_state` was asked."""
-    import numpy as np
-
-    generator = np.random.default_rng(0)
-    generator.bit_generator.state = json.loads(state)
-    return generator

@@ -17,14 +17,15 @@ from mine.figures.structure import draw_structure, tabulate_structure
 from mine.figures.style import MM_PER_INCH, SIZE, WIDTH, save_figure
 
 WORDS = np.array(["face", "dog", "red", "happy", "beach", "car"])
-VOXELS = 12
+VOXELS, OTHERS = 12, 20
+"""Described ones, and all of the region."""
 
 
 def make_structure(clusters: int, *, words: int = 2) -> xr.Dataset:
     random = np.random.default_rng(clusters)
     label = np.arange(VOXELS) % max(clusters, 1)
     draws = np.clip(random.normal(0.5, 0.1, (2, 2, 50)), 0, 1)
-    voxels = VOXELS if clusters else 0
+    voxels, others = (VOXELS, OTHERS) if clusters else (0, 0)
     listed = np.full((max(clusters, 1), 8), -1)
     if clusters > 1:
         listed[:, :words] = 1 + (np.arange(words) + np.arange(clusters)[:, None]) % 5
@@ -37,8 +38,8 @@ def make_structure(clusters: int, *, words: int = 2) -> xr.Dataset:
             "identification_null": (("source", "null", "draw"), draws),
             "identification_p": (("source", "null"), [[0.005, 0.02], [0.7, 0.0004]]),
             "similarity": (
-                ("source", "voxel", "other"),
-                random.normal(0, 0.3, (2, voxels, voxels)),
+                ("source", "roi_voxel", "roi_other"),
+                random.normal(0, 0.3, (2, others, others)),
             ),
             "explained": ("count", np.append(random.normal(0, 0.1, 6), np.nan)),
             "explained_null": ("draw", random.normal(-0.05, 0.02, 50)),
@@ -63,6 +64,7 @@ def make_structure(clusters: int, *, words: int = 2) -> xr.Dataset:
             "null": ["shared", "spatial"],
             "count": np.arange(2, 9),
             "voxel": 100 + np.arange(voxels),
+            "roi_voxel": 95 + np.arange(others),
         },
         attrs={
             "clusters": clusters,
@@ -135,6 +137,20 @@ def test_the_matrix_stands_by_cluster():
     )
     expected = np.kron(np.eye(3), np.ones((4, 4)))
     assert (np.asarray(matrix.get_array()) == expected).all()
+
+
+def test_halves_are_compared_over_all_voxels_with_those_in_no_cluster_last():
+    structure = make_structure(3)
+    structure["stability"] = structure["stability"] * 0 + np.arange(VOXELS, 0, -1)
+    figure = draw(structure)
+    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "Voxels, second half")
+    clustered = 5 + np.argsort(structure["cluster"].values, kind="stable")
+    order = np.concatenate([clustered, np.arange(5), np.arange(17, OTHERS)])
+    expected = structure["similarity"].sel(source="tuning").values[np.ix_(order, order)]
+    assert (np.asarray(axes.images[0].get_array()) == expected).all()
+    table = tabulate_structure(structure, words=WORDS).set_index("item")
+    assert (table.loc["identification", "n"] == OTHERS).all()
+    assert table.loc["clusters", "n"] == VOXELS
 
 
 def test_what_correlates_is_orange_as_in_other_figures():

@@ -12,9 +12,16 @@ from scipy import sparse, stats
 
 from mine.core.evidence import SIGNS, read_images
 from mine.core.lens import word_mass
-from mine.core.listing import ListedWords, ListWords, choose_of_lists, gather_offers, list_words
+from mine.core.listing import (
+    ListedWords,
+    ListWords,
+    _take_words,
+    choose_of_lists,
+    gather_offers,
+    list_words,
+)
 from mine.core.readings import bend_presence, gather_together, read_presence
-from mine.statistics.regression import forward_selection, normal_scores
+from mine.statistics.regression import Selection, forward_selection, normal_scores
 from tests.reference.readings import blob_maps, make_attributions, make_world
 from tests.reference.regression import robust_p
 
@@ -114,6 +121,27 @@ def test_words_after_the_first_are_those_that_add_to_the_measured_response():
     suppressed = found["negative"]
     assert suppressed.group[3, 0] == CAR and suppressed.listed[3].tolist() == [True] + 3 * [False]
     assert not suppressed.listed[:3].any()
+
+
+@pytest.mark.parametrize(
+    ("order", "p", "listed"),
+    [
+        ([1, 51, 2], [0.001, 0.001, 0.03], [1, 2]),
+        ([1, 51, 2], [0.001, 0.6, 0.03], [1]),
+        ([50, 1, 2], [0.6, 0.001, 0.03], []),
+        ([1, 2, 3], [0.001, 0.6, 0.03], [1]),
+    ],
+)
+def test_words_are_listed_up_to_the_first_step_that_is_not_sure(order, p, listed):
+    """Also where the step took the other reading of a word that was taken: 50 of the first, 0."""
+    unknown = np.full((1, 6), np.nan)
+    words = ListedWords(np.full((1, 6), -1), np.zeros((1, 6), bool), unknown, unknown.copy())
+    words.listed[0, 0] = True
+    steps = Selection(np.array(order), np.full(3, 0.1), np.array(p))
+    taken, columns = _take_words(words, 0, 0, steps, 50, 0.05)
+    assert taken == [0, *dict.fromkeys(column % 50 for column in order if column % 50)]
+    assert columns == listed
+    assert np.flatnonzero(words.listed[0]).tolist() == list(range(1 + len(listed)))
 
 
 def test_a_word_that_only_bends_otherwise_than_the_first_is_not_listed():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import asdict
 
@@ -27,9 +26,13 @@ from mine.core.preference import (
     share_p,
 )
 from mine.errors import InputError
-from mine.randomness import resume
 from mine.stages.null_profiles import deal_null
-from mine.stages.preference import EVIDENCE, RESPONSES, measure_preference
+from mine.stages.preference import (
+    EVIDENCE,
+    RESPONSES,
+    _compare_responses,
+    measure_preference,
+)
 from mine.statistics.bootstrap import interval, stratified_weights
 
 
@@ -170,11 +173,28 @@ def test_comparison_knows_order_alone_and_changes_sides_with_the_label():
     assert constant.auc == 0.5 and np.isnan(constant.d_prime) and constant.p == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 59, 60])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 50, 51, 59, 60])
 def test_too_few_images_on_a_side_say_nothing(count):
     values, _ = draw_responses()
     found = compare_images(values, np.arange(60) < count)
-    assert np.isnan([found.auc, found.d_prime, found.p]).all()
+    known = np.isfinite([found.auc, found.d_prime, found.p])
+    assert known.all() if 10 <= count <= 50 else not known.any()
+
+
+def test_categories_of_few_images_take_no_preference_from_one_of_many():
+    random = np.random.default_rng(1)
+    label = np.zeros((5, 100), int)
+    for row, count in enumerate((30, 2, 2, 3, 3)):
+        label[row, random.choice(100, count, replace=False)] = 1
+    response = random.normal(size=(100, 60)) + 1.2 * label[0][:, None]
+
+    def ask(label: np.ndarray) -> np.ndarray:
+        of_both = dict.fromkeys(RESPONSES, response)
+        found = _compare_responses(of_both, label, level=0.05, resamples=9, generator=random)
+        return found.by_voxel
+
+    np.testing.assert_array_equal(ask(label), ask(label[:1]))
+    assert (ask(label)[1] == 0).mean() > 0.9
 
 
 def test_bounds_hold_the_comparison_between_those_of_the_images_drawn():
@@ -189,7 +209,7 @@ def test_bounds_hold_the_comparison_between_those_of_the_images_drawn():
         draws = np.concatenate([getattr(comparison, name) for comparison in literal])
         expected = getattr(found, name)[0], *interval(draws)
         np.testing.assert_allclose(bounds[row], expected, rtol=1e-6)
-    few = bound_comparison(own, np.arange(60) < 1, resamples=9, generator=np.random.default_rng(2))
+    few = bound_comparison(own, np.arange(60) < 9, resamples=9, generator=np.random.default_rng(2))
     assert np.isnan(few).all()
 
 
@@ -351,7 +371,7 @@ def measure(roi: str, regions: dict[str, dict] = REGIONS, **changes: object) -> 
         "level": 0.05,
         "resamples": 50,
         "null": null["cosine"].values,
-        "generator": resume(null.attrs["stream"]),
+        "generator": np.random.default_rng(5),
     }
     profiles = {
         name: region["profile"][["embedding", "described"]] for name, region in regions.items()
@@ -378,9 +398,7 @@ def test_random_profiles_are_dealt_of_the_described_voxels_each_once_in_whatever
     for regions in (REGIONS, {"part": shared, **REGIONS}, dict(reversed(REGIONS.items()))):
         found = deal(regions)
         np.testing.assert_array_equal(found["cosine"].values, expected @ own[0]["text"].T)
-        # What is drawn next is what the same stream would have drawn.
-        after = resume(found.attrs["stream"]).random(9)
-        np.testing.assert_array_equal(after, copy.deepcopy(random).random(9))
+        assert not found.attrs  # no stream of random numbers for regions to go on from, all alike
 
 
 def test_no_random_profile_is_dealt_where_no_voxel_is_described():
@@ -437,6 +455,38 @@ def test_a_voxel_prefers_by_its_responses_only_what_is_significant():
             sure = q[best] <= 0.05 and auc[best] > 0.5
             assert name == (["faces", "places"][best] if sure else "")
     assert (measure("noise")["preferred"].sel(evidence="measured") == "").mean() > 0.9
+
+
+def test_a_voxel_prefers_by_its_words_only_what_random_profiles_rarely_reach():
+    random = np.random.default_rng(8)
+    region = {**REGIONS["FFA"], "profile": REGIONS["FFA"]["profile"].copy()}
+    z = np.maximum(random.normal(size=(12, GROUPS)), 0)
+    z[:, 0] += np.linspace(0, 8, 12)
+    embedding = z @ region["group_text"]
+    region["profile"]["embedding"] = ("voxel", "feature"), embedding
+    found = measure("FFA", REGIONS | {"FFA": region})
+    best = found["cosine_z"].values.argmax(axis=0)
+    sure = found["cosine_p"].values[best, np.arange(12)] <= 0.05
+    assert 0 < sure.sum() < 12
+    expected = np.where(sure, np.array(NAMES)[best], "")
+    assert (found["preferred"].sel(evidence="profile") == expected).all()
+    shares = (expected == np.array(NAMES)[:, None]).mean(axis=1)
+    np.testing.assert_allclose(found["roi_share"].sel(evidence="profile"), shares)
+
+
+def test_random_words_rarely_give_a_region_a_preference():
+    """Its voxels share six words: they are near to the same category, if to any."""
+    random, preferred = np.random.default_rng(0), []
+    for _ in range(40):
+        z = np.zeros((12, GROUPS))
+        z[:, random.choice(GROUPS, 6, replace=False)] = 1 + random.exponential(size=(12, 6))
+        region = {**REGIONS["FFA"], "profile": REGIONS["FFA"]["profile"].copy()}
+        region["profile"]["group_z"] = ("voxel", "group"), z
+        region["profile"]["embedding"] = ("voxel", "feature"), z @ region["group_text"]
+        found = measure("FFA", {"FFA": region}, resamples=10)
+        preferred.append(str(found["roi_preferred"].sel(evidence="profile").values))
+    # Three categories with 5% each.
+    assert sum(name != "" for name in preferred) <= stats.binom.ppf(0.99, 40, 0.15)
 
 
 def test_a_voxel_that_answers_less_to_every_category_prefers_none():
@@ -583,10 +633,21 @@ def test_a_region_that_describes_none_of_its_voxels_prefers_nothing_whatever_oth
         )
 
 
-def test_a_region_alone_is_preferred_without_others_to_compare_with():
+def test_a_region_alone_prefers_what_most_of_its_voxels_do():
     found = measure("FFA", {"FFA": REGIONS["FFA"]})
     assert np.isnan(found["roi_share_p"]).all()
     assert found["roi_preferred"].sel(evidence="profile") == "faces"
+    own = REGIONS["FFA"]["profile"]
+    for few, preferred in ((6, ""), (7, "faces")):
+        some = {**REGIONS["FFA"], "profile": own.copy()}
+        # Others are as near to faces as random profiles are, and to nothing else.
+        away = own["embedding"].values - 0.9 * REGIONS["FFA"]["text"][0]
+        embedding = np.where(np.arange(12)[:, None] < few, own["embedding"].values, away)
+        some["profile"]["embedding"] = ("voxel", "feature"), embedding
+        found = measure("FFA", {"FFA": some})
+        assert (found["preferred"].sel(evidence="profile") == "faces").sum() == few
+        assert found["roi_cosine_z"].argmax("category") == 0
+        assert found["roi_preferred"].sel(evidence="profile") == preferred
 
 
 def test_a_default_category_without_its_contrast_has_no_t_values():

@@ -76,6 +76,15 @@ def test_clusters_are_scored_over_voxels_with_a_label_by_any_name_of_the_cluster
     assert pick(table, "cluster_ari", "all", "all")["n"] == 32
 
 
+def test_voxels_without_a_cluster_count_in_identification_but_not_in_the_rand_index():
+    right = make_voxels("FFA-1", ["a", "b"] * 8, [1, 2] * 8)
+    lost = make_voxels("FFA-1", ["a"] * 4, [pd.NA] * 4, identification=0.3)
+    table = summarise(right, lost)
+    assert pick(table, "cluster_ari", "subj01", "FFA-1")[["value", "n"]].tolist() == [1, 16]
+    row = pick(table, "identification", "subj01", "FFA-1")
+    assert row["value"] == pytest.approx((16 * 0.8 + 4 * 0.3) / 20) and row["n"] == 20
+
+
 def test_the_interval_of_the_rand_index_is_as_wide_as_fresh_voxels_vary():
     random = np.random.default_rng(1)
 
@@ -204,12 +213,12 @@ def test_noiseless_responses_that_differ_are_identified():
     assert identify_planted(response, readings, halves).mean() > 0.95
 
 
-def test_a_row_is_a_described_voxel_with_its_own_label():
+def test_a_row_is_a_voxel_with_its_own_label_and_its_cluster_where_it_is_described():
     draws = np.linspace(0.3, 0.7, 41)
     structure = xr.Dataset(
         {
-            "cluster": ("voxel", [0, 1, 0]),
-            "identification": (("source", "voxel"), [[0.9, 0.8, 0.7], [0.1, 0.1, 0.1]]),
+            "cluster": ("voxel", [0, 1]),
+            "identification": (("source", "roi_voxel"), [[0.9, 0.8, 0.7], [0.1, 0.1, 0.1]]),
             "identification_null": (
                 ("source", "null", "draw"),
                 np.stack([np.stack([draws, draws + 0.1]), np.zeros((2, 41))]),
@@ -218,16 +227,17 @@ def test_a_row_is_a_described_voxel_with_its_own_label():
         coords={
             "source": ["tuning", "attributions"],
             "null": ["shared", "spatial"],
-            "voxel": [4, 1, 2],
+            "voxel": [1, 4],
+            "roi_voxel": [4, 2, 1],
         },
         attrs={"clusters": 2},
     )
     label = np.array(["", "red", "", "", "dog"])
     table = tabulate_structure(structure, label, np.array([0.95, 0.9, 0.85]))
-    assert table["label"].tolist() == ["dog", "red", ""]
-    assert table["cluster"].tolist() == [1, 2, 1]
+    assert table["label"].tolist() == ["dog", "", "red"]
+    assert table["cluster"].tolist() == [2, pd.NA, 1]
     assert table["identification"].tolist() == [0.9, 0.8, 0.7]
     assert table["null_low"].unique() == pytest.approx([0.31])
     assert table["null_high"].unique() == pytest.approx([0.69])
-    empty = tabulate_structure(structure.isel(voxel=slice(0, 0)), label, np.zeros(0))
+    empty = tabulate_structure(structure.isel(voxel=[], roi_voxel=[]), label, np.zeros(0))
     assert len(empty) == 0 and empty.columns.tolist() == table.columns.tolist()

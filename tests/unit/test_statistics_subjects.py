@@ -34,6 +34,16 @@ def test_of_two_subjects_there_is_no_interval(count, known, generator):
     assert np.isfinite(pairs.low).tolist() == [known]
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.7, 0.1])
+def test_equal_subjects_do_not_say_how_far_others_are(value):
+    found = mean_over_subjects(np.full((3, 1), value), least=0, greatest=1)
+    pairs = mean_over_pairs(np.full((4, 4, 1), value), least=0, greatest=1)
+    for each in (found, pairs):
+        assert each.mean == pytest.approx(value) and np.isnan([each.low, each.high]).all()
+    other = mean_over_subjects(np.array([[value], [value], [value + 1e-6]]))
+    assert other.low < other.mean < other.high
+
+
 def test_intervals_over_pairs_end_at_what_the_values_can_be(generator):
     values = generator.uniform(-1, 1, size=(3, 3, 40))
     found = mean_over_pairs(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -21,6 +23,7 @@ from mine.stages.structure import (
 )
 from mine.statistics.permutation import sign_flip_bound
 from mine.statistics.regression import normal_scores
+from mine.statistics.scores import pearson
 from tests.reference.causal import VOCABULARY, make_lens
 from tests.reference.regression import robust_p
 
@@ -56,14 +59,14 @@ def measure(
     lens: xr.Dataset,
     response: np.ndarray,
     *,
-    described: int = VOXELS,
+    described: Sequence[int] = range(VOXELS),
     attributed: int = len(VOCABULARY),
     **options,
 ):
     profiles = xr.Dataset(
         {
             "word": (("sign", "voxel", "rank"), np.zeros((2, VOXELS, 1), int)),
-            "described": (("voxel",), np.arange(VOXELS) < described),
+            "described": (("voxel",), np.isin(np.arange(VOXELS), described)),
             "group_z": (
                 ("fit", "voxel", "group"),
                 np.random.default_rng(2).standard_normal((3, VOXELS, attributed)),
@@ -106,7 +109,7 @@ def test_planted_clusters_are_found_and_told_in_words(lens, planted):
 def test_voxels_of_planted_clusters_are_identified_by_responses_not_by_noise(lens, planted):
     found = measure(lens, respond(lens, planted))
     mean = found["identification_mean"]
-    xr.testing.assert_allclose(mean, found["identification"].mean("voxel"))
+    xr.testing.assert_allclose(mean, found["identification"].mean("roi_voxel"))
     assert mean.sel(source="tuning") > 0.7 and mean.sel(source="attributions") < 0.65
     p = found["identification_p"]
     assert (p.sel(source="tuning") <= 0.05).all() and (p.sel(source="attributions") > 0.05).all()
@@ -143,8 +146,11 @@ def test_noise_is_decomposed_once_in_no_more_dimensions_than_halves_span(
         np.linalg, "svd", lambda of, **how: shapes.append(of.shape) or decompose(of, **how)
     )
     found = measure(lens, respond(lens, None), attributed=attributed)
+    readings = 2 * found.sizes["group"]
+    assert readings < 2 * VOXELS
     spanned = min(attributed, 2 * VOXELS)
-    assert [columns for _, columns in shapes] == [2 * found.sizes["group"], spanned]
+    # Of identification by either source, and of clusters.
+    assert [columns for _, columns in shapes] == [readings, spanned, readings]
 
 
 def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
@@ -155,7 +161,7 @@ def test_one_shared_profile_and_smooth_noise_are_no_structure(lens):
 
 
 def test_the_null_knows_as_many_clusters_as_few_voxels_can_form(lens):
-    found = measure(lens, respond(lens, None), described=10, clusters=8)
+    found = measure(lens, respond(lens, None), described=range(10), clusters=8)
     assert np.isnan(found["explained"].values).tolist() == [False] * 4 + [True] * 3
     assert np.isfinite(found["explained_null"].values).all()
     assert found.attrs["clusters_p"] > 0.05 and found.attrs["clusters"] == 1
@@ -170,13 +176,36 @@ def test_exemplars_show_what_the_cluster_prefers(lens, planted):
         assert (shown[rows] == word).any(axis=1).all()
 
 
-def test_only_described_voxels_take_part_and_too_few_are_not_measured(lens, planted):
-    found = measure(lens, respond(lens, planted), described=18)
+def test_clusters_are_of_described_voxels_and_too_few_are_not_measured(lens, planted):
+    found = measure(lens, respond(lens, planted), described=range(18))
     assert found["voxel"].values.tolist() == list(range(10, 28))
-    few = measure(lens, respond(lens, planted), described=9)
-    assert few.sizes["voxel"] == 0 and few.attrs["clusters"] == 0
+    few = measure(lens, respond(lens, planted), described=range(9))
+    assert few.sizes["voxel"] == few.sizes["roi_voxel"] == 0 and few.attrs["clusters"] == 0
     assert np.isnan(few["identification_mean"].values).all()
     assert np.isnan(few["identification_p"].values).all()
+
+
+def test_identification_is_of_all_voxels_whichever_are_described(lens, planted):
+    response = respond(lens, planted)
+    found, other = measure(lens, response), measure(lens, response, described=range(12, 24))
+    names = ["identification", "identification_mean", "identification_null", "identification_p"]
+    names += ["similarity"]
+    xr.testing.assert_equal(found[names], other[names])
+    assert found["roi_voxel"].values.tolist() == list(range(10, 10 + VOXELS))
+
+
+def test_voxels_chosen_by_how_well_their_halves_agree_are_not_told_apart_by_that(lens):
+    """They share one tuning, and the chosen differ from the others in nothing but luck."""
+    p = []
+    for seed in range(8):
+        noise = np.random.default_rng(seed).standard_normal((IMAGES, VOXELS))
+        response = respond(lens, None, noise=0) + 3 * noise
+        halves = measure(lens, response)["tuning"].sel(fit=["first_half", "second_half"])
+        tuning = halves.stack(reading_of_group=["reading", "group"]).values
+        described = np.argsort(-pearson(*tuning, axis=1))[:10]
+        found = measure(lens, response, described=described)
+        p.append(float(found["identification_p"].sel(source="tuning", null="shared")))
+    assert np.mean(p) >= 0.25  # of 8 that are uniform below it in 1 of 150
 
 
 def test_a_contrast_is_the_cluster_less_all_others():

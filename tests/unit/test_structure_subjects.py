@@ -150,9 +150,7 @@ def make_subjects(subjects: int = 3) -> dict[str, dict[str, xr.Dataset]]:
 
 
 def compare(structures) -> pd.DataFrame:
-    return compare_structures(
-        structures, words=WORDS, draws=DRAWS, generator=np.random.default_rng(0)
-    )
+    return compare_structures(structures, words=WORDS, draws=DRAWS, seed=0)
 
 
 def pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
@@ -180,6 +178,20 @@ def test_a_region_without_clusters_in_a_subject_is_not_compared_there():
     own = pick(table, measure="matched", roi="OPA")
     assert own[["subject", "other"]].to_numpy().tolist() == [["subj01", "subj02"], ["all", "all"]]
     assert own["n"].tolist() == [2, 2] and np.isnan(own["low"].iloc[1])
+
+
+def test_other_regions_and_subjects_change_no_null():
+    structures = make_subjects()
+    fewer = {subject: {"PPA": structures[subject]["PPA"]} for subject in ("subj01", "subj03")}
+    for measure in ("match", "matched", "null"):
+        whole, part = (
+            pick(compare(each), measure=measure, subject="subj01", other="subj03", roi="PPA")
+            for each in (structures, fewer)
+        )
+        assert len(part)
+        pd.testing.assert_frame_equal(
+            whole.reset_index(drop=True), part.reset_index(drop=True), check_dtype=False
+        )
 
 
 def test_means_are_over_regions_and_pairs():

@@ -392,6 +392,8 @@ def test_a_number_that_few_subjects_have_is_a_mean_of_these() -> None:
     tables = {f"subj{number}": make_table() for number in range(3)}
     for number, table in enumerate(tables.values()):
         table["pictures"] += number
+        # Of equal subjects there would be no interval.
+        table[["insertion", "insertion_other_mean"]] *= 1 + number / 10
         table["share"] = [0.95, 1.0, 0.8][number]
     face = tables["subj2"]["roi"] == "FFA-1"
     tables["subj2"].loc[face, ["pictures", "pictures_mean"]] = np.nan

@@ -1,4 +1,4 @@
-"""List one subject's described voxels with their clusters and with what was planted."""
+"""List one subject's voxels with their clusters and with what was planted."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ tables = {}
 for roi, path in zip(params.rois, given.structure, strict=True):
     structure = open_store(path).load()
     readings = read_words(lens, group, shared=structure.attrs["shared_group"], most=params.words)
-    response = planted.isel(voxel=structure["voxel"].values).values
+    response = planted.isel(voxel=structure["roi_voxel"].values).values
     identification = identify_planted(response, readings, halves)
     tables[roi] = tabulate_structure(structure, label_voxels(truth), identification)
 table = pd.concat(tables, names=["roi"]).reset_index("roi").reset_index(drop=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from mine.core.synonyms import name_as_listed
 from mine.history import write_history
 from mine.logging import start_logging
-from mine.randomness import generator
 from mine.stages.structure_subjects import STRUCTURE_VARIABLES, compare_structures
 from mine.stores import open_store, write_table
 
@@ -23,7 +22,7 @@ table = compare_structures(
     structures,
     words=open_store(given.vocabulary)["word"].values[name],
     draws=params.draws,
-    generator=generator(params.seed, "structure_subjects"),
+    seed=params.seed,
 )
 write_table(table, snakemake.output[0])
 write_history(snakemake)

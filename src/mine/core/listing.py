@@ -306,10 +306,14 @@ def _take_words(
     """Note the words that follow the first, each once though it is offered in two ways. Returns the
     groups taken, the first before them, and the columns of those that are listed."""
     taken, columns = [main], []
+    # What comes after a step that is not sure was chosen with its reading known: none is listed,
+    # also where the step was another reading of a word that is.
+    sure = np.cumprod(selection.p <= level).astype(bool)
     for step, column in enumerate(selection.order.tolist()):
         if column % groups in taken or len(taken) == words.group.shape[1]:
             continue
         _note(words, voxel, len(taken), selection, step, level)
+        words.listed[voxel, len(taken)] &= sure[step]
         if words.listed[voxel, len(taken)]:
             columns.append(column)
         taken.append(column % groups)

@@ -30,8 +30,10 @@ from mine.statistics.effects import d_prime, d_prime_interval
 LEAST_SHARE = 0.5
 """Share of an image's captions that have to name a category."""
 
-LEAST_IMAGES = 2
-"""Images on either side without which two groups of images are not compared."""
+LEAST_IMAGES = 10
+"""Images on either side without which two groups of images are not compared: with fewer neither the
+normal approximation nor resampled images give what they promise, and the largest AUC of several
+categories is likely to be that of the fewest images."""
 
 CARRIES, LACKS, UNKNOWN = 1, 0, -1
 """What is known of an image and a category."""
@@ -242,7 +244,7 @@ def compare_images(values: np.ndarray, carries: np.ndarray) -> Comparison:
     """Compare the responses to images that carry a category with those to images that lack it
     (mine.statistics: mann_whitney_test, d_prime).
 
-    values: (image, column). carries: bool (image,). All nan for fewer than two images of either.
+    values: (image, column). carries: bool (image,). All nan for fewer than LEAST_IMAGES of either.
     """
     if min(carries.sum(), (~carries).sum()) < LEAST_IMAGES:
         return Comparison(*np.full((3, values.shape[1]), np.nan))
@@ -256,7 +258,7 @@ def bound_comparison(
     """AUC and d' of one response with 95% intervals: (statistic, bound), bounds value, low, high.
 
     Images that carry the category and those that lack it are resampled apart. values: (image,).
-    carries: bool (image,). All nan for fewer than two images of either, or an unknown response.
+    carries: bool (image,). All nan for fewer than LEAST_IMAGES of either, or an unknown response.
     """
     found = compare_images(values[:, None], carries)
     if not np.isfinite(found.auc[0]):

@@ -1,6 +1,6 @@
 """Recovery of structure: are planted second features found as clusters, and none where none are?
 
-:func:`tabulate_structure` lists the described voxels of one region with what was planted and found;
+:func:`tabulate_structure` lists the voxels of one region with what was planted and found;
 :func:`summarise_structure` turns those of all subjects into rows of the recovery table.
 """
 
@@ -56,19 +56,20 @@ def tabulate_structure(
     """List the voxels of one region, a row each.
 
     structure: store of the ROI. label: (voxel of the subject,), of :func:`label_voxels`.
-    identification_planted: (voxel of the structure,). Columns: ``voxel``, ``label``, ``cluster``
-    from 1, ``clusters`` of the region, ``identification`` by measured responses,
-    ``identification_planted``, and ``null_low`` and ``null_high``, between which 95% of the draws
-    of one shared tuning have their mean.
+    identification_planted: (roi_voxel of the structure,). Columns: ``voxel``, ``label``,
+    ``cluster`` from 1, missing where a voxel is not described, ``clusters`` of the region,
+    ``identification`` by measured responses, ``identification_planted``, and ``null_low`` and
+    ``null_high``, between which 95% of the draws of one shared tuning have their mean.
     """
     own = structure.sel(source="tuning")
     low, high = interval(own["identification_null"].sel(null="shared").values)
-    voxel = structure["voxel"].values
+    voxel = structure["roi_voxel"].values
+    cluster = pd.Series(structure["cluster"].values + 1, structure["voxel"].values, dtype="Int64")
     return pd.DataFrame(
         {
             "voxel": voxel,
             "label": label[voxel],
-            "cluster": structure["cluster"].values + 1,
+            "cluster": cluster.reindex(voxel).array,
             "clusters": structure.attrs["clusters"],
             "identification": own["identification"].values,
             "identification_planted": identification_planted,
@@ -84,8 +85,8 @@ def summarise_structure(
     """Rows ``measure subject roi value low high n`` for each subject and region and all together.
 
     voxels: of :func:`tabulate_structure`, with columns subject and roi. Where structure was
-    planted: ``cluster_ari``, adjusted Rand index of clusters and labels over voxels with a label,
-    the mean over regions; ``identification``; ``identification_planted``; and
+    planted: ``cluster_ari``, adjusted Rand index of clusters and labels over described voxels with
+    a label, the mean over regions; ``identification``; ``identification_planted``; and
     ``identification_share``, the share of (identification_planted − ½) that identification − ½ is.
     In regions planted without: ``identification_unstructured`` and ``clusters_found_unstructured``,
     the share of regions with clusters. ``identification_chance``, of single regions, is ½ with the
@@ -142,7 +143,7 @@ def _score_clusters(
     with itself.
     """
     scores = {}
-    labelled = voxels[voxels["label"] != ""]
+    labelled = voxels[(voxels["label"] != "") & voxels["cluster"].notna()]
     for (subject, roi), own in labelled.groupby(["subject", "roi"]):
         if roi not in STRUCTURED or len(own) < LEAST_LABELLED:
             continue

@@ -99,12 +99,12 @@ def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFr
     """Return the numbers of :func:`draw_structure`; its matrices are in the store.
 
     Columns: item, source, null, count, cluster, voxel, rank, word, image, value, low, high, p, q,
-    n. Items: ``identification``, mean over n voxels; ``null``, mean of n draws with the interval
-    that holds 95% of them, and the share p that reaches the identification; ``draw``, each of
-    these; ``explained``, by number of clusters; ``explained_null``, what 95% of n draws stay below,
-    with p; ``clusters``, how many are reported; ``cluster``, mean stability of its n voxels;
-    ``voxel``, its cluster and stability; ``word``, z of a cluster's word with q; ``added``, its
-    partial correlation with p; ``exemplar``. Clusters are counted from 1.
+    n. Items: ``identification``, mean over the region's n voxels; ``null``, mean of n draws with
+    the interval that holds 95% of them, and the share p that reaches the identification; ``draw``,
+    each of these; ``explained``, by number of clusters; ``explained_null``, what 95% of n draws
+    stay below, with p; ``clusters``, how many are reported of n described voxels; ``cluster``, mean
+    stability of its n voxels; ``voxel``, its cluster and stability; ``word``, z of a cluster's word
+    with q; ``added``, its partial correlation with p; ``exemplar``. Clusters are counted from 1.
     """
     columns = ["item", "source", "null", "count", "cluster", "voxel", "rank", "word", "image"]
     columns += ["value", "low", "high", "p", "q", "n"]
@@ -115,7 +115,8 @@ def tabulate_structure(structure: xr.Dataset, *, words: np.ndarray) -> pd.DataFr
     for source in SOURCES:
         here = structure.sel(source=source)
         value = float(here["identification_mean"])
-        rows.append({"item": "identification", "source": source, "value": value, "n": voxels})
+        common = {"source": source, "n": structure.sizes["roi_voxel"]}
+        rows.append(common | {"item": "identification", "value": value})
         for null in NULLS:
             draws = here["identification_null"].sel(null=null).values
             common = {"source": source, "null": null}
@@ -172,14 +173,14 @@ def _tabulate_cluster(
 
 def _explain(structure: xr.Dataset) -> str:
     text = (
-        "a, points: mean over voxels; shaded: "
+        "a, points: mean over all voxels; shaded: "
         f"{structure.sizes['draw']} draws of each null, p the share that reach the mean, ≤ where "
         "none does; dashed: chance. b, dashed: what 95% of the draws of one shared "
         "tuning stay below, each with its own best number"
     )
     halves = (
-        "c, each voxel's tuning in one half of the images with each voxel's in the other: voxels "
-        "that are told apart show as a diagonal; orange above 0, purple below"
+        "c, each voxel's tuning in one half of the images with each voxel's in the other (last: "
+        "not described): told apart is a diagonal; orange above 0, purple below"
     )
     if structure.attrs["clusters"] == 1:
         return f"{text}. {halves}."
@@ -275,7 +276,9 @@ def _draw_similarity(figure: Figure, structure: xr.Dataset) -> None:
     add_text(figure, 111, TOP - 7.5, "correlation of tunings", color=INK)
     values = structure["similarity"].sel(source="tuning").values
     limit = np.abs(values).max()
-    axes = _draw_matrix(figure, 112, structure, values, vmin=-limit, vmax=limit, cmap=COLOURS)
+    voxels = structure["roi_voxel"].values
+    style = {"vmin": -limit, "vmax": limit, "cmap": COLOURS}
+    axes = _draw_matrix(figure, 112, structure, values, voxels, **style)
     axes.set_xlabel("Voxels, second half")
     # Beside the marks of the clusters.
     axes.set_ylabel("Voxels, first half", labelpad=5)
@@ -285,23 +288,32 @@ def _draw_consensus(figure: Figure, structure: xr.Dataset) -> None:
     write_panel_title(figure, 143, TOP - 12, "d", "Do resamples?")
     add_text(figure, 147, TOP - 7.5, "share in one cluster", color=INK)
     values = structure["together"].values
-    axes = _draw_matrix(figure, 148, structure, values, vmin=0, vmax=1, cmap="cividis")
+    voxels = structure["voxel"].values
+    axes = _draw_matrix(figure, 148, structure, values, voxels, vmin=0, vmax=1, cmap="cividis")
     axes.set_xlabel("Voxels, by cluster")
 
 
 def _draw_matrix(
-    figure: Figure, left: float, structure: xr.Dataset, values: np.ndarray, **style: object
+    figure: Figure,
+    left: float,
+    structure: xr.Dataset,
+    values: np.ndarray,
+    voxels: np.ndarray,
+    **style: object,
 ) -> Axes:
-    """Draw a (voxel, voxel) matrix, sorted and marked by cluster, with its scale."""
-    label = structure["cluster"].values
+    """Draw a (voxel, voxel) matrix, sorted and marked by cluster, with its scale. Voxels that are
+    in no cluster stand last."""
+    count = structure.attrs["clusters"]
+    label = structure["cluster"].reindex(voxel=voxels, fill_value=count).values
+    stability = structure["stability"].reindex(voxel=voxels).values
     # The most stable voxels of a cluster stand first.
-    order = np.lexsort((-np.nan_to_num(structure["stability"].values, nan=-2), label))
+    order = np.lexsort((-np.nan_to_num(stability, nan=-2), label))
     axes = add_axes(figure, left, TOP, MATRIX, MATRIX)
     image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **style)
     axes.set(xticks=[], yticks=[])
-    ends = np.cumsum(np.bincount(label))
+    ends = np.cumsum(np.bincount(label, minlength=count)[:count])
     for cluster, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        if len(ends) > 1:
+        if count > 1:
             for across in (True, False):
                 span = axes.axvspan if across else axes.axhspan
                 limits = (1.015, 1.065) if across else (-0.065, -0.015)

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from mine.core.preference import deal_profiles, join_voxels, order_regions
-from mine.randomness import save_state
 
 WEIGHT_VARIABLES = ("group_z", "described")
 """What is read of profiles."""
@@ -30,8 +29,6 @@ def deal_null(
     feature), text of each group's word.
 
     Returns ``cosine`` (profile, category), with no profile where no voxel is described by a word.
-    Its attribute ``stream`` is the generator as the draws have left it: what is drawn for a ROI
-    goes on from there (mine.randomness.resume), and so is the same in whatever order they come.
     """
     described = [
         own.isel(voxel=own["described"].values.nonzero()[0]).load()
@@ -43,7 +40,4 @@ def deal_null(
         dealt = deal_profiles(weights, group_text, count=random_profiles, generator=generator)
         cosine = dealt @ text.T
     name = "cosine of a random profile with the category in text space"
-    return xr.Dataset(
-        {"cosine": (("profile", "category"), cosine, {"long_name": name})},
-        attrs={"stream": save_state(generator)},
-    )
+    return xr.Dataset({"cosine": (("profile", "category"), cosine, {"long_name": name})})

@@ -64,8 +64,8 @@ def measure_preference(
     random profiles (mine.stages.null_profiles). categories: name -> keys of mine.sections.Category.
     text: (category, feature). stimuli: of the test images. responses: ``predicted`` and
     ``measured``, (image, voxel) of these images and of the ROI's voxels. t: (contrast, voxel) of
-    these voxels.
-    level: false discovery rate. resamples: of the bootstrap.
+    these voxels. level: false discovery rate of responses and of ROIs, and largest p of a voxel's
+    words. resamples: of the bootstrap.
 
     Returns the store described in docs/stores.md. Raises InputError for a contrast that the
     localiser lacks, unless its category is a default one, and for instances that the images lack.
@@ -128,6 +128,10 @@ def _compare_profiles(
     the ROI that are described. The mean profile, scaled to unit length, would not do: it is nearer
     than any single profile to what all have in common, and the null is of single ones.
 
+    A described voxel prefers the category of largest z if p is at most ``level``; the ROI that of
+    largest mean z if more of its described voxels prefer it than of as many among all described
+    ones (q of share_p), or more than half of them where there are no others.
+
     own, subject: the ROI's voxels and all of the subject's, as join_voxels has them.
     """
     # The ROI's voxels by its own profiles, and after them those of the others alone.
@@ -142,19 +146,15 @@ def _compare_profiles(
     chosen = np.flatnonzero(own["described"].values)
     mean, mean_z = (divide(of[chosen].sum(axis=0), len(chosen)) for of in (cosine, z))
     q = benjamini_hochberg(np.where(described[:, None], p, np.nan), axis=0)
-    # A profile that is not to be believed prefers nothing.
-    preferred = prefer(z, np.broadcast_to(described[:, None], z.shape), axis=1)
+    # A profile that is not to be believed prefers nothing. Whether another is as near as chance
+    # allows is asked by p and not by q: in a small vocabulary one word names a category by chance
+    # so often that q is large however many voxels agree.
+    preferred = prefer(z, described[:, None] & (p <= level), axis=1)
+    own_count, all_count = (_count(row, len(text)) for row in (preferred[:voxels], preferred))
     shares = np.array(
         [
-            share_p(
-                few,
-                described[:voxels].sum(),
-                preferring_all=many,
-                all_voxels=described.sum(),
-            )
-            for few, many in zip(
-                _count(preferred[:voxels], len(text)), _count(preferred, len(text)), strict=True
-            )
+            share_p(few, len(chosen), preferring_all=many, all_voxels=described.sum())
+            for few, many in zip(own_count, all_count, strict=True)
         ]
     )
     share_q = benjamini_hochberg(shares)
@@ -194,7 +194,9 @@ def _compare_profiles(
             ),
         }
     )
-    best = prefer(mean_z[None], ~(share_q[None] > level), axis=1)
+    # Without others to compare with, most of its voxels have to prefer the category.
+    sure = np.where(np.isnan(share_q), own_count > len(chosen) / 2, share_q <= level)
+    best = prefer(mean_z[None], sure[None], axis=1)
     return Found(evidence, preferred[None, :voxels], best, np.isfinite(mean_z[None]))
 
 

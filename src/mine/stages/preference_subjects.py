@@ -214,9 +214,10 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     tables: of :func:`tabulate_preference`, by subject. Returns columns ``measure subject roi
     category threshold value low high n``. Rows of subject ``all`` are means over the subjects that
-    have a value, n of them, with Student's 95% interval over subjects (nan for fewer than three);
-    of ``prefers_<evidence>`` the share of subjects with Wilson's interval; of ``above_t`` and
-    ``above_t_shuffled`` means over the subjects with at least 10 voxels above the threshold.
+    have a value, n of them, with Student's 95% interval over subjects (nan for fewer than three, or
+    equal ones); of ``prefers_<evidence>`` the share of subjects with Wilson's interval; of
+    ``above_t`` and ``above_t_shuffled`` means over the subjects with at least 10 voxels above the
+    threshold.
     """
     parts = [table.assign(subject=subject) for subject, table in tables.items()]
     whole = pd.concat(parts, ignore_index=True)

@@ -2,8 +2,10 @@
 
 All voxels of a region may share one profile; what they answer to besides (mine.core.tuning) is
 measured in disjoint halves of the training images, and is structure only as far as the halves agree
-(mine.core.identification, mine.core.clusters). A cluster's words come from images by which its
-voxels were not chosen.
+(mine.core.identification, mine.core.clusters). Identification is of all voxels of the region: to be
+predicted, reliable or sure of a word a voxel's own halves have to agree, and among voxels chosen by
+that they would agree by themselves. Clusters are of the described voxels. A cluster's words come
+from images by which its voxels were not chosen.
 """
 
 from __future__ import annotations
@@ -74,32 +76,33 @@ def measure_structure(
 ) -> xr.Dataset:
     """Measure the structure of one region (see the module's docstring).
 
-    profiles: of mine.stages.profiles; only described voxels take part. response: (image, voxel of
-    the profiles), measured, to the images of lens, all training images. group, base_rate: (word,).
-    halves: identities of each half's images. place: (voxel, axis), millimetres; None where it is
-    not known, which leaves the spatial null undrawn (NaN). words: groups read, at most. clusters:
-    at most. least_voxels: with fewer nothing is measured. draws: of each null. resamples: of the
-    images, for consensus. cluster_words: those listed, at most. level: largest p at which there are
+    profiles: of mine.stages.profiles. response: (image, voxel of the profiles), measured, to the
+    images of lens, all training images. group, base_rate: (word,). halves: identities of each
+    half's images. place: (voxel, axis), millimetres; None where it is not known, which leaves the
+    spatial null undrawn (NaN). words: groups read, at most. clusters: at most. least_voxels: with
+    fewer described ones nothing is measured. draws: of each null. resamples: of the images, for
+    consensus. cluster_words: those listed, at most. level: largest p at which there are
     clusters, and at which a word is listed. reading_reliability: of :func:`list_cluster_words`.
 
     Returns the store of docs/stores.md. Where there is no structure every voxel is in cluster 0.
     """
     described = np.flatnonzero(profiles["described"].values)
+    roi_voxels = np.arange(profiles.sizes["voxel"])
     if len(described) < least_voxels:
-        described = described[:0]
+        described, roi_voxels = described[:0], roi_voxels[:0]
     shared = find_shared_word(group[profiles["word"].sel(sign="positive").values[described, 0]])
     readings = read_words(lens, group, shared=shared, most=words)
-    response = response[:, described]
     parts = [np.searchsorted(lens["image"].values, half) for half in halves]
     images = [np.arange(lens.sizes["image"]), *parts]
-    tuning = np.stack([measure_tuning(response, readings, part) for part in images])
-    attributed = profiles["group_z"].values[:, described].astype(np.float64)
-    halves_of = {"tuning": join_readings(tuning[1:]), "attributions": attributed[1:]}
+    of_all = np.stack([measure_tuning(response[:, roi_voxels], readings, part) for part in images])
+    attributed = profiles["group_z"].values[1:, roi_voxels].astype(np.float64)
+    halves_of = {"tuning": join_readings(of_all[1:]), "attributions": attributed}
+    place = None if place is None else place[roi_voxels]
+    identified = np.stack([identify(*pair) for pair in halves_of.values()])
+    under_null = _draw_identification(halves_of, place, draws, generator)
+    tuning, response = of_all[:, :, described], response[:, described]
     explained = explain_across_halves(tuning[1:], most=clusters)
-    place = None if place is None else place[described]
-    identified, under_null, explained_null = _draw_nulls(
-        halves_of, tuning.shape[1:], place, clusters, draws, generator
-    )
+    explained_null = _draw_explained(tuning[1:], clusters, draws, generator)
     count, p = count_clusters(explained), np.nan
     if len(described):
         p = (1 + (explained_null >= np.nanmax(explained)).sum()) / (1 + draws)
@@ -123,9 +126,8 @@ def measure_structure(
     )
     best = np.argsort(-contrast_clusters(response, label, count), axis=0, kind="stable")
     best = best[:EXEMPLARS].T
-    voxels = profiles["voxel"].values[described]
     sources = list(halves_of)
-    mean = identified.mean(axis=1) if len(described) else np.full(len(sources), np.nan)
+    mean = identified.mean(axis=1) if len(roi_voxels) else np.full(len(sources), np.nan)
     similarity = np.stack([compare_halves(*pair) for pair in halves_of.values()])
     exceeding = (under_null >= mean[:, None, None]).sum(axis=2)
     drawn_at_all = np.isfinite(mean)[:, None] & np.isfinite(under_null).all(axis=2)
@@ -144,19 +146,19 @@ def measure_structure(
                 {"long_name": "the group's most frequent word, index into the vocabulary"},
             ),
             "identification": (
-                ("source", "voxel"),
+                ("source", "roi_voxel"),
                 identified,
-                {"long_name": "share of the other voxels from which it is told apart"},
+                {"long_name": "share of the region's other voxels from which it is told apart"},
             ),
             "identification_mean": (
                 ("source",),
                 mean,
-                {"long_name": "mean over voxels"},
+                {"long_name": "mean over all voxels of the region"},
             ),
             "identification_null": (
                 ("source", "null", "draw"),
                 under_null.astype(np.float32),
-                {"long_name": "mean over voxels under the null"},
+                {"long_name": "mean over all voxels of the region under the null"},
             ),
             "identification_p": (
                 ("source", "null"),
@@ -164,7 +166,7 @@ def measure_structure(
                 {"long_name": "share of draws of the null that reach the mean"},
             ),
             "similarity": (
-                ("source", "voxel", "other"),
+                ("source", "roi_voxel", "roi_other"),
                 similarity.astype(np.float32),
                 {"long_name": "of a voxel in the first half with another in the second"},
             ),
@@ -225,7 +227,8 @@ def measure_structure(
             "reading": list(READINGS),
             "source": sources,
             "null": list(NULLS),
-            "voxel": voxels,
+            "voxel": profiles["voxel"].values[described],
+            "roi_voxel": profiles["voxel"].values[roi_voxels],
             "count": np.arange(2, clusters + 1),
         },
         attrs={
@@ -327,43 +330,45 @@ def list_cluster_words(
     return words
 
 
-def _draw_nulls(
+def _draw_identification(
     halves_of: dict[str, np.ndarray],
-    shape: tuple[int, ...],
     place: np.ndarray | None,
-    clusters: int,
     draws: int,
     generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Identification (source, voxel), its mean under each null (source, null, draw), and the
-    largest explained variation under one shared tuning (draw,).
-
-    shape: of one half's tuning, (reading, voxel, group).
-    """
-    identified = np.stack([identify(*pair) for pair in halves_of.values()])
+) -> np.ndarray:
+    """Mean identification under each null: (source, null, draw), nan without voxels or places."""
     under_null = np.full((len(halves_of), len(NULLS), draws), np.nan)
+    for row, (first, second) in enumerate(halves_of.values()):
+        if not len(first):
+            continue
+        # Of either source nothing but products is asked.
+        pair = span_halves(first, second)
+        shared = prepare_shared(*pair)
+        spatial = None if place is None else prepare_spatial(pair[1], spatial_basis(place))
+        for draw in range(draws):
+            under_null[row, 0, draw] = identify(*draw_shared(shared, generator)).mean()
+            if spatial is not None:
+                moved = draw_spatial(spatial, generator)
+                under_null[row, 1, draw] = identify(pair[0], moved).mean()
+    return under_null
+
+
+def _draw_explained(
+    halves: np.ndarray, clusters: int, draws: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Largest explained variation under one shared tuning: (draw,), nan without voxels.
+
+    halves: tuning z (half, reading, voxel, group).
+    """
     explained = np.full(draws, np.nan)
-    if not shape[1]:
-        return identified, under_null, explained
-    # Of attributions nothing but products is asked; clusters are made of each word's tuning.
-    spanned = halves_of | {"attributions": span_halves(*halves_of["attributions"])}
-    shared = {source: prepare_shared(*pair) for source, pair in spanned.items()}
-    spatial = {}
-    if place is not None:
-        basis = spatial_basis(place)
-        spatial = {source: prepare_spatial(pair[1], basis) for source, pair in spanned.items()}
-    for draw in range(draws):
-        for row, (source, (first, _)) in enumerate(spanned.items()):
-            drawn = draw_shared(shared[source], generator)
-            under_null[row, 0, draw] = identify(*drawn).mean()
-            if source in spatial:
-                moved = draw_spatial(spatial[source], generator)
-                under_null[row, 1, draw] = identify(first, moved).mean()
-            if source == "tuning":
-                reading, voxel, group = shape
-                again = [half.reshape(voxel, reading, group).transpose(1, 0, 2) for half in drawn]
-                explained[draw] = np.nanmax(explain_across_halves(np.stack(again), most=clusters))
-    return identified, under_null, explained
+    _, reading, voxel, group = halves.shape
+    if voxel:
+        shared = prepare_shared(*join_readings(halves))
+        for draw in range(draws):
+            drawn = draw_shared(shared, generator)
+            again = [half.reshape(voxel, reading, group).transpose(1, 0, 2) for half in drawn]
+            explained[draw] = np.nanmax(explain_across_halves(np.stack(again), most=clusters))
+    return explained
 
 
 def _test_words(

@@ -21,6 +21,7 @@ from mine.core.matching import (
     draw_matchings,
     match_clusters,
 )
+from mine.randomness import generator
 from mine.sections import ALL
 from mine.statistics.bootstrap import interval
 from mine.statistics.subjects import mean_over_pairs
@@ -36,13 +37,14 @@ def compare_structures(
     *,
     words: np.ndarray,
     draws: int,
-    generator: np.random.Generator,
+    seed: int,
 ) -> pd.DataFrame:
     """Compare the clusters of each region between each pair of subjects.
 
     structures: stores of mine.stages.structure by subject and ROI, at least STRUCTURE_VARIABLES.
-    words: (word,) the vocabulary. draws: of the null. Returns a table with the columns ``COLUMNS``.
-    Measures:
+    words: (word,) the vocabulary. draws: of the null, from the seed and the names of the pair and
+    the region, so that no other region or subject changes them. Returns a table with the columns
+    ``COLUMNS``. Measures:
 
     - ``clusters``: how many a subject's region has, n described voxels
     - ``match``: correlation of one subject's cluster with its match in the other, each with the
@@ -71,7 +73,8 @@ def compare_structures(
     for one, other in combinations(structures, 2):
         pair = {"subject": one, "other": other}
         for roi in [roi for roi in clustered[one] if roi in clustered[other]]:
-            found = _compare_region(clustered[one], clustered[other], roi, words, draws, generator)
+            random = generator(seed, "structure_subjects", one, other, roi)
+            found = _compare_region(clustered[one], clustered[other], roi, words, draws, random)
             rows += [pair | {"roi": roi} | row for row in found]
     table = pd.DataFrame(rows, columns=COLUMNS)
     table = pd.concat([table, *_summarise(table, list(structures))], ignore_index=True)
@@ -84,7 +87,7 @@ def _compare_region(
     roi: str,
     words: np.ndarray,
     draws: int,
-    generator: np.random.Generator,
+    random: np.random.Generator,
 ) -> list[dict[str, object]]:
     """Rows of one region and pair of subjects, by whose clustered regions it is given."""
     parts = _share_words(first[roi], second[roi])
@@ -92,7 +95,7 @@ def _compare_region(
         return []
     found = _match(parts)
     value = float(found.correlation.mean())
-    null = draw_matchings(*parts, draws=draws, generator=generator)
+    null = draw_matchings(*parts, draws=draws, generator=random)
     # Sums that differ by rounding alone count as ties.
     p = (1 + (null >= value - 1e-9).sum(axis=1)) / (1 + draws)
     larger = null[int(np.argmax(p))]

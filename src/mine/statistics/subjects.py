@@ -40,7 +40,8 @@ def mean_over_subjects(
     values: (subject, column), one number for each subject, such as the mean over its voxels; nan
     where a subject has none. least, greatest: what the values can be, one for all or (column,), at
     which the interval ends; a share is in [0, 1]. Bounds are nan for fewer than LEAST_SUBJECTS
-    subjects, the mean for none.
+    subjects and where all are equal, which would make them a point: three subjects at 1 do not tell
+    how far others are from it. The mean is nan for none.
     """
     values = np.asarray(values, dtype=np.float64)
     known = np.isfinite(values)
@@ -49,10 +50,7 @@ def mean_over_subjects(
     mean = divide(values.sum(axis=0), count)
     spread = np.square(np.where(known, values - mean, 0.0)).sum(axis=0)
     error = np.sqrt(divide(spread, count - 1) / np.maximum(count, 1))
-    error = np.where(count >= LEAST_SUBJECTS, error, np.nan)
-    margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + INTERVAL_LEVEL) / 2)
-    low, high = np.maximum(mean - margin, least), np.minimum(mean + margin, greatest)
-    return SubjectMean(mean, low, high, count)
+    return _bound(mean, error, count, least, greatest)
 
 
 def mean_over_pairs(
@@ -70,8 +68,8 @@ def mean_over_pairs(
 
     values: (subject, subject, column), of which what lies above the diagonal counts; nan for a pair
     without a value. least, greatest: as of :func:`mean_over_subjects`. Bounds are nan for fewer
-    than LEAST_SUBJECTS subjects, mean for no pair. A subject without whom there is no pair leaves
-    them unknown too.
+    than LEAST_SUBJECTS subjects and where leaving out any changes nothing, mean for no pair. A
+    subject without whom there is no pair leaves them unknown too.
     """
     values = np.asarray(values, dtype=np.float64)
     one, other = np.triu_indices(len(values), k=1)
@@ -85,10 +83,17 @@ def mean_over_pairs(
     without = divide((~member).astype(float) @ pairs, (~member).astype(float) @ known)
     centre = divide(np.where(present, without, 0.0).sum(axis=0), count)
     spread = np.square(np.where(present, without - centre, 0.0)).sum(axis=0)
-    degrees = np.maximum(count - 1, 1)
-    error = np.where(
-        count >= LEAST_SUBJECTS, np.sqrt(spread * degrees / np.maximum(count, 1)), np.nan
-    )
-    margin = error * special.stdtrit(degrees, (1 + INTERVAL_LEVEL) / 2)
+    error = np.sqrt(spread * np.maximum(count - 1, 1) / np.maximum(count, 1))
+    return _bound(mean, error, count, least, greatest)
+
+
+def _bound(
+    mean: np.ndarray, error: np.ndarray, count: np.ndarray, least: ArrayLike, greatest: ArrayLike
+) -> SubjectMean:
+    """Student's interval, as far as it is known. error: (column,), the standard error of mean."""
+    # Equal values may differ by rounding. What they say of the spread is that it is not known.
+    known = (count >= LEAST_SUBJECTS) & (error > 1e-12 * np.abs(mean))
+    error = np.where(known, error, np.nan)
+    margin = error * special.stdtrit(np.maximum(count - 1, 1), (1 + INTERVAL_LEVEL) / 2)
     low, high = np.maximum(mean - margin, least), np.minimum(mean + margin, greatest)
     return SubjectMean(mean, low, high, count)

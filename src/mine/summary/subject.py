@@ -66,7 +66,7 @@ def summarise_subject(
             f"{score}: on test images, with 95% intervals over images. Described: share of the "
             "voxels with Wilson's 95% interval; of all regions each voxel counts once. Words: with "
             "how many voxels list them or a synonym. By words, responses, localiser: the category "
-            "that the region prefers. Told apart: identification of voxels by their measured "
+            "that the region prefers. Told apart: identification of all voxels by their measured "
             "tuning, chance 0.5. d: mean over standard deviation of paired differences to words of "
             "random tokens, by the evaluator, with 95% intervals over images, given the evaluator; "
             "it has no scale, so that a sure effect may be a small one. Other controls, and sizes "
