@@ -347,6 +347,52 @@ def rows_are_not_in_the_order_of_onset(world):
     add_column(world, "onset", lambda row, path: 5 if (path, row) == (first, 10) else 4 * row)
 
 
+def add_runs(world, find):
+    """Give the trials of the first table a run. find: number of a row, from 0 -> the run."""
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: find(row) if path == first else 1)
+
+
+@fault(
+    "ses-01/trials.tsv: expected the rows of each session and run together and in the order of "
+    "their numbers, or a column trial",
+    "found run 1 after 2 in line 4",
+)
+def runs_are_interleaved(world):
+    add_runs(world, lambda row: 1 + row % 2)
+
+
+@fault("ses-01/trials.tsv: expected the rows of each session and run", "found run run2 after run10")
+def runs_are_joined_in_the_order_of_their_texts(world):
+    add_runs(world, lambda row: ("run1", "run10", "run2", "run3")[row // 8])
+
+
+@fault("ses-01/trials.tsv: expected the rows of each session and run", "found run pre after post")
+def run_begins_again(world):
+    add_runs(world, lambda row: ("pre", "post", "pre", "last")[row // 8])
+
+
+@fault("b.tsv: expected the rows of each session and run", "found session 1 after 2 in line 2")
+def session_begins_again_in_another_table(world):
+    """All sessions in one file of responses, and tables whose names put the run first."""
+    world.key["folder"] |= {"trials": "{subject}/*.tsv", "responses": "{subject}/betas.nii.gz"}
+    for subject in SUBJECTS:
+        files = sorted(world.path(subject).glob("ses-*/*.nii.gz"))
+        parts, affines = zip(*map(read, files), strict=True)
+        write(world.path(f"{subject}/betas.nii.gz"), np.concatenate(parts, axis=-1), affines[0])
+        rows = [
+            row
+            for path in sorted(world.path(subject).glob("ses-*/trials.tsv"))
+            for row in path.read_text().splitlines()[1:]
+        ]
+        half = len(rows) // 2
+        for name, part in (("a", rows[:half]), ("b", rows[half:])):
+            lines = [f"{row}\t{1 + (n >= half // 2)}" for n, row in enumerate(part)]
+            path = world.path(f"{subject}/{name}.tsv")
+            path.write_text("\n".join(["image\tsession", *lines]) + "\n")
+    world.subjects = ["sub-01"]
+
+
 @fault("ses-01/trials.tsv: expected seconds or n/a as onset, found 'early' in line 2")
 def onset_is_a_text(world):
     first = world.path(TRIALS)
@@ -911,6 +957,26 @@ def test_onsets_begin_again_with_a_run_and_say_nothing_beside_trial(
     if name == "trial":
         add_column(world, "onset", lambda row, path: -row)
     assert world.check() == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "trials"),
+    [
+        (("2", "10", "11", "12"), None),
+        (("pre", "post", "last", "03"), None),
+        (("A2", "B1", "B10", "C3"), None),
+        (("2", "1", "2", "1"), "trial"),
+    ],
+)
+def test_runs_follow_one_another_by_their_numbers_unless_trials_have_places(
+    whole: dict, tmp_path: Path, runs: tuple, trials: str | None
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    add_column(world, "run", lambda row, path: runs[row // 8])
+    if trials:
+        add_column(world, trials, lambda row, path: row + 1)
+    assert world.check() == []
+    world.read_all()
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -204,7 +204,9 @@ class FolderReader:
         numbers = []
         for file, one in zip(files, series, strict=True):
             folder_sessions.check_alike(one, series[0])
-            numbers.append(folder_sessions.number_trials(file, one, trials))
+            numbers.append(
+                folder_sessions.number_trials(file, one, trials, averaged=folder.averaged)
+            )
         sessions = folder_sessions.make_sessions(
             trials, files, numbers, sessions=limit, together=folder.averaged
         )

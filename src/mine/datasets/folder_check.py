@@ -152,7 +152,14 @@ def _check_subject(
             series.append(one)
             attempt(problems, one.check_end)
             attempt(problems, folder_sessions.check_alike, one, series[0])
-            attempt(problems, folder_sessions.number_trials, file, one, trials)
+            attempt(
+                problems,
+                folder_sessions.number_trials,
+                file,
+                one,
+                trials,
+                averaged=folder.averaged,
+            )
     if not series:
         return {}
     return _check_maps(problems, root, subject, dataset, series[0], rois)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,13 @@ import numpy as np
 from mine.datasets.folder_tables import Trials, list_sessions
 from mine.datasets.grids import TOLERANCE, Grid, read_volume
 from mine.datasets.nibabel_files import load_image, show_affine
-from mine.datasets.patterns import HEMISPHERES, find_files, list_names, read_label
+from mine.datasets.patterns import (
+    HEMISPHERES,
+    find_files,
+    list_names,
+    order_naturally,
+    read_label,
+)
 from mine.datasets.series import Series, open_series
 from mine.datasets.tables import read_table
 from mine.errors import InputError
@@ -152,10 +159,14 @@ def open_file(file: ResponseFile, mask: MaskOfTable) -> Series:
     return open_series(file.paths, mask=mask.grid, columns=mask.columns, listed=mask.listed)
 
 
-def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndarray:
+def number_trials(
+    file: ResponseFile, series: Series, trials: Trials, *, averaged: bool
+) -> np.ndarray:
     """Place in its file of each trial that the file holds: int (row,), from 0.
 
-    Raises InputError where the trials and the responses of the file do not match.
+    averaged: whether the responses are averages, which have no order of presentation. Raises
+    InputError where the trials and the responses of the file do not match, or where nothing but
+    the order of the rows tells places and this is not the order of sessions and runs.
     """
     if "trial" in file.labels:
         if series.trials != 1 or len(file.rows) != 1:
@@ -170,6 +181,8 @@ def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndar
                 f"{file.path}: expected a response for each of the {len(file.rows)} trials that "
                 f"{trials.name(file.rows)} has, found {series.trials}"
             )
+        if not averaged:
+            _check_blocks(file, trials)
         return np.arange(series.trials)
     numbers = trials.number[file.rows]
     values, counts = np.unique(numbers, return_counts=True)
@@ -185,6 +198,34 @@ def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndar
             f"{trials.name(file.rows[numbers == values[-1]])} counts them, found {series.trials}"
         )
     return numbers
+
+
+def _check_blocks(file: ResponseFile, trials: Trials) -> None:
+    """Raise InputError unless the rows of each session and of each run in it follow one another,
+    those with a number by their numbers: joined files and sorted rows come in other orders, and
+    would give each trial another's response."""
+    names = [name for name in trials.labels if name not in file.labels]
+    blocks = list(zip(*(trials.labels[name][file.rows].tolist() for name in names), strict=True))
+    seen = {blocks[0][:depth] for depth in range(1, len(names) + 1)} if names else set()
+    for row, before, here in zip(file.rows[1:], blocks, blocks[1:], strict=False):
+        if before == here:
+            continue
+        depth = next(n for n, pair in enumerate(zip(before, here, strict=True)) if len({*pair}) > 1)
+        if here[: depth + 1] in seen or _descends(before[depth], here[depth]):
+            raise InputError(
+                f"{trials.tell([row])}: expected the rows of each session and run together and in "
+                "the order of their numbers, or a column trial with the place of each response, "
+                f"found {names[depth]} {here[depth]} after {before[depth]} in line "
+                f"{trials.line[row]}"
+            )
+        seen |= {here[:depth] for depth in range(1, len(names) + 1)}
+
+
+def _descends(before: str, here: str) -> bool:
+    """Tell whether two labels differ in numbers alone and the second is the lower one. Of others,
+    such as pre and post, nothing says which came first."""
+    words = {re.sub(r"\d+", "0", label) for label in (before, here)}
+    return len(words) == 1 and order_naturally(here) < order_naturally(before)
 
 
 def check_alike(series: Series, first: Series) -> None:
