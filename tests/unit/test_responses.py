@@ -326,6 +326,55 @@ def test_a_lack_of_repeats_is_said() -> None:
     assert describe_recording(published, test="shared") == f"{said})"
 
 
+def repeat_some(repeated: list[int]) -> Recording:
+    """Every image once, and of each of some a second trial."""
+    recording = make_recording(sessions=1, trials=51)
+    other = np.setdiff1d(np.arange(60), SHARED)[: 51 - len(SHARED) - len(repeated)]
+    return replace(recording, images=(np.r_[SHARED, other, repeated],), test=SHARED)
+
+
+def test_one_repeated_test_image_gives_no_ceiling() -> None:
+    """Its trials vary by what varies within the image alone: every ceiling would be 0."""
+    dataset = build_responses(repeat_some([2]))
+    assert dataset.attrs["noise_ceiling_source"] == "none: one test image was repeated"
+    assert np.isnan(dataset["noise_ceiling"]).all()
+    dataset = build_responses(repeat_some([2, 9]))
+    assert dataset.attrs["noise_ceiling_source"] == "repeats of the test images"
+    assert np.isfinite(dataset["noise_ceiling"]).all()
+
+
+@pytest.mark.parametrize(
+    ("repeated", "drawn", "said"),
+    [
+        (
+            [2],
+            False,
+            "1 of them repeated; 1 to 2 trials each; no noise ceiling: one test image was "
+            "repeated, and there is no ncsnr",
+        ),
+        ([2, 9, 10], False, "2 of them repeated; 1 to 2 trials each"),
+        (
+            [2, 9, 10],
+            True,
+            "drawn; 2 of them repeated, and 1 other, which a column split makes test images; 1 to "
+            "2 trials each",
+        ),
+        ([2, 5, 9, 30, 10, 11], True, "drawn; 2 trials each"),
+        (
+            [10, 11],
+            True,
+            "drawn; 0 of them repeated, and 2 others, which a column split makes test images; 1 "
+            "trial each; no noise ceiling: no test image was repeated, and there is no ncsnr",
+        ),
+    ],
+)
+def test_how_many_test_images_are_repeated_is_said(
+    repeated: list[int], drawn: bool, said: str
+) -> None:
+    recording = replace(repeat_some(repeated), drawn=drawn)
+    assert describe_recording(recording, test="shared").endswith(f"4 test images ({said})")
+
+
 def test_one_test_image_is_refused() -> None:
     with pytest.raises(InputError, match="expected 2 test images or more .* found 1$"):
         build_responses(make_recording(test=SHARED[:1]))

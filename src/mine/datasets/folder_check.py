@@ -16,6 +16,7 @@ from mine.datasets.patterns import check_pattern, describe_format, list_names, s
 from mine.datasets.series import Series
 from mine.references import voxel_references
 from mine.sections import Dataset
+from mine.statistics.ceiling import LEAST_REPEATED
 
 PATTERNS = {
     "images": (),
@@ -185,7 +186,7 @@ def _check_split(
             f"{trials.tell()}: expected two test images or more among the {len(shown)} that "
             f"{subject} saw, over which R² has a variance to explain, found 1"
         )
-    measured = not dataset.folder.averaged and (counts[is_test] > 1).any()
+    measured = not dataset.folder.averaged and (int((counts[is_test] > 1).sum()) >= LEAST_REPEATED)
     if is_test.any() and dataset.folder.ncsnr is None and not measured:
         problems += [
             f"dataset.{key}: expected null, or repeats of {subject}'s test images or "

@@ -141,8 +141,8 @@ def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> 
     and ``run`` (which the file's name may tell instead), ``trial`` (place among the responses of
     the file from 1; n/a: there is no response), ``split`` and ``repeats``. Without ``trial`` the
     rows are in the order of the responses, so that ``onset``, where there is one, has to ascend
-    within a run (of sessions and runs see folder_sessions.number_trials). Raises InputError for a table that is not so, or an image that the table of images
-    lacks.
+    within a run (of sessions and runs see folder_sessions.number_trials). Raises InputError for a
+    table that is not so, or an image that the table of images lacks.
     """
     found = find_files(Path(root), folder.trials, subject=subject)
     if not found:

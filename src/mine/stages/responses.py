@@ -12,7 +12,7 @@ import xarray as xr
 from mine.datasets.recording import Recording
 from mine.errors import InputError
 from mine.logging import Progress
-from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import LEAST_REPEATED, ncsnr_from_trials, noise_ceiling
 from mine.wording import format_count
 
 TESTS = ("shared", "shared_three_repeats", "shared_common")
@@ -137,8 +137,9 @@ def build_responses(
 
 
 def describe_recording(recording: Recording, *, test: str) -> str:
-    """Say how a subject's tables are understood: sessions, trials, images, how often those that
-    test were repeated, and why there is no noise ceiling, if there is none. No response is read.
+    """Say how a subject's tables are understood: sessions, trials, images, how many of those that
+    test were repeated and how often, and why there is no noise ceiling, if there is none. No
+    response is read.
 
     test, errors: see :func:`build_responses`.
     """
@@ -155,6 +156,11 @@ def describe_recording(recording: Recording, *, test: str) -> str:
         head += f", {shown}"
     repeats = split.repeats[split.is_test]
     said = ["drawn"] if recording.drawn else []
+    others = int((split.repeats[~split.is_test] >= 2).sum()) if recording.drawn else 0
+    repeated = int((repeats >= 2).sum())
+    if repeated < len(repeats) and (repeated or others):
+        more = f", and {format_count(others, 'other')}, which a column split makes test images"
+        said.append(f"{repeated} of them repeated" + (more if others else ""))
     if repeats.any():
         said.append(f"{_say_trials(repeats.tolist())} each")
     lack = _tell_no_ceiling(recording, repeats)
@@ -368,7 +374,10 @@ def _tell_no_ceiling(recording: Recording, repeats: np.ndarray) -> str:
         return "" if repeats.all() else "the repeats of the test images are not known"
     if recording.averaged:
         return "the responses come averaged over repeats"
-    return "" if (repeats >= 2).any() else "no test image was repeated"
+    repeated = int((repeats >= 2).sum())
+    if repeated >= LEAST_REPEATED:
+        return ""
+    return "one test image was repeated" if repeated else "no test image was repeated"
 
 
 def _describe_ceiling(ncsnr: np.ndarray, ceiling: np.ndarray, *, of: str) -> dict[str, tuple]:
