@@ -267,6 +267,38 @@ def test_a_trial_without_a_finite_voxel_is_named(averaged: bool) -> None:
         build_responses(placed)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_trial_that_is_zero_wherever_others_vary_is_named(averaged: bool) -> None:
+    def spoil(number: int, betas: np.ndarray, *, inside: int = VOXELS) -> np.ndarray:
+        betas[:, inside:] = 0  # beside the field of view
+        if number == 0:
+            betas[[17, 20], :inside] = 0
+            betas[17, 0] = np.nan
+        return betas
+
+    recording = make_averaged() if averaged else make_recording()
+    with pytest.raises(InputError) as refused:
+        build_responses(change_betas(recording, spoil))
+    assert str(refused.value) == (
+        "subj01, session 1, trial 18: expected finite responses other than 0, found 0 in every "
+        "voxel that varies, and so for 1 other trial of this session; n/a as `trial` leaves a "
+        "trial out"
+    )
+    with pytest.raises(InputError, match="found 0 in every voxel that varies"):
+        build_responses(change_betas(recording, lambda *given: spoil(*given, inside=5)))
+    # among a few voxels 0 may be a response
+    build_responses(change_betas(recording, lambda *given: spoil(*given, inside=4)))
+
+
+def test_a_trial_that_is_zero_in_some_voxels_is_a_response() -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        betas[3, 1:] = 0
+        return betas
+
+    dataset = build_responses(change_betas(make_recording(), spoil))
+    assert dataset.attrs["voxels_invalid"] == 0
+
+
 def test_trials_that_cost_voxels_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     def spoil(number: int, betas: np.ndarray) -> np.ndarray:
         if number == 1:

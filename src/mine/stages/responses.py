@@ -26,6 +26,9 @@ LARGEST_MEAN, LARGEST_DEVIATION = 0.5, 2.0
 LEAST_TEST_IMAGES = 2
 """Over one image no response varies, so that there is no variance to explain."""
 
+LEAST_VOXELS = 5
+"""That vary, for a trial of nothing but 0 to be none: in fewer, some may be 0 by chance."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,8 +65,8 @@ def build_responses(
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
     Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
-    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel,
-    or averages that were plainly not z-scored before.
+    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel or
+    0 in all that vary, or averages that were plainly not z-scored before.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
@@ -286,25 +289,38 @@ def _average_trials(
 
 
 def _check_trials(recording: Recording, number: int, betas: np.ndarray) -> None:
-    """Raise InputError for a trial that is finite in no voxel though other trials are; log those
-    that cost some voxels. number: of the session. betas: float32 (trial, voxel)."""
+    """Raise InputError for a trial that is finite in no voxel though other trials are, or 0 in all
+    that vary; log those that cost some voxels. number: of the session. betas: float32 (trial,
+    voxel)."""
     lost, usable, left_out = np.zeros(len(betas), dtype=np.int64), 0, 0
+    empty, varying = np.ones(len(betas), dtype=bool), 0
     for start in range(0, betas.shape[1], VOXEL_BATCH):
-        finite = np.isfinite(betas[:, start : start + VOXEL_BATCH])
+        values = betas[:, start : start + VOXEL_BATCH]
+        finite = np.isfinite(values)
+        # what is 0 in all trials lies outside the field of view as well
+        varies = np.ptp(np.where(finite, values, 0), axis=0) > 0
+        varying += int(varies.sum())
+        empty &= (~finite | (values == 0))[:, varies].all(axis=1)
         # what is finite in no trial lies outside the session's field of view
         finite = finite[:, finite.any(axis=0)]
         usable += finite.shape[1]
         lost += (~finite).sum(axis=1)
         left_out += int((~finite).any(axis=0).sum())
-    if not usable or not lost.any():
+    if not usable:
         return
-    empty = np.flatnonzero(lost == usable)
-    if len(empty):
-        more = f", nor are {len(empty) - 1} others of this session" if len(empty) > 1 else ""
-        raise InputError(
-            f"{_tell_trial(recording, number, empty[0])}: expected finite responses, found none in "
-            f"any voxel{more}; n/a as `trial` leaves a trial out"
-        )
+    for rows, found in (
+        (np.flatnonzero(lost == usable), "none in any voxel"),
+        (np.flatnonzero(empty & (varying >= LEAST_VOXELS)), "0 in every voxel that varies"),
+    ):
+        if len(rows):
+            others = format_count(len(rows) - 1, "other trial")
+            more = f", and so for {others} of this session" if len(rows) > 1 else ""
+            raise InputError(
+                f"{_tell_trial(recording, number, rows[0])}: expected finite responses other than "
+                f"0, found {found}{more}; n/a as `trial` leaves a trial out"
+            )
+    if not lost.any():
+        return
     some = np.flatnonzero(lost)
     log.info(
         "%s, session %d: %d of %d voxels are left out, since %d trials are not finite there, first "
