@@ -884,6 +884,39 @@ def ncsnr_is_missing(world):
     shutil.copy(world.path("sub-02/mask.nii.gz"), world.path("sub-02/ncsnr.nii.gz"))
 
 
+def write_ncsnr(world, change):
+    """Name a map of ncsnr. change: of the values, from 0 to 1 -> those of the first subject."""
+    world.key["folder"]["ncsnr"] = "{subject}/ncsnr.nii.gz"
+    for subject in SUBJECTS:
+        mask, affine = read(world.path(f"{subject}/mask.nii.gz"))
+        # beside the mask anything may stand
+        values = np.where(mask > 0, np.linspace(0, 1, mask.size).reshape(mask.shape), -1)
+        values = change(values) if subject == "sub-01" else values
+        write(world.path(f"{subject}/ncsnr.nii.gz"), values.astype(np.float32), affine)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr, which is rarely above 1, found", "in percent")
+def ncsnr_is_a_ceiling_in_percent(world):
+    write_ncsnr(world, lambda values: 80 * values)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr of 0 or more in the voxels", "found -1 at least")
+def ncsnr_is_negative(world):
+    write_ncsnr(world, lambda values: values * 0 - 1)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr of the voxels that are used, found no number")
+def ncsnr_is_no_number(world):
+    write_ncsnr(world, lambda values: values * np.nan)
+
+
+def test_an_ncsnr_may_be_high_or_lack_in_some_voxels(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    write_ncsnr(world, lambda values: np.where(values > 0.8, np.nan, 6 * values))
+    assert world.check() == []
+    world.read_all()
+
+
 @fault("tmap_faces.nii.gz: expected the shape")
 def localiser_has_another_shape(world):
     world.key["folder"]["localiser"] = "{subject}/tmap_{contrast}.nii.gz"

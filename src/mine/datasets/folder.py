@@ -133,7 +133,9 @@ class FolderReader:
         flat = self._find_voxels(subject, opened)
         ncsnr = None
         if folder.ncsnr is not None:
-            ncsnr = folder_rois.read_ncsnr(self.root, subject, folder.ncsnr, opened.grid)[flat]
+            ncsnr = folder_rois.read_ncsnr(
+                self.root, subject, folder.ncsnr, grid=opened.grid, flat=flat
+            )
         test = self._find_test(opened.trials, images)
         repeats = opened.trials.repeats if folder.averaged else None
         sessions = opened.sessions

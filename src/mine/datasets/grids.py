@@ -23,6 +23,10 @@ from mine.errors import InputError, describe_error
 TOLERANCE = 0.01
 """Millimetres by which two affines may differ."""
 
+LARGEST_NCSNR = 5.0
+"""Of the median voxel. Responses of which noise is a twenty-fifth of the signal's variance are
+unheard of; a ceiling in percent lies far beyond."""
+
 CORTEX = {"CIFTI_STRUCTURE_CORTEX_LEFT": 0, "CIFTI_STRUCTURE_CORTEX_RIGHT": 1}
 
 
@@ -134,6 +138,24 @@ def read_region(
     if wrong:
         raise InputError(f"{path}: expected a number in every place, found NaN in {wrong}")
     return (values > 0 if label is None else values == label), path
+
+
+def check_ncsnr(path: Path, values: np.ndarray) -> None:
+    """Raise InputError for numbers that are plainly no signal-to-noise ratio. values: (voxel,) of
+    the voxels that are used."""
+    if not np.isfinite(values).any():
+        raise InputError(f"{path}: expected an ncsnr of the voxels that are used, found no number")
+    if np.nanmin(values) < 0:
+        raise InputError(
+            f"{path}: expected an ncsnr of 0 or more in the voxels that are used, found "
+            f"{np.nanmin(values):.3g} at least"
+        )
+    median = float(np.nanmedian(values))
+    if median > LARGEST_NCSNR:
+        raise InputError(
+            f"{path}: expected an ncsnr, which is rarely above 1, found {median:.3g} in the median "
+            "of the voxels that are used; a noise ceiling in percent is not an ncsnr"
+        )
 
 
 def read_volume(path: Path, grid: Grid) -> np.ndarray:
