@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mine.datasets import grids, nsd_files
+from mine.datasets.grids import Grid
 from mine.datasets.image_files import find_twins
 from mine.datasets.reader import open_dataset
 from mine.errors import InputError
-from tests.data.faults import Damaged, Faults, hold_to_one_sentence
+from tests.data.faults import Damaged, Faults, hold_to_one_sentence, store_damaged
 from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
 
 ROIS = {"FFA": "FFA", "PPA": "PPA"}
@@ -571,6 +573,47 @@ def test_responses_may_be_compressed_in_blocks(whole: dict, tmp_path: Path) -> N
     reader = open_dataset(world.key)
     assert reader.check(subjects=SUBJECTS, rois=ROIS) == []
     np.testing.assert_array_equal(reader.read_subject("sub-01").read_session(0), expected)
+
+
+@pytest.mark.parametrize("reader", ["grids", "nsd_files"])
+def test_a_damaged_byte_of_a_map_is_told_by_the_checksum(tmp_path: Path, reader: str) -> None:
+    path = tmp_path / "map.nii.gz"
+    # more than nibabel reads of any file to find out what it is
+    write(path, np.ones((9, 9, 9), dtype=np.float32), np.eye(4))
+    grid = Grid("volume", (9, 9, 9), path, affine=np.eye(4))
+    read_volume = {
+        "grids": lambda: grids.read_volume(path, grid),
+        "nsd_files": lambda: nsd_files.read_volume(path).values,
+    }[reader]
+    assert (read_volume() == 1).all()
+    store_damaged(path)
+    with pytest.raises(InputError) as refused:
+        read_volume()
+    assert str(refused.value).startswith(
+        f"{path}: expected a whole NIfTI file, found a damaged one: CRC check failed"
+    )
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "NII.GZ"])
+def test_a_damaged_byte_of_responses_is_told_by_the_checksum(
+    whole: dict, tmp_path: Path, ending: str
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    pattern = world.key["folder"]["responses"]
+    for path in world.root.glob("*/*/*_betas.nii.gz"):
+        path.rename(path.with_name(path.name.replace("nii.gz", ending)))
+    world.key["folder"]["responses"] = pattern.replace("nii.gz", ending)
+    path = world.path(BETAS.replace("nii.gz", ending))
+    world.read_all()
+    store_damaged(path)
+    assert world.check() == [], "of responses nothing but the ends is read"
+    recording = open_dataset(world.key).read_subject("sub-01")
+    with pytest.raises(InputError) as refused:
+        recording.read_session(0)
+    assert str(refused.value).startswith(
+        f"{path}: expected a whole file, found a damaged one: CRC check failed"
+    )
+    recording.read_session(1)
 
 
 @fault("betas.nii: expected", "bytes for 32 trials of shape (", "found a truncated file of")

@@ -13,7 +13,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
+from mine.datasets.nibabel_files import (
+    UNREADABLE,
+    find_affine,
+    load_image,
+    open_values,
+    show_affine,
+)
 from mine.datasets.nsd_files import open_mgh
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
@@ -166,7 +172,8 @@ def read_volume(path: Path, grid: Grid) -> np.ndarray:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
     _check_kind(path, image)
     try:
-        values = np.asarray(image.dataobj).reshape(shape)
+        with open_values(path, image) as numbers:
+            values = np.asarray(numbers).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
             f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
