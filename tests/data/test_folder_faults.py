@@ -212,6 +212,47 @@ def image_has_sixteen_bits(world):
     Image.fromarray(pixels).save(world.path("images/picture_06.png"))
 
 
+@fault(
+    "picture_05.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_pixel(world):
+    image = Image.open(world.path("images/picture_05.png")).convert("RGBA")
+    image.putpixel((3, 4), (1, 2, 3, 254))
+    image.save(world.path("images/picture_05.png"))
+
+
+@fault(
+    "picture_06.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_colour(world):
+    image = Image.open(world.path("images/picture_06.png"))
+    image.save(world.path("images/picture_06.png"), transparency=image.getpixel((3, 4)))
+
+
+@fault(
+    "picture_07.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_place_in_its_palette(world):
+    image = Image.open(world.path("images/picture_07.png")).quantize(8)
+    image.save(world.path("images/picture_07.png"), "GIF", transparency=image.getpixel((3, 4)))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_an_image_that_is_opaque_may_have_an_alpha_channel(
+    whole: dict, tmp_path: Path, mode: str
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    path = world.path("images/picture_05.png")
+    image = Image.open(path).convert("L").point(lambda value: min(value, 254)).convert(mode)
+    # a transparent colour that no pixel has
+    options = {"transparency": 255} if mode == "P" else {}
+    expected = np.asarray(image.convert("RGB"))
+    image.save(path, "TIFF" if mode == "PA" else "PNG", **options)
+    assert world.check() == []
+    found = open_dataset(world.key).open_stimuli().read([5])[0]
+    np.testing.assert_array_equal(found, expected)
+
+
 @fault("images.tsv: expected a column coco_id, by which dataset.captions")
 def captions_without_identities(world):
     world.path("captions.json").write_text('{"annotations": []}')
