@@ -390,6 +390,16 @@ def rows_are_not_in_the_order_of_onset(world):
     add_column(world, "onset", lambda row, path: 5 if (path, row) == (first, 10) else 4 * row)
 
 
+@fault("ses-01/trials.tsv: expected 1 as session, as its path says, found 3 in line 7")
+def session_is_not_that_of_the_path(world):
+    first = world.path(TRIALS)
+    add_column(
+        world,
+        "session",
+        lambda row, path: "3" if (path, row) == (first, 5) else ["n/a", path.parent.name][row % 2],
+    )
+
+
 def add_runs(world, find):
     """Give the trials of the first table a run. find: number of a row, from 0 -> the run."""
     first = world.path(TRIALS)

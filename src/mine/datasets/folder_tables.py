@@ -188,6 +188,7 @@ def _read_part(table: Table, known: Mapping[str, str], images: ImageList) -> dic
     for name in ("session", "run"):
         if name in known:
             part[name] = np.full(len(table), read_label(known[name]))
+            _check_told(table, name, read_label(known[name]))
         elif name in table.columns:
             part[name] = np.array([read_label(text) for text in table.read_names(name)])
     if "trial" in table.columns:
@@ -197,6 +198,16 @@ def _read_part(table: Table, known: Mapping[str, str], images: ImageList) -> dic
     if "repeats" in table.columns:
         part["repeats"] = table.read_numbers("repeats", minimum=1)
     return part
+
+
+def _check_told(table: Table, name: str, told: str) -> None:
+    """Raise InputError where a column says another session or run than the table's path does."""
+    for row, text in enumerate(table.columns.get(name, [])):
+        if text not in ("", MISSING) and read_label(text) != told:
+            raise InputError(
+                f"{table.path}: expected {told} as {name}, as its path says, found {text} in line "
+                f"{table.line(row)}"
+            )
 
 
 def _check_order(table: Table, part: Mapping[str, np.ndarray]) -> None:
