@@ -274,14 +274,19 @@ def list_sessions(trials: Trials, *, most: int | None) -> list[str]:
     return sorted(set(trials.session().tolist()), key=order_naturally)[:most]
 
 
+def find_image_column(table: Table) -> str:
+    """Column of a table of trials that says which image was shown; InputError without one."""
+    for name in IMAGE_COLUMNS:
+        if name in table.columns:
+            return name
+    raise InputError(
+        f"{table.path}: expected a column image or stim_file, between tabs, found "
+        f"{', '.join(table.columns)}"
+    )
+
+
 def _find_images(table: Table, images: ImageList) -> np.ndarray:
-    names = images.identities
-    column = next((name for name in IMAGE_COLUMNS if name in table.columns), None)
-    if column is None:
-        raise InputError(
-            f"{table.path}: expected a column image or stim_file, between tabs, found "
-            f"{', '.join(table.columns)}"
-        )
+    names, column = images.identities, find_image_column(table)
     identities = np.empty(len(table), dtype=np.int64)
     for row, cell in enumerate(table.columns[column]):
         name = os.path.normpath(cell)
