@@ -325,6 +325,50 @@ def trial_is_missing(world):
     world.edit(TRIALS, lambda text: text.rstrip().rpartition("\n")[0] + "\n")
 
 
+def blank_trials(world, count):
+    """Let the last trials of the first table show no image and have no response."""
+    header, *rows = world.path(TRIALS).read_text().splitlines()
+    rows[-count:] = ["n/a"] * count
+    world.path(TRIALS).write_text("\n".join([header, *rows]) + "\n")
+    values, affine = read(world.path(BETAS))
+    write(world.path(BETAS), values[..., :-count], affine)
+
+
+@fault(
+    "betas.nii.gz: expected a response for each of the 32 trials that trials.tsv has, found 30; 2 "
+    "rows show no image: leave out what has no response either, or add a column trial with the "
+)
+def trials_without_an_image_have_no_response(world):
+    blank_trials(world, 2)
+
+
+def test_trials_without_a_response_are_told_by_the_column_trial(
+    whole: dict, tmp_path: Path
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    blank_trials(world, 2)
+    first = world.path(TRIALS)
+    add_column(world, "trial", lambda row, path: "n/a" if path == first and row >= 30 else row + 1)
+    assert world.check() == []
+    assert len(open_dataset(world.key).read_subject("sub-01").images[0]) == 30
+
+
+@fault("trials.tsv: expected letters and digits alone as session", "found day_1 in line 2")
+def session_has_an_underscore(world):
+    world.key["folder"]["trials"] = "{subject}/trials.tsv"
+    for subject in SUBJECTS:
+        rows = [
+            f"{row}\tday_{session}"
+            for session in (1, 2)
+            for row in world.path(f"{subject}/ses-0{session}/trials.tsv")
+            .read_text()
+            .split("\n")[1:-1]
+        ]
+        table = world.path(f"{subject}/trials.tsv")
+        table.write_text("\n".join(["image\tsession", *rows]) + "\n")
+    world.subjects = ["sub-01"]
+
+
 @fault("/ses-02/trials.tsv: expected", "/ses-01/trials.tsv, found another choice of run")
 def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))

@@ -15,6 +15,7 @@ from mine.datasets.grids import TOLERANCE, Grid, read_volume
 from mine.datasets.nibabel_files import load_image, show_affine
 from mine.datasets.patterns import (
     HEMISPHERES,
+    NAMES,
     find_files,
     list_names,
     order_naturally,
@@ -85,6 +86,7 @@ def find_response_files(
                 f"{trials.tell()}: expected a column {name}, by which dataset.folder.responses "
                 "tells files apart, found none"
             )
+        _check_labels(trials, name, columns[name])
     groups = _group_files(root, subject, pattern)
     if not groups:
         path = Path(root) / pattern.replace("{subject}", subject)
@@ -123,6 +125,17 @@ def find_response_files(
             f"responses of {what or subject}, which {trials.name([row])} has, found none"
         )
     return files
+
+
+def _check_labels(trials: Trials, name: str, labels: np.ndarray) -> None:
+    """Raise InputError for a label of a session or run that no name of a file can hold."""
+    for row, label in enumerate(labels.tolist() if name != "trial" else []):
+        if not re.fullmatch(NAMES[name], label):
+            raise InputError(
+                f"{trials.tell([row])}: expected letters and digits alone as {name}, by which "
+                f"dataset.folder.responses tells files apart, found {label} in line "
+                f"{trials.line[row]}"
+            )
 
 
 @dataclass(frozen=True)
@@ -180,6 +193,7 @@ def number_trials(
             raise InputError(
                 f"{file.path}: expected a response for each of the {len(file.rows)} trials that "
                 f"{trials.name(file.rows)} has, found {series.trials}"
+                f"{_explain_blanks(trials.image[file.rows], series.trials)}"
             )
         if not averaged:
             _check_blocks(file, trials)
@@ -198,6 +212,19 @@ def number_trials(
             f"{trials.name(file.rows[numbers == values[-1]])} counts them, found {series.trials}"
         )
     return numbers
+
+
+def _explain_blanks(images: np.ndarray, responses: int) -> str:
+    """What to do where the rows that show an image are as many as the responses; else nothing.
+    images: (row,) identities, -1 for none."""
+    blanks = int((images < 0).sum())
+    if not blanks or len(images) - blanks != responses:
+        return ""
+    said = "1 row shows" if blanks == 1 else f"{blanks} rows show"
+    return (
+        f"; {said} no image: leave out what has no response either, or add a column trial with the "
+        "place of each response, n/a where there is none"
+    )
 
 
 def _check_blocks(file: ResponseFile, trials: Trials) -> None:

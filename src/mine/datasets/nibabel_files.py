@@ -103,7 +103,7 @@ def _read_gifti(path: Path) -> nib.GiftiImage:
     nibabel follows no name.
     """
     content = path.read_bytes()
-    if str(path).endswith(".gz"):
+    if str(path).lower().endswith(".gz"):
         content = gzip.decompress(content)
     image = nib.GiftiImage.from_bytes(content)
     if image is None:

@@ -351,7 +351,7 @@ def open_mgh(path: Path) -> MghFile:
 
 
 def _open_packed(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".mgz" else open(path, "rb")
+    return gzip.open(path, "rb") if path.suffix.lower() == ".mgz" else open(path, "rb")
 
 
 def match_map(

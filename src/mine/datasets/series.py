@@ -144,7 +144,7 @@ class SurfaceSeries(Series):
 
     def check_end(self) -> None:
         for path in self.paths.values():
-            if str(path).endswith(".gii"):
+            if str(path).lower().endswith(".gii"):
                 with open(path, "rb") as file:
                     file.seek(max(0, path.stat().st_size - 200))
                     if not file.read().rstrip().endswith(b"</GIFTI>"):
@@ -303,7 +303,7 @@ def _measure_gifti(path: Path) -> tuple[int, int]:
         if name == "DataArray":
             raise Enough
 
-    if str(path).endswith(".gz"):
+    if str(path).lower().endswith(".gz"):
         arrays = load_image(path, nib.GiftiImage, "a GIFTI file").darrays
         shape = arrays[0].data.shape if arrays else ()
         found = {"NumberOfDataArrays": str(len(arrays)), "Dimensionality": str(len(shape))}
