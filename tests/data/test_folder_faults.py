@@ -237,6 +237,13 @@ def image_has_a_transparent_place_in_its_palette(world):
     image.save(world.path("images/picture_07.png"), "GIF", transparency=image.getpixel((3, 4)))
 
 
+def test_a_transparent_image_is_not_called_damaged(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    image_has_a_transparent_pixel(world)
+    path = world.path("images/picture_05.png")
+    assert world.check()[0].startswith(f"{path}: expected an opaque image")
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
 def test_an_image_that_is_opaque_may_have_an_alpha_channel(
     whole: dict, tmp_path: Path, mode: str

@@ -96,7 +96,7 @@ def _list_files(root: Path) -> list[Path]:
 
 def _is_subject(part: str) -> bool:
     # without its hyphen a name needs its number: Stimuli and SPM12 are no subjects
-    return re.fullmatch(r"sub-[A-Za-z0-9]+|(sub|subj|subject|S)\d[A-Za-z0-9]*", part) is not None
+    return re.fullmatch(r"sub-[A-Za-z0-9]+|(subj|subject|S)\d[A-Za-z0-9]*", part) is not None
 
 
 def _find_images(found: FoundKeys, root: Path, files: list[Path]) -> ImageList | None:

@@ -120,16 +120,18 @@ def convert_image(image: Image, *, side: int | None = None, name: str) -> np.nda
     _check_depth(image, name)
     try:
         image = ImageOps.exif_transpose(image)
+        # an opaque image may have an alpha channel
+        lowest = 255
         if image.has_transparency_data:
-            least, _ = image.convert("RGBA").getchannel("A").getextrema()
-            if least < 255:
-                raise InputError(
-                    f"{name}: expected an opaque image, found transparent pixels; put it on the "
-                    "background that was shown"
-                )
+            lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
         image = image.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name}: expected a whole image, found a damaged one: {error}") from None
+    if lowest < 255:
+        raise InputError(
+            f"{name}: expected an opaque image, found transparent pixels; put it on the background "
+            "that was shown"
+        )
     if side is not None:
         square = find_square(image.size[1], image.size[0])
         image = image.resize((side, side), Image.Resampling.BICUBIC, box=square)
