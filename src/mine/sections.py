@@ -193,8 +193,8 @@ class Dataset:
     test_images: str = setting(
         "Images kept for testing: all images that every subject was to see (shared), those of "
         "them that this subject saw three times (shared_three_repeats), or those that every "
-        "subject saw three times (shared_common). The other shared images are left out. A dataset "
-        "with its own split keeps that split.",
+        "subject saw three times (shared_common). The other shared images are left out. This "
+        "concerns NSD alone: others have a split of their own, or their test images are drawn.",
         "shared_three_repeats",
         choices=("shared", "shared_three_repeats", "shared_common"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,11 @@ def hold_to_one_sentence(
             world.read_all()
         assert "\n" not in str(refused.value)
     assert sorted(world.root.parent.rglob("*")) == before, "a reader writes nothing"
+
+
+def store_damaged(path: Path) -> None:
+    """Write a file of gzip anew, uncompressed within and with one bit of its last number changed, a
+    fault that nothing but the checksum tells."""
+    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=0))
+    content[-9] ^= 1
+    path.write_bytes(bytes(content))

@@ -224,6 +224,13 @@ def ncsnr_is_of_another_surface(world):
     world.key["algonauts"] |= {"ncsnr": "{hemisphere}.ncsnr.npy", "repeats": 3}
 
 
+@fault("ncsnr.npy: expected an ncsnr, which is rarely above 1, found 60 in the median", "percent")
+def ncsnr_is_a_ceiling_in_percent(world):
+    for side in ("lh", "rh"):
+        np.save(world.path(f"{side}.ncsnr.npy"), np.full(163842, 60.0))
+    world.key["algonauts"] |= {"ncsnr": "{hemisphere}.ncsnr.npy", "repeats": 3}
+
+
 @fault("dataset.algonauts.ncsnr: expected {hemisphere} in the path, found ncsnr.npy")
 def ncsnr_is_of_no_hemisphere(world):
     world.key["algonauts"] |= {"ncsnr": "ncsnr.npy", "repeats": 3}

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mine.datasets import grids, nsd_files
+from mine.datasets.grids import Grid
 from mine.datasets.image_files import find_twins
 from mine.datasets.reader import open_dataset
 from mine.errors import InputError
-from tests.data.faults import Damaged, Faults, hold_to_one_sentence
+from tests.data.faults import Damaged, Faults, hold_to_one_sentence, store_damaged
 from tests.data.random_folder import FORMATS, SUBJECTS, RandomFolder, save_gifti
 
 ROIS = {"FFA": "FFA", "PPA": "PPA"}
@@ -210,6 +212,54 @@ def image_has_sixteen_bits(world):
     Image.fromarray(pixels).save(world.path("images/picture_06.png"))
 
 
+@fault(
+    "picture_05.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_pixel(world):
+    image = Image.open(world.path("images/picture_05.png")).convert("RGBA")
+    image.putpixel((3, 4), (1, 2, 3, 254))
+    image.save(world.path("images/picture_05.png"))
+
+
+@fault(
+    "picture_06.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_colour(world):
+    image = Image.open(world.path("images/picture_06.png"))
+    image.save(world.path("images/picture_06.png"), transparency=image.getpixel((3, 4)))
+
+
+@fault(
+    "picture_07.png: expected an opaque image, found transparent pixels; put it on the background"
+)
+def image_has_a_transparent_place_in_its_palette(world):
+    image = Image.open(world.path("images/picture_07.png")).quantize(8)
+    image.save(world.path("images/picture_07.png"), "GIF", transparency=image.getpixel((3, 4)))
+
+
+def test_a_transparent_image_is_not_called_damaged(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    image_has_a_transparent_pixel(world)
+    path = world.path("images/picture_05.png")
+    assert world.check()[0].startswith(f"{path}: expected an opaque image")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_an_image_that_is_opaque_may_have_an_alpha_channel(
+    whole: dict, tmp_path: Path, mode: str
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    path = world.path("images/picture_05.png")
+    image = Image.open(path).convert("L").point(lambda value: min(value, 254)).convert(mode)
+    # a transparent colour that no pixel has
+    options = {"transparency": 255} if mode == "P" else {}
+    expected = np.asarray(image.convert("RGB"))
+    image.save(path, "TIFF" if mode == "PA" else "PNG", **options)
+    assert world.check() == []
+    found = open_dataset(world.key).open_stimuli().read([5])[0]
+    np.testing.assert_array_equal(found, expected)
+
+
 @fault("images.tsv: expected a column coco_id, by which dataset.captions")
 def captions_without_identities(world):
     world.path("captions.json").write_text('{"annotations": []}')
@@ -282,6 +332,50 @@ def trial_is_missing(world):
     world.edit(TRIALS, lambda text: text.rstrip().rpartition("\n")[0] + "\n")
 
 
+def blank_trials(world, count):
+    """Let the last trials of the first table show no image and have no response."""
+    header, *rows = world.path(TRIALS).read_text().splitlines()
+    rows[-count:] = ["n/a"] * count
+    world.path(TRIALS).write_text("\n".join([header, *rows]) + "\n")
+    values, affine = read(world.path(BETAS))
+    write(world.path(BETAS), values[..., :-count], affine)
+
+
+@fault(
+    "betas.nii.gz: expected a response for each of the 32 trials that trials.tsv has, found 30; 2 "
+    "rows show no image: leave out what has no response either, or add a column trial with the "
+)
+def trials_without_an_image_have_no_response(world):
+    blank_trials(world, 2)
+
+
+def test_trials_without_a_response_are_told_by_the_column_trial(
+    whole: dict, tmp_path: Path
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    blank_trials(world, 2)
+    first = world.path(TRIALS)
+    add_column(world, "trial", lambda row, path: "n/a" if path == first and row >= 30 else row + 1)
+    assert world.check() == []
+    assert len(open_dataset(world.key).read_subject("sub-01").images[0]) == 30
+
+
+@fault("trials.tsv: expected letters and digits alone as session", "found day_1 in line 2")
+def session_has_an_underscore(world):
+    world.key["folder"]["trials"] = "{subject}/trials.tsv"
+    for subject in SUBJECTS:
+        rows = [
+            f"{row}\tday_{session}"
+            for session in (1, 2)
+            for row in world.path(f"{subject}/ses-0{session}/trials.tsv")
+            .read_text()
+            .split("\n")[1:-1]
+        ]
+        table = world.path(f"{subject}/trials.tsv")
+        table.write_text("\n".join(["image\tsession", *rows]) + "\n")
+    world.subjects = ["sub-01"]
+
+
 @fault("/ses-02/trials.tsv: expected", "/ses-01/trials.tsv, found another choice of run")
 def tables_differ(world):
     world.edit(TRIALS, lambda text: text.replace("\n", "\t1\n").replace("image\t1", "image\trun"))
@@ -345,6 +439,62 @@ def run_is_left_empty_in_a_row(world):
 def rows_are_not_in_the_order_of_onset(world):
     first = world.path(TRIALS)
     add_column(world, "onset", lambda row, path: 5 if (path, row) == (first, 10) else 4 * row)
+
+
+@fault("ses-01/trials.tsv: expected 1 as session, as its path says, found 3 in line 7")
+def session_is_not_that_of_the_path(world):
+    first = world.path(TRIALS)
+    add_column(
+        world,
+        "session",
+        lambda row, path: "3" if (path, row) == (first, 5) else ["n/a", path.parent.name][row % 2],
+    )
+
+
+def add_runs(world, find):
+    """Give the trials of the first table a run. find: number of a row, from 0 -> the run."""
+    first = world.path(TRIALS)
+    add_column(world, "run", lambda row, path: find(row) if path == first else 1)
+
+
+@fault(
+    "ses-01/trials.tsv: expected the rows of each session and run together and in the order of "
+    "their numbers, or a column trial",
+    "found run 1 after 2 in line 4",
+)
+def runs_are_interleaved(world):
+    add_runs(world, lambda row: 1 + row % 2)
+
+
+@fault("ses-01/trials.tsv: expected the rows of each session and run", "found run run2 after run10")
+def runs_are_joined_in_the_order_of_their_texts(world):
+    add_runs(world, lambda row: ("run1", "run10", "run2", "run3")[row // 8])
+
+
+@fault("ses-01/trials.tsv: expected the rows of each session and run", "found run pre after post")
+def run_begins_again(world):
+    add_runs(world, lambda row: ("pre", "post", "pre", "last")[row // 8])
+
+
+@fault("b.tsv: expected the rows of each session and run", "found session 1 after 2 in line 2")
+def session_begins_again_in_another_table(world):
+    """All sessions in one file of responses, and tables whose names put the run first."""
+    world.key["folder"] |= {"trials": "{subject}/*.tsv", "responses": "{subject}/betas.nii.gz"}
+    for subject in SUBJECTS:
+        files = sorted(world.path(subject).glob("ses-*/*.nii.gz"))
+        parts, affines = zip(*map(read, files), strict=True)
+        write(world.path(f"{subject}/betas.nii.gz"), np.concatenate(parts, axis=-1), affines[0])
+        rows = [
+            row
+            for path in sorted(world.path(subject).glob("ses-*/trials.tsv"))
+            for row in path.read_text().splitlines()[1:]
+        ]
+        half = len(rows) // 2
+        for name, part in (("a", rows[:half]), ("b", rows[half:])):
+            lines = [f"{row}\t{1 + (n >= half // 2)}" for n, row in enumerate(part)]
+            path = world.path(f"{subject}/{name}.tsv")
+            path.write_text("\n".join(["image\tsession", *lines]) + "\n")
+    world.subjects = ["sub-01"]
 
 
 @fault("ses-01/trials.tsv: expected seconds or n/a as onset, found 'early' in line 2")
@@ -468,11 +618,12 @@ def one_image_tests(world):
     "dataset.least_noise_ceiling: expected null, or repeats of sub-01's test images or "
     "dataset.folder.ncsnr, by which there is a noise ceiling, found 0.1"
 )
-def ceiling_is_asked_for_without_repeats(world):
+def ceiling_is_asked_for_with_one_repeated_test_image(world):
     world.key |= {"least_noise_ceiling": 0.1, "sessions": 1}
     world.subjects, seen = ["sub-01"], set()
     header, *rows = world.path(TRIALS).read_text().splitlines()
-    once = ["n/a" if row in seen else seen.add(row) or row for row in rows]
+    test = "images/picture_00.png"
+    once = ["n/a" if row in seen - {test} else seen.add(row) or row for row in rows]
     world.path(TRIALS).write_text("\n".join([header, *once]) + "\n")
 
 
@@ -524,6 +675,47 @@ def test_responses_may_be_compressed_in_blocks(whole: dict, tmp_path: Path) -> N
     reader = open_dataset(world.key)
     assert reader.check(subjects=SUBJECTS, rois=ROIS) == []
     np.testing.assert_array_equal(reader.read_subject("sub-01").read_session(0), expected)
+
+
+@pytest.mark.parametrize("reader", ["grids", "nsd_files"])
+def test_a_damaged_byte_of_a_map_is_told_by_the_checksum(tmp_path: Path, reader: str) -> None:
+    path = tmp_path / "map.nii.gz"
+    # more than nibabel reads of any file to find out what it is
+    write(path, np.ones((9, 9, 9), dtype=np.float32), np.eye(4))
+    grid = Grid("volume", (9, 9, 9), path, affine=np.eye(4))
+    read_volume = {
+        "grids": lambda: grids.read_volume(path, grid),
+        "nsd_files": lambda: nsd_files.read_volume(path).values,
+    }[reader]
+    assert (read_volume() == 1).all()
+    store_damaged(path)
+    with pytest.raises(InputError) as refused:
+        read_volume()
+    assert str(refused.value).startswith(
+        f"{path}: expected a whole NIfTI file, found a damaged one: CRC check failed"
+    )
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "NII.GZ"])
+def test_a_damaged_byte_of_responses_is_told_by_the_checksum(
+    whole: dict, tmp_path: Path, ending: str
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    pattern = world.key["folder"]["responses"]
+    for path in world.root.glob("*/*/*_betas.nii.gz"):
+        path.rename(path.with_name(path.name.replace("nii.gz", ending)))
+    world.key["folder"]["responses"] = pattern.replace("nii.gz", ending)
+    path = world.path(BETAS.replace("nii.gz", ending))
+    world.read_all()
+    store_damaged(path)
+    assert world.check() == [], "of responses nothing but the ends is read"
+    recording = open_dataset(world.key).read_subject("sub-01")
+    with pytest.raises(InputError) as refused:
+        recording.read_session(0)
+    assert str(refused.value).startswith(
+        f"{path}: expected a whole file, found a damaged one: CRC check failed"
+    )
+    recording.read_session(1)
 
 
 @fault("betas.nii: expected", "bytes for 32 trials of shape (", "found a truncated file of")
@@ -837,6 +1029,39 @@ def ncsnr_is_missing(world):
     shutil.copy(world.path("sub-02/mask.nii.gz"), world.path("sub-02/ncsnr.nii.gz"))
 
 
+def write_ncsnr(world, change):
+    """Name a map of ncsnr. change: of the values, from 0 to 1 -> those of the first subject."""
+    world.key["folder"]["ncsnr"] = "{subject}/ncsnr.nii.gz"
+    for subject in SUBJECTS:
+        mask, affine = read(world.path(f"{subject}/mask.nii.gz"))
+        # beside the mask anything may stand
+        values = np.where(mask > 0, np.linspace(0, 1, mask.size).reshape(mask.shape), -1)
+        values = change(values) if subject == "sub-01" else values
+        write(world.path(f"{subject}/ncsnr.nii.gz"), values.astype(np.float32), affine)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr, which is rarely above 1, found", "in percent")
+def ncsnr_is_a_ceiling_in_percent(world):
+    write_ncsnr(world, lambda values: 80 * values)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr of 0 or more in the voxels", "found -1 at least")
+def ncsnr_is_negative(world):
+    write_ncsnr(world, lambda values: values * 0 - 1)
+
+
+@fault("sub-01/ncsnr.nii.gz: expected an ncsnr of the voxels that are used, found no number")
+def ncsnr_is_no_number(world):
+    write_ncsnr(world, lambda values: values * np.nan)
+
+
+def test_an_ncsnr_may_be_high_or_lack_in_some_voxels(whole: dict, tmp_path: Path) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    write_ncsnr(world, lambda values: np.where(values > 0.8, np.nan, 6 * values))
+    assert world.check() == []
+    world.read_all()
+
+
 @fault("tmap_faces.nii.gz: expected the shape")
 def localiser_has_another_shape(world):
     world.key["folder"]["localiser"] = "{subject}/tmap_{contrast}.nii.gz"
@@ -911,6 +1136,26 @@ def test_onsets_begin_again_with_a_run_and_say_nothing_beside_trial(
     if name == "trial":
         add_column(world, "onset", lambda row, path: -row)
     assert world.check() == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "trials"),
+    [
+        (("2", "10", "11", "12"), None),
+        (("pre", "post", "last", "03"), None),
+        (("A2", "B1", "B10", "C3"), None),
+        (("2", "1", "2", "1"), "trial"),
+    ],
+)
+def test_runs_follow_one_another_by_their_numbers_unless_trials_have_places(
+    whole: dict, tmp_path: Path, runs: tuple, trials: str | None
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    add_column(world, "run", lambda row, path: runs[row // 8])
+    if trials:
+        add_column(world, trials, lambda row, path: row + 1)
+    assert world.check() == []
+    world.read_all()
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -19,7 +19,7 @@ import yaml
 from PIL import Image
 
 from mine.cli import main
-from mine.config import load_config
+from mine.config import Config, load_config
 from mine.datasets.reader import open_dataset
 from mine.draft import fill_in
 from mine.shards import list_shards, open_images
@@ -255,6 +255,106 @@ def test_init_says_what_to_make_of_files_that_cannot_be_read_as_they_are(
     said = capsys.readouterr().out
     assert said.count("np.save('betasmd.npy', np.load('TYPED_FITHRF_GLMDENOISE_RR.npy'") == 1
     assert "rois: expected one volume for each region, found one for each hemisphere" in said
+
+
+def start_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RandomFolder:
+    monkeypatch.chdir(tmp_path)
+    return RandomFolder(tmp_path / "own", format="nifti", seed=0, regular=True)
+
+
+def init_folder() -> Config:
+    assert main(["init", "folder", "--root", "own", "--output", "it.yaml", "--force"]) == 0
+    return load_config("it.yaml")
+
+
+def test_init_takes_no_mask_of_a_run_where_there_is_one_of_the_subject(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = start_folder(tmp_path, monkeypatch)
+    for path in list(world.root.glob("sub-*/mask.nii.gz")):
+        for session in ("01", "02"):
+            name = f"{path.parent.name}_ses-{session}_task-x_run-1_desc-brain_mask.nii.gz"
+            place = world.root / f"derivatives/fmriprep/{path.parent.name}/ses-{session}/func"
+            place.mkdir(parents=True)
+            shutil.copy(path, place / name)
+    assert init_folder().dataset.folder.mask == "{subject}/mask.nii.gz"
+    assert "dataset.folder.mask" not in capsys.readouterr().out
+    for path in world.root.glob("sub-*/mask.nii.gz"):
+        path.unlink()
+    assert init_folder().dataset.folder.mask is None
+    assert (
+        "dataset.folder.mask: expected one mask for each subject, found one for each session or "
+        "run, derivatives/fmriprep/{subject}/ses-{session}/func/{subject}_ses-{session}_task-*_"
+        "run-{run}_desc-brain_mask.nii.gz; unite them"
+    ) in capsys.readouterr().out
+
+
+def test_init_takes_no_folder_without_a_number_for_a_subject(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = start_folder(tmp_path, monkeypatch)
+    for name in ("Stimuli", "Scripts", "SPM12", "Sessions", "subject_list", "subjects"):
+        (world.root / name).mkdir()
+        shutil.copy(world.root / world.names[0], world.root / name)
+    assert init_folder().subjects == ["sub-01", "sub-02"]
+    for subject in ("sub-01", "sub-02"):
+        (world.root / subject).rename(world.root / "subjects" / subject)
+    config = init_folder()
+    assert config.subjects == ["sub-01", "sub-02"]
+    assert config.dataset.folder.mask == "subjects/{subject}/mask.nii.gz"
+    (world.root / "subjects").rename(world.root / "people")
+    for old, new in (("sub-01", "S1"), ("sub-02", "subj02")):
+        (world.root / "people" / old).rename(world.root / "people" / new)
+    assert init_folder().subjects == ["S1", "subj02"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: f"\t{text}", "trials.tsv: expected a name of its own for each column"),
+        (
+            lambda text: text.replace("image\n", "image,onset\n").replace("png\n", "png,1\n"),
+            "trials.tsv: expected a column image or stim_file, between tabs, found image,onset",
+        ),
+    ],
+)
+def test_init_says_why_a_table_is_none_of_trials(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[str], str],
+    said: str,
+) -> None:
+    world = start_folder(tmp_path, monkeypatch)
+    (world.root / "sub-01/a.tsv").write_text("name\nx\n")
+    for path in world.root.glob("*/*/trials.tsv"):
+        path.write_text(change(path.read_text()))
+    init_folder()
+    told = capsys.readouterr().out
+    assert "dataset.folder.trials: expected tables .tsv with a column image or stim_file" in told
+    assert told.count(f"own/sub-01/ses-01/{said}") == 1 and "a.tsv" not in told
+
+
+@pytest.mark.parametrize("name", ["{subject}_label-{roi}_mask.nii.gz", "lh/{roi}.nii.gz"])
+def test_init_says_how_regions_have_to_be_called(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    world = start_folder(tmp_path, monkeypatch)
+    for path in list(world.root.glob("*/rois/*.nii.gz")):
+        subject, roi = path.parts[-3], path.name.split(".")[0]
+        new = path.parent / name.format(subject=subject, roi=roi)
+        new.parent.mkdir(exist_ok=True)
+        path.rename(new)
+    init_folder()
+    first = "sub-01/rois/" + name.format(subject="sub-01", roi="FFA")
+    assert (
+        "dataset.folder.rois: expected maps in a folder called rois or roi or roi_masks or masks "
+        "itself, each called by its region alone up to the first point, such as FFA.nii.gz, found "
+        f"{first}; it is left as it stands"
+    ) in capsys.readouterr().out
 
 
 def test_nothing_is_written_over(

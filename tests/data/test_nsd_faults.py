@@ -21,7 +21,7 @@ import scipy.io
 
 from mine.datasets import nsd_files
 from tests.data import surface_writer
-from tests.data.faults import Damaged, Faults, hold_to_one_sentence
+from tests.data.faults import Damaged, Faults, hold_to_one_sentence, store_damaged
 from tests.data.random_nsd import BETAS, TRIALS, RandomNsd
 
 VOLUMES = ("nifti", "hdf5")
@@ -459,6 +459,14 @@ def ncsnr_has_another_shape(world):
 @fault("ncsnr", "expected a", "found")
 def ncsnr_is_a_web_page(world):
     world.ncsnr.write_bytes(b"<html>Access denied</html>" * 50)
+
+
+@fault(
+    "rh.floc-faces.mgz: expected a whole MGH file, found a damaged one: CRC check failed",
+    formats=SURFACES,
+)
+def byte_of_a_roi_is_damaged(world):
+    store_damaged(world.roi)
 
 
 @fault("ncsnr", "expected the affine", "found", formats=VOLUMES)

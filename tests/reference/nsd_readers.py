@@ -113,9 +113,10 @@ def average(root, subject, sessions, *, standardise_on, test):
 
 
 def measure_ncsnr(repeats):
-    """Signal over noise of images with two repeats or more: each a list of trials (voxel,)."""
+    """Signal over noise of images with two repeats or more, which have to be two or more: each a
+    list of trials (voxel,)."""
     repeats = [np.array(one) for one in repeats if len(one) >= 2]
-    if not repeats:
+    if len(repeats) < 2:
         return None
     noise = np.mean([one.var(axis=0, ddof=1) for one in repeats], axis=0)
     total = np.concatenate(repeats).var(axis=0, ddof=1)

@@ -22,6 +22,7 @@ from mine.errors import InputError
 from mine.sections import Dataset
 from mine.stages.stimuli import build_stimuli
 from mine.statistics.ceiling import noise_ceiling
+from tests.data.faults import store_damaged
 from tests.reference.responses import build_responses
 
 SHAPE = (7, 9, 11)
@@ -608,6 +609,14 @@ def test_check_names_a_nifti_that_ends_early_but_cleanly(world: World) -> None:
     expect_one(world.check(), str(path), f"found a truncated file of {len(content) - 2000}")
     with pytest.raises(InputError, match="it ends in trial 59"):
         nsd.read_subject(world.root, "subj01").read_session(0)
+
+
+def test_a_damaged_byte_of_a_session_is_told_by_the_checksum(world: World) -> None:
+    path = world.file(BETAS + "/betas_session01.nii.gz")
+    store_damaged(path)
+    recording = nsd.read_subject(world.root, "subj01")
+    with pytest.raises(InputError, match="betas_session01.*found a truncated or damaged file: CRC"):
+        recording.read_session(0)
 
 
 def test_check_accepts_a_nifti_of_several_gzip_members(world: World) -> None:

@@ -267,6 +267,38 @@ def test_a_trial_without_a_finite_voxel_is_named(averaged: bool) -> None:
         build_responses(placed)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_trial_that_is_zero_wherever_others_vary_is_named(averaged: bool) -> None:
+    def spoil(number: int, betas: np.ndarray, *, inside: int = VOXELS) -> np.ndarray:
+        betas[:, inside:] = 0  # beside the field of view
+        if number == 0:
+            betas[[17, 20], :inside] = 0
+            betas[17, 0] = np.nan
+        return betas
+
+    recording = make_averaged() if averaged else make_recording()
+    with pytest.raises(InputError) as refused:
+        build_responses(change_betas(recording, spoil))
+    assert str(refused.value) == (
+        "subj01, session 1, trial 18: expected finite responses other than 0, found 0 in every "
+        "voxel that varies, and so for 1 other trial of this session; n/a as `trial` leaves a "
+        "trial out"
+    )
+    with pytest.raises(InputError, match="found 0 in every voxel that varies"):
+        build_responses(change_betas(recording, lambda *given: spoil(*given, inside=5)))
+    # among a few voxels 0 may be a response
+    build_responses(change_betas(recording, lambda *given: spoil(*given, inside=4)))
+
+
+def test_a_trial_that_is_zero_in_some_voxels_is_a_response() -> None:
+    def spoil(number: int, betas: np.ndarray) -> np.ndarray:
+        betas[3, 1:] = 0
+        return betas
+
+    dataset = build_responses(change_betas(make_recording(), spoil))
+    assert dataset.attrs["voxels_invalid"] == 0
+
+
 def test_trials_that_cost_voxels_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     def spoil(number: int, betas: np.ndarray) -> np.ndarray:
         if number == 1:
@@ -324,6 +356,55 @@ def test_a_lack_of_repeats_is_said() -> None:
     assert source == "none: no test image was repeated"
     published = replace(once, ncsnr=np.ones(len(recording.voxels), dtype=np.float32))
     assert describe_recording(published, test="shared") == f"{said})"
+
+
+def repeat_some(repeated: list[int]) -> Recording:
+    """Every image once, and of each of some a second trial."""
+    recording = make_recording(sessions=1, trials=51)
+    other = np.setdiff1d(np.arange(60), SHARED)[: 51 - len(SHARED) - len(repeated)]
+    return replace(recording, images=(np.r_[SHARED, other, repeated],), test=SHARED)
+
+
+def test_one_repeated_test_image_gives_no_ceiling() -> None:
+    """Its trials vary by what varies within the image alone: every ceiling would be 0."""
+    dataset = build_responses(repeat_some([2]))
+    assert dataset.attrs["noise_ceiling_source"] == "none: one test image was repeated"
+    assert np.isnan(dataset["noise_ceiling"]).all()
+    dataset = build_responses(repeat_some([2, 9]))
+    assert dataset.attrs["noise_ceiling_source"] == "repeats of the test images"
+    assert np.isfinite(dataset["noise_ceiling"]).all()
+
+
+@pytest.mark.parametrize(
+    ("repeated", "drawn", "said"),
+    [
+        (
+            [2],
+            False,
+            "1 of them repeated; 1 to 2 trials each; no noise ceiling: one test image was "
+            "repeated, and there is no ncsnr",
+        ),
+        ([2, 9, 10], False, "2 of them repeated; 1 to 2 trials each"),
+        (
+            [2, 9, 10],
+            True,
+            "drawn; 2 of them repeated, and 1 other, which a column split makes test images; 1 to "
+            "2 trials each",
+        ),
+        ([2, 5, 9, 30, 10, 11], True, "drawn; 2 trials each"),
+        (
+            [10, 11],
+            True,
+            "drawn; 0 of them repeated, and 2 others, which a column split makes test images; 1 "
+            "trial each; no noise ceiling: no test image was repeated, and there is no ncsnr",
+        ),
+    ],
+)
+def test_how_many_test_images_are_repeated_is_said(
+    repeated: list[int], drawn: bool, said: str
+) -> None:
+    recording = replace(repeat_some(repeated), drawn=drawn)
+    assert describe_recording(recording, test="shared").endswith(f"4 test images ({said})")
 
 
 def test_one_test_image_is_refused() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.datasets import algonauts_files as files
-from mine.datasets.grids import Grid, read_map
+from mine.datasets.grids import Grid, check_ncsnr, read_map
 from mine.datasets.listing import SIDES
 from mine.datasets.patterns import fill_pattern
 from mine.datasets.voxels import SIDES as HEMISPHERES
@@ -68,8 +68,8 @@ def open_vertices(root: Path, subject: str) -> Vertices:
 def read_ncsnr(root: Path, subject: str, pattern: str, vertices: Vertices) -> np.ndarray:
     """NSD's published noise-ceiling signal-to-noise ratio of all vertices: float32 (vertex,).
 
-    Raises InputError if a file is missing or not of fsaverage, or if it is not known where on
-    fsaverage the vertices are.
+    Raises InputError if a file is missing or not of fsaverage, if its numbers are no such ratio, or
+    if it is not known where on fsaverage the vertices are.
     """
     path = fill_pattern(root, pattern, subject=subject)
     if not vertices.is_placed:
@@ -84,4 +84,6 @@ def read_ncsnr(root: Path, subject: str, pattern: str, vertices: Vertices) -> np
     grid = Grid("surface", (files.FSAVERAGE,) * 2, path)
     read = read_map(root, pattern, grid, subject=subject)
     left, right = vertices.vertices
-    return read[0][np.concatenate([left, right + files.FSAVERAGE])].astype(np.float32)
+    ncsnr = read[0][np.concatenate([left, right + files.FSAVERAGE])].astype(np.float32)
+    check_ncsnr(read[1], ncsnr)
+    return ncsnr

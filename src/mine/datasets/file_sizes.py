@@ -23,7 +23,7 @@ def check_size(path: Path, needed: int, *, of: str) -> None:
     of: what these hold, for the message. Of a file .gz only the end is read where that says that
     all bytes went in; only if it does not, the file is inflated.
     """
-    if str(path).endswith(".gz"):
+    if str(path).lower().endswith(".gz"):
         found = needed if _read_end(path) == needed % 2**32 else _count_inflated(path)
     else:
         found = os.path.getsize(path)

@@ -12,11 +12,16 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from mine.datasets.folder_tables import IMAGE_COLUMNS, ImageList, read_image_list
+from mine.datasets.folder_tables import (
+    IMAGE_COLUMNS,
+    ImageList,
+    find_image_column,
+    read_image_list,
+)
 from mine.datasets.found import FoundKeys, choose_regions
 from mine.datasets.image_files import HEADERS, measure_image
 from mine.datasets.numpy_files import open_array
-from mine.datasets.patterns import describe_format, find_files
+from mine.datasets.patterns import describe_format, find_files, list_names
 from mine.datasets.tables import Table, read_table
 from mine.errors import InputError
 from mine.sections import NAME, Folder
@@ -52,8 +57,7 @@ def find_folder(root: Path) -> FoundKeys:
     patterns = {file: generalise(file, subjects) for file in own}
     _find_trials(found, root, patterns)
     responses = _find_responses(found, root, patterns)
-    masks = [file for file in patterns if _is_mask(file)]
-    found.values["dataset.folder.mask"] = _most_common(patterns[file] for file in masks)
+    _find_mask(found, patterns)
     found.values["dataset.folder.names"] = None
     if responses is not None and describe_format(responses) in ("npy", "hdf5"):
         tables = [file for file in patterns if _has_columns(root / file, ("name",))]
@@ -91,7 +95,8 @@ def _list_files(root: Path) -> list[Path]:
 
 
 def _is_subject(part: str) -> bool:
-    return re.fullmatch(r"(sub-|subj|subject|S)[A-Za-z0-9]+", part) is not None
+    # without its hyphen a name needs its number: Stimuli and SPM12 are no subjects
+    return re.fullmatch(r"sub-[A-Za-z0-9]+|(subj|subject|S)\d[A-Za-z0-9]*", part) is not None
 
 
 def _find_images(found: FoundKeys, root: Path, files: list[Path]) -> ImageList | None:
@@ -128,8 +133,36 @@ def _find_trials(found: FoundKeys, root: Path, patterns: dict[Path, str]) -> Non
     pattern = _most_common(patterns[file] for file in tables)
     if pattern is None:
         found.note("dataset.folder.trials", "tables .tsv with a column image or stim_file")
+        _explain_tables(found, root, patterns)
     else:
         found.values["dataset.folder.trials"] = pattern
+
+
+def _explain_tables(found: FoundKeys, root: Path, patterns: Iterable[Path]) -> None:
+    """Say why the first table of a subject is none of trials; one called so goes before others."""
+    tables = [file for file in patterns if file.name.endswith(".tsv")]
+    for file in sorted(tables, key=lambda file: not re.search("events|trials", file.name)):
+        try:
+            find_image_column(read_table(root / file))
+        except InputError as error:
+            found.notes.append(str(error))
+            return
+
+
+def _find_mask(found: FoundKeys, patterns: dict[Path, str]) -> None:
+    """The pattern of most masks of which a subject has one; fMRIPrep writes one for each run."""
+    masks = [pattern for file, pattern in patterns.items() if _is_mask(file)]
+    single = [
+        one for one in masks if "*" not in one and not {"session", "run"} & {*list_names(one)}
+    ]
+    found.values["dataset.folder.mask"] = _most_common(single)
+    if masks and not single:
+        found.note(
+            "dataset.folder.mask",
+            "one mask for each subject",
+            seen=f"one for each session or run, {_most_common(masks)}",
+            instead="unite them, or give regions alone in dataset.voxels",
+        )
 
 
 def _find_responses(found: FoundKeys, root: Path, patterns: dict[Path, str]) -> str | None:
@@ -178,7 +211,7 @@ def _find_rois(
                 shapes.append(f"{folder}/{prefix}{{roi}}{point}{ending}")
     pattern = _most_common(shapes)
     if pattern is None:
-        found.note("dataset.folder.rois", f"maps in a folder called {' or '.join(ROI_FOLDERS)}")
+        _explain_rois(found, patterns)
         return
     if "{hemisphere}" in pattern and describe_format(pattern) == "nifti":
         found.notes.append(
@@ -193,6 +226,19 @@ def _find_rois(
     }
     if names:
         found.values["rois"] = choose_regions(names)
+
+
+def _explain_rois(found: FoundKeys, patterns: Iterable[Path]) -> None:
+    """Note that there are no regions, or how a map of one is called that was not taken for it."""
+    what = f"maps in a folder called {' or '.join(ROI_FOLDERS)}"
+    seen = [
+        file
+        for file in patterns
+        if {*file.parts[:-1]} & {*ROI_FOLDERS} and describe_format(file) and not _is_mask(file)
+    ]
+    if seen:
+        what += " itself, each called by its region alone up to the first point, such as FFA.nii.gz"
+    found.note("dataset.folder.rois", what, seen=str(seen[0]) if seen else "none")
 
 
 def _add_categories(found: FoundKeys, images: ImageList) -> None:

@@ -133,7 +133,9 @@ class FolderReader:
         flat = self._find_voxels(subject, opened)
         ncsnr = None
         if folder.ncsnr is not None:
-            ncsnr = folder_rois.read_ncsnr(self.root, subject, folder.ncsnr, opened.grid)[flat]
+            ncsnr = folder_rois.read_ncsnr(
+                self.root, subject, folder.ncsnr, grid=opened.grid, flat=flat
+            )
         test = self._find_test(opened.trials, images)
         repeats = opened.trials.repeats if folder.averaged else None
         sessions = opened.sessions
@@ -204,7 +206,9 @@ class FolderReader:
         numbers = []
         for file, one in zip(files, series, strict=True):
             folder_sessions.check_alike(one, series[0])
-            numbers.append(folder_sessions.number_trials(file, one, trials))
+            numbers.append(
+                folder_sessions.number_trials(file, one, trials, averaged=folder.averaged)
+            )
         sessions = folder_sessions.make_sessions(
             trials, files, numbers, sessions=limit, together=folder.averaged
         )

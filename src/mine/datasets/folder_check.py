@@ -16,6 +16,7 @@ from mine.datasets.patterns import check_pattern, describe_format, list_names, s
 from mine.datasets.series import Series
 from mine.references import voxel_references
 from mine.sections import Dataset
+from mine.statistics.ceiling import LEAST_REPEATED
 
 PATTERNS = {
     "images": (),
@@ -152,7 +153,14 @@ def _check_subject(
             series.append(one)
             attempt(problems, one.check_end)
             attempt(problems, folder_sessions.check_alike, one, series[0])
-            attempt(problems, folder_sessions.number_trials, file, one, trials)
+            attempt(
+                problems,
+                folder_sessions.number_trials,
+                file,
+                one,
+                trials,
+                averaged=folder.averaged,
+            )
     if not series:
         return {}
     return _check_maps(problems, root, subject, dataset, series[0], rois)
@@ -178,7 +186,7 @@ def _check_split(
             f"{trials.tell()}: expected two test images or more among the {len(shown)} that "
             f"{subject} saw, over which R² has a variance to explain, found 1"
         )
-    measured = not dataset.folder.averaged and (counts[is_test] > 1).any()
+    measured = not dataset.folder.averaged and (int((counts[is_test] > 1).sum()) >= LEAST_REPEATED)
     if is_test.any() and dataset.folder.ncsnr is None and not measured:
         problems += [
             f"dataset.{key}: expected null, or repeats of {subject}'s test images or "
@@ -245,11 +253,11 @@ def _check_maps(
         grid=grid,
         columns=series.columns,
     )
-    if folder.ncsnr is not None:
-        attempt(problems, folder_rois.read_ncsnr, root, subject, folder.ncsnr, grid)
     if flat is None:
         # an ROI may be wrong as well
         flat = np.arange(grid.size)
+    if folder.ncsnr is not None:
+        attempt(problems, folder_rois.read_ncsnr, root, subject, folder.ncsnr, grid=grid, flat=flat)
     attempt(problems, folder_rois.read_localiser, root, subject, folder, grid=grid, flat=flat)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.datasets.grids import Grid, read_map, read_region
+from mine.datasets.grids import Grid, check_ncsnr, read_map, read_region
 from mine.datasets.patterns import (
     NAMES,
     check_pattern,
@@ -180,13 +180,18 @@ def read_localiser(
     return values
 
 
-def read_ncsnr(root: Path, subject: str, pattern: str, grid: Grid) -> np.ndarray:
-    """Published noise-ceiling signal-to-noise ratio: float32 (place,).
+def read_ncsnr(
+    root: Path, subject: str, pattern: str, *, grid: Grid, flat: np.ndarray
+) -> np.ndarray:
+    """Published noise-ceiling signal-to-noise ratio: float32 (voxel,).
 
-    Raises InputError if there is no file, or one that does not fit.
+    flat: (voxel,) places of the voxel set. Raises InputError if there is no file, one that does not
+    fit, or one whose numbers are no such ratio in these places.
     """
     read = read_map(root, pattern, grid, subject=subject)
     if read is None:
         path = fill_pattern(root, pattern, subject=subject)
         raise InputError(f"{path}: expected the published ncsnr of {subject}, found no file")
-    return read[0].astype(np.float32)
+    ncsnr = read[0][flat].astype(np.float32)
+    check_ncsnr(read[1], ncsnr)
+    return ncsnr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,14 @@ import numpy as np
 from mine.datasets.folder_tables import Trials, list_sessions
 from mine.datasets.grids import TOLERANCE, Grid, read_volume
 from mine.datasets.nibabel_files import load_image, show_affine
-from mine.datasets.patterns import HEMISPHERES, find_files, list_names, read_label
+from mine.datasets.patterns import (
+    HEMISPHERES,
+    NAMES,
+    find_files,
+    list_names,
+    order_naturally,
+    read_label,
+)
 from mine.datasets.series import Series, open_series
 from mine.datasets.tables import read_table
 from mine.errors import InputError
@@ -78,6 +86,7 @@ def find_response_files(
                 f"{trials.tell()}: expected a column {name}, by which dataset.folder.responses "
                 "tells files apart, found none"
             )
+        _check_labels(trials, name, columns[name])
     groups = _group_files(root, subject, pattern)
     if not groups:
         path = Path(root) / pattern.replace("{subject}", subject)
@@ -118,6 +127,17 @@ def find_response_files(
     return files
 
 
+def _check_labels(trials: Trials, name: str, labels: np.ndarray) -> None:
+    """Raise InputError for a label of a session or run that no name of a file can hold."""
+    for row, label in enumerate(labels.tolist() if name != "trial" else []):
+        if not re.fullmatch(NAMES[name], label):
+            raise InputError(
+                f"{trials.tell([row])}: expected letters and digits alone as {name}, by which "
+                f"dataset.folder.responses tells files apart, found {label} in line "
+                f"{trials.line[row]}"
+            )
+
+
 @dataclass(frozen=True)
 class MaskOfTable:
     """What says where the columns of a table of responses lie: a mask's grid and its flat places
@@ -152,10 +172,14 @@ def open_file(file: ResponseFile, mask: MaskOfTable) -> Series:
     return open_series(file.paths, mask=mask.grid, columns=mask.columns, listed=mask.listed)
 
 
-def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndarray:
+def number_trials(
+    file: ResponseFile, series: Series, trials: Trials, *, averaged: bool
+) -> np.ndarray:
     """Place in its file of each trial that the file holds: int (row,), from 0.
 
-    Raises InputError where the trials and the responses of the file do not match.
+    averaged: whether the responses are averages, which have no order of presentation. Raises
+    InputError where the trials and the responses of the file do not match, or where nothing but
+    the order of the rows tells places and this is not the order of sessions and runs.
     """
     if "trial" in file.labels:
         if series.trials != 1 or len(file.rows) != 1:
@@ -169,7 +193,10 @@ def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndar
             raise InputError(
                 f"{file.path}: expected a response for each of the {len(file.rows)} trials that "
                 f"{trials.name(file.rows)} has, found {series.trials}"
+                f"{_explain_blanks(trials.image[file.rows], series.trials)}"
             )
+        if not averaged:
+            _check_blocks(file, trials)
         return np.arange(series.trials)
     numbers = trials.number[file.rows]
     values, counts = np.unique(numbers, return_counts=True)
@@ -185,6 +212,47 @@ def number_trials(file: ResponseFile, series: Series, trials: Trials) -> np.ndar
             f"{trials.name(file.rows[numbers == values[-1]])} counts them, found {series.trials}"
         )
     return numbers
+
+
+def _explain_blanks(images: np.ndarray, responses: int) -> str:
+    """What to do where the rows that show an image are as many as the responses; else nothing.
+    images: (row,) identities, -1 for none."""
+    blanks = int((images < 0).sum())
+    if not blanks or len(images) - blanks != responses:
+        return ""
+    said = "1 row shows" if blanks == 1 else f"{blanks} rows show"
+    return (
+        f"; {said} no image: leave out what has no response either, or add a column trial with the "
+        "place of each response, n/a where there is none"
+    )
+
+
+def _check_blocks(file: ResponseFile, trials: Trials) -> None:
+    """Raise InputError unless the rows of each session and of each run in it follow one another,
+    those with a number by their numbers: joined files and sorted rows come in other orders, and
+    would give each trial another's response."""
+    names = [name for name in trials.labels if name not in file.labels]
+    blocks = list(zip(*(trials.labels[name][file.rows].tolist() for name in names), strict=True))
+    seen = {blocks[0][:depth] for depth in range(1, len(names) + 1)} if names else set()
+    for row, before, here in zip(file.rows[1:], blocks, blocks[1:], strict=False):
+        if before == here:
+            continue
+        depth = next(n for n, pair in enumerate(zip(before, here, strict=True)) if len({*pair}) > 1)
+        if here[: depth + 1] in seen or _descends(before[depth], here[depth]):
+            raise InputError(
+                f"{trials.tell([row])}: expected the rows of each session and run together and in "
+                "the order of their numbers, or a column trial with the place of each response, "
+                f"found {names[depth]} {here[depth]} after {before[depth]} in line "
+                f"{trials.line[row]}"
+            )
+        seen |= {here[:depth] for depth in range(1, len(names) + 1)}
+
+
+def _descends(before: str, here: str) -> bool:
+    """Tell whether two labels differ in numbers alone and the second is the lower one. Of others,
+    such as pre and post, nothing says which came first."""
+    words = {re.sub(r"\d+", "0", label) for label in (before, here)}
+    return len(words) == 1 and order_naturally(here) < order_naturally(before)
 
 
 def check_alike(series: Series, first: Series) -> None:

@@ -141,8 +141,8 @@ def read_trials(root: Path, subject: str, folder: Folder, images: ImageList) -> 
     and ``run`` (which the file's name may tell instead), ``trial`` (place among the responses of
     the file from 1; n/a: there is no response), ``split`` and ``repeats``. Without ``trial`` the
     rows are in the order of the responses, so that ``onset``, where there is one, has to ascend
-    within a run. Raises InputError for a table that is not so, or an image that the table of images
-    lacks.
+    within a run (of sessions and runs see folder_sessions.number_trials). Raises InputError for a
+    table that is not so, or an image that the table of images lacks.
     """
     found = find_files(Path(root), folder.trials, subject=subject)
     if not found:
@@ -188,6 +188,7 @@ def _read_part(table: Table, known: Mapping[str, str], images: ImageList) -> dic
     for name in ("session", "run"):
         if name in known:
             part[name] = np.full(len(table), read_label(known[name]))
+            _check_told(table, name, read_label(known[name]))
         elif name in table.columns:
             part[name] = np.array([read_label(text) for text in table.read_names(name)])
     if "trial" in table.columns:
@@ -197,6 +198,16 @@ def _read_part(table: Table, known: Mapping[str, str], images: ImageList) -> dic
     if "repeats" in table.columns:
         part["repeats"] = table.read_numbers("repeats", minimum=1)
     return part
+
+
+def _check_told(table: Table, name: str, told: str) -> None:
+    """Raise InputError where a column says another session or run than the table's path does."""
+    for row, text in enumerate(table.columns.get(name, [])):
+        if text not in ("", MISSING) and read_label(text) != told:
+            raise InputError(
+                f"{table.path}: expected {told} as {name}, as its path says, found {text} in line "
+                f"{table.line(row)}"
+            )
 
 
 def _check_order(table: Table, part: Mapping[str, np.ndarray]) -> None:
@@ -263,14 +274,19 @@ def list_sessions(trials: Trials, *, most: int | None) -> list[str]:
     return sorted(set(trials.session().tolist()), key=order_naturally)[:most]
 
 
+def find_image_column(table: Table) -> str:
+    """Column of a table of trials that says which image was shown; InputError without one."""
+    for name in IMAGE_COLUMNS:
+        if name in table.columns:
+            return name
+    raise InputError(
+        f"{table.path}: expected a column image or stim_file, between tabs, found "
+        f"{', '.join(table.columns)}"
+    )
+
+
 def _find_images(table: Table, images: ImageList) -> np.ndarray:
-    names = images.identities
-    column = next((name for name in IMAGE_COLUMNS if name in table.columns), None)
-    if column is None:
-        raise InputError(
-            f"{table.path}: expected a column image or stim_file, between tabs, found "
-            f"{', '.join(table.columns)}"
-        )
+    names, column = images.identities, find_image_column(table)
     identities = np.empty(len(table), dtype=np.int64)
     for row, cell in enumerate(table.columns[column]):
         name = os.path.normpath(cell)

@@ -23,9 +23,17 @@ class FoundKeys:
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def note(self, key: str, what: str, *, instead: str = "it is left as it stands") -> None:
-        """Note what was looked for, for a key, and what the key has now that it is not there."""
-        self.notes.append(f"{key}: expected {what}, found none; {instead}")
+    def note(
+        self,
+        key: str,
+        what: str,
+        *,
+        seen: str = "none",
+        instead: str = "it is left as it stands",
+    ) -> None:
+        """Note what was looked for, for a key, what is there in its place, and what the key has
+        now."""
+        self.notes.append(f"{key}: expected {what}, found {seen}; {instead}")
 
 
 def choose_regions(names: Iterable[str]) -> list[str]:

@@ -13,7 +13,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
+from mine.datasets.nibabel_files import (
+    UNREADABLE,
+    find_affine,
+    load_image,
+    open_values,
+    show_affine,
+)
 from mine.datasets.nsd_files import open_mgh
 from mine.datasets.numpy_files import open_array
 from mine.datasets.patterns import describe_format, fill_pattern, find_hemispheres, list_names
@@ -22,6 +28,10 @@ from mine.errors import InputError, describe_error
 
 TOLERANCE = 0.01
 """Millimetres by which two affines may differ."""
+
+LARGEST_NCSNR = 5.0
+"""Of the median voxel. Responses of which noise is a twenty-fifth of the signal's variance are
+unheard of; a ceiling in percent lies far beyond."""
 
 CORTEX = {"CIFTI_STRUCTURE_CORTEX_LEFT": 0, "CIFTI_STRUCTURE_CORTEX_RIGHT": 1}
 
@@ -136,6 +146,24 @@ def read_region(
     return (values > 0 if label is None else values == label), path
 
 
+def check_ncsnr(path: Path, values: np.ndarray) -> None:
+    """Raise InputError for numbers that are plainly no signal-to-noise ratio. values: (voxel,) of
+    the voxels that are used."""
+    if not np.isfinite(values).any():
+        raise InputError(f"{path}: expected an ncsnr of the voxels that are used, found no number")
+    if np.nanmin(values) < 0:
+        raise InputError(
+            f"{path}: expected an ncsnr of 0 or more in the voxels that are used, found "
+            f"{np.nanmin(values):.3g} at least"
+        )
+    median = float(np.nanmedian(values))
+    if median > LARGEST_NCSNR:
+        raise InputError(
+            f"{path}: expected an ncsnr, which is rarely above 1, found {median:.3g} in the median "
+            "of the voxels that are used; a noise ceiling in percent is not an ncsnr"
+        )
+
+
 def read_volume(path: Path, grid: Grid) -> np.ndarray:
     """Read a three-dimensional NIfTI file on the axes of a grid: (X, Y, Z)."""
     image = load_image(path, nib.Nifti1Pair, "a NIfTI file")
@@ -144,7 +172,8 @@ def read_volume(path: Path, grid: Grid) -> np.ndarray:
         raise InputError(f"{path}: expected a volume of three axes, found shape {image.shape}")
     _check_kind(path, image)
     try:
-        values = np.asarray(image.dataobj).reshape(shape)
+        with open_values(path, image) as numbers:
+            values = np.asarray(numbers).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
             f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"

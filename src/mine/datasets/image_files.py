@@ -52,8 +52,8 @@ class ImageFiles:
         """Images by identity, in the order asked for: uint8 (image, row, column, 3).
 
         With ``side`` the shorter side of an image is scaled to it and the middle is cut out.
-        Transparency is left out. Raises InputError for an identity that is not known, a file that
-        is no image, or images of several sizes.
+        Raises InputError for an identity that is not known, a file that is no image or is not
+        opaque, or images of several sizes.
         """
         images: np.ndarray | None = None
         for place, identity in enumerate(np.asarray(indices, dtype=np.int64).tolist()):
@@ -111,15 +111,27 @@ def open_image(path: Path, *, formats: Sequence[str] = FORMATS) -> Any:
 def convert_image(image: Image, *, side: int | None = None, name: str) -> np.ndarray:
     """Pixels of an opened image: uint8 (row, column, 3). side: see :class:`ImageFiles`.
 
-    name: for messages. Raises InputError if it is damaged, or deeper than 8 bits a channel.
+    name: for messages. Raises InputError if it is damaged, deeper than 8 bits a channel, or not
+    opaque: what shows through depends on the background, and the colours that a file has there are
+    none that anybody saw.
     """
     from PIL import Image, ImageOps
 
     _check_depth(image, name)
     try:
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = ImageOps.exif_transpose(image)
+        # an opaque image may have an alpha channel
+        lowest = 255
+        if image.has_transparency_data:
+            lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+        image = image.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name}: expected a whole image, found a damaged one: {error}") from None
+    if lowest < 255:
+        raise InputError(
+            f"{name}: expected an opaque image, found transparent pixels; put it on the background "
+            "that was shown"
+        )
     if side is not None:
         square = find_square(image.size[1], image.size[0])
         image = image.resize((side, side), Image.Resampling.BICUBIC, box=square)
@@ -174,25 +186,26 @@ def measure_upright(path: Path) -> tuple[int, int]:
 
 
 def check_end(path: Path) -> None:
-    """Raise InputError for an image that is cut off.
+    """Raise InputError for an image that is cut off, or not opaque.
 
-    Pixels are read only where the file does not end as its format does, or its format has no
-    certain end: thousands of images would take minutes.
+    Pixels are read only where the file does not end as its format does, its format has no certain
+    end, or it may be transparent: thousands of images would take minutes.
     """
     with open_image(path) as image:
         end = ENDS.get(image.format)
         with open(path, "rb") as file:
             file.seek(-min(path.stat().st_size, 16), os.SEEK_END)
             whole = end is not None and file.read().endswith(end)
-        if not whole:
+        if not whole or image.has_transparency_data:
             convert_image(image, name=str(path))
 
 
 def check_images(paths: Iterable[Path], *, side: int | None, key: str | None) -> list[str]:
-    """List what is wrong with image files: absent, no images, cut off, or without a side of several
-    sizes.
+    """List what is wrong with image files: absent, no images, cut off, not opaque, or of several
+    sizes without a side.
 
-    Of the files only headers and ends are read, of at most HEADERS of them. key: of the
+    Of the files only headers and ends are read, and pixels of those that may be transparent, of at
+    most HEADERS of them. key: of the
     configuration that would bring images to one size; None where the dataset has them in one.
     """
     paths = list(paths)

@@ -10,12 +10,15 @@ import gzip
 import struct
 import xml.parsers.expat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nibabel as nib
 import numpy as np
 
+from mine.datasets.file_sizes import BLOCK_BYTES
 from mine.errors import InputError, describe_error
 
 UNREADABLE = (
@@ -55,6 +58,31 @@ def load_image(path: Path, kind: type, what: str) -> Any:
     return image
 
 
+@contextmanager
+def open_values(path: Path, image: Any) -> Iterator[Any]:
+    """Open the numbers of a NIfTI image of :func:`load_image`, of which any part may be read.
+
+    A compressed file of which the last number was read is read on to its end, where gzip compares
+    a checksum: otherwise a damaged byte changes numbers and nobody notices. Raises one of
+    UNREADABLE where the checksum differs.
+    """
+    values = image.dataobj
+    if not str(path).lower().endswith(".gz"):
+        yield values
+        return
+    layout = values.shape, values.dtype, values.offset, values.slope, values.inter
+    with gzip.open(path, "rb") as stream:
+        yield nib.arrayproxy.ArrayProxy(stream, layout, mmap=False)
+        if stream.tell() >= values.offset + int(np.prod(values.shape)) * values.dtype.itemsize:
+            read_to_end(stream)
+
+
+def read_to_end(stream: IO[bytes]) -> None:
+    """Read what is left of a file, by which one of gzip compares its checksum."""
+    while stream.read(BLOCK_BYTES):
+        pass
+
+
 def find_affine(image: Any) -> np.ndarray | None:
     """Affine of a NIfTI image; None where its header states no position."""
     header = image.header
@@ -75,7 +103,7 @@ def _read_gifti(path: Path) -> nib.GiftiImage:
     nibabel follows no name.
     """
     content = path.read_bytes()
-    if str(path).endswith(".gz"):
+    if str(path).lower().endswith(".gz"):
         content = gzip.decompress(content)
     image = nib.GiftiImage.from_bytes(content)
     if image is None:

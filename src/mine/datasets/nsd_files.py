@@ -21,7 +21,14 @@ import pandas as pd
 import scipy.io
 
 from mine.datasets.listing import SIDES
-from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, show_affine
+from mine.datasets.nibabel_files import (
+    UNREADABLE,
+    find_affine,
+    load_image,
+    open_values,
+    read_to_end,
+    show_affine,
+)
 from mine.datasets.tables import parse_number
 from mine.errors import InputError, describe_error
 from mine.wording import format_count
@@ -261,7 +268,8 @@ def read_volume(path: Path) -> Volume:
     if image.get_data_dtype().kind not in "iufb":
         raise InputError(f"{path}: expected real numbers, found {image.get_data_dtype()}")
     try:
-        values = np.asarray(image.dataobj).reshape(shape)
+        with open_values(path, image) as numbers:
+            values = np.asarray(numbers).reshape(shape)
     except UNREADABLE as error:
         raise InputError(
             f"{path}: expected a whole NIfTI file, found a damaged one: {describe_error(error)}"
@@ -310,6 +318,9 @@ class MghFile:
             with _open_packed(self.path) as file:
                 file.seek(MGH_OFFSET + start * self.frame_bytes)
                 data = file.read((stop - start) * self.frame_bytes)
+                if stop == self.shape[3]:
+                    # of .mgz this compares the checksum
+                    read_to_end(file)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
                 f"{self.path}: expected a whole MGH file, found a damaged one: {error}"
@@ -340,7 +351,7 @@ def open_mgh(path: Path) -> MghFile:
 
 
 def _open_packed(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".mgz" else open(path, "rb")
+    return gzip.open(path, "rb") if path.suffix.lower() == ".mgz" else open(path, "rb")
 
 
 def match_map(

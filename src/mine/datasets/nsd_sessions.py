@@ -347,6 +347,7 @@ def _nifti_slabs(file: SessionFile, ijk: np.ndarray) -> Iterator[Slab]:
             if (proxy.slope, proxy.inter) != (1, 0):
                 values = values * np.float32(proxy.slope) + np.float32(proxy.inter)
             yield slice(start, stop), slice(None), values
+        nibabel_files.read_to_end(stream)
 
 
 def _hdf5_slabs(file: SessionFile, ijk: np.ndarray) -> Iterator[Slab]:

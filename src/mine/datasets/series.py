@@ -21,7 +21,7 @@ from mine.datasets.grids import (
     Grid,
     find_cortex,
 )
-from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image
+from mine.datasets.nibabel_files import UNREADABLE, find_affine, load_image, open_values
 from mine.datasets.nsd_files import check_own
 from mine.datasets.numpy_files import SLAB_BYTES, divide_rows, open_array, take_part
 from mine.datasets.patterns import describe_format
@@ -72,16 +72,18 @@ class Series(ABC):
 
 class NiftiSeries(Series):
     def _read(self, trials: np.ndarray, places: np.ndarray) -> np.ndarray:
-        proxy = load_image(self.path, nib.Nifti1Pair, "a NIfTI file").dataobj
+        image = load_image(self.path, nib.Nifti1Pair, "a NIfTI file")
         ijk = np.unravel_index(places, self.grid.shape)
-        if proxy.ndim == 3:
-            return np.asarray(proxy)[ijk].astype(np.float32)[None][trials]
         values = np.empty((len(trials), len(places)), dtype=np.float32)
-        step = max(1, SLAB_BYTES // max(1, int(np.prod(self.grid.shape)) * proxy.dtype.itemsize))
-        for first, rows, inside in divide_rows(trials, step):
-            # a compressed file is read forwards, once
-            block = np.asarray(proxy[..., first : first + step])[..., inside]
-            values[rows] = block[ijk].T
+        with open_values(self.path, image) as proxy:
+            if proxy.ndim == 3:
+                return np.asarray(proxy)[ijk].astype(np.float32)[None][trials]
+            volume_bytes = int(np.prod(self.grid.shape)) * proxy.dtype.itemsize
+            step = max(1, SLAB_BYTES // max(1, volume_bytes))
+            for first, rows, inside in divide_rows(trials, step):
+                # a compressed file is read forwards, once
+                block = np.asarray(proxy[..., first : first + step])[..., inside]
+                values[rows] = block[ijk].T
         return values
 
     def check_end(self) -> None:
@@ -142,7 +144,7 @@ class SurfaceSeries(Series):
 
     def check_end(self) -> None:
         for path in self.paths.values():
-            if str(path).endswith(".gii"):
+            if str(path).lower().endswith(".gii"):
                 with open(path, "rb") as file:
                     file.seek(max(0, path.stat().st_size - 200))
                     if not file.read().rstrip().endswith(b"</GIFTI>"):
@@ -301,7 +303,7 @@ def _measure_gifti(path: Path) -> tuple[int, int]:
         if name == "DataArray":
             raise Enough
 
-    if str(path).endswith(".gz"):
+    if str(path).lower().endswith(".gz"):
         arrays = load_image(path, nib.GiftiImage, "a GIFTI file").darrays
         shape = arrays[0].data.shape if arrays else ()
         found = {"NumberOfDataArrays": str(len(arrays)), "Dimensionality": str(len(shape))}

@@ -12,7 +12,7 @@ import xarray as xr
 from mine.datasets.recording import Recording
 from mine.errors import InputError
 from mine.logging import Progress
-from mine.statistics.ceiling import ncsnr_from_trials, noise_ceiling
+from mine.statistics.ceiling import LEAST_REPEATED, ncsnr_from_trials, noise_ceiling
 from mine.wording import format_count
 
 TESTS = ("shared", "shared_three_repeats", "shared_common")
@@ -25,6 +25,9 @@ LARGEST_MEAN, LARGEST_DEVIATION = 0.5, 2.0
 
 LEAST_TEST_IMAGES = 2
 """Over one image no response varies, so that there is no variance to explain."""
+
+LEAST_VOXELS = 5
+"""That vary, for a trial of nothing but 0 to be none: in fewer, some may be 0 by chance."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +65,8 @@ def build_responses(
     ``noise_ceiling_source``). A voxel whose ncsnr is not a number has a ceiling of 0; where no
     ceiling can be had, all are NaN.
     Raises InputError for an unknown option, an empty split or voxel set, a session with fewer than
-    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel,
-    or averages that were plainly not z-scored before.
+    two trials to fit on, a least ceiling where there is none, a trial that is finite in no voxel or
+    0 in all that vary, or averages that were plainly not z-scored before.
     """
     _check_option("test", test, TESTS)
     _check_option("standardise_on", standardise_on, STANDARDISE_ON)
@@ -137,8 +140,9 @@ def build_responses(
 
 
 def describe_recording(recording: Recording, *, test: str) -> str:
-    """Say how a subject's tables are understood: sessions, trials, images, how often those that
-    test were repeated, and why there is no noise ceiling, if there is none. No response is read.
+    """Say how a subject's tables are understood: sessions, trials, images, how many of those that
+    test were repeated and how often, and why there is no noise ceiling, if there is none. No
+    response is read.
 
     test, errors: see :func:`build_responses`.
     """
@@ -155,6 +159,11 @@ def describe_recording(recording: Recording, *, test: str) -> str:
         head += f", {shown}"
     repeats = split.repeats[split.is_test]
     said = ["drawn"] if recording.drawn else []
+    others = int((split.repeats[~split.is_test] >= 2).sum()) if recording.drawn else 0
+    repeated = int((repeats >= 2).sum())
+    if repeated < len(repeats) and (repeated or others):
+        more = f", and {format_count(others, 'other')}, which a column split makes test images"
+        said.append(f"{repeated} of them repeated" + (more if others else ""))
     if repeats.any():
         said.append(f"{_say_trials(repeats.tolist())} each")
     lack = _tell_no_ceiling(recording, repeats)
@@ -280,25 +289,38 @@ def _average_trials(
 
 
 def _check_trials(recording: Recording, number: int, betas: np.ndarray) -> None:
-    """Raise InputError for a trial that is finite in no voxel though other trials are; log those
-    that cost some voxels. number: of the session. betas: float32 (trial, voxel)."""
+    """Raise InputError for a trial that is finite in no voxel though other trials are, or 0 in all
+    that vary; log those that cost some voxels. number: of the session. betas: float32 (trial,
+    voxel)."""
     lost, usable, left_out = np.zeros(len(betas), dtype=np.int64), 0, 0
+    empty, varying = np.ones(len(betas), dtype=bool), 0
     for start in range(0, betas.shape[1], VOXEL_BATCH):
-        finite = np.isfinite(betas[:, start : start + VOXEL_BATCH])
+        values = betas[:, start : start + VOXEL_BATCH]
+        finite = np.isfinite(values)
+        # what is 0 in all trials lies outside the field of view as well
+        varies = np.ptp(np.where(finite, values, 0), axis=0) > 0
+        varying += int(varies.sum())
+        empty &= (~finite | (values == 0))[:, varies].all(axis=1)
         # what is finite in no trial lies outside the session's field of view
         finite = finite[:, finite.any(axis=0)]
         usable += finite.shape[1]
         lost += (~finite).sum(axis=1)
         left_out += int((~finite).any(axis=0).sum())
-    if not usable or not lost.any():
+    if not usable:
         return
-    empty = np.flatnonzero(lost == usable)
-    if len(empty):
-        more = f", nor are {len(empty) - 1} others of this session" if len(empty) > 1 else ""
-        raise InputError(
-            f"{_tell_trial(recording, number, empty[0])}: expected finite responses, found none in "
-            f"any voxel{more}; n/a as `trial` leaves a trial out"
-        )
+    for rows, found in (
+        (np.flatnonzero(lost == usable), "none in any voxel"),
+        (np.flatnonzero(empty & (varying >= LEAST_VOXELS)), "0 in every voxel that varies"),
+    ):
+        if len(rows):
+            others = format_count(len(rows) - 1, "other trial")
+            more = f", and so for {others} of this session" if len(rows) > 1 else ""
+            raise InputError(
+                f"{_tell_trial(recording, number, rows[0])}: expected finite responses other than "
+                f"0, found {found}{more}; n/a as `trial` leaves a trial out"
+            )
+    if not lost.any():
+        return
     some = np.flatnonzero(lost)
     log.info(
         "%s, session %d: %d of %d voxels are left out, since %d trials are not finite there, first "
@@ -368,7 +390,10 @@ def _tell_no_ceiling(recording: Recording, repeats: np.ndarray) -> str:
         return "" if repeats.all() else "the repeats of the test images are not known"
     if recording.averaged:
         return "the responses come averaged over repeats"
-    return "" if (repeats >= 2).any() else "no test image was repeated"
+    repeated = int((repeats >= 2).sum())
+    if repeated >= LEAST_REPEATED:
+        return ""
+    return "one test image was repeated" if repeated else "no test image was repeated"
 
 
 def _describe_ceiling(ncsnr: np.ndarray, ceiling: np.ndarray, *, of: str) -> dict[str, tuple]:

@@ -10,6 +10,10 @@ LEAST_CEILING = 0.1
 CLEAR_CEILING = 0.3
 """Noise ceiling below which a voxel has hardly a profile that could be right, or the same again."""
 
+LEAST_REPEATED = 2
+"""Repeated images without which nothing tells signal from noise: repeats of a single one differ by
+noise alone."""
+
 
 def ncsnr_from_trials(trials: np.ndarray, image_of_trial: np.ndarray) -> np.ndarray:
     """Noise-ceiling signal-to-noise ratio per voxel: √max(0, V − v²) / v.
