@@ -1055,6 +1055,16 @@ def ncsnr_is_no_number(world):
     write_ncsnr(world, lambda values: values * np.nan)
 
 
+def test_an_ncsnr_is_not_judged_where_it_is_not_known_which_voxels_are_used(
+    whole: dict, tmp_path: Path
+) -> None:
+    world = copy_world(whole, "nifti", tmp_path)
+    write_ncsnr(world, lambda values: values * 0 - 1)
+    world.key["folder"]["mask"] = "{subject}/no_mask.nii.gz"
+    (problem, *others) = world.check()
+    assert "no_mask.nii.gz: expected" in problem and not any("ncsnr.nii" in each for each in others)
+
+
 def test_an_ncsnr_may_be_high_or_lack_in_some_voxels(whole: dict, tmp_path: Path) -> None:
     world = copy_world(whole, "nifti", tmp_path)
     write_ncsnr(world, lambda values: np.where(values > 0.8, np.nan, 6 * values))

@@ -283,9 +283,9 @@ def test_init_takes_no_mask_of_a_run_where_there_is_one_of_the_subject(
         path.unlink()
     assert init_folder().dataset.folder.mask is None
     assert (
-        "dataset.folder.mask: expected one mask for each subject, found one for each session or "
-        "run, derivatives/fmriprep/{subject}/ses-{session}/func/{subject}_ses-{session}_task-*_"
-        "run-{run}_desc-brain_mask.nii.gz; unite them"
+        "dataset.folder.mask: expected one mask for each subject, by a name without *, found "
+        "derivatives/fmriprep/{subject}/ses-{session}/func/{subject}_ses-{session}_task-*_"
+        "run-{run}_desc-brain_mask.nii.gz; name the one, or unite several"
     ) in capsys.readouterr().out
 
 

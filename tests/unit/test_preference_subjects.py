@@ -354,6 +354,15 @@ def test_figure_shows_the_numbers_and_frames_the_preferred(least, tmp_path, monk
     save_figure(figure, table, tmp_path / "a.png")
 
 
+def test_an_unknown_auc_is_said_to_be_of_too_few_images():
+    regions = make_regions()
+    for region in regions.values():
+        region["roi_auc"][:] = np.nan
+    figure = draw_preference(tabulate_preference(regions), list(regions), "subj01")
+    numbers = [text.get_text() for text in figure.findobj(lambda part: part.get_gid() == "number")]
+    assert "too few images, 5:10" in numbers and not any("nan" in text for text in numbers)
+
+
 @pytest.mark.parametrize("categories", [3, 6, 8, 12])
 def test_numbers_of_a_map_keep_apart_however_many_categories_there_are(categories):
     random, regions = np.random.default_rng(0), {}

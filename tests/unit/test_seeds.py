@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -168,6 +169,18 @@ def test_intervals_cover_what_other_images_give_and_have_the_estimate_within():
 def test_blocks_of_voxels_change_nothing():
     starts = draw_starts()
     xr.testing.assert_allclose(compare(starts), compare(starts, memory_bytes=1))
+
+
+def test_what_a_voxel_takes_is_known_beforehand():
+    """By it voxels are divided into blocks; with few words it is more than the profiles take."""
+    voxels, part = 300, np.arange(IMAGES) % 5
+    pairs = pair_lens(WORLD.lens, GROUP)
+    attributions = make_attributions(blob_maps(voxels, IMAGES))
+    tracemalloc.start()
+    z = leave_out_words(attributions, pairs, part, groups=WORLD.words)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 < (most - z.nbytes) / (voxels * pairs.voxel_bytes) < 1.5
 
 
 def test_the_log_is_told_of_voxels_and_of_images(monkeypatch: pytest.MonkeyPatch):

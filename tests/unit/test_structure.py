@@ -194,6 +194,20 @@ def test_identification_is_of_all_voxels_whichever_are_described(lens, planted):
     assert found["roi_voxel"].values.tolist() == list(range(10, 10 + VOXELS))
 
 
+def test_of_a_large_region_some_voxels_are_drawn_to_be_told_apart(lens, planted, monkeypatch):
+    response = respond(lens, planted)
+    whole = measure(lens, response)
+    monkeypatch.setattr("mine.stages.structure.MOST_VOXELS", 12)
+    found = measure(lens, response)
+    drawn = found["roi_voxel"].values - 10
+    assert len(drawn) == 12 and (np.diff(drawn) > 0).all() and drawn[-1] < VOXELS
+    similarity = whole["similarity"].values[:, drawn][:, :, drawn]
+    # Beside others, since the direction of the voxels' mean is that of fewer.
+    assert np.corrcoef(found["similarity"].values.ravel(), similarity.ravel())[0, 1] > 0.9
+    for name in ("tuning", "cluster", "explained"):
+        xr.testing.assert_allclose(found[name], whole[name])
+
+
 def test_voxels_chosen_by_how_well_their_halves_agree_are_not_told_apart_by_that(lens):
     """They share one tuning, and the chosen differ from the others in nothing but luck."""
     p = []

@@ -55,6 +55,12 @@ class LensPairs:
     group: np.ndarray
     """(pair,)"""
 
+    @property
+    def voxel_bytes(self) -> int:
+        """What work with a voxel's maps takes: four arrays (image · token) of float32, and two
+        (pair,) of float64."""
+        return 16 * sum(self.mass.shape)
+
 
 def pair_lens(lens: xr.Dataset, group: np.ndarray) -> LensPairs:
     """Sort what the lens reads in images by image and group, once for any number of voxels.
@@ -126,7 +132,7 @@ def leave_out_words(
     pairs: of all of these images. part: int (image,), of statistics.jackknife. groups: of synonyms.
     An image's null stays the mean map of all other images, so that d_n does not depend on what is
     left out, and each z follows from sums over parts: those of all images less those of the part.
-    Work arrays take some 16 bytes for each pair and voxel.
+    Work arrays take ``pairs.voxel_bytes`` for each voxel.
     """
     token = attributions["token"].sel(sign=sign).values
     strength = np.abs(attributions["attribution"].sel(sign=sign).values)

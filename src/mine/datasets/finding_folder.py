@@ -159,9 +159,9 @@ def _find_mask(found: FoundKeys, patterns: dict[Path, str]) -> None:
     if masks and not single:
         found.note(
             "dataset.folder.mask",
-            "one mask for each subject",
-            seen=f"one for each session or run, {_most_common(masks)}",
-            instead="unite them, or give regions alone in dataset.voxels",
+            "one mask for each subject, by a name without *",
+            seen=str(_most_common(masks)),
+            instead="name the one, or unite several, or give regions alone in dataset.voxels",
         )
 
 

@@ -253,11 +253,11 @@ def _check_maps(
         grid=grid,
         columns=series.columns,
     )
+    if folder.ncsnr is not None:
+        attempt(problems, folder_rois.read_ncsnr, root, subject, folder.ncsnr, grid=grid, flat=flat)
     if flat is None:
         # an ROI may be wrong as well
         flat = np.arange(grid.size)
-    if folder.ncsnr is not None:
-        attempt(problems, folder_rois.read_ncsnr, root, subject, folder.ncsnr, grid=grid, flat=flat)
     attempt(problems, folder_rois.read_localiser, root, subject, folder, grid=grid, flat=flat)
     absent: dict[str, str] = {}
     # one by one, so that one fault does not hide another

@@ -181,17 +181,20 @@ def read_localiser(
 
 
 def read_ncsnr(
-    root: Path, subject: str, pattern: str, *, grid: Grid, flat: np.ndarray
+    root: Path, subject: str, pattern: str, *, grid: Grid, flat: np.ndarray | None
 ) -> np.ndarray:
     """Published noise-ceiling signal-to-noise ratio: float32 (voxel,).
 
-    flat: (voxel,) places of the voxel set. Raises InputError if there is no file, one that does not
-    fit, or one whose numbers are no such ratio in these places.
+    flat: (voxel,) places of the voxel set; None takes all places, where anything may stand. Raises
+    InputError if there is no file, one that does not fit, or one whose numbers are no such ratio in
+    the voxel set.
     """
     read = read_map(root, pattern, grid, subject=subject)
     if read is None:
         path = fill_pattern(root, pattern, subject=subject)
         raise InputError(f"{path}: expected the published ncsnr of {subject}, found no file")
+    if flat is None:
+        return read[0].astype(np.float32)
     ncsnr = read[0][flat].astype(np.float32)
     check_ncsnr(read[1], ncsnr)
     return ncsnr

@@ -241,7 +241,8 @@ def _check_blocks(file: ResponseFile, trials: Trials) -> None:
         if here[: depth + 1] in seen or _descends(before[depth], here[depth]):
             raise InputError(
                 f"{trials.tell([row])}: expected the rows of each session and run together and in "
-                "the order of their numbers, or a column trial with the place of each response, "
+                "the order of their numbers, or a column trial with the place of each response "
+                "(also where runs are counted anew in each task), "
                 f"found {names[depth]} {here[depth]} after {before[depth]} in line "
                 f"{trials.line[row]}"
             )

@@ -259,7 +259,8 @@ def _draw_responses(figure: Figure, top: float, table: pd.DataFrame, rois: list[
         for rows, offset, colour in ((carries, 0.3, BLUE), (lacks, 0.7, GREY)):
             _draw_box(axes, rows["value"].to_numpy(float), place + offset, colour)
         auc = own[(own["measure"] == "auc_measured") & (own["category"] == category)].iloc[0]
-        text = f"{auc['value']:.2f} [{auc['low']:.2f}, {auc['high']:.2f}]"
+        known = f"{auc['value']:.2f} [{auc['low']:.2f}, {auc['high']:.2f}]"
+        text = known if np.isfinite(auc["value"]) else "too few images"
         text += f", {len(carries)}:{len(lacks)}"
         add_text(figure, aside, where + 2, text, gid="number")
     for edge in range(1, len(rois)):

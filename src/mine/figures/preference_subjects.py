@@ -107,7 +107,7 @@ def draw_preference_subjects(table: pd.DataFrame) -> Figure:
         "of regions for which two kinds of evidence prefer the same category, of those with a "
         "preference by both, counted beside. Small: single subjects. Intervals over subjects "
         "(Student's 95%) where there are "
-        f"{LEAST_SUBJECTS} or more.",
+        f"{LEAST_SUBJECTS} or more, unless all are equal.",
     )
     return figure
 

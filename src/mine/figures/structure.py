@@ -173,7 +173,7 @@ def _tabulate_cluster(
 
 def _explain(structure: xr.Dataset) -> str:
     text = (
-        "a, points: mean over all voxels; shaded: "
+        f"a, points: mean over {format_count(structure.sizes['roi_voxel'], 'voxel')}; shaded: "
         f"{structure.sizes['draw']} draws of each null, p the share that reach the mean, ≤ where "
         "none does; dashed: chance. b, dashed: what 95% of the draws of one shared "
         "tuning stay below, each with its own best number"
@@ -201,9 +201,8 @@ def _write_panel_title(
     add_text(figure, EDGE, 2, f"{region}: {found}", fontsize=HEADING + 1, weight="bold")
     shared = words[structure.attrs["shared_word"]]
     text = (
-        f"p {p} against one shared tuning. n = {described}: the described of "
-        f"{format_count(voxels, 'voxel')}. The word that most of them share, “{shared}”, does "
-        "not count."
+        f"Clusters of {described} described voxels of {voxels:,}: p {p} against one shared tuning. "
+        f"The word that most share, “{shared}”, does not count."
     )
     add_text(figure, EDGE, 7, text, color=INK)
 

@@ -113,7 +113,7 @@ def _write_caption(table: pd.DataFrame, several: bool) -> str:
     subjects = table.loc[table["subject"] != ALL, "subject"].nunique()
     means = (
         "bars their mean, with a 95% interval over subjects (jackknife) where there are "
-        f"{LEAST_SUBJECTS} or more; "
+        f"{LEAST_SUBJECTS} or more, unless all are equal; "
         if several
         else ""
     )

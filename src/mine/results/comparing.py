@@ -261,7 +261,8 @@ def _read_blocks(
     groups = [int(each.group.max()) + 1 for each in readings]
     pairs = [pair_lens(each.lens, each.group) for each in readings]
     # Profiles, their ranks, those of both in one array, and those at unit length.
-    size = max(1, memory_bytes // (64 * (part.max() + 2) * max(groups)))
+    profile_bytes = 64 * (part.max() + 2) * max(groups)
+    size = max(1, memory_bytes // (profile_bytes + max(each.voxel_bytes for each in pairs)))
     for start in range(0, voxels, size):
         block = slice(start, min(start + size, voxels))
         ranks = []

@@ -104,7 +104,8 @@ def _read_starts(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Blocks of voxels with their profiles, as correlate_profiles takes them."""
     # Profiles, those of all starts in one array, and those at unit length.
-    size = max(1, memory_bytes // (32 * len(starts) * (part.max() + 2) * groups))
+    profile_bytes = 32 * len(starts) * (part.max() + 2) * groups
+    size = max(1, memory_bytes // (profile_bytes + pairs.voxel_bytes))
     for block in split_work(starts[0].sizes["voxel"], size=size, what="voxels"):
         profiles = [
             leave_out_words(one.isel(voxel=block), pairs, part, groups=groups) for one in starts

@@ -2,10 +2,10 @@
 
 All voxels of a region may share one profile; what they answer to besides (mine.core.tuning) is
 measured in disjoint halves of the training images, and is structure only as far as the halves agree
-(mine.core.identification, mine.core.clusters). Identification is of all voxels of the region: to be
-predicted, reliable or sure of a word a voxel's own halves have to agree, and among voxels chosen by
-that they would agree by themselves. Clusters are of the described voxels. A cluster's words come
-from images by which its voxels were not chosen.
+(mine.core.identification, mine.core.clusters). Identification is of all voxels of the region, or of
+``MOST_VOXELS`` drawn from them: to be predicted, reliable or sure of a word a voxel's own halves
+have to agree, and among voxels chosen by that they would agree by themselves. Clusters are of the
+described voxels. A cluster's words come from images by which its voxels were not chosen.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ from mine.statistics.regression import forward_selection, normal_scores
 FITS = ("all", "first_half", "second_half")
 NULLS = ("shared", "spatial")
 
+MOST_VOXELS = 2_000
+"""Voxels that are told apart. Of a larger region as many are drawn: the time of the nulls grows
+with the cube of their number, and the mean of so many is known well enough."""
+
 EXEMPLARS = 4
 """Images that show what a cluster prefers: as many as its card in the figure has places."""
 
@@ -88,19 +92,22 @@ def measure_structure(
     """
     described = np.flatnonzero(profiles["described"].values)
     roi_voxels = np.arange(profiles.sizes["voxel"])
+    if len(roi_voxels) > MOST_VOXELS:
+        roi_voxels = np.sort(generator.choice(roi_voxels, MOST_VOXELS, replace=False))
     if len(described) < least_voxels:
         described, roi_voxels = described[:0], roi_voxels[:0]
     shared = find_shared_word(group[profiles["word"].sel(sign="positive").values[described, 0]])
     readings = read_words(lens, group, shared=shared, most=words)
     parts = [np.searchsorted(lens["image"].values, half) for half in halves]
     images = [np.arange(lens.sizes["image"]), *parts]
-    of_all = np.stack([measure_tuning(response[:, roi_voxels], readings, part) for part in images])
+    of_roi = np.stack([measure_tuning(response[:, roi_voxels], readings, part) for part in parts])
     attributed = profiles["group_z"].values[1:, roi_voxels].astype(np.float64)
-    halves_of = {"tuning": join_readings(of_all[1:]), "attributions": attributed}
+    halves_of = {"tuning": join_readings(of_roi), "attributions": attributed}
     place = None if place is None else place[roi_voxels]
     identified = np.stack([identify(*pair) for pair in halves_of.values()])
     under_null = _draw_identification(halves_of, place, draws, generator)
-    tuning, response = of_all[:, :, described], response[:, described]
+    response = response[:, described]
+    tuning = np.stack([measure_tuning(response, readings, part) for part in images])
     explained = explain_across_halves(tuning[1:], most=clusters)
     explained_null = _draw_explained(tuning[1:], clusters, draws, generator)
     count, p = count_clusters(explained), np.nan

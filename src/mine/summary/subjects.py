@@ -77,8 +77,9 @@ def summarise_subjects(tables: Mapping[str, pd.DataFrame], *, name: str) -> Page
         rows=[_write_row(row) for _, row in table.iterrows()],
         note=(
             "Means over the subjects in which it was measured, with Student's 95% interval from "
-            "three of them on; of categories, the one that the region prefers in most subjects, "
-            "with their number, of those in which it prefers any (several: in as many each). "
+            "three of them on, unless all are equal; of categories, the one that the region "
+            "prefers in most subjects, with their number, of those in which it prefers any "
+            "(several: in as many each). "
             "Columns are explained on the page of each subject; R² alone where a dataset has no "
             "noise ceiling. A dash: not measured."
         ),
@@ -147,7 +148,8 @@ def _say_sure(subjects: int) -> list[str]:
         ]
     return [
         "Intervals are over subjects: they speak of people who were not measured, if these "
-        "subjects were drawn from them. A mean of few subjects is known within wide bounds only."
+        "subjects were drawn from them. A mean of few subjects is known within wide bounds only. "
+        "Where all subjects are equal there is none: so few do not say how far others may be."
     ]
 
 
