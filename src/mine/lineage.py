@@ -210,7 +210,8 @@ def _render(
 def _describe_record(record: dict[str, Any], versions: dict[str, str]) -> Iterator[str]:
     wildcards = ", ".join(f"{name} {value}" for name, value in record["wildcards"].items() if value)
     rule = f"{record['rule']} of {wildcards}" if wildcards else record["rule"]
-    yield f"made by rule {rule}, code {str(record['code'])[:DIGITS]}, seed {record.get('seed')}"
+    seed = "" if record.get("seed") is None else f", seed {record['seed']}"
+    yield f"made by rule {rule}, code {str(record['code'])[:DIGITS]}{seed}"
     for name, value in record["parameters"].items():
         if name != "seed":
             yield f"{name} = {json.dumps(value, ensure_ascii=False)}"

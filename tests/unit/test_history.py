@@ -221,6 +221,7 @@ def test_chain_leads_back_to_the_raw_files_and_tells_each_once(results: Path) ->
     assert list_problems(nodes) == []
     text = render_tree(nodes)
     assert "made by rule table of roi EBA, code" in text
+    assert "seed None" not in text
     assert text.count("made by rule responses of subject subj01, code code of resp") == 1
     assert "responses: results/subj01/responses.zarr  (above)" in text
     assert "data/betas.hdf5  5 bytes" in text and 'dataset = {"root": "data"' in text
