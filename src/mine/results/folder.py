@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from mine.config import Config, find_changes, load_config
 from mine.core.hubs import PIPELINES
 from mine.errors import InputError
 from mine.figures.voxels import gather_pictures
-from mine.results.regions import Subject
+from mine.results.regions import Keyed, Subject
 from mine.stores import open_store, read_manifest
 
 if TYPE_CHECKING:  # torch is wanted only where an image is explained
@@ -37,7 +37,7 @@ MOVED = (
 them: what is read again, images and backbone, is checked against what made the results."""
 
 
-class Results:
+class Results(Keyed[str]):
     """Results of an analysis, of which nothing is read before it is asked for.
 
     `results[subject]` is a subject, `results[subject][roi]` one of its regions. As of a dict,
@@ -78,14 +78,8 @@ class Results:
             raise InputError(f"{self.path}: expected one of its subjects, {known}, found {subject}")
         return Subject(self, subject)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.subjects)
-
-    def __len__(self) -> int:
-        return len(self.subjects)
-
-    def __contains__(self, subject: object) -> bool:
-        return subject in self.subjects
+    def _keys(self) -> list[str]:
+        return self.subjects
 
     @property
     def subjects(self) -> list[str]:

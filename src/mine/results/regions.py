@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,27 @@ SUPPRESSED = 4
 """Suppressed words in a table: as many as it has words."""
 
 
-class Subject:
+Key = TypeVar("Key", str, int)
+
+
+class Keyed(ABC, Generic[Key]):
+    """What is gone through by the keys that its brackets take, as a dict is."""
+
+    @abstractmethod
+    def _keys(self) -> list[Key]:
+        """Return the keys, in their order."""
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys())
+
+    def __len__(self) -> int:
+        return len(self._keys())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys()
+
+
+class Subject(Keyed[str]):
     """A subject of an analysis. `subject[roi]` is one of its regions, `list(subject)` their
     names."""
 
@@ -45,14 +66,8 @@ class Subject:
             raise InputError(f"{self.name}: expected one of its regions, {known}, found {roi}")
         return Region(self, roi)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.rois)
-
-    def __len__(self) -> int:
-        return len(self.rois)
-
-    def __contains__(self, roi: object) -> bool:
-        return roi in self.rois
+    def _keys(self) -> list[str]:
+        return self.rois
 
     @property
     def rois(self) -> list[str]:
@@ -80,7 +95,7 @@ class Subject:
         return open_store(self.path / "encoder/all.zarr")
 
 
-class Region:
+class Region(Keyed[int]):
     """A region of a subject. `region[number]` is one of its voxels, `list(region)` their numbers.
 
     Its stores are xarray datasets, whose variables docs/stores.md lists.
@@ -111,14 +126,8 @@ class Region:
             )
         return Voxel(self, int(number))
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.voxels)
-
-    def __len__(self) -> int:
-        return len(self.voxels)
-
-    def __contains__(self, number: object) -> bool:
-        return number in self.voxels
+    def _keys(self) -> list[int]:
+        return self.voxels
 
     @cached_property
     def voxels(self) -> list[int]:
